@@ -1,0 +1,4 @@
+//! The method: what M2SD computes, with no GStreamer, no inference runtime, no clock, no threads.
+
+pub mod image;
+pub mod modelinfo;

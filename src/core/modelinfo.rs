@@ -1,0 +1,291 @@
+//! What a model file does not say about itself: GStreamer's `.modelinfo` sidecar, with our keys.
+//!
+//! An INI file beside the model (`NAME.onnx.modelinfo`, else `NAME.modelinfo`). Its first section,
+//! `[modelinfo]`, holds the whole file's keys, every other section describes the tensor that it
+//! is named after. Keys that this project does not know are kept out of the way, not refused: the
+//! same file may serve other elements.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::image::{ChannelOrder, Normalization};
+
+/// What a network is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    Detector,
+    Aligner,
+    Classifier,
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::Detector, Self::Aligner, Self::Classifier];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Detector => "detector",
+            Self::Aligner => "aligner",
+            Self::Classifier => "classifier",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether a classifier's two numbers still need a softmax.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClassifierOutput {
+    #[default]
+    Logits,
+    Probabilities,
+}
+
+/// A sidecar, read. Every field may be missing: the engines have defaults for each role.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelInfo {
+    pub role: Option<Role>,
+    /// A short name for people, such as `MesoNet Meso4`.
+    pub title: Option<String>,
+    pub licence: Option<String>,
+    /// Where the weights come from.
+    pub source: Option<String>,
+    /// `false`: the weights are random or analytic, a score means nothing.
+    pub trained: Option<bool>,
+    pub channel_order: Option<ChannelOrder>,
+    pub normalization: Option<Normalization>,
+    /// The name of the image or clip input, where the sidecar names one.
+    pub input: Option<String>,
+    /// P(fake) above which this classifier calls a face fake.
+    pub threshold: Option<f64>,
+    pub output: Option<ClassifierOutput>,
+}
+
+#[derive(Debug, Error)]
+pub enum ModelInfoError {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("line {line} is neither a [section], a key=value nor a comment: {text:?}")]
+    Syntax { line: usize, text: String },
+    #[error("[{section}] {key}={value}: expected {expected}")]
+    Value { section: String, key: String, value: String, expected: &'static str },
+}
+
+impl ModelInfo {
+    /// The sidecar that belongs to `model`, or the empty one when there is none.
+    pub fn beside(model: &Path) -> Result<Self, ModelInfoError> {
+        let mut appended = model.as_os_str().to_owned();
+        appended.push(".modelinfo");
+        for path in [PathBuf::from(appended), model.with_extension("modelinfo")] {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => return text.parse(),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => return Err(ModelInfoError::Read { path, source }),
+            }
+        }
+        Ok(Self::default())
+    }
+}
+
+type Sections = BTreeMap<String, BTreeMap<String, String>>;
+
+fn sections(text: &str) -> Result<Sections, ModelInfoError> {
+    let mut all = Sections::new();
+    let mut current = String::new();
+    for (n, raw) in text.lines().enumerate() {
+        let line = raw.trim();
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            current = name.trim().to_owned();
+            all.entry(current.clone()).or_default();
+        } else if let Some((key, value)) = line.split_once('=') {
+            let section = all.entry(current.clone()).or_default();
+            section.insert(key.trim().to_owned(), value.trim().to_owned());
+        } else {
+            return Err(ModelInfoError::Syntax { line: n + 1, text: line.to_owned() });
+        }
+    }
+    Ok(all)
+}
+
+/// One key of one section, with what an error about it needs to say.
+struct Key<'a> {
+    section: &'a str,
+    key: &'a str,
+    value: &'a str,
+}
+
+impl Key<'_> {
+    fn wrong(&self, expected: &'static str) -> ModelInfoError {
+        ModelInfoError::Value {
+            section: self.section.to_owned(),
+            key: self.key.to_owned(),
+            value: self.value.to_owned(),
+            expected,
+        }
+    }
+
+    fn one_of<T: Copy>(
+        &self,
+        choices: &[(&str, T)],
+        expected: &'static str,
+    ) -> Result<T, ModelInfoError> {
+        let found = choices.iter().find(|(name, _)| *name == self.value);
+        found.map(|(_, v)| *v).ok_or_else(|| self.wrong(expected))
+    }
+
+    /// `min,max` once for all channels, or three times, separated by `;`.
+    fn ranges(&self) -> Result<Normalization, ModelInfoError> {
+        const EXPECTED: &str = "one or three pairs min,max separated by ;";
+        let pair = |text: &str| -> Option<(f32, f32)> {
+            let (min, max) = text.split_once(',')?;
+            let pair = (min.trim().parse().ok()?, max.trim().parse().ok()?);
+            let (a, b): (f32, f32) = pair;
+            (a.is_finite() && b.is_finite()).then_some(pair)
+        };
+        let pairs: Option<Vec<_>> = self.value.split(';').map(pair).collect();
+        match pairs.as_deref() {
+            Some([all]) => Ok(Normalization::from_ranges([*all; 3])),
+            Some([a, b, c]) => Ok(Normalization::from_ranges([*a, *b, *c])),
+            _ => Err(self.wrong(EXPECTED)),
+        }
+    }
+}
+
+impl std::str::FromStr for ModelInfo {
+    type Err = ModelInfoError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut info = Self::default();
+        for (section, keys) in &sections(text)? {
+            for (key, value) in keys {
+                let entry = Key { section, key, value };
+                if section == "modelinfo" {
+                    info.set_global(&entry)?;
+                } else if key == "ranges" {
+                    info.normalization = Some(entry.ranges()?);
+                } else if key == "dir" && value == "input" && info.input.is_none() {
+                    info.input = Some(section.clone());
+                }
+            }
+        }
+        Ok(info)
+    }
+}
+
+impl ModelInfo {
+    fn set_global(&mut self, entry: &Key<'_>) -> Result<(), ModelInfoError> {
+        let text = || Some(entry.value.to_owned());
+        match entry.key {
+            "title" => self.title = text(),
+            "licence" => self.licence = text(),
+            "source" => self.source = text(),
+            "role" => {
+                let roles = Role::ALL.map(|r| (r.as_str(), r));
+                self.role = Some(entry.one_of(&roles, "detector, aligner or classifier")?);
+            }
+            "trained" => {
+                let choices = [("true", true), ("false", false)];
+                self.trained = Some(entry.one_of(&choices, "true or false")?);
+            }
+            "channel-order" => {
+                let choices = [("rgb", ChannelOrder::Rgb), ("bgr", ChannelOrder::Bgr)];
+                self.channel_order = Some(entry.one_of(&choices, "rgb or bgr")?);
+            }
+            "output" => {
+                use ClassifierOutput::{Logits, Probabilities};
+                let choices = [("logits", Logits), ("probabilities", Probabilities)];
+                self.output = Some(entry.one_of(&choices, "logits or probabilities")?);
+            }
+            "threshold" => {
+                const EXPECTED: &str = "a probability, 0 to 1";
+                let value: f64 = entry.value.parse().map_err(|_| entry.wrong(EXPECTED))?;
+                if !(0.0..=1.0).contains(&value) {
+                    return Err(entry.wrong(EXPECTED));
+                }
+                self.threshold = Some(value);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ModelInfo {
+    /// The sidecar as it is written to disk.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "[modelinfo]\nversion=1.0")?;
+        let mut line = |key: &str, value: Option<String>| match value {
+            Some(value) => writeln!(f, "{key}={}", value.replace(['\n', '\r'], " ")),
+            None => Ok(()),
+        };
+        line("role", self.role.map(|r| r.to_string()))?;
+        line("title", self.title.clone())?;
+        line("licence", self.licence.clone())?;
+        line("source", self.source.clone())?;
+        line("trained", self.trained.map(|t| t.to_string()))?;
+        line("threshold", self.threshold.map(|t| t.to_string()))?;
+        let order = self.channel_order.map(|o| match o {
+            ChannelOrder::Rgb => "rgb".to_owned(),
+            ChannelOrder::Bgr => "bgr".to_owned(),
+        });
+        line("channel-order", order)?;
+        let output = self.output.map(|o| match o {
+            ClassifierOutput::Logits => "logits".to_owned(),
+            ClassifierOutput::Probabilities => "probabilities".to_owned(),
+        });
+        line("output", output)?;
+        if let Some(input) = &self.input {
+            writeln!(f, "\n[{input}]\ndir=input\ntype=float32")?;
+            if let Some(normalization) = &self.normalization {
+                let pairs = normalization.ranges().map(|(min, max)| format!("{min},{max}"));
+                writeln!(f, "ranges={}", pairs.join(";"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let info = ModelInfo {
+            role: Some(Role::Classifier),
+            title: Some("Meso4".into()),
+            trained: Some(true),
+            threshold: Some(0.3),
+            channel_order: Some(ChannelOrder::Rgb),
+            output: Some(ClassifierOutput::Probabilities),
+            input: Some("clip".into()),
+            normalization: Some(Normalization::from_ranges([(-1.0, 1.0); 3])),
+            ..Default::default()
+        };
+        assert_eq!(info.to_string().parse::<ModelInfo>().unwrap(), info);
+    }
+
+    #[test]
+    fn unknown_keys_pass_and_bad_values_are_named() {
+        let text =
+            "[modelinfo]\ngroup-id=x\nfuture=1\n[image]\ndims=-1,3,-1,-1\ndir=input\nranges=0,255";
+        let info: ModelInfo = text.parse().unwrap();
+        assert_eq!(info.input.as_deref(), Some("image"));
+        let ranges = info.normalization.unwrap().ranges();
+        assert_eq!(ranges, [(0.0, 255.0); 3]);
+
+        let error = "[modelinfo]\nthreshold=2".parse::<ModelInfo>().unwrap_err();
+        assert_eq!(error.to_string(), "[modelinfo] threshold=2: expected a probability, 0 to 1");
+        assert!("[a]\nranges=0,1;2".parse::<ModelInfo>().is_err());
+        assert!("words".parse::<ModelInfo>().is_err());
+    }
+}
