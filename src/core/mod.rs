@@ -2,3 +2,6 @@
 
 pub mod image;
 pub mod modelinfo;
+pub mod score;
+pub mod track;
+pub mod window;

@@ -1,0 +1,333 @@
+//! Clip windows (REFERENCE §4): which frames of a face form a clip, and when.
+//!
+//! A face that a tracker follows delivers one *sample* a frame. [`Windows`] keeps the newest
+//! `T` samples of every track and, asked nothing but "here is the next frame", answers with
+//! [`WindowEvent`]s: clips to score, and frames that no further clip will contain. It never looks
+//! at a clock and starts no thread, so whoever drives it decides what is live and what is a file.
+//!
+//! A window of `T` frames starts every `stride` frames of a track. A track that ends is closed:
+//! when it was shorter than one window and padding is asked for, it is extended on both sides by
+//! reflection, exactly as the reference does; when the stride left frames at its end without any
+//! window, one more window covers the last `T` frames. (A frame that was announced as closed
+//! before stays closed: that last window then speaks for the frames that were still open.)
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::track::TrackId;
+
+/// A half-open interval of running time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub start_ns: u64,
+    pub end_ns: u64,
+}
+
+impl Span {
+    /// The smallest interval that holds both.
+    pub fn union(self, other: Self) -> Self {
+        Self { start_ns: self.start_ns.min(other.start_ns), end_ns: self.end_ns.max(other.end_ns) }
+    }
+}
+
+/// The place of a frame in its stream, counted from 0; never reused within a stream.
+pub type FrameNumber = u64;
+
+/// What a track keeps of one frame. `P` is whatever scoring needs, such as the face's crop.
+#[derive(Debug)]
+pub struct Sample<P> {
+    pub frame: FrameNumber,
+    pub span: Span,
+    pub payload: P,
+}
+
+/// The fewest frames of a track that reflection may extend to a clip.
+pub const MIN_FRAMES_TO_PAD: usize = 3;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowParams {
+    /// `T`, the frames of a clip.
+    pub frames: NonZeroUsize,
+    /// Frames from the start of one window to the start of the next.
+    pub stride: NonZeroUsize,
+}
+
+impl WindowParams {
+    /// The most frames that may have to follow a frame before its last clip is known.
+    pub fn lookahead_frames(&self) -> usize {
+        self.frames.get() - 1
+    }
+}
+
+/// A window that is full: `T` samples in playing order. Reflection repeats samples.
+#[derive(Debug)]
+pub struct ClipWindow<P> {
+    pub track: TrackId,
+    pub samples: Vec<Arc<Sample<P>>>,
+}
+
+impl<P> ClipWindow<P> {
+    /// The running time from the start of the earliest frame to the end of the latest one.
+    pub fn span(&self) -> Option<Span> {
+        self.samples.iter().map(|s| s.span).reduce(Span::union)
+    }
+
+    /// The frame numbers in playing order, repetitions included.
+    pub fn frames(&self) -> Vec<FrameNumber> {
+        self.samples.iter().map(|s| s.frame).collect()
+    }
+}
+
+#[derive(Debug)]
+pub enum WindowEvent<P> {
+    /// Score this clip.
+    Clip(ClipWindow<P>),
+    /// Every clip that contains this frame of this track has been announced.
+    FrameClosed { track: TrackId, frame: FrameNumber },
+    /// The track is over and was too short for any clip.
+    Insufficient { track: TrackId },
+}
+
+/// What becomes of a track that ends before it filled one window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShortTrack {
+    /// Extend it by reflection, if it has [`MIN_FRAMES_TO_PAD`] frames.
+    Pad,
+    /// Leave it without a clip.
+    Drop,
+}
+
+#[derive(Debug)]
+struct Track<P> {
+    /// The newest samples, at most `T`.
+    recent: VecDeque<Arc<Sample<P>>>,
+    /// Samples seen since the track began.
+    seen: usize,
+    /// Samples that the clips so far have covered, counted from the track's beginning.
+    covered: usize,
+    /// Frames not yet announced as closed, oldest first.
+    open: VecDeque<(usize, FrameNumber)>,
+}
+
+impl<P> Default for Track<P> {
+    fn default() -> Self {
+        Self { recent: VecDeque::new(), seen: 0, covered: 0, open: VecDeque::new() }
+    }
+}
+
+/// The clip windows of all tracks of one stream.
+#[derive(Debug)]
+pub struct Windows<P> {
+    params: WindowParams,
+    tracks: BTreeMap<TrackId, Track<P>>,
+}
+
+impl<P> Windows<P> {
+    pub fn new(params: WindowParams) -> Self {
+        Self { params, tracks: BTreeMap::new() }
+    }
+
+    /// Adds the next sample of a track.
+    pub fn push(&mut self, track: TrackId, sample: Sample<P>) -> Vec<WindowEvent<P>> {
+        let state = self.tracks.entry(track).or_default();
+        state.append(sample, self.params.frames.get());
+
+        let mut events = Vec::new();
+        if state.window_is_due(&self.params) {
+            state.covered = state.seen;
+            events.push(WindowEvent::Clip(ClipWindow {
+                track,
+                samples: state.recent.iter().cloned().collect(),
+            }));
+        }
+        while let Some(&(index, frame)) = state.open.front() {
+            if !state.no_more_windows_for(index, &self.params) {
+                break;
+            }
+            state.open.pop_front();
+            events.push(WindowEvent::FrameClosed { track, frame });
+        }
+        events
+    }
+
+    /// Ends one track. A track that is not known has nothing to end.
+    pub fn close(&mut self, track: TrackId, short: ShortTrack) -> Vec<WindowEvent<P>> {
+        let Some(state) = self.tracks.remove(&track) else { return Vec::new() };
+        let frames = self.params.frames.get();
+        let mut events: Vec<_> = if state.seen >= frames {
+            state.tail_window(track).into_iter().map(WindowEvent::Clip).collect()
+        } else if short == ShortTrack::Pad && state.seen >= MIN_FRAMES_TO_PAD {
+            state.padded_windows(track, &self.params).map(WindowEvent::Clip).collect()
+        } else {
+            vec![WindowEvent::Insufficient { track }]
+        };
+        let closed = state.open.iter();
+        events.extend(closed.map(|&(_, frame)| WindowEvent::FrameClosed { track, frame }));
+        events
+    }
+
+    /// Ends every track: at a caps change, a discontinuity, the end of the stream.
+    pub fn close_all(&mut self, short: ShortTrack) -> Vec<WindowEvent<P>> {
+        let tracks: Vec<_> = self.tracks.keys().copied().collect();
+        tracks.into_iter().flat_map(|track| self.close(track, short)).collect()
+    }
+
+    /// The tracks that have an open window.
+    pub fn tracks(&self) -> impl Iterator<Item = TrackId> {
+        self.tracks.keys().copied()
+    }
+}
+
+impl<P> Track<P> {
+    fn append(&mut self, sample: Sample<P>, frames: usize) {
+        self.open.push_back((self.seen, sample.frame));
+        self.seen += 1;
+        self.recent.push_back(Arc::new(sample));
+        if self.recent.len() > frames {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Whether the newest sample is the last one of a window that starts on the stride's grid.
+    fn window_is_due(&self, params: &WindowParams) -> bool {
+        let frames = params.frames.get();
+        self.seen >= frames && (self.seen - frames).is_multiple_of(params.stride.get())
+    }
+
+    /// Whether the last window on the stride's grid that starts at or before `index` is full.
+    fn no_more_windows_for(&self, index: usize, params: &WindowParams) -> bool {
+        let last_start = index - index % params.stride.get();
+        self.seen >= last_start + params.frames.get()
+    }
+
+    /// One more window over the last `T` samples when the stride left some of them uncovered.
+    fn tail_window(&self, track: TrackId) -> Option<ClipWindow<P>> {
+        (self.covered < self.seen)
+            .then(|| ClipWindow { track, samples: self.recent.iter().cloned().collect() })
+    }
+
+    /// The windows of a track of `n < T` frames, extended by `T - 1` reflected frames on both
+    /// sides.
+    fn padded_windows<'a>(
+        &'a self,
+        track: TrackId,
+        params: &WindowParams,
+    ) -> impl Iterator<Item = ClipWindow<P>> + use<'a, P> {
+        let frames = params.frames.get() as isize;
+        let starts = (1 - frames)..self.recent.len() as isize;
+        starts.step_by(params.stride.get()).map(move |start| ClipWindow {
+            track,
+            samples: (start..start + frames)
+                .map(|position| {
+                    let index = reflect(position, self.recent.len());
+                    Arc::clone(&self.recent[index])
+                })
+                .collect(),
+        })
+    }
+}
+
+/// The index into `0..n` of a position before, in or behind it, mirrored at the first and the
+/// last element without repeating them: `… 2 1 0 1 2 … n-2 n-1 n-2 …`.
+///
+/// `n` is at least 1.
+fn reflect(position: isize, n: usize) -> usize {
+    let last = n as isize - 1;
+    if last == 0 {
+        return 0;
+    }
+    let folded = position.rem_euclid(2 * last);
+    folded.min(2 * last - folded) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACK: TrackId = TrackId(7);
+
+    fn windows(frames: usize, stride: usize) -> Windows<()> {
+        let (frames, stride) = (NonZeroUsize::new(frames), NonZeroUsize::new(stride));
+        Windows::new(WindowParams { frames: frames.unwrap(), stride: stride.unwrap() })
+    }
+
+    fn sample(frame: u64) -> Sample<()> {
+        let span = Span { start_ns: frame * 10, end_ns: frame * 10 + 10 };
+        Sample { frame, span, payload: () }
+    }
+
+    /// Pushes frames `0..n`, closes, and returns the clips' frames and the closed frames in order.
+    fn run(frames: usize, stride: usize, n: u64, short: ShortTrack) -> (Vec<Vec<u64>>, Vec<u64>) {
+        let mut windows = windows(frames, stride);
+        let mut events: Vec<_> = (0..n).flat_map(|f| windows.push(TRACK, sample(f))).collect();
+        events.extend(windows.close(TRACK, short));
+        let (mut clips, mut closed) = (Vec::new(), Vec::new());
+        for event in events {
+            match event {
+                WindowEvent::Clip(clip) => clips.push(clip.frames()),
+                WindowEvent::FrameClosed { frame, .. } => closed.push(frame),
+                WindowEvent::Insufficient { .. } => {}
+            }
+        }
+        (clips, closed)
+    }
+
+    #[test]
+    fn windows_slide_and_every_frame_closes_once_in_order() {
+        for (frames, stride, n) in [(16, 1, 40), (16, 4, 41), (16, 16, 50), (4, 9, 50), (1, 1, 5)] {
+            let (clips, closed) = run(frames, stride, n, ShortTrack::Pad);
+            assert_eq!(closed, (0..n).collect::<Vec<_>>(), "T={frames} stride={stride}");
+            assert_eq!(clips[0], (0..frames as u64).collect::<Vec<_>>());
+            assert_eq!(*clips.last().unwrap().last().unwrap(), n - 1, "the end is covered");
+        }
+        assert_eq!(run(16, 1, 40, ShortTrack::Drop).0.len(), 25);
+    }
+
+    #[test]
+    fn a_frame_closes_with_its_last_clip_and_not_before() {
+        let mut windows = windows(4, 2);
+        for frame in 0..4 {
+            let events = windows.push(TRACK, sample(frame));
+            // The first window, 0..4, is also the last one that contains frames 0 and 1.
+            assert_eq!(events.len(), if frame == 3 { 3 } else { 0 });
+        }
+        assert!(windows.push(TRACK, sample(4)).is_empty());
+        assert_eq!(windows.push(TRACK, sample(5)).len(), 3);
+    }
+
+    #[test]
+    fn short_tracks_are_padded_or_insufficient() {
+        let (clips, closed) = run(16, 1, 10, ShortTrack::Pad);
+        assert_eq!(clips.len(), 25);
+        assert_eq!(clips[0], [3, 4, 5, 6, 7, 8, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
+        assert_eq!(closed.len(), 10);
+        assert_eq!(run(16, 1, 10, ShortTrack::Drop).0.len(), 0);
+        assert_eq!(run(16, 1, 2, ShortTrack::Pad).0.len(), 0);
+
+        let mut windows = windows(16, 1);
+        windows.push(TRACK, sample(0));
+        let events = windows.close_all(ShortTrack::Pad);
+        assert!(matches!(events[0], WindowEvent::Insufficient { track: TRACK }));
+        assert_eq!(windows.tracks().count(), 0);
+        assert!(windows.close(TRACK, ShortTrack::Pad).is_empty());
+    }
+
+    #[test]
+    fn a_clip_spans_its_frames() {
+        let mut windows = windows(2, 1);
+        windows.push(TRACK, sample(4));
+        let events = windows.push(TRACK, sample(5));
+        let Some(WindowEvent::Clip(clip)) = events.first() else { panic!("no clip") };
+        assert_eq!(clip.span(), Some(Span { start_ns: 40, end_ns: 60 }));
+    }
+
+    #[test]
+    fn reflection_stays_inside() {
+        for n in 1..20 {
+            for position in -50..50 {
+                assert!(reflect(position, n) < n);
+            }
+        }
+    }
+}
