@@ -1,1 +1,101 @@
-//! (being written)
+//! Engines: networks that run, whoever runs them.
+//!
+//! [`Engine`] is one loaded network; [`Detector`], [`Aligner`] and [`Classifier`] give it a role,
+//! with the shapes checked when it loads, so that a wrong file is an error with a name and not a
+//! strange picture later; [`Pool`] runs a classifier for several streams on a thread of its own.
+//! Behind [`Engine`] stands ONNX Runtime ([`onnx`]), found and opened at run time; tests and later
+//! back ends implement the trait themselves.
+
+mod cancel;
+mod error;
+pub mod onnx;
+mod options;
+mod pool;
+mod registry;
+mod roles;
+
+use std::fmt;
+
+use ndarray::{ArrayD, ArrayViewD};
+
+pub use cancel::{CancelToken, HookGuard};
+pub use error::InferError;
+pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, UnknownName};
+pub use pool::{ClipJob, Pool, PoolOptions, Refused, Scored, Submitter};
+pub use registry::shared_classifier;
+pub use roles::{
+    Aligner, AudioSpec, Classifier, ClassifierSpec, Clip, ClipScore, Detector, RawDetections,
+    load_aligner, load_classifier, load_detector,
+};
+
+/// One input of a run, of any number of dimensions. Contiguous views are not copied.
+pub type TensorIn<'a> = ArrayViewD<'a, f32>;
+
+/// What an input or output is declared as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    pub name: String,
+    /// `None`: any size.
+    pub dims: Vec<Option<usize>>,
+    pub element: ElementType,
+}
+
+/// What the numbers of a tensor are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ElementType {
+    F32,
+    /// Anything else, by its name in the back end.
+    Other(String),
+}
+
+/// A loaded network, as far as it is known before a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// What the engine was loaded from, for messages.
+    pub model: String,
+    pub inputs: Vec<TensorInfo>,
+    pub outputs: Vec<TensorInfo>,
+    /// Who runs it; never [`Provider::Auto`].
+    pub provider: Provider,
+    /// The back end's own names of whom the network's nodes were given to, the most nodes first.
+    pub assigned: Vec<String>,
+    /// The back end and its version, such as `ONNX Runtime 1.32.0`.
+    pub runtime: String,
+    /// Why providers that were preferred were passed over.
+    pub passed_over: Vec<String>,
+}
+
+/// One network, loaded and ready.
+pub trait Engine: Send {
+    fn info(&self) -> &EngineInfo;
+
+    /// Runs once: `inputs` in the order of [`EngineInfo::inputs`], outputs in the order of
+    /// [`EngineInfo::outputs`].
+    ///
+    /// # Errors
+    /// [`InferError::Cancelled`] when `cancel` is or becomes cancelled: at once before the run,
+    /// during it as soon as the provider can stop, which for one that compiled the network into
+    /// a single step is its end.
+    fn run(
+        &mut self,
+        inputs: &[TensorIn<'_>],
+        cancel: &CancelToken,
+    ) -> Result<Vec<ArrayD<f32>>, InferError>;
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::F32 => f.write_str("f32"),
+            Self::Other(name) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Display for TensorInfo {
+    /// `clip f32[?,3,16,224,224]`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dims = self.dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string()));
+        write!(f, "{} {}[{}]", self.name, self.element, dims.collect::<Vec<_>>().join(","))
+    }
+}

@@ -1,0 +1,86 @@
+//! What can go wrong with an engine, from the missing library to a number that is none.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::options::{Device, Precision, Provider};
+use crate::core::modelinfo::{ModelInfoError, Role};
+
+/// Every failure of this layer. Each says what was found, what was expected and what to do.
+#[derive(Debug, Error)]
+pub enum InferError {
+    #[error(
+        "ONNX Runtime was not found; looked in {}. \
+         Run `make setup`, or set M2SD_RUNTIME to the folder or file",
+        list(looked)
+    )]
+    LibraryMissing { looked: Vec<String> },
+    #[error(
+        "{} cannot be used as ONNX Runtime: {reason}. \
+         Run `make setup`, or point M2SD_RUNTIME at another one",
+        path.display()
+    )]
+    LibraryUnusable { path: PathBuf, reason: String },
+    #[error(
+        "{} is ONNX Runtime {found}, but {needed} or newer is needed. \
+         Run `make setup`, or point M2SD_RUNTIME at a newer one",
+        path.display()
+    )]
+    LibraryTooOld { path: PathBuf, found: String, needed: String },
+
+    #[error("provider {provider} is not available: {reason}. {remedy}, or use provider=auto")]
+    ProviderMissing { provider: Provider, reason: String, remedy: &'static str },
+    #[error("provider {provider} has no device {device}; it has {}", list(found))]
+    DeviceMissing { provider: Provider, device: Device, found: Vec<String> },
+    #[error("provider {provider} cannot compute in {precision}; {remedy}")]
+    PrecisionUnsupported { provider: Provider, precision: Precision, remedy: &'static str },
+    #[error(
+        "provider {asked} was asked for, but ONNX Runtime gave the network to {}. \
+         Use provider=auto, or a model whose operators {asked} supports",
+        list(used)
+    )]
+    ProviderNotUsed { asked: Provider, used: Vec<String> },
+
+    #[error("there is no model at {}. See `m2sd models list`, or give another path", path.display())]
+    ModelMissing { path: PathBuf },
+    #[error(
+        "{} cannot be loaded: {reason}. Import or fetch it again with `m2sd models`",
+        path.display()
+    )]
+    ModelUnreadable { path: PathBuf, reason: String },
+    #[error("the sidecar of {}: {source}", path.display())]
+    Sidecar { path: PathBuf, source: ModelInfoError },
+    #[error("{} is a {found} according to its sidecar, and was given as the {expected}", path.display())]
+    WrongRole { path: PathBuf, expected: Role, found: Role },
+    #[error("{model} does not fit as {role}: expected {expected}; found {found}")]
+    WrongSignature { model: String, role: Role, expected: String, found: String },
+
+    #[error("{what}: expected shape {expected}, found {found}")]
+    WrongShape { what: &'static str, expected: String, found: String },
+    #[error("{what}: {reason}")]
+    WrongValues { what: &'static str, reason: String },
+    #[error("the run on {provider} failed: {reason}")]
+    RunFailed { provider: Provider, reason: String },
+    #[error("the run was cancelled")]
+    Cancelled,
+    #[error("the {what} panicked, please report this: {reason}")]
+    Panicked { what: &'static str, reason: String },
+    #[error("the classifier's thread could not be started: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+fn list<T: fmt::Display>(items: &[T]) -> String {
+    if items.is_empty() {
+        return "nothing".to_owned();
+    }
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// What a panic had to say.
+pub(super) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
+}

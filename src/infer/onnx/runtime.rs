@@ -1,0 +1,147 @@
+//! The one ONNX Runtime environment of the process.
+
+use std::error::Error;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use ort::LoadDynamicError;
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+
+use super::guarded;
+use super::locate::{Found, Places, Search};
+use crate::infer::error::InferError;
+
+/// How serious a line of ONNX Runtime's log is. Less than a warning is not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+type LogSink = Box<dyn Fn(Severity, &str) + Send + Sync>;
+
+static LOG_SINK: OnceLock<LogSink> = OnceLock::new();
+
+/// Has ONNX Runtime's warnings and errors passed to `sink`, from any of its threads. Without a
+/// sink they go nowhere: what matters comes back as an [`InferError`]. The first sink stays.
+pub fn set_log_sink(sink: impl Fn(Severity, &str) + Send + Sync + 'static) {
+    let _first_stays = LOG_SINK.set(Box::new(sink));
+}
+
+/// The library, opened.
+pub(super) struct Runtime {
+    pub environment: Environment,
+    pub library: PathBuf,
+    /// Such as `1.32.0`.
+    pub version: String,
+    /// Why the OpenVINO plug-in is not there.
+    pub openvino: Result<(), String>,
+}
+
+impl Runtime {
+    /// Opens the library on the first call. A failure is not kept: once the library is in place
+    /// the next call finds it.
+    pub fn get() -> Result<Arc<Self>, InferError> {
+        static RUNTIME: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
+        let mut slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = slot.deref() {
+            return Ok(runtime.clone());
+        }
+        let runtime = Arc::new(Self::open()?);
+        *slot = Some(runtime.clone());
+        Ok(runtime)
+    }
+
+    fn open() -> Result<Self, InferError> {
+        let found = match Places::of_process().search() {
+            Search::Found(found) => found,
+            Search::NotAsSet(place) => {
+                return Err(InferError::LibraryMissing { looked: vec![place] });
+            }
+            Search::Nowhere(looked) => return Self::from_loader(looked),
+        };
+        Self::from_file(&found).map_err(|error| library_error(error, &found.library))
+    }
+
+    /// What the system's loader has under the library's plain name.
+    fn from_loader(mut looked: Vec<String>) -> Result<Self, InferError> {
+        let library = PathBuf::from("libonnxruntime.so");
+        let found = Found { library: library.clone(), openvino: None };
+        Self::from_file(&found).map_err(|error| match error {
+            OpenError::Load(LoadDynamicError::Dlopen { .. }) => {
+                looked.push("the system's library folders".to_owned());
+                InferError::LibraryMissing { looked }
+            }
+            error => library_error(error, &library),
+        })
+    }
+
+    fn from_file(found: &Found) -> Result<Self, OpenError> {
+        let environment = guarded(|| -> Result<Environment, OpenError> {
+            let builder = ort::init_from(&found.library).map_err(OpenError::Load)?;
+            let logger = Arc::new(|level, _: &str, _: &str, _: &str, text: &str| log(level, text));
+            let builder = builder.with_name("m2sd").with_telemetry(false).with_logger(logger);
+            builder.build().map_err(|e| OpenError::Start(e.to_string()))
+        })
+        .unwrap_or_else(|panic| Err(OpenError::Start(panic)))?;
+        // It starts out at the most verbose.
+        environment.set_log_level(LogLevel::Warning);
+        let openvino = register_openvino(&environment, found.openvino.as_deref());
+        let version = library_version();
+        Ok(Self { environment, library: found.library.clone(), version, openvino })
+    }
+}
+
+enum OpenError {
+    Load(LoadDynamicError),
+    Start(String),
+}
+
+fn library_error(error: OpenError, path: &Path) -> InferError {
+    let (path, reason) = match error {
+        OpenError::Load(LoadDynamicError::BadVersion { version_str, path }) => {
+            let needed = format!("1.{}", ort::MINOR_VERSION);
+            return InferError::LibraryTooOld { path, found: version_str, needed };
+        }
+        OpenError::Load(LoadDynamicError::Dlopen { error, path }) => (path, sources(&error)),
+        OpenError::Load(LoadDynamicError::MissingApi { path }) => {
+            (path, "it is another library, without OrtGetApiBase".to_owned())
+        }
+        OpenError::Load(error) => (path.to_owned(), sources(&error)),
+        OpenError::Start(reason) => (path.to_owned(), reason),
+    };
+    InferError::LibraryUnusable { path, reason }
+}
+
+/// The whole chain of an error: the loader's own words are in its sources.
+fn sources(error: &dyn Error) -> String {
+    let chain = std::iter::successors(Some(error), |&e| e.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn log(level: LogLevel, text: &str) {
+    let severity = match level {
+        LogLevel::Verbose | LogLevel::Info => return,
+        LogLevel::Warning => Severity::Warning,
+        LogLevel::Error | LogLevel::Fatal => Severity::Error,
+    };
+    if let Some(sink) = LOG_SINK.get() {
+        // The caller is C++: nothing may unwind into it.
+        let _lost_line = guarded(|| sink(severity, text));
+    }
+}
+
+fn register_openvino(environment: &Environment, plugin: Option<&Path>) -> Result<(), String> {
+    let plugin = plugin.ok_or("its plug-in does not lie beside ONNX Runtime")?;
+    let registered = environment.register_ep_library("openvino", plugin);
+    registered.map_err(|error| format!("{}: {error}", plugin.display()))
+}
+
+/// `1.32.0`, from the build's description.
+fn library_version() -> String {
+    let base = ort::info();
+    let tag = base.split([' ', ',']).find_map(|word| word.strip_prefix("git-branch=rel-"));
+    tag.unwrap_or(base).to_owned()
+}

@@ -1,0 +1,229 @@
+//! What an engine is asked for: provider, device, precision, threads.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Who runs the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Provider {
+    /// The first that works of [`Provider::PREFERENCE`].
+    #[default]
+    Auto,
+    /// ONNX Runtime's own CPU kernels, in fp32. Always there.
+    Cpu,
+    /// Intel OpenVINO, a plug-in provider: CPUs (bf16 on AMX), Intel GPUs and NPUs.
+    OpenVino,
+    Cuda,
+    TensorRt,
+}
+
+impl Provider {
+    /// The order in which [`Provider::Auto`] tries.
+    pub const PREFERENCE: [Self; 4] = [Self::TensorRt, Self::Cuda, Self::OpenVino, Self::Cpu];
+
+    const NAMES: [(&'static str, Self); 5] = [
+        ("auto", Self::Auto),
+        ("cpu", Self::Cpu),
+        ("openvino", Self::OpenVino),
+        ("cuda", Self::Cuda),
+        ("tensorrt", Self::TensorRt),
+    ];
+}
+
+/// The arithmetic of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Precision {
+    /// What the provider finds best: bf16 for OpenVINO on AMX, fp16 for TensorRT, else fp32.
+    #[default]
+    Auto,
+    Fp32,
+    Fp16,
+    Bf16,
+    /// A file that was quantised (QDQ) beforehand. The weights are the file's own.
+    Int8,
+}
+
+impl Precision {
+    const NAMES: [(&'static str, Self); 5] = [
+        ("auto", Self::Auto),
+        ("fp32", Self::Fp32),
+        ("fp16", Self::Fp16),
+        ("bf16", Self::Bf16),
+        ("int8", Self::Int8),
+    ];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DeviceKind {
+    Cpu,
+    Gpu,
+    Npu,
+}
+
+impl DeviceKind {
+    const NAMES: [(&'static str, Self); 3] =
+        [("cpu", Self::Cpu), ("gpu", Self::Gpu), ("npu", Self::Npu)];
+}
+
+/// Which of a provider's devices: `auto`, `1`, `gpu`, `gpu:1`, `npu`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Device {
+    /// `None`: the provider's usual kind, CPU for OpenVINO and GPU for CUDA and TensorRT.
+    pub kind: Option<DeviceKind>,
+    /// The n-th device of that kind, from 0.
+    pub ordinal: u32,
+}
+
+/// A word that names no provider, precision or device.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("no {what} is called {found:?}; expected {expected}")]
+pub struct UnknownName {
+    what: &'static str,
+    found: String,
+    expected: String,
+}
+
+fn by_name<T: Copy>(
+    what: &'static str,
+    names: &[(&'static str, T)],
+    text: &str,
+) -> Result<T, UnknownName> {
+    let found = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    found.map(|(_, value)| *value).ok_or_else(|| UnknownName {
+        what,
+        found: text.to_owned(),
+        expected: names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+fn name_of<T: Copy + PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
+    names.iter().find(|(_, v)| *v == value).map_or("?", |(name, _)| name)
+}
+
+impl FromStr for Provider {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        by_name("provider", &Self::NAMES, text)
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(&Self::NAMES, *self))
+    }
+}
+
+impl FromStr for Precision {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        by_name("precision", &Self::NAMES, text)
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(&Self::NAMES, *self))
+    }
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(&Self::NAMES, *self))
+    }
+}
+
+impl FromStr for Device {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let unknown = || UnknownName {
+            what: "device",
+            found: text.to_owned(),
+            expected: "auto, a number, cpu, gpu or npu, or one of these with a number: gpu:1"
+                .into(),
+        };
+        let (kind, ordinal) = match text.split_once(':') {
+            Some((kind, ordinal)) => (kind, Some(ordinal)),
+            None if text.starts_with(|c: char| c.is_ascii_digit()) => ("auto", Some(text)),
+            None => (text, None),
+        };
+        let kind = match kind {
+            "" | "auto" => None,
+            kind => Some(by_name("device", &DeviceKind::NAMES, kind).map_err(|_| unknown())?),
+        };
+        let ordinal = ordinal.map_or(Ok(0), str::parse).map_err(|_| unknown())?;
+        Ok(Self { kind, ordinal })
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind, self.ordinal) {
+            (None, 0) => f.write_str("auto"),
+            (None, n) => write!(f, "{n}"),
+            (Some(kind), 0) => write!(f, "{kind}"),
+            (Some(kind), n) => write!(f, "{kind}:{n}"),
+        }
+    }
+}
+
+/// How to run a model. Equal options and files mean that an engine can be shared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EngineOptions {
+    pub provider: Provider,
+    pub device: Device,
+    pub precision: Precision,
+    /// Threads of one run, 0: as many as the process may use.
+    pub threads: usize,
+    /// Where TensorRT keeps the engines it built; `None`: `cache` beside the model.
+    pub cache_dir: Option<PathBuf>,
+}
+
+impl EngineOptions {
+    /// The number of threads that 0 stands for, cgroup limits and affinity included.
+    pub fn resolved_threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            n => n,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for (name, provider) in Provider::NAMES {
+            assert_eq!(name.parse(), Ok(provider));
+            assert_eq!(provider.to_string(), name);
+        }
+        for (name, precision) in Precision::NAMES {
+            assert_eq!(name.parse(), Ok(precision));
+            assert_eq!(precision.to_string(), name);
+        }
+        for name in ["auto", "1", "gpu", "gpu:1", "npu", "cpu"] {
+            let device: Device = name.parse().unwrap();
+            assert_eq!(device.to_string(), name);
+        }
+    }
+
+    #[test]
+    fn a_wrong_word_is_answered_with_the_right_ones() {
+        let error = "trt".parse::<Provider>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no provider is called \"trt\"; expected auto, cpu, openvino, cuda, tensorrt"
+        );
+        for wrong in ["tpu", "gpu:x", "1x", "-1", "99999999999"] {
+            assert!(wrong.parse::<Device>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! A classifier on a thread of its own, serving several submitters.
+//!
+//! Each submitter has a bounded queue; the worker takes from the queues in turn, so that a crowded
+//! stream cannot starve a quiet one, up to a batch at a time. A flush makes a new generation:
+//! what waits is dropped, and a run whose jobs are all of the past is cancelled.
+
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use ndarray::{Array3, Array4};
+
+use super::cancel::CancelToken;
+use super::error::{InferError, panic_text};
+use super::roles::{Classifier, ClassifierSpec, Clip, ClipScore};
+
+/// How a pool takes and groups its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PoolOptions {
+    /// How many clips of one submitter may wait, at least 1.
+    pub queue: usize,
+    /// How many waiting clips may share a run, at least 1.
+    pub batch_size: usize,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self { queue: 2, batch_size: 1 }
+    }
+}
+
+/// One clip to score.
+pub struct ClipJob {
+    /// `[3,T,S,S]`, see [`ClassifierSpec`].
+    pub frames: Array4<f32>,
+    /// `[1,mels,frames]`, for a classifier that listens.
+    pub audio: Option<Array3<f32>>,
+    /// Called once, on the pool's thread; must not block. Dropped uncalled when the job is
+    /// discarded by a flush or the end of the pool, so that a channel inside it closes.
+    pub reply: Box<dyn FnOnce(Scored) + Send>,
+}
+
+/// The outcome of a job.
+#[derive(Clone, Debug)]
+pub struct Scored {
+    /// Shared by the jobs of a batch when it failed.
+    pub result: Result<ClipScore, Arc<InferError>>,
+    /// From submission to the start of the run.
+    pub queued: Duration,
+    /// The whole run, which a batch shares.
+    pub run: Duration,
+}
+
+/// Why a job was not taken.
+pub enum Refused {
+    /// The submitter's queue is full; here is the job.
+    Full(ClipJob),
+    /// A flush came while waiting for room.
+    Flushed,
+}
+
+/// The classifier's thread. Ends, with the run in flight cancelled and joined, when the last
+/// [`Arc`] goes, submitters' included.
+pub struct Pool {
+    shared: Arc<Shared>,
+    spec: ClassifierSpec,
+    worker: Option<JoinHandle<()>>,
+}
+
+/// One stream's place in a pool. Dropping it discards its jobs.
+pub struct Submitter {
+    pool: Arc<Pool>,
+    id: u64,
+}
+
+struct Shared {
+    options: PoolOptions,
+    /// Held for bookkeeping only: never over a run, a reply or the drop of a job.
+    state: Mutex<State>,
+    work: Condvar,
+    room: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lanes: BTreeMap<u64, Lane>,
+    next_id: u64,
+    /// The lane that was served last.
+    served: u64,
+    running: Option<Running>,
+    closing: bool,
+}
+
+#[derive(Default)]
+struct Lane {
+    generation: u64,
+    waiting: VecDeque<Waiting>,
+}
+
+struct Waiting {
+    job: ClipJob,
+    since: Instant,
+}
+
+struct Running {
+    cancel: CancelToken,
+    /// Lane and generation of each job.
+    origins: Vec<(u64, u64)>,
+}
+
+impl State {
+    fn is_current(&self, (lane, generation): (u64, u64)) -> bool {
+        !self.closing && self.lanes.get(&lane).is_some_and(|lane| lane.generation == generation)
+    }
+
+    /// Cancels the run in flight if nobody waits for it any more.
+    fn cancel_if_stale(&self) {
+        if let Some(running) = &self.running
+            && !running.origins.iter().any(|origin| self.is_current(*origin))
+        {
+            running.cancel.cancel();
+        }
+    }
+
+    /// The next job of the lane after the one served last.
+    fn take_in_turn(&mut self) -> Option<(u64, u64, Waiting)> {
+        let after = (self.served + 1)..;
+        let turn = self.lanes.range(after).chain(self.lanes.range(..=self.served));
+        let id = turn.into_iter().find(|(_, lane)| !lane.waiting.is_empty()).map(|(id, _)| *id)?;
+        self.served = id;
+        let lane = self.lanes.get_mut(&id)?;
+        Some((id, lane.generation, lane.waiting.pop_front()?))
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for work; `None` at the end.
+    fn next_batch(&self, batch_size: usize) -> Option<(CancelToken, Vec<Waiting>)> {
+        let idle = |s: &mut State| !s.closing && s.lanes.values().all(|l| l.waiting.is_empty());
+        let state = self.work.wait_while(self.state(), idle);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if state.closing {
+            return None;
+        }
+        let (mut origins, mut jobs) = (Vec::new(), Vec::new());
+        while jobs.len() < batch_size {
+            let Some((lane, generation, job)) = state.take_in_turn() else { break };
+            origins.push((lane, generation));
+            jobs.push(job);
+        }
+        let cancel = CancelToken::new();
+        state.running = Some(Running { cancel: cancel.clone(), origins });
+        self.room.notify_all();
+        Some((cancel, jobs))
+    }
+
+    /// Ends the run; says for each of its jobs whether its submitter still wants the answer.
+    fn finish(&self) -> Vec<bool> {
+        let mut state = self.state();
+        let origins = state.running.take().map(|running| running.origins).unwrap_or_default();
+        origins.into_iter().map(|origin| state.is_current(origin)).collect()
+    }
+}
+
+impl Pool {
+    /// Starts the thread that runs `classifier`.
+    ///
+    /// # Errors
+    /// [`InferError::Thread`] when the system has no more threads.
+    pub fn new(classifier: Classifier, options: PoolOptions) -> Result<Arc<Self>, InferError> {
+        let spec = classifier.spec().clone();
+        let shared = Arc::new(Shared {
+            options,
+            state: Mutex::default(),
+            work: Condvar::new(),
+            room: Condvar::new(),
+        });
+        let worker = {
+            let shared = shared.clone();
+            let thread = thread::Builder::new().name("m2sd-classify".to_owned());
+            thread.spawn(move || work(&shared, classifier)).map_err(InferError::Thread)?
+        };
+        Ok(Arc::new(Self { shared, spec, worker: Some(worker) }))
+    }
+
+    pub fn spec(&self) -> &ClassifierSpec {
+        &self.spec
+    }
+
+    pub fn submitter(self: &Arc<Self>) -> Submitter {
+        let mut state = self.shared.state();
+        state.next_id += 1;
+        let id = state.next_id;
+        state.lanes.insert(id, Lane::default());
+        drop(state);
+        Submitter { pool: self.clone(), id }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.closing = true;
+        state.cancel_if_stale();
+        let lanes = std::mem::take(&mut state.lanes);
+        drop(state);
+        drop(lanes);
+        self.shared.work.notify_all();
+        self.shared.room.notify_all();
+        // The last handle may go with a reply, on the worker itself.
+        if let Some(worker) = self.worker.take()
+            && worker.thread().id() != thread::current().id()
+        {
+            let _panicked = worker.join();
+        }
+    }
+}
+
+impl Submitter {
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// How many of this submitter's clips wait, the one in flight not counted.
+    pub fn waiting(&self) -> usize {
+        self.pool.shared.state().lanes.get(&self.id).map_or(0, |lane| lane.waiting.len())
+    }
+
+    /// Queues a job if there is room.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] with the job.
+    pub fn try_submit(&self, job: ClipJob) -> Result<(), Refused> {
+        let shared = &self.pool.shared;
+        let mut state = shared.state();
+        match state.lanes.get_mut(&self.id) {
+            Some(lane) if lane.waiting.len() < shared.options.queue.max(1) => {
+                lane.waiting.push_back(Waiting { job, since: Instant::now() });
+                shared.work.notify_one();
+                Ok(())
+            }
+            _ => Err(Refused::Full(job)),
+        }
+    }
+
+    /// Queues a job, waiting for room.
+    ///
+    /// # Errors
+    /// [`Refused::Flushed`] when [`Self::flush`] is called meanwhile.
+    pub fn submit(&self, job: ClipJob) -> Result<(), Refused> {
+        let shared = &self.pool.shared;
+        let state = shared.state();
+        let Some(generation) = state.lanes.get(&self.id).map(|lane| lane.generation) else {
+            return Err(Refused::Flushed);
+        };
+        let full = |state: &mut State| {
+            let lane = state.lanes.get(&self.id);
+            lane.is_some_and(|lane| {
+                lane.generation == generation && lane.waiting.len() >= shared.options.queue.max(1)
+            })
+        };
+        let state = shared.room.wait_while(state, full);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        match state.lanes.get_mut(&self.id) {
+            Some(lane) if lane.generation == generation => {
+                lane.waiting.push_back(Waiting { job, since: Instant::now() });
+                shared.work.notify_one();
+                Ok(())
+            }
+            _ => Err(Refused::Flushed),
+        }
+    }
+
+    /// Begins a new generation: discards what waits, cancels what runs, wakes who waits for room.
+    /// Never waits itself. A reply that is being called at this moment may still be running when
+    /// this returns; none of the old generation starts later.
+    pub fn flush(&self) {
+        self.pool.shared.discard(self.id, |state, id| {
+            let lane = state.lanes.get_mut(&id)?;
+            lane.generation += 1;
+            Some(std::mem::take(&mut lane.waiting))
+        });
+    }
+}
+
+impl Shared {
+    /// Removes jobs with `remove` and drops them outside of the lock: their replies are foreign.
+    fn discard<T>(&self, id: u64, remove: impl FnOnce(&mut State, u64) -> T) {
+        let mut state = self.state();
+        let removed = remove(&mut state, id);
+        state.cancel_if_stale();
+        drop(state);
+        self.room.notify_all();
+        drop(removed);
+    }
+}
+
+impl Drop for Submitter {
+    fn drop(&mut self) {
+        self.pool.shared.discard(self.id, |state, id| state.lanes.remove(&id));
+    }
+}
+
+fn work(shared: &Shared, mut classifier: Classifier) {
+    let together = if classifier.spec().batches { shared.options.batch_size.max(1) } else { 1 };
+    while let Some((cancel, jobs)) = shared.next_batch(together) {
+        let started = Instant::now();
+        let scores = score(&mut classifier, &jobs, &cancel);
+        let run = started.elapsed();
+        let wanted = shared.finish();
+        let mut scores = scores.map(Vec::into_iter).map_err(Arc::new);
+        for (Waiting { job, since }, wanted) in jobs.into_iter().zip(wanted) {
+            let result = match &mut scores {
+                Ok(scores) => scores
+                    .next()
+                    .ok_or_else(|| Arc::new(panicked("classifier", &"fewer scores than clips"))),
+                Err(error) => Err(error.clone()),
+            };
+            if wanted {
+                let scored = Scored { result, queued: started.duration_since(since), run };
+                // A reply that panics is its submitter's loss, not the other streams'.
+                let _panicked = catch_unwind(AssertUnwindSafe(|| (job.reply)(scored)));
+            }
+        }
+    }
+}
+
+fn score(
+    classifier: &mut Classifier,
+    jobs: &[Waiting],
+    cancel: &CancelToken,
+) -> Result<Vec<ClipScore>, InferError> {
+    let clips = jobs.iter().map(|Waiting { job, .. }| Clip {
+        frames: job.frames.view(),
+        audio: job.audio.as_ref().map(|audio| audio.view()),
+    });
+    let clips: Vec<_> = clips.collect();
+    let run = catch_unwind(AssertUnwindSafe(|| classifier.run(&clips, cancel)));
+    run.unwrap_or_else(|payload| Err(panicked("classifier", payload.as_ref())))
+}
+
+fn panicked(what: &'static str, payload: &(dyn Any + Send)) -> InferError {
+    InferError::Panicked { what, reason: panic_text(payload) }
+}

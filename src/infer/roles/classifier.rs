@@ -1,0 +1,282 @@
+//! The network that scores clips, REFERENCE §4–§6.
+
+use std::path::Path;
+
+use ndarray::{Array2, ArrayView3, ArrayView4, ArrayViewD, Axis, Ix2, stack};
+
+use super::{Batch, Signature, fits, open, shape_error, take};
+use crate::core::image::{ChannelOrder, Normalization};
+use crate::core::modelinfo::{ClassifierOutput, ModelInfo, Role};
+use crate::infer::cancel::CancelToken;
+use crate::infer::error::InferError;
+use crate::infer::options::EngineOptions;
+use crate::infer::{Engine, EngineInfo, TensorInfo};
+
+/// M2SD's own clip, for a file that leaves its dimensions open (REFERENCE §5).
+const DEFAULT_FRAMES: usize = 16;
+const DEFAULT_SIZE_PX: usize = 224;
+/// The name that makes a second input the audio.
+const AUDIO: &str = "audio";
+const SCORES: &str = "the classifier's scores";
+
+/// What an audio-visual classifier wants to hear beside a clip: `[1,mels,frames]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioSpec {
+    pub mels: usize,
+    pub frames: usize,
+}
+
+/// One window of one face.
+#[derive(Clone, Copy, Debug)]
+pub struct Clip<'a> {
+    /// `[3,T,S,S]`, in the classifier's channel order and normalization.
+    pub frames: ArrayView4<'a, f32>,
+    /// `[1,mels,frames]`, for a classifier with an [`AudioSpec`] and only then.
+    pub audio: Option<ArrayView3<'a, f32>>,
+}
+
+/// What the network says about one clip. All numbers are finite.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClipScore {
+    /// The network's own two numbers, fake first: logits, or probabilities where the sidecar
+    /// says so.
+    pub outputs: [f32; 2],
+    /// P(fake), 0..=1.
+    pub fake: f64,
+}
+
+impl ClipScore {
+    fn new(outputs: [f32; 2], kind: ClassifierOutput) -> Result<Self, InferError> {
+        let [fake, real] = outputs.map(f64::from);
+        let fake = match kind {
+            // The softmax of two, in the form that cannot overflow to NaN.
+            ClassifierOutput::Logits => 1.0 / (1.0 + (real - fake).exp()),
+            ClassifierOutput::Probabilities => {
+                // What fp16 rounding can do to a sum of one, and no more.
+                if fake < -0.01 || real < -0.01 || (fake + real - 1.0).abs() > 0.01 {
+                    let reason = format!(
+                        "{outputs:?} are no two probabilities; \
+                         if they are logits, set output=logits in the model's sidecar"
+                    );
+                    return Err(InferError::WrongValues { what: SCORES, reason });
+                }
+                fake.clamp(0.0, 1.0)
+            }
+        };
+        Ok(Self { outputs, fake })
+    }
+}
+
+/// What a classifier wants and how it runs; stays with those who submit clips while the classifier
+/// itself is with its [`crate::infer::Pool`].
+#[derive(Clone, Debug)]
+pub struct ClassifierSpec {
+    /// T: how many consecutive frames make a clip.
+    pub frames: usize,
+    /// S: the side of the square frames.
+    pub size_px: usize,
+    /// RGB unless the sidecar says otherwise.
+    pub channel_order: ChannelOrder,
+    /// ImageNet's for RGB unless the sidecar says otherwise.
+    pub normalization: Normalization,
+    /// What the network wants to hear, if anything.
+    pub audio: Option<AudioSpec>,
+    /// Whether several clips can share a run.
+    pub batches: bool,
+    pub sidecar: ModelInfo,
+    pub info: EngineInfo,
+}
+
+/// Clips `[N,3,T,S,S]` → `[N,2]`, index 0 "fake". A second input called `audio`,
+/// `[N,1,mels,frames]`, makes it audio-visual.
+pub struct Classifier {
+    engine: Box<dyn Engine>,
+    spec: ClassifierSpec,
+    audio_first: bool,
+    /// The place of the scores among the network's outputs.
+    output: usize,
+}
+
+impl Classifier {
+    /// Loads `path` with what `sidecar` says about it.
+    ///
+    /// # Errors
+    /// Those of [`crate::infer::onnx::OnnxEngine::load`], and [`InferError::WrongSignature`].
+    pub fn load(
+        path: &Path,
+        sidecar: &ModelInfo,
+        options: &EngineOptions,
+    ) -> Result<Self, InferError> {
+        Self::from_engine(open(path, options)?, sidecar)
+    }
+
+    /// # Errors
+    /// [`InferError::WrongSignature`] for a network that scores no clips.
+    pub fn from_engine(engine: Box<dyn Engine>, sidecar: &ModelInfo) -> Result<Self, InferError> {
+        let expected =
+            "clip f32[N,3,T,S,S], perhaps audio f32[N,1,mels,frames] -> f32[N,2], fake first";
+        let signature = Signature { info: engine.info(), role: Role::Classifier, expected };
+        let (clip, audio_input, audio_first) = match signature.info.inputs.as_slice() {
+            [clip] => (clip, None, false),
+            [clip, audio] if audio.name == AUDIO => (clip, Some(audio), false),
+            [audio, clip] if audio.name == AUDIO => (clip, Some(audio), true),
+            _ => return Err(signature.wrong()),
+        };
+        let [batch, channels, frames, height_px, width_px] = signature.input(clip)?;
+        let mut batch = signature.batch(batch)?;
+        signature.require(channels.is_none_or(|c| c == 3))?;
+        let frames = frames.unwrap_or(DEFAULT_FRAMES);
+        let size_px = height_px.or(width_px).unwrap_or(DEFAULT_SIZE_PX);
+        signature.require(frames > 0 && size_px > 0 && width_px.is_none_or(|w| w == size_px))?;
+        let audio = match audio_input {
+            None => None,
+            Some(input) => {
+                let (audio_batch, audio) = audio_spec(&signature, input)?;
+                if audio_batch == Batch::One {
+                    batch = Batch::One;
+                }
+                Some(audio)
+            }
+        };
+        let output = signature.output(2, 2)?;
+        let spec = ClassifierSpec {
+            frames,
+            size_px,
+            channel_order: sidecar.channel_order.unwrap_or(ChannelOrder::Rgb),
+            normalization: sidecar.normalization.unwrap_or(Normalization::IMAGENET_RGB),
+            audio,
+            batches: batch == Batch::Any,
+            sidecar: sidecar.clone(),
+            info: engine.info().clone(),
+        };
+        Ok(Self { engine, spec, audio_first, output })
+    }
+
+    pub fn spec(&self) -> &ClassifierSpec {
+        &self.spec
+    }
+
+    /// Scores `clips`, in one run where the network's batch is open, else one by one.
+    ///
+    /// # Errors
+    /// [`InferError::WrongShape`], [`InferError::Cancelled`], [`InferError::RunFailed`],
+    /// [`InferError::WrongValues`] for numbers that are no scores.
+    pub fn run(
+        &mut self,
+        clips: &[Clip<'_>],
+        cancel: &CancelToken,
+    ) -> Result<Vec<ClipScore>, InferError> {
+        for clip in clips {
+            self.check(clip)?;
+        }
+        if self.spec.batches && clips.len() > 1 {
+            return self.run_together(clips, cancel);
+        }
+        let mut scores = Vec::with_capacity(clips.len());
+        for clip in clips {
+            let frames = clip.frames.insert_axis(Axis(0)).into_dyn();
+            let audio = clip.audio.map(|audio| audio.insert_axis(Axis(0)).into_dyn());
+            scores.extend(self.run_batch(frames, audio, cancel)?);
+        }
+        Ok(scores)
+    }
+
+    fn run_together(
+        &mut self,
+        clips: &[Clip<'_>],
+        cancel: &CancelToken,
+    ) -> Result<Vec<ClipScore>, InferError> {
+        let what = "the classifier's clips";
+        let joined =
+            |e: ndarray::ShapeError| InferError::WrongValues { what, reason: e.to_string() };
+        let frames: Vec<_> = clips.iter().map(|clip| clip.frames).collect();
+        let frames = stack(Axis(0), &frames).map_err(joined)?;
+        let audio: Vec<_> = clips.iter().filter_map(|clip| clip.audio).collect();
+        let audio = match audio.as_slice() {
+            [] => None,
+            audio => Some(stack(Axis(0), audio).map_err(joined)?),
+        };
+        let audio = audio.as_ref().map(|audio| audio.view().into_dyn());
+        self.run_batch(frames.view().into_dyn(), audio, cancel)
+    }
+
+    fn check(&self, clip: &Clip<'_>) -> Result<(), InferError> {
+        let dims =
+            [Some(3), Some(self.spec.frames), Some(self.spec.size_px), Some(self.spec.size_px)];
+        if !fits(&dims, clip.frames.shape()) {
+            return Err(shape_error("the classifier's clip", &dims, clip.frames.shape()));
+        }
+        let what = "the classifier's audio";
+        match (self.spec.audio, clip.audio) {
+            (None, None) => Ok(()),
+            (Some(spec), Some(audio)) => {
+                let dims = [Some(1), Some(spec.mels), Some(spec.frames)];
+                let right = fits(&dims, audio.shape());
+                if right { Ok(()) } else { Err(shape_error(what, &dims, audio.shape())) }
+            }
+            (Some(spec), None) => {
+                Err(shape_error(what, &[Some(1), Some(spec.mels), Some(spec.frames)], &[]))
+            }
+            (None, Some(audio)) => Err(shape_error(what, &[], audio.shape())),
+        }
+    }
+
+    fn run_batch(
+        &mut self,
+        frames: ArrayViewD<'_, f32>,
+        audio: Option<ArrayViewD<'_, f32>>,
+        cancel: &CancelToken,
+    ) -> Result<Vec<ClipScore>, InferError> {
+        let clips = frames.shape().first().copied().unwrap_or(0);
+        let mut inputs = vec![frames];
+        inputs.extend(audio);
+        if self.audio_first {
+            inputs.reverse();
+        }
+        let mut outputs = self.engine.run(&inputs, cancel)?;
+        let scores: Array2<f32> = take::<Ix2>(&mut outputs, self.output, SCORES, "[N, 2]")?;
+        let dims = [Some(clips), Some(2)];
+        if !fits(&dims, scores.shape()) {
+            return Err(shape_error(SCORES, &dims, scores.shape()));
+        }
+        let kind = self.spec.sidecar.output.unwrap_or_default();
+        scores.rows().into_iter().map(|row| ClipScore::new([row[0], row[1]], kind)).collect()
+    }
+}
+
+fn audio_spec(
+    signature: &Signature<'_>,
+    input: &TensorInfo,
+) -> Result<(Batch, AudioSpec), InferError> {
+    let [batch, channels, mels, frames] = signature.input(input)?;
+    let batch = signature.batch(batch)?;
+    signature.require(channels.is_none_or(|c| c == 1))?;
+    match (mels, frames) {
+        (Some(mels), Some(frames)) => Ok((batch, AudioSpec { mels, frames })),
+        _ => Err(signature.wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_probabilities_whatever_the_logits() {
+        let logits = |outputs| ClipScore::new(outputs, ClassifierOutput::Logits).unwrap().fake;
+        assert_eq!(logits([0.0, 0.0]), 0.5);
+        assert!((logits([2.0, 0.0]) - 0.880_797_077_977_882_4).abs() < 1e-12);
+        assert_eq!(logits([f32::MAX, f32::MIN]), 1.0);
+        assert_eq!(logits([f32::MIN, f32::MAX]), 0.0);
+    }
+
+    #[test]
+    fn logits_that_were_called_probabilities_are_noticed() {
+        let score = |outputs| ClipScore::new(outputs, ClassifierOutput::Probabilities);
+        assert_eq!(score([0.25, 0.75]).unwrap().fake, 0.25);
+        assert_eq!(score([1.0005, -0.0005]).unwrap().fake, 1.0);
+        for wrong in [[3.0, -2.0], [0.2, 0.2]] {
+            assert!(matches!(score(wrong), Err(InferError::WrongValues { .. })));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The face detector, REFERENCE §1.
+
+use std::path::Path;
+
+use ndarray::{Array2, Array3, ArrayView3, Axis, Ix3};
+
+use super::{Signature, fits, open, shape_error, take};
+use crate::core::image::{ChannelOrder, Normalization};
+use crate::core::modelinfo::{ModelInfo, Role};
+use crate::infer::cancel::CancelToken;
+use crate::infer::error::InferError;
+use crate::infer::options::EngineOptions;
+use crate::infer::{Engine, EngineInfo};
+
+/// What the detector's network says about one picture: regressions and scores for each of `A`
+/// anchors, not yet decoded. All numbers are finite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawDetections {
+    /// `[A,4]`
+    pub boxes: Array2<f32>,
+    /// `[A,2]`, softmax; index 1 is "face".
+    pub classes: Array2<f32>,
+    /// `[A,10]`, five points.
+    pub landmarks: Array2<f32>,
+}
+
+/// Image `[N,3,H,W]` → box regressions `[N,A,4]`, class softmax `[N,A,2]`, landmark regressions
+/// `[N,A,10]`, which are told apart by their last dimension (REFERENCE §1).
+pub struct Detector {
+    engine: Box<dyn Engine>,
+    sidecar: ModelInfo,
+    height_px: Option<usize>,
+    width_px: Option<usize>,
+    outputs: Outputs,
+}
+
+/// Where the three are among the network's outputs.
+struct Outputs {
+    boxes: usize,
+    classes: usize,
+    landmarks: usize,
+}
+
+impl Detector {
+    /// Loads `path` with what `sidecar` says about it.
+    ///
+    /// # Errors
+    /// Those of [`crate::infer::onnx::OnnxEngine::load`], and [`InferError::WrongSignature`].
+    pub fn load(
+        path: &Path,
+        sidecar: &ModelInfo,
+        options: &EngineOptions,
+    ) -> Result<Self, InferError> {
+        Self::from_engine(open(path, options)?, sidecar)
+    }
+
+    /// # Errors
+    /// [`InferError::WrongSignature`] for a network that is no detector.
+    pub fn from_engine(engine: Box<dyn Engine>, sidecar: &ModelInfo) -> Result<Self, InferError> {
+        let expected = "image f32[N,3,H,W] -> f32[N,A,4], f32[N,A,2], f32[N,A,10]";
+        let signature = Signature { info: engine.info(), role: Role::Detector, expected };
+        let [batch, channels, height_px, width_px] = signature.only_input()?;
+        signature.batch(batch)?;
+        signature.require(channels.is_none_or(|c| c == 3))?;
+        let outputs = Outputs {
+            boxes: signature.output(3, 4)?,
+            classes: signature.output(3, 2)?,
+            landmarks: signature.output(3, 10)?,
+        };
+        Ok(Self { sidecar: sidecar.clone(), height_px, width_px, outputs, engine })
+    }
+
+    /// The order in which the network reads colours; BGR unless the sidecar says otherwise.
+    pub fn channel_order(&self) -> ChannelOrder {
+        self.sidecar.channel_order.unwrap_or(ChannelOrder::Bgr)
+    }
+
+    /// RetinaFace's unless the sidecar says otherwise.
+    pub fn normalization(&self) -> Normalization {
+        self.sidecar.normalization.unwrap_or(Normalization::RETINAFACE)
+    }
+
+    /// The picture's height, where the network was made for one.
+    pub fn height_px(&self) -> Option<usize> {
+        self.height_px
+    }
+
+    /// The picture's width, where the network was made for one.
+    pub fn width_px(&self) -> Option<usize> {
+        self.width_px
+    }
+
+    pub fn sidecar(&self) -> &ModelInfo {
+        &self.sidecar
+    }
+
+    pub fn info(&self) -> &EngineInfo {
+        self.engine.info()
+    }
+
+    /// Runs on one picture, `[3,H,W]`, in [`Self::channel_order`] and [`Self::normalization`].
+    ///
+    /// # Errors
+    /// [`InferError::WrongShape`] for another size than the network's, [`InferError::Cancelled`],
+    /// [`InferError::RunFailed`], [`InferError::WrongValues`] for numbers that are none.
+    pub fn run(
+        &mut self,
+        image: ArrayView3<'_, f32>,
+        cancel: &CancelToken,
+    ) -> Result<RawDetections, InferError> {
+        let dims = [Some(3), self.height_px, self.width_px];
+        if !fits(&dims, image.shape()) {
+            return Err(shape_error("the detector's picture", &dims, image.shape()));
+        }
+        let mut all = self.engine.run(&[image.insert_axis(Axis(0)).into_dyn()], cancel)?;
+        let mut output = |place, last: usize, what, expected| -> Result<Array2<f32>, InferError> {
+            let output: Array3<f32> = take::<Ix3>(&mut all, place, what, expected)?;
+            match *output.shape() {
+                [1, _, found] if found == last => Ok(output.remove_axis(Axis(0))),
+                _ => Err(shape_error(what, &[Some(1), None, Some(last)], output.shape())),
+            }
+        };
+        let boxes = output(self.outputs.boxes, 4, "the detector's boxes", "[1, A, 4]")?;
+        let classes = output(self.outputs.classes, 2, "the detector's classes", "[1, A, 2]")?;
+        let landmarks =
+            output(self.outputs.landmarks, 10, "the detector's landmarks", "[1, A, 10]")?;
+        let anchors = boxes.nrows();
+        for (what, other) in
+            [("the detector's classes", &classes), ("the detector's landmarks", &landmarks)]
+        {
+            if other.nrows() != anchors {
+                let expected = [Some(anchors), Some(other.ncols())];
+                return Err(shape_error(what, &expected, other.shape()));
+            }
+        }
+        Ok(RawDetections { boxes, classes, landmarks })
+    }
+}

@@ -1,0 +1,162 @@
+//! The three roles a network can have, and what its inputs and outputs must look like for each.
+
+mod aligner;
+mod classifier;
+mod detector;
+
+use std::path::Path;
+
+use ndarray::ArrayD;
+
+pub use self::aligner::Aligner;
+pub use self::classifier::{AudioSpec, Classifier, ClassifierSpec, Clip, ClipScore};
+pub use self::detector::{Detector, RawDetections};
+use super::error::InferError;
+use super::onnx::OnnxEngine;
+use super::options::EngineOptions;
+use super::{ElementType, Engine, EngineInfo, TensorInfo};
+use crate::core::modelinfo::{ModelInfo, Role};
+
+/// Loads a detector and the sidecar beside it.
+///
+/// # Errors
+/// As [`Detector::load`]; [`InferError::Sidecar`] and [`InferError::WrongRole`] for the sidecar.
+pub fn load_detector(path: &Path, options: &EngineOptions) -> Result<Detector, InferError> {
+    Detector::load(path, &sidecar(path, Role::Detector)?, options)
+}
+
+/// Loads an aligner and the sidecar beside it.
+///
+/// # Errors
+/// As [`Aligner::load`]; [`InferError::Sidecar`] and [`InferError::WrongRole`] for the sidecar.
+pub fn load_aligner(path: &Path, options: &EngineOptions) -> Result<Aligner, InferError> {
+    Aligner::load(path, &sidecar(path, Role::Aligner)?, options)
+}
+
+/// Loads a classifier and the sidecar beside it.
+///
+/// # Errors
+/// As [`Classifier::load`]; [`InferError::Sidecar`] and [`InferError::WrongRole`] for the sidecar.
+pub fn load_classifier(path: &Path, options: &EngineOptions) -> Result<Classifier, InferError> {
+    Classifier::load(path, &sidecar(path, Role::Classifier)?, options)
+}
+
+fn sidecar(path: &Path, expected: Role) -> Result<ModelInfo, InferError> {
+    let sidecar = ModelInfo::beside(path)
+        .map_err(|source| InferError::Sidecar { path: path.to_owned(), source })?;
+    match sidecar.role {
+        Some(found) if found != expected => {
+            Err(InferError::WrongRole { path: path.to_owned(), expected, found })
+        }
+        _ => Ok(sidecar),
+    }
+}
+
+fn open(path: &Path, options: &EngineOptions) -> Result<Box<dyn Engine>, InferError> {
+    Ok(Box::new(OnnxEngine::load(path, options)?))
+}
+
+/// An engine's signature, being held against a role.
+struct Signature<'a> {
+    info: &'a EngineInfo,
+    role: Role,
+    /// What the role expects, for the error.
+    expected: &'static str,
+}
+
+impl<'a> Signature<'a> {
+    fn wrong(&self) -> InferError {
+        let all = |tensors: &[TensorInfo]| {
+            tensors.iter().map(TensorInfo::to_string).collect::<Vec<_>>().join(", ")
+        };
+        InferError::WrongSignature {
+            model: self.info.model.clone(),
+            role: self.role,
+            expected: self.expected.to_owned(),
+            found: format!("{} -> {}", all(&self.info.inputs), all(&self.info.outputs)),
+        }
+    }
+
+    /// The place of the one output that is `[.., last]` of `rank` dimensions.
+    fn output(&self, rank: usize, last: usize) -> Result<usize, InferError> {
+        let fits = |t: &TensorInfo| t.dims.len() == rank && t.dims.last() == Some(&Some(last));
+        let mut found = self.info.outputs.iter().enumerate().filter(|(_, t)| fits(t));
+        match (found.next(), found.next()) {
+            (Some((place, tensor)), None) if tensor.element == ElementType::F32 => Ok(place),
+            _ => Err(self.wrong()),
+        }
+    }
+
+    /// The dimensions of an input, `N` of them, all f32.
+    fn input<const N: usize>(
+        &self,
+        tensor: &'a TensorInfo,
+    ) -> Result<[Option<usize>; N], InferError> {
+        match <[Option<usize>; N]>::try_from(tensor.dims.as_slice()) {
+            Ok(dims) if tensor.element == ElementType::F32 => Ok(dims),
+            _ => Err(self.wrong()),
+        }
+    }
+
+    /// As [`Self::input`], for a network with a single one.
+    fn only_input<const N: usize>(&self) -> Result<[Option<usize>; N], InferError> {
+        match self.info.inputs.as_slice() {
+            [tensor] => self.input(tensor),
+            _ => Err(self.wrong()),
+        }
+    }
+
+    /// Whether a dimension is one that the role can feed.
+    fn require(&self, holds: bool) -> Result<(), InferError> {
+        if holds { Ok(()) } else { Err(self.wrong()) }
+    }
+
+    fn batch(&self, dim: Option<usize>) -> Result<Batch, InferError> {
+        match dim {
+            None => Ok(Batch::Any),
+            Some(1) => Ok(Batch::One),
+            Some(_) => Err(self.wrong()),
+        }
+    }
+}
+
+/// How many samples a run can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Batch {
+    One,
+    Any,
+}
+
+/// Takes the output at `place` as what it was declared to be.
+fn take<D: ndarray::Dimension>(
+    outputs: &mut [ArrayD<f32>],
+    place: usize,
+    what: &'static str,
+    expected: &str,
+) -> Result<ndarray::Array<f32, D>, InferError> {
+    let wrong =
+        |found: String| InferError::WrongShape { what, expected: expected.to_owned(), found };
+    let output = outputs.get_mut(place).ok_or_else(|| wrong("no such output".to_owned()))?;
+    let output = std::mem::take(output);
+    let found = format!("{:?}", output.shape());
+    let output = output.into_dimensionality::<D>().map_err(|_| wrong(found))?;
+    if output.iter().all(|x| x.is_finite()) {
+        Ok(output)
+    } else {
+        let reason = "the network answered with infinite numbers or NaN; \
+                      try precision=fp32, or import the model again";
+        Err(InferError::WrongValues { what, reason: reason.to_owned() })
+    }
+}
+
+fn shape_error(what: &'static str, expected: &[Option<usize>], found: &[usize]) -> InferError {
+    let expected: Vec<_> =
+        expected.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
+    let expected = format!("[{}]", expected.join(", "));
+    InferError::WrongShape { what, expected, found: format!("{found:?}") }
+}
+
+fn fits(expected: &[Option<usize>], found: &[usize]) -> bool {
+    expected.len() == found.len()
+        && expected.iter().zip(found).all(|(e, f)| e.is_none_or(|e| e == *f))
+}
