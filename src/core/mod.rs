@@ -1,4 +1,5 @@
 //! The method: what M2SD computes, with no GStreamer, no inference runtime, no clock, no threads.
 
+pub mod geometry;
 pub mod image;
 pub mod modelinfo;
