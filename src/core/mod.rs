@@ -3,4 +3,5 @@
 pub mod detect;
 pub mod geometry;
 pub mod image;
+pub mod landmarks;
 pub mod modelinfo;
