@@ -1,5 +1,6 @@
 //! The method: what M2SD computes, with no GStreamer, no inference runtime, no clock, no threads.
 
+pub mod align;
 pub mod detect;
 pub mod geometry;
 pub mod image;
