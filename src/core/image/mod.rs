@@ -1,10 +1,57 @@
 //! Pixels: how the three channels of a picture lie in memory and how they become network input.
+//!
+//! [`FrameView`] borrows a picture, [`RgbImage`] owns one, and [`Region`] says which part of a
+//! picture fills a network's planes.
+
+mod frame;
+mod planes;
+#[cfg(test)]
+mod tests;
+
+use thiserror::Error;
+
+use super::geometry::{CropRect, Size};
+
+pub use frame::{FrameView, PixelLayout, RgbImage};
+pub use planes::Region;
+
+/// Why a picture or a tensor cannot be used.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ImageError {
+    #[error("a row of {width} pixels takes {needed} bytes, but rows are {stride} bytes apart")]
+    Stride { width: u32, needed: u64, stride: usize },
+    #[error(
+        "a frame of {}x{} pixels with rows {stride} bytes apart takes {needed} bytes, \
+         but the buffer holds {found}",
+        size.width(), size.height()
+    )]
+    TooShort { size: Size, stride: usize, needed: u64, found: usize },
+    #[error(
+        "the crop {}x{} at ({}, {}) reaches beyond the frame of {}x{} pixels",
+        rect.width(), rect.height(), rect.x(), rect.y(), frame.width(), frame.height()
+    )]
+    Outside { rect: CropRect, frame: Size },
+    #[error("the tensor has the shape {found:?}; expected {expected}, no dimension zero")]
+    Shape { found: Vec<usize>, expected: String },
+    #[error("the tensor of shape {shape:?} is a strided view; pass one that is contiguous")]
+    Strided { shape: Vec<usize> },
+}
 
 /// The order in which a network reads the three colour channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChannelOrder {
     Rgb,
     Bgr,
+}
+
+impl ChannelOrder {
+    /// For each channel of the network, which of red, green and blue (0, 1, 2) it reads.
+    pub const fn colours(self) -> [usize; 3] {
+        match self {
+            Self::Rgb => [0, 1, 2],
+            Self::Bgr => [2, 1, 0],
+        }
+    }
 }
 
 /// Per-channel affine map from an 8-bit value to what a network reads: `x * scale + offset`.

@@ -1,0 +1,188 @@
+//! From faces in frames to the clip that a classifier reads (REFERENCE §4).
+//!
+//! A [`FaceCrop`] is what is kept of a frame for one face. An [`AlignedClip`] is a run of them,
+//! turned and scaled by one transform for all, so that what moves inside the face stays visible.
+
+#[cfg(test)]
+mod tests;
+mod warp;
+
+use ndarray::{Array4, ArrayView4, ArrayViewMut4, Axis};
+use thiserror::Error;
+
+use super::geometry::{BBox, CropRect, FivePoints, Similarity, Size};
+use super::image::{ChannelOrder, FrameView, ImageError, Normalization, RgbImage};
+use warp::Warp;
+
+/// Where eyes, nose and mouth corners belong in a picture of [`TEMPLATE_SIDE_PX`].
+const TEMPLATE: [[f64; 2]; 5] = [
+    [85.82991, 85.7792],
+    [169.0532, 84.3381],
+    [127.574, 137.0006],
+    [90.6964, 174.7014],
+    [167.3069, 173.3733],
+];
+const TEMPLATE_SIDE_PX: f64 = 256.0;
+
+/// The crop reaches beyond the box by this part of its size, on every side.
+const CROP_MARGIN: f64 = 0.5;
+
+/// Faces whose points lie closer together than this many px for a px of the aligned picture are
+/// not faces: 224 px would show a fifth of one.
+const MIN_SCALE: f64 = 1e-3;
+
+/// The longest side of an aligned picture, in px.
+pub const MAX_SIDE_PX: u32 = 2048;
+
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum AlignError {
+    #[error("a clip needs at least one frame")]
+    NoFrames,
+    #[error(
+        "cannot align faces to {found} px: expected 1 to {MAX_SIDE_PX}, from the classifier's \
+         input shape"
+    )]
+    Side { found: u32 },
+    #[error("the facial points of the clip lie in one place, or are not numbers")]
+    Points,
+}
+
+/// The part of the frame that is kept for a face: its box, rounded, grown and clipped. `None`
+/// when no pixel is left. The last column and row are never part of it.
+pub fn crop_rect(bbox: &BBox, frame: Size) -> Option<CropRect> {
+    let span = |low: f32, high: f32, length: u32| {
+        let (low, high) = (f64::from(low).round_ties_even(), f64::from(high).round_ties_even());
+        let margin = CROP_MARGIN * (high - low);
+        let clip = |v: f64| v.clamp(0.0, f64::from(length - 1)).round_ties_even() as u32;
+        (clip(low - margin), clip(high + margin))
+    };
+    let (left, right) = span(bbox.x1(), bbox.x2(), frame.width());
+    let (top, bottom) = span(bbox.y1(), bbox.y2(), frame.height());
+    CropRect::from_edges(left, top, right, bottom)
+}
+
+/// One face of one frame, copied out of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaceCrop {
+    rect: CropRect,
+    image: RgbImage,
+    points: FivePoints,
+}
+
+impl FaceCrop {
+    /// Copies the surroundings of `bbox` as [`crop_rect`] defines them; `None` when the frame
+    /// shows nothing of them. `points` are in px of the frame.
+    pub fn new(frame: &FrameView<'_>, bbox: &BBox, points: FivePoints) -> Option<Self> {
+        let rect = crop_rect(bbox, frame.size())?;
+        let image = frame.crop(rect).ok()?;
+        Some(Self { rect, image, points })
+    }
+
+    /// Where it lay in the frame.
+    pub fn rect(&self) -> CropRect {
+        self.rect
+    }
+
+    pub fn image(&self) -> &RgbImage {
+        &self.image
+    }
+
+    /// In px of the frame.
+    pub fn points(&self) -> &FivePoints {
+        &self.points
+    }
+}
+
+/// The frames of a clip, aligned: T square pictures of S×S px.
+#[derive(Clone, Debug)]
+pub struct AlignedClip {
+    /// `[3, T, S, S]`: planes, as networks read them, so that the map to floats is one run.
+    pixels: Array4<u8>,
+    union: CropRect,
+    transform: Similarity,
+}
+
+impl AlignedClip {
+    /// Aligns the crops of one face in successive frames to pictures of `side_px`.
+    ///
+    /// One similarity transform serves the whole clip. As the reference does, it is fitted from
+    /// the template to the faces, the least squares counted in px of the frame, and inverted.
+    /// Pictures are sampled bilinearly; what no crop covers is black.
+    ///
+    /// # Errors
+    /// [`AlignError`] when there is no crop, `side_px` is not in `1..=MAX_SIDE_PX`, or the points
+    /// do not determine a transform.
+    pub fn align<'a>(
+        crops: impl Iterator<Item = &'a FaceCrop> + Clone,
+        side_px: u32,
+    ) -> Result<Self, AlignError> {
+        if !(1..=MAX_SIDE_PX).contains(&side_px) {
+            return Err(AlignError::Side { found: side_px });
+        }
+        let rects = crops.clone().map(FaceCrop::rect);
+        let union = rects.reduce(CropRect::union).ok_or(AlignError::NoFrames)?;
+        let to_union = fit_template(crops.clone(), union, side_px).ok_or(AlignError::Points)?;
+        let transform = to_union.inverse().ok_or(AlignError::Points)?;
+
+        let side = side_px as usize;
+        let mut pixels = Array4::zeros((3, crops.clone().count(), side, side));
+        let warp = Warp::new(&to_union, side);
+        for (crop, mut picture) in crops.zip(pixels.axis_iter_mut(Axis(1))) {
+            let offset = [crop.rect.x() - union.x(), crop.rect.y() - union.y()];
+            warp.sample(&crop.image, offset, &mut picture);
+        }
+        Ok(Self { pixels, union, transform })
+    }
+
+    /// Red, green and blue planes `[3, T, S, S]`, 8 bits.
+    pub fn pixels(&self) -> ArrayView4<'_, u8> {
+        self.pixels.view()
+    }
+
+    /// The smallest rectangle of the frame that holds every crop.
+    pub fn union(&self) -> CropRect {
+        self.union
+    }
+
+    /// From px of [`Self::union`] to px of the aligned picture.
+    pub fn transform(&self) -> &Similarity {
+        &self.transform
+    }
+
+    /// Fills a classifier's input `[3, T, S, S]`: channels in `order`, each value mapped by `norm`.
+    ///
+    /// # Errors
+    /// [`ImageError::Shape`] when `planes` has another shape than [`Self::pixels`].
+    pub fn write_planes(
+        &self,
+        order: ChannelOrder,
+        norm: Normalization,
+        mut planes: ArrayViewMut4<'_, f32>,
+    ) -> Result<(), ImageError> {
+        if planes.dim() != self.pixels.dim() {
+            let (found, expected) = (planes.shape().to_vec(), format!("{:?}", self.pixels.shape()));
+            return Err(ImageError::Shape { found, expected });
+        }
+        let channels = order.colours().into_iter().zip(norm.scale).zip(norm.offset);
+        for (mut plane, ((colour, scale), offset)) in planes.outer_iter_mut().zip(channels) {
+            let levels = self.pixels.index_axis(Axis(0), colour);
+            plane.zip_mut_with(&levels, |value, level| *value = f32::from(*level) * scale + offset);
+        }
+        Ok(())
+    }
+}
+
+/// The least-squares transform from the template, repeated for every crop, to their points.
+fn fit_template<'a>(
+    crops: impl Iterator<Item = &'a FaceCrop> + Clone,
+    union: CropRect,
+    side_px: u32,
+) -> Option<Similarity> {
+    let scale = f64::from(side_px) / TEMPLATE_SIDE_PX;
+    let origin = [f64::from(union.x()), f64::from(union.y())];
+    let pairs = crops.flat_map(|crop| TEMPLATE.iter().zip(&crop.points)).map(|(place, point)| {
+        let seen = [f64::from(point.x) - origin[0], f64::from(point.y) - origin[1]];
+        (place.map(|v| v * scale), seen)
+    });
+    Similarity::fit(pairs).filter(|fit| fit.scale() >= MIN_SCALE)
+}

@@ -1,0 +1,145 @@
+use ndarray::{Array4, s};
+use proptest::prelude::*;
+
+use super::*;
+use crate::core::geometry::Point;
+use crate::core::image::PixelLayout;
+
+fn size(width: u32, height: u32) -> Size {
+    Size::new(width, height).unwrap()
+}
+
+fn bbox(x1: f32, y1: f32, x2: f32, y2: f32) -> BBox {
+    BBox::new(x1, y1, x2, y2).unwrap()
+}
+
+/// The template, `scale` times as large, moved by `shift` px.
+fn template_points(scale: f64, shift: [f64; 2]) -> FivePoints {
+    TEMPLATE
+        .map(|[x, y]| Point { x: (x * scale + shift[0]) as f32, y: (y * scale + shift[1]) as f32 })
+}
+
+/// A picture whose red grows to the right, whose green grows downwards.
+fn gradient(width: u32, height: u32) -> Vec<u8> {
+    (0..height).flat_map(|y| (0..width).flat_map(move |x| [x as u8, y as u8, 200])).collect()
+}
+
+fn crop_of(data: &[u8], frame: Size, bbox: &BBox, points: FivePoints) -> Option<FaceCrop> {
+    let stride = frame.width() as usize * 3;
+    let view = FrameView::new(data, frame, stride, PixelLayout::Rgb).unwrap();
+    FaceCrop::new(&view, bbox, points)
+}
+
+#[test]
+fn the_crop_is_rounded_half_to_even_grown_and_clipped() {
+    // Rounded 10..15 × 20..30, grown by 2.5 and 5: 7.5 and 17.5 round to even.
+    let rect = crop_rect(&bbox(10.5, 20.5, 14.6, 30.4), size(100, 100));
+    assert_eq!(rect, CropRect::from_edges(8, 15, 18, 35));
+    let clipped = crop_rect(&bbox(-20.0, 60.0, 20.0, 95.0), size(100, 90));
+    assert_eq!(clipped, CropRect::from_edges(0, 42, 40, 89));
+    assert_eq!(crop_rect(&bbox(300.0, 0.0, 320.0, 20.0), size(100, 100)), None);
+    assert_eq!(crop_rect(&bbox(0.0, 0.0, 20.0, 20.0), size(1, 100)), None);
+}
+
+#[test]
+fn points_on_the_template_leave_the_picture_as_it_is() {
+    let frame = size(200, 200);
+    let data = gradient(200, 200);
+    let (scale, shift) = (64.0 / 256.0, [60.0, 50.0]);
+    let crop =
+        crop_of(&data, frame, &bbox(60.0, 50.0, 124.0, 114.0), template_points(scale, shift));
+    let crop = crop.unwrap();
+    let clip = AlignedClip::align(std::iter::repeat_n(&crop, 3), 64).unwrap();
+    assert_eq!(clip.pixels().dim(), (3, 3, 64, 64));
+    assert_eq!((clip.union().x(), clip.union().y()), (28, 18));
+    for ((channel, _, y, x), level) in clip.pixels().indexed_iter() {
+        let wanted = [60 + x, 50 + y, 200][channel];
+        assert_eq!(usize::from(*level), wanted, "channel {channel} at ({x}, {y})");
+    }
+}
+
+#[test]
+fn frames_of_a_moving_face_share_one_transform_and_are_black_where_not_covered() {
+    let frame = size(300, 100);
+    let data = gradient(300, 100);
+    let at = |x: f32| {
+        let points = template_points(40.0 / 256.0, [f64::from(x), 30.0]);
+        crop_of(&data, frame, &bbox(x, 30.0, x + 40.0, 70.0), points).unwrap()
+    };
+    let crops = [at(40.0), at(200.0)];
+    let clip = AlignedClip::align(crops.iter(), 32).unwrap();
+    assert_eq!(Some(clip.union()), CropRect::from_edges(20, 10, 260, 90));
+    let blue = clip.pixels();
+    let blue = blue.slice(s![2, .., .., ..]);
+    let lit = |t: usize| blue.slice(s![t, .., ..]).iter().filter(|v| **v > 0).count();
+    assert!(lit(0) < 32 * 32 && lit(1) < 32 * 32, "each is off the centre that they share");
+}
+
+#[test]
+fn clips_that_cannot_be_aligned_say_why() {
+    let frame = size(100, 100);
+    let data = gradient(100, 100);
+    let with = |points| crop_of(&data, frame, &bbox(20.0, 20.0, 60.0, 60.0), points).unwrap();
+    let good = with(template_points(0.2, [20.0, 20.0]));
+    let align = |crop: &FaceCrop, side| AlignedClip::align([crop].into_iter(), side).err();
+    assert_eq!(AlignedClip::align([].into_iter(), 64).err(), Some(AlignError::NoFrames));
+    assert_eq!(align(&good, 0), Some(AlignError::Side { found: 0 }));
+    assert_eq!(align(&good, 1 << 20), Some(AlignError::Side { found: 1 << 20 }));
+    let places = [Point { x: 3.0, y: 4.0 }; 5];
+    for bad in [places, [Point { x: f32::NAN, y: 1.0 }; 5]] {
+        assert_eq!(align(&with(bad), 64), Some(AlignError::Points));
+    }
+}
+
+#[test]
+fn planes_are_ordered_normalised_and_checked() {
+    let frame = size(100, 100);
+    let crop = crop_of(
+        &gradient(100, 100),
+        frame,
+        &bbox(20.0, 20.0, 60.0, 60.0),
+        template_points(0.2, [20.0, 20.0]),
+    );
+    let clip = AlignedClip::align([&crop.unwrap()].into_iter(), 16).unwrap();
+    let norm = Normalization { scale: [1.0, 2.0, 4.0], offset: [0.0, 10.0, -5.0] };
+    let mut planes = Array4::zeros((3, 1, 16, 16));
+    clip.write_planes(ChannelOrder::Bgr, norm, planes.view_mut()).unwrap();
+    for ((channel, t, y, x), value) in planes.indexed_iter() {
+        let level = f32::from(clip.pixels()[[2 - channel, t, y, x]]);
+        assert_eq!(*value, level * norm.scale[channel] + norm.offset[channel]);
+    }
+    let mut wrong = Array4::zeros((3, 2, 16, 16));
+    let error = clip.write_planes(ChannelOrder::Rgb, norm, wrong.view_mut()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the tensor has the shape [3, 2, 16, 16]; expected [3, 1, 16, 16], no dimension zero"
+    );
+}
+
+proptest! {
+    #[test]
+    fn crops_stay_inside_frames_of_any_size(
+        place in [-60f32..120.0, -60f32..120.0],
+        sides in [0.1f32..90.0, 0.1f32..90.0],
+        frame in [1u32..70, 1u32..70],
+    ) {
+        let bbox = bbox(place[0], place[1], place[0] + sides[0], place[1] + sides[1]);
+        let frame = size(frame[0], frame[1]);
+        if let Some(rect) = crop_rect(&bbox, frame) {
+            prop_assert!(rect.right() < frame.width() && rect.bottom() < frame.height());
+        }
+    }
+
+    #[test]
+    fn any_points_on_a_tiny_frame_are_survived(
+        points in prop::array::uniform10(prop::num::f32::ANY),
+    ) {
+        let frame = size(2, 2);
+        let crop = crop_of(&gradient(2, 2), frame, &bbox(0.0, 0.0, 2.0, 2.0), {
+            let [a, b, c, d, e] = [0, 2, 4, 6, 8].map(|n| Point { x: points[n], y: points[n + 1] });
+            [a, b, c, d, e]
+        });
+        let clip = AlignedClip::align([&crop.unwrap()].into_iter(), 8);
+        prop_assert!(matches!(clip, Ok(_) | Err(AlignError::Points)));
+    }
+}

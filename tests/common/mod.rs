@@ -1,0 +1,45 @@
+//! The shared test data: where it is and how it is read. None of it is in this repository.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// The folder of test data: `$M2SD_SHARED`, else `shared` beside the checkout.
+///
+/// Without it the calling test has nothing to compare with: it prints a line and gets `None`,
+/// or fails where `CI=true`.
+pub fn shared_dir() -> Option<PathBuf> {
+    let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
+    let dir = std::env::var_os("M2SD_SHARED").map_or_else(default, PathBuf::from);
+    if dir.join("golden").is_dir() {
+        return Some(dir);
+    }
+    let missing = format!("no test data in {}; set M2SD_SHARED", dir.display());
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
+    println!("skipped: {missing}");
+    None
+}
+
+/// An 8-bit RGB picture: width, height, pixels without padding.
+pub fn read_png(path: &Path) -> (u32, u32, Vec<u8>) {
+    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut reader = png::Decoder::new(BufReader::new(file)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Rgb, png::BitDepth::Eight));
+    (info.width, info.height, pixels)
+}
+
+pub fn read_json(path: &Path) -> Value {
+    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_reader(BufReader::new(file)).unwrap()
+}
+
+/// The `N` numbers of a JSON list.
+pub fn numbers<const N: usize>(value: &Value) -> [f64; N] {
+    let list = value.as_array().unwrap_or_else(|| panic!("not a list: {value}"));
+    let numbers: Vec<_> = list.iter().map(|v| v.as_f64().unwrap()).collect();
+    numbers.try_into().unwrap_or_else(|v: Vec<_>| panic!("{} numbers, not {N}", v.len()))
+}

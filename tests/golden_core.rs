@@ -1,0 +1,228 @@
+//! The method against what the reference code printed, wherever no network is needed.
+
+mod common;
+
+use std::path::Path;
+
+use common::{numbers, read_json, read_png, shared_dir};
+use gstm2sd::core::align::{AlignedClip, FaceCrop};
+use gstm2sd::core::detect::Face;
+use gstm2sd::core::geometry::{BBox, CropRect, FivePoints, Point, Size};
+use gstm2sd::core::image::{ChannelOrder, FrameView, Normalization, PixelLayout};
+use gstm2sd::core::landmarks::LandmarkCrop;
+use gstm2sd::core::track::{TrackId, TrackParams, Tracker};
+use ndarray::{Array3, Array4, ArrayView4};
+use serde_json::Value;
+
+const SCENES: [&str; 3] = ["one_face", "four_faces", "short"];
+const CLASSIFIER_SIDE_PX: u32 = 224;
+
+/// A frame of the test data.
+struct Frame {
+    size: Size,
+    rgb: Vec<u8>,
+}
+
+impl Frame {
+    fn read(dir: &Path, scene: &str, index: usize) -> Self {
+        let path = dir.join(format!("golden/{scene}/{index:03}.png"));
+        let (width, height, rgb) = read_png(&path);
+        Self { size: Size::new(width, height).unwrap(), rgb }
+    }
+
+    fn view(&self) -> FrameView<'_> {
+        let stride = self.size.width() as usize * 3;
+        FrameView::new(&self.rgb, self.size, stride, PixelLayout::Rgb).unwrap()
+    }
+}
+
+/// What the reference printed for one scene.
+struct Scene {
+    frames: Vec<Vec<Face>>,
+    golden: Value,
+}
+
+impl Scene {
+    fn read(dir: &Path, name: &str) -> Self {
+        let golden = read_json(&dir.join(format!("golden/{name}.json")));
+        let frames = list(&golden["frames"]).iter().map(faces_of).collect();
+        Self { frames, golden }
+    }
+
+    /// The faces of golden track `track`, frame by frame, found again by their boxes.
+    fn track(&self, track: usize) -> Vec<(usize, Face)> {
+        let entry = |golden: &Value| {
+            let frame = golden["frame"].as_u64().unwrap() as usize;
+            let bbox = bbox(&golden["box"]);
+            (frame, *self.frames[frame].iter().find(|f| f.bbox == bbox).unwrap())
+        };
+        list(&self.golden["tracks"][track]["faces"]).iter().map(entry).collect()
+    }
+
+    /// The crops of every golden track, frame by frame.
+    fn crops(&self, dir: &Path, name: &str) -> Vec<Vec<FaceCrop>> {
+        let frames: Vec<_> =
+            (0..self.frames.len()).map(|index| Frame::read(dir, name, index)).collect();
+        let crop = |(frame, face): (usize, Face)| {
+            FaceCrop::new(&frames[frame].view(), &face.bbox, face.points).unwrap()
+        };
+        let tracks = list(&self.golden["tracks"]).len();
+        (0..tracks).map(|track| self.track(track).into_iter().map(crop).collect()).collect()
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+fn faces_of(value: &Value) -> Vec<Face> {
+    let face = |golden: &Value| Face {
+        bbox: bbox(&golden["box"]),
+        score: golden["score"].as_f64().unwrap() as f32,
+        points: points(&golden["landmarks5"]),
+    };
+    list(value).iter().map(face).collect()
+}
+
+fn bbox(value: &Value) -> BBox {
+    let [x1, y1, x2, y2] = numbers::<4>(value).map(|v| v as f32);
+    BBox::new(x1, y1, x2, y2).unwrap()
+}
+
+fn points(value: &Value) -> FivePoints {
+    std::array::from_fn(|n| {
+        let [x, y] = numbers::<2>(&value[n]).map(|v| v as f32);
+        Point { x, y }
+    })
+}
+
+fn rect(value: &Value) -> CropRect {
+    let [left, top, right, bottom] = numbers::<4>(value).map(|v| v as u32);
+    CropRect::from_edges(left, top, right, bottom).unwrap()
+}
+
+fn mean_and_std(values: &[f32]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
+    let square = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>();
+    (mean, (square / count).sqrt())
+}
+
+/// The reference keeps the tracks that span the file; online there may be more, which start later.
+#[test]
+fn golden_tracks() {
+    let Some(dir) = shared_dir() else { return };
+    for name in SCENES {
+        let scene = Scene::read(&dir, name);
+        let mut tracker = Tracker::new(TrackParams::default());
+        let mut found: Vec<Vec<BBox>> = Vec::new();
+        for faces in &scene.frames {
+            let update = tracker.update(faces);
+            for (face, track) in faces.iter().zip(update.tracks) {
+                let Some(TrackId(id)) = track else { continue };
+                let id = id as usize;
+                found.resize(found.len().max(id + 1), Vec::new());
+                found[id].push(face.bbox);
+            }
+        }
+        let whole = |boxes: &Vec<BBox>| boxes.len() == scene.frames.len();
+        let mut found: Vec<_> = found.into_iter().filter(whole).collect();
+        let tracks = list(&scene.golden["tracks"]).len();
+        let boxes = |track| scene.track(track).into_iter().map(|(_, face)| face.bbox).collect();
+        let mut golden: Vec<Vec<BBox>> = (0..tracks).map(boxes).collect();
+        for tracks in [&mut found, &mut golden] {
+            tracks.sort_by(|a, b| a[0].x1().total_cmp(&b[0].x1()));
+        }
+        assert_eq!(found, golden, "{name}");
+    }
+}
+
+#[test]
+fn golden_crop_boxes() {
+    let Some(dir) = shared_dir() else { return };
+    for name in SCENES {
+        let scene = Scene::read(&dir, name);
+        for (track, crops) in scene.crops(&dir, name).iter().enumerate() {
+            let golden = list(&scene.golden["tracks"][track]["faces"]);
+            assert_eq!(crops.len(), golden.len());
+            for (crop, golden) in crops.iter().zip(golden) {
+                assert_eq!(crop.rect(), rect(&golden["crop_box"]), "{name} {golden}");
+            }
+        }
+    }
+}
+
+#[test]
+fn golden_aligned_clips() {
+    let Some(dir) = shared_dir() else { return };
+    let mut pictures = 0;
+    for name in SCENES {
+        let scene = Scene::read(&dir, name);
+        let crops = scene.crops(&dir, name);
+        for (index, golden) in list(&scene.golden["clips"]).iter().enumerate() {
+            let what = format!("{name} clip {index}");
+            let track = &crops[golden["track"].as_u64().unwrap() as usize];
+            let frames = list(&golden["frames"]).iter().map(|f| f.as_u64().unwrap() as usize);
+            let clip = AlignedClip::align(frames.map(|f| &track[f]), CLASSIFIER_SIDE_PX).unwrap();
+
+            let left_top = [clip.union().x(), clip.union().y()].map(f64::from);
+            assert_eq!(left_top, numbers::<2>(&golden["union_left_top"]), "{what}");
+            for (row, golden) in clip.transform().matrix().iter().zip(list(&golden["transform"])) {
+                for (found, golden) in row.iter().zip(numbers::<3>(golden)) {
+                    assert!((found - golden).abs() < 1e-3, "{what}: {found} is not {golden}");
+                }
+            }
+            check_tensor(&clip, golden, &what);
+            let picture = dir.join(format!("golden/{name}_clip{index}_aligned.png"));
+            if picture.is_file() {
+                check_pixels(clip.pixels(), &picture);
+                pictures += 1;
+            }
+        }
+    }
+    assert_eq!(pictures, 6);
+}
+
+fn check_tensor(clip: &AlignedClip, golden: &Value, what: &str) {
+    let mut tensor = Array4::zeros(clip.pixels().dim());
+    let norm = Normalization::IMAGENET_RGB;
+    clip.write_planes(ChannelOrder::Rgb, norm, tensor.view_mut()).unwrap();
+    let (mean, std) = mean_and_std(tensor.as_slice().unwrap());
+    assert!((mean - golden["tensor_mean"].as_f64().unwrap()).abs() < 1e-4, "{what}: mean {mean}");
+    assert!((std - golden["tensor_std"].as_f64().unwrap()).abs() < 1e-4, "{what}: std {std}");
+}
+
+/// The golden picture shows the frames of the clip 4×4, row by row.
+fn check_pixels(clip: ArrayView4<'_, u8>, path: &Path) {
+    let (width, _, golden) = read_png(path);
+    let side = CLASSIFIER_SIDE_PX as usize;
+    let mut total = 0;
+    for ((channel, frame, y, x), level) in clip.indexed_iter() {
+        let (row, column) = (frame / 4 * side + y, frame % 4 * side + x);
+        let golden = golden[(row * width as usize + column) * 3 + channel];
+        total += u64::from(level.abs_diff(golden));
+    }
+    let mean = total as f64 / clip.len() as f64;
+    println!("{}: {mean} levels apart on average", path.display());
+    assert!(mean < 0.05, "{}: {mean}", path.display());
+}
+
+#[test]
+fn golden_landmark_crops() {
+    let Some(dir) = shared_dir() else { return };
+    let scene = Scene::read(&dir, "one_face");
+    for golden in list(&read_json(&dir.join("golden/mobilenet_gdconv_seeded.json"))) {
+        let index = golden["frame"].as_u64().unwrap() as usize;
+        let frame = Frame::read(&dir, "one_face", index);
+        let crop = LandmarkCrop::new(&scene.frames[index][0].bbox, frame.size).unwrap();
+        assert_eq!(crop.rect(), rect(&golden["crop"]));
+
+        let mut input = Array3::zeros((3, 224, 224));
+        let (order, norm) = (ChannelOrder::Rgb, Normalization::IMAGENET_RGB);
+        crop.write_planes(&frame.view(), order, norm, input.view_mut()).unwrap();
+        let (mean, std) = mean_and_std(input.as_slice().unwrap());
+        println!("frame {index}: mean {mean} std {std}");
+        assert!((mean - golden["input_mean"].as_f64().unwrap()).abs() < 1e-4, "mean {mean}");
+        assert!((std - golden["input_std"].as_f64().unwrap()).abs() < 1e-4, "std {std}");
+    }
+}
