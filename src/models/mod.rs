@@ -2,3 +2,4 @@
 //! to find the file for a role.
 
 pub mod pickle;
+pub mod torch;

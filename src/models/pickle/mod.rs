@@ -192,6 +192,14 @@ impl Pickle {
         }
     }
 
+    /// Every storage that the pickle names, in the order in which it names them.
+    pub fn storages(&self) -> impl Iterator<Item = &StorageRef> {
+        self.nodes.iter().filter_map(|node| match node {
+            Node::Storage(storage) => Some(storage),
+            _ => None,
+        })
+    }
+
     /// The value of `key` in a dictionary; the last one where it was set twice, as in Python.
     pub fn get(&self, dict: Value, key: &str) -> Option<Value> {
         let entries = self.dict(dict)?;
