@@ -45,10 +45,14 @@ impl Write for Staged {
 
 /// Replaces the file at `path` by `contents`, in one step.
 pub(crate) fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut staged = Staged::new(dir)?;
+    let mut staged = Staged::new(folder(path))?;
     staged.write_all(contents)?;
     staged.publish(path)
+}
+
+/// The folder that a file is in; `.` for a bare name.
+pub(crate) fn folder(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The SHA-256 of a file, in lower-case hexadecimal.

@@ -4,6 +4,9 @@
 pub mod arch;
 mod file;
 pub mod graph;
+pub mod import;
+pub mod lock;
+pub mod manifest;
 pub mod onnx;
 pub mod pickle;
 pub mod torch;
