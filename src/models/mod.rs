@@ -1,1 +1,14 @@
-//! (being written)
+//! Network files: published checkpoints turned into ONNX, the manifest of known models, and where
+//! to find the file for a role.
+
+pub mod arch;
+mod file;
+pub mod graph;
+pub mod import;
+pub mod lock;
+pub mod manifest;
+pub mod onnx;
+pub mod pickle;
+pub mod torch;
+
+pub use file::sha256;

@@ -1,0 +1,330 @@
+//! M2SD and its family, VideoMAE's video transformers, in any size (REFERENCE §5).
+//!
+//! Written for speed in the usual runtimes: q, k and v are separate matrices with the scale
+//! folded into q, and where the head reads the class token only, the last block computes nothing
+//! else. Both are exact.
+
+use super::{ArchError, Tensors};
+use crate::models::graph::{Axis, Edge, Graph, Rows, float, int, ints};
+
+/// Tensors that together only this family has.
+pub const SIGNATURE: [&str; 2] = ["patch_embed.proj.weight", "blocks.0.attn.qkv.weight"];
+
+const LAYER_NORM_EPS: f32 = 1e-6;
+/// Fake and real.
+const CLASSES: usize = 2;
+
+/// What the tensors do not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Attention heads; `None`: one for every 64 channels.
+    pub heads: Option<usize>,
+    /// Frames in a clip.
+    pub frames: usize,
+    /// The side of a frame.
+    pub size_px: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { heads: None, frames: 16, size_px: 224 }
+    }
+}
+
+/// The network's dimensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dims {
+    pub width: usize,
+    pub heads: usize,
+    pub blocks: usize,
+    /// Width of the two-layer perceptrons.
+    pub hidden: usize,
+    /// Frames in a token.
+    pub tubelet: usize,
+    /// Pixels of a token's side.
+    pub patch_px: usize,
+    /// Tokens of the clip, without the class token.
+    pub patches: usize,
+    /// The head reads the class token; otherwise the mean of all tokens.
+    pub class_token: bool,
+}
+
+impl Dims {
+    fn tokens(&self) -> usize {
+        self.patches + usize::from(self.class_token)
+    }
+
+    fn from_tensors(tensors: &mut Tensors<'_>, options: &Options) -> Result<Self, ArchError> {
+        let embedding = "patch_embed.proj.weight";
+        let [width, colours, tubelet, patch_px, patch_width] = tensors.dims(embedding)?;
+        let wrong = |tensor: &str, expected: String| ArchError::Shape {
+            tensor: tensor.to_owned(),
+            found: vec![width, colours, tubelet, patch_px, patch_width],
+            expected,
+        };
+        let cuts = |whole: usize, part: usize| part > 0 && whole > 0 && whole.is_multiple_of(part);
+        if colours != 3
+            || patch_px != patch_width
+            || !cuts(options.frames, tubelet)
+            || !cuts(options.size_px, patch_px)
+        {
+            let Options { frames, size_px, .. } = options;
+            let expected = format!("[D, 3, t, p, p] with t, p that cut {frames}×{size_px}² evenly");
+            return Err(wrong(embedding, expected));
+        }
+        let heads = options.heads.unwrap_or(width / 64);
+        if !cuts(width, heads) {
+            return Err(wrong(embedding, format!("a width that {heads} heads share evenly")));
+        }
+        let [hidden, _] = tensors.dims("blocks.0.mlp.fc1.weight")?;
+        let names = (0..).map(|i| format!("blocks.{i}.attn.qkv.weight"));
+        let side = options.size_px / patch_px;
+        Ok(Self {
+            width,
+            heads,
+            blocks: names.take_while(|name| tensors.has(name)).count(),
+            hidden,
+            tubelet,
+            patch_px,
+            patches: options.frames / tubelet * side * side,
+            class_token: tensors.has("cls_token"),
+        })
+    }
+}
+
+/// `clip` `[N,3,T,S,S]` → `logits` `[N,2]`, index 0 fake; N is dynamic.
+pub fn build(
+    tensors: &mut Tensors<'_>,
+    options: &Options,
+) -> Result<(Graph, Dims), ArchError> {
+    let dims = Dims::from_tensors(tensors, options)?;
+    let mut net = Net { g: Graph::new("m2sd"), tensors, dims };
+    let side = Axis::Size(options.size_px);
+    let axes = [Axis::Any("N"), Axis::Size(3), Axis::Size(options.frames), side, side];
+    let clip = net.g.input("clip", &axes);
+    let mut x = net.embed(&clip)?;
+    for block in 0..dims.blocks {
+        let last = block + 1 == dims.blocks;
+        x = net.block(block, &x, last && dims.class_token)?;
+    }
+    let logits = net.head(&x)?;
+    net.g.output("logits", &logits, &[Axis::Any("N"), Axis::Size(CLASSES)]);
+    Ok((net.g, dims))
+}
+
+struct Net<'a, 'b> {
+    g: Graph,
+    tensors: &'a mut Tensors<'b>,
+    dims: Dims,
+}
+
+impl Net<'_, '_> {
+    /// Tubelets to tokens, plus positions, class token first.
+    fn embed(&mut self, clip: &Edge) -> Result<Edge, ArchError> {
+        let Dims { width, tubelet, patch_px, patches, class_token, .. } = self.dims;
+        let name = "patch_embed.proj.weight";
+        let weight = self.g.rows(
+            name,
+            &[width, 3, tubelet, patch_px, patch_px],
+            Rows { tensor: name.to_owned(), rows: 0..width, transpose: false, scale: 1.0 },
+        );
+        let bias = self.vector("patch_embed.proj.bias", width)?;
+        let cut = [tubelet as i64, patch_px as i64, patch_px as i64];
+        let conv = [ints("kernel_shape", &cut), ints("strides", &cut)];
+        let x = self.g.op("Conv", &[clip, &weight, &bias], &conv);
+        let x = self.g.reshape(&x, &[0, width as i64, -1]);
+        let x = self.g.transpose(&x, &[0, 2, 1]);
+
+        let mut positions = self.positions()?;
+        if !class_token {
+            let positions = self.g.floats("positions", &[1, patches, width], positions);
+            return Ok(self.g.op("Add", &[&x, &positions], &[]));
+        }
+        let others = positions.split_off(width);
+        let class = self.tensors.read_expecting("cls_token", &[1, 1, width])?;
+        let class = class.iter().zip(&positions).map(|(c, p)| c + p).collect();
+        let others = self.g.floats("positions", &[1, patches, width], others);
+        let x = self.g.op("Add", &[&x, &others], &[]);
+        let class = self.g.floats("class_token", &[1, 1, width], class);
+        let shape = self.g.op("Shape", &[&x], &[]);
+        let batch = self.g.slice(&shape, 0, 0..1, 1);
+        let one_token = self.g.shape(&[1, width as i64]);
+        let shape = self.g.op("Concat", &[&batch, &one_token], &[int("axis", 0)]);
+        let class = self.g.op("Expand", &[&class, &shape], &[]);
+        Ok(self.g.op("Concat", &[&class, &x], &[int("axis", 1)]))
+    }
+
+    /// The learned table where the checkpoint has one, else the sinusoids.
+    fn positions(&mut self) -> Result<Vec<f32>, ArchError> {
+        let (tokens, width) = (self.dims.tokens(), self.dims.width);
+        if self.tensors.has("pos_embed") {
+            return self.tensors.read_expecting("pos_embed", &[1, tokens, width]);
+        }
+        Ok(sinusoids(tokens, width))
+    }
+
+    /// One transformer block on `x` `[N,tokens,D]`; with `class_only`, only the class token's
+    /// row `[N,1,D]` comes out.
+    fn block(&mut self, index: usize, x: &Edge, class_only: bool) -> Result<Edge, ArchError> {
+        let prefix = format!("blocks.{index}");
+        for scale in ["gamma_1", "gamma_2"] {
+            let tensor = format!("{prefix}.{scale}");
+            if self.tensors.has(&tensor) {
+                let why = "blocks with a layer scale are not supported";
+                return Err(ArchError::Unsupported { tensor, why });
+            }
+        }
+        let normed = self.layer_norm(x, &format!("{prefix}.norm1"))?;
+        let (queries, x) = if class_only {
+            (self.g.slice(&normed, 1, 0..1, 1), self.g.slice(x, 1, 0..1, 1))
+        } else {
+            (normed.clone(), x.clone())
+        };
+        let attended = self.attention(&format!("{prefix}.attn"), &queries, &normed)?;
+        let x = self.g.op("Add", &[&x, &attended], &[]);
+        let normed = self.layer_norm(&x, &format!("{prefix}.norm2"))?;
+        let Dims { width, hidden, .. } = self.dims;
+        let inner = self.linear(&normed, &format!("{prefix}.mlp.fc1"), width, hidden)?;
+        let inner = self.gelu(&inner);
+        let inner = self.linear(&inner, &format!("{prefix}.mlp.fc2"), hidden, width)?;
+        Ok(self.g.op("Add", &[&x, &inner], &[]))
+    }
+
+    /// Attention of `queries` over `keys`, both normalised tokens.
+    fn attention(
+        &mut self,
+        prefix: &str,
+        queries: &Edge,
+        keys: &Edge,
+    ) -> Result<Edge, ArchError> {
+        let Dims { width, heads, .. } = self.dims;
+        let scale = ((width / heads) as f32).powf(-0.5);
+        self.tensors.expect(&format!("{prefix}.qkv.weight"), &[3 * width, width])?;
+        let q_bias = self.tensors.read_expecting(&format!("{prefix}.q_bias"), &[width])?;
+        let q_bias = q_bias.iter().map(|b| b * scale).collect();
+        let q_bias = self.g.floats(&format!("{prefix}.q_bias"), &[width], q_bias);
+        let v_bias = self.vector(&format!("{prefix}.v_bias"), width)?;
+
+        let q = self.projection(prefix, 'q', queries, 0, scale);
+        let q = self.g.op("Add", &[&q, &q_bias], &[]);
+        // Keys have no bias (REFERENCE §5).
+        let k = self.projection(prefix, 'k', keys, 1, 1.0);
+        let v = self.projection(prefix, 'v', keys, 2, 1.0);
+        let v = self.g.op("Add", &[&v, &v_bias], &[]);
+
+        let q = self.split_heads(&q, [0, 2, 1, 3]);
+        let k = self.split_heads(&k, [0, 2, 3, 1]);
+        let v = self.split_heads(&v, [0, 2, 1, 3]);
+        let scores = self.g.op("MatMul", &[&q, &k], &[]);
+        let weights = self.g.op("Softmax", &[&scores], &[int("axis", -1)]);
+        let mixed = self.g.op("MatMul", &[&weights, &v], &[]);
+        let mixed = self.g.transpose(&mixed, &[0, 2, 1, 3]);
+        let mixed = self.g.reshape(&mixed, &[0, -1, width as i64]);
+        self.linear(&mixed, &format!("{prefix}.proj"), width, width)
+    }
+
+    /// One third of the fused qkv matrix, applied to `x`.
+    fn projection(
+        &mut self,
+        prefix: &str,
+        letter: char,
+        x: &Edge,
+        third: usize,
+        scale: f32,
+    ) -> Edge {
+        let width = self.dims.width;
+        let rows = third * width..(third + 1) * width;
+        let tensor = format!("{prefix}.qkv.weight");
+        let rows = Rows { tensor, rows, transpose: true, scale };
+        let weight = self.g.rows(&format!("{prefix}.{letter}.weight"), &[width, width], rows);
+        self.g.op("MatMul", &[x, &weight], &[])
+    }
+
+    fn split_heads(&mut self, x: &Edge, order: [i64; 4]) -> Edge {
+        let Dims { width, heads, .. } = self.dims;
+        let split = self.g.reshape(x, &[0, -1, heads as i64, (width / heads) as i64]);
+        self.g.transpose(&split, &order)
+    }
+
+    /// `[N,1,D]` (class token) or `[N,tokens,D]` → `[N,2]`.
+    fn head(&mut self, x: &Edge) -> Result<Edge, ArchError> {
+        let width = self.dims.width;
+        let x = if self.dims.class_token {
+            let normed = self.layer_norm(x, "norm")?;
+            self.g.reshape(&normed, &[-1, width as i64])
+        } else {
+            let pooling = [ints("axes", &[1]), int("keepdims", 0)];
+            let mean = self.g.op("ReduceMean", &[x], &pooling);
+            self.layer_norm(&mean, "fc_norm")?
+        };
+        self.linear(&x, "head", width, CLASSES)
+    }
+
+    fn layer_norm(&mut self, x: &Edge, prefix: &str) -> Result<Edge, ArchError> {
+        let width = self.dims.width;
+        let gain = self.vector(&format!("{prefix}.weight"), width)?;
+        let shift = self.vector(&format!("{prefix}.bias"), width)?;
+        let attributes = [int("axis", -1), float("epsilon", LAYER_NORM_EPS)];
+        Ok(self.g.op("LayerNormalization", &[x, &gain, &shift], &attributes))
+    }
+
+    fn linear(
+        &mut self,
+        x: &Edge,
+        prefix: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Edge, ArchError> {
+        let tensor = format!("{prefix}.weight");
+        self.tensors.expect(&tensor, &[outputs, inputs])?;
+        let rows =
+            Rows { tensor: tensor.clone(), rows: 0..outputs, transpose: true, scale: 1.0 };
+        let weight = self.g.rows(&tensor, &[inputs, outputs], rows);
+        let bias = self.vector(&format!("{prefix}.bias"), outputs)?;
+        let y = self.g.op("MatMul", &[x, &weight], &[]);
+        Ok(self.g.op("Add", &[&y, &bias], &[]))
+    }
+
+    fn vector(&mut self, name: &str, len: usize) -> Result<Edge, ArchError> {
+        let values = self.tensors.read_expecting(name, &[len])?;
+        Ok(self.g.floats(name, &[len], values))
+    }
+
+    /// The exact one, in the form that runtimes recognise and fuse.
+    fn gelu(&mut self, x: &Edge) -> Edge {
+        let (root, one) = (self.g.scalar(std::f32::consts::SQRT_2), self.g.scalar(1.0));
+        let half = self.g.scalar(0.5);
+        let scaled = self.g.op("Div", &[x, &root], &[]);
+        let erf = self.g.op("Erf", &[&scaled], &[]);
+        let raised = self.g.op("Add", &[&erf, &one], &[]);
+        let gated = self.g.op("Mul", &[x, &raised], &[]);
+        self.g.op("Mul", &[&gated, &half], &[])
+    }
+}
+
+/// `sin` on even and `cos` on odd channels of `position / 10000^(2·(channel/2)/width)`, row by
+/// row. Computed in double precision, as the reference does.
+fn sinusoids(positions: usize, width: usize) -> Vec<f32> {
+    let angle = |position: usize, channel: usize| {
+        let exponent = (2 * (channel / 2)) as f64 / width as f64;
+        position as f64 / 10_000f64.powf(exponent)
+    };
+    let value = |position, channel: usize| {
+        let angle = angle(position, channel);
+        (if channel.is_multiple_of(2) { angle.sin() } else { angle.cos() }) as f32
+    };
+    (0..positions).flat_map(|p| (0..width).map(move |c| value(p, c))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sinusoids_begin_and_continue_as_documented() {
+        let table = sinusoids(3, 4);
+        assert_eq!(table[..4], [0.0, 1.0, 0.0, 1.0]);
+        let second = [1f64.sin(), 1f64.cos(), 0.01f64.sin(), 0.01f64.cos()];
+        assert_eq!(table[4..8], second.map(|v| v as f32));
+    }
+}

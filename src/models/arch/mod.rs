@@ -1,0 +1,113 @@
+//! One file for each network: its tensors by name, and the graph that computes with them.
+
+mod conv;
+pub mod gdconv;
+pub mod m2sd;
+pub mod retinaface;
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+use super::torch::{Checkpoint, TorchError};
+
+/// Named tensors, from a file or made up.
+pub trait Weights {
+    /// `None`: there is no such tensor.
+    fn shape(&self, name: &str) -> Option<&[usize]>;
+    /// All numbers of one tensor, row-major.
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, TorchError>;
+}
+
+impl Weights for Checkpoint {
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.shape(name)
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, TorchError> {
+        self.read(name)
+    }
+}
+
+/// Why a network cannot be built from a checkpoint's tensors.
+#[derive(Debug, Error)]
+pub enum ArchError {
+    #[error("the tensor {tensor} is missing: an incomplete file, or another network")]
+    Missing { tensor: String },
+    #[error("tensor {tensor} is {found:?}, expected {expected}")]
+    Shape { tensor: String, found: Vec<usize>, expected: String },
+    #[error("tensor {tensor} holds a number that is not finite; the file is damaged")]
+    NotFinite { tensor: String },
+    #[error("tensor {tensor}: {why}")]
+    Unsupported { tensor: String, why: &'static str },
+    #[error("the network is {bytes} bytes; an ONNX file holds at most 2 GiB")]
+    TooLarge { bytes: u64 },
+    #[error(transparent)]
+    Torch(#[from] TorchError),
+    #[error("cannot write the network: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+/// Weights as the networks ask for them, with a record of which were used.
+pub struct Tensors<'a> {
+    weights: &'a mut dyn Weights,
+    used: BTreeSet<String>,
+}
+
+impl<'a> Tensors<'a> {
+    pub fn new(weights: &'a mut dyn Weights) -> Self {
+        Self { weights, used: BTreeSet::new() }
+    }
+
+    pub fn used(&self) -> &BTreeSet<String> {
+        &self.used
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.weights.shape(name).is_some()
+    }
+
+    pub fn shape(&mut self, name: &str) -> Result<&[usize], ArchError> {
+        let missing = || ArchError::Missing { tensor: name.to_owned() };
+        let shape = self.weights.shape(name).ok_or_else(missing)?;
+        self.used.insert(name.to_owned());
+        Ok(shape)
+    }
+
+    /// The shape of a tensor that must have `N` axes.
+    pub fn dims<const N: usize>(&mut self, name: &str) -> Result<[usize; N], ArchError> {
+        let shape = self.shape(name)?;
+        shape.try_into().map_err(|_| ArchError::Shape {
+            tensor: name.to_owned(),
+            found: shape.to_vec(),
+            expected: format!("{N} axes"),
+        })
+    }
+
+    pub fn expect(&mut self, name: &str, expected: &[usize]) -> Result<(), ArchError> {
+        let found = self.shape(name)?;
+        if found == expected {
+            return Ok(());
+        }
+        Err(ArchError::Shape {
+            tensor: name.to_owned(),
+            found: found.to_vec(),
+            expected: format!("{expected:?}"),
+        })
+    }
+
+    pub fn read(&mut self, name: &str) -> Result<Vec<f32>, ArchError> {
+        self.shape(name)?;
+        let values = self.weights.read(name)?;
+        if values.iter().all(|v| v.is_finite()) {
+            Ok(values)
+        } else {
+            Err(ArchError::NotFinite { tensor: name.to_owned() })
+        }
+    }
+
+    pub fn read_expecting(&mut self, name: &str, dims: &[usize]) -> Result<Vec<f32>, ArchError> {
+        self.expect(name, dims)?;
+        self.read(name)
+    }
+}

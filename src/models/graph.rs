@@ -1,0 +1,306 @@
+//! A builder for ONNX graphs, and a writer that holds one weight at a time.
+
+use std::io::{BufWriter, Write};
+use std::ops::Range;
+
+use prost::Message;
+use prost::encoding::{encode_varint, encoded_len_varint};
+
+use super::arch::{ArchError, Tensors};
+use super::onnx::proto::{self, AttributeProto, NodeProto, dimension};
+
+/// Operator set 17: the first with `LayerNormalization`, and known to every current runtime.
+const OPSET: i64 = 17;
+const IR_VERSION: i64 = 8;
+/// Protobuf's limit for one message.
+const LARGEST_BYTES: u64 = i32::MAX as u64;
+
+/// A value in the graph: what one node gives and others take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge(String);
+
+/// One dimension of an input or output.
+#[derive(Clone, Copy, Debug)]
+pub enum Axis {
+    Size(usize),
+    /// Any size. Equal names mean equal sizes.
+    Any(&'static str),
+}
+
+/// The numbers of an initialiser.
+#[derive(Debug)]
+enum Data {
+    Floats(Vec<f32>),
+    Ints(Vec<i64>),
+    /// Read when the file is written, so that a large network is never in memory as a whole.
+    Rows(Rows),
+}
+
+/// Rows of a checkpoint's tensor, seen as a matrix whose rows are its first axis.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    pub tensor: String,
+    pub rows: Range<usize>,
+    /// Swap rows and columns: a `Linear` weight becomes the right side of a `MatMul`.
+    pub transpose: bool,
+    pub scale: f32,
+}
+
+#[derive(Debug)]
+struct Initializer {
+    name: String,
+    dims: Vec<usize>,
+    data: Data,
+}
+
+/// A graph under construction. Nodes are added in the order in which they run.
+#[derive(Debug)]
+pub struct Graph {
+    name: &'static str,
+    nodes: Vec<NodeProto>,
+    initializers: Vec<Initializer>,
+    inputs: Vec<proto::ValueInfoProto>,
+    outputs: Vec<proto::ValueInfoProto>,
+}
+
+pub fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), i: Some(value), kind: 2, ..Default::default() }
+}
+
+pub fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), f: Some(value), kind: 1, ..Default::default() }
+}
+
+pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), ints: values.to_vec(), kind: 7, ..Default::default() }
+}
+
+pub fn string(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), s: Some(value.into()), kind: 3, ..Default::default() }
+}
+
+impl Graph {
+    pub fn new(name: &'static str) -> Self {
+        let (nodes, initializers) = (Vec::new(), Vec::new());
+        Self { name, nodes, initializers, inputs: Vec::new(), outputs: Vec::new() }
+    }
+
+    pub fn input(&mut self, name: &str, axes: &[Axis]) -> Edge {
+        self.inputs.push(port(name, axes));
+        Edge(name.to_owned())
+    }
+
+    /// Gives `edge` a name and makes it an output.
+    pub fn output(&mut self, name: &str, edge: &Edge, axes: &[Axis]) {
+        for node in &mut self.nodes {
+            for end in node.input.iter_mut().chain(&mut node.output) {
+                if *end == edge.0 {
+                    name.clone_into(end);
+                }
+            }
+        }
+        self.outputs.push(port(name, axes));
+    }
+
+    pub fn op(&mut self, op: &str, inputs: &[&Edge], attributes: &[AttributeProto]) -> Edge {
+        let name = format!("{op}_{}", self.nodes.len());
+        self.nodes.push(NodeProto {
+            input: inputs.iter().map(|e| e.0.clone()).collect(),
+            output: vec![name.clone()],
+            name: name.clone(),
+            op_type: op.to_owned(),
+            attribute: attributes.to_vec(),
+        });
+        Edge(name)
+    }
+
+    /// Weights that are in memory: small ones, and folded ones.
+    pub fn floats(&mut self, name: &str, dims: &[usize], values: Vec<f32>) -> Edge {
+        self.initializer(name, dims, Data::Floats(values))
+    }
+
+    pub fn scalar(&mut self, value: f32) -> Edge {
+        let name = format!("constant_{}", self.initializers.len());
+        self.floats(&name, &[], vec![value])
+    }
+
+    /// A vector of integers, as shapes, axes and slices are given.
+    pub fn shape(&mut self, values: &[i64]) -> Edge {
+        let name = format!("shape_{}", self.initializers.len());
+        self.initializer(&name, &[values.len()], Data::Ints(values.to_vec()))
+    }
+
+    /// Weights that are read from the checkpoint when the graph is written.
+    pub fn rows(&mut self, name: &str, dims: &[usize], rows: Rows) -> Edge {
+        self.initializer(name, dims, Data::Rows(rows))
+    }
+
+    fn initializer(&mut self, name: &str, dims: &[usize], data: Data) -> Edge {
+        self.initializers.push(Initializer { name: name.to_owned(), dims: dims.to_vec(), data });
+        Edge(name.to_owned())
+    }
+
+    /// `x[.., start..end, ..]` along `axis`, every `step`-th.
+    pub fn slice(&mut self, x: &Edge, axis: i64, range: Range<i64>, step: i64) -> Edge {
+        let (start, end) = (self.shape(&[range.start]), self.shape(&[range.end]));
+        let (axis, step) = (self.shape(&[axis]), self.shape(&[step]));
+        self.op("Slice", &[x, &start, &end, &axis, &step], &[])
+    }
+
+    pub fn reshape(&mut self, x: &Edge, dims: &[i64]) -> Edge {
+        let dims = self.shape(dims);
+        self.op("Reshape", &[x, &dims], &[])
+    }
+
+    pub fn transpose(&mut self, x: &Edge, order: &[i64]) -> Edge {
+        self.op("Transpose", &[x], &[ints("perm", order)])
+    }
+
+    /// Writes the model. Its weights follow the nodes one by one, read from `tensors` as their
+    /// turn comes.
+    pub fn write(self, tensors: &mut Tensors<'_>, out: impl Write) -> Result<(), ArchError> {
+        let mut out = BufWriter::with_capacity(1 << 18, out);
+        let nodes = proto::GraphProto {
+            node: self.nodes,
+            name: self.name.to_owned(),
+            input: self.inputs,
+            output: self.outputs,
+            initializer: Vec::new(),
+        };
+        let nodes = nodes.encode_to_vec();
+        let weights: u64 = self.initializers.iter().map(|i| field_bytes(i.bytes())).sum();
+        let graph_bytes = nodes.len() as u64 + weights;
+        if graph_bytes > LARGEST_BYTES {
+            return Err(ArchError::TooLarge { bytes: graph_bytes });
+        }
+        let model = proto::ModelProto {
+            ir_version: IR_VERSION,
+            producer_name: "m2sd".to_owned(),
+            producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+            graph: None,
+            opset_import: vec![proto::OperatorSetIdProto {
+                domain: String::new(),
+                version: OPSET,
+            }],
+        };
+        out.write_all(&model.encode_to_vec())?;
+        write_head(&mut out, 7, graph_bytes)?;
+        out.write_all(&nodes)?;
+        for initializer in self.initializers {
+            write_head(&mut out, 5, initializer.bytes())?;
+            initializer.write(tensors, &mut out)?;
+        }
+        Ok(out.flush()?)
+    }
+}
+
+fn port(name: &str, axes: &[Axis]) -> proto::ValueInfoProto {
+    let dim = axes.iter().map(|axis| {
+        let value = match *axis {
+            Axis::Size(size) => dimension::Value::Size(size as i64),
+            Axis::Any(name) => dimension::Value::Name(name.to_owned()),
+        };
+        proto::DimensionProto { value: Some(value) }
+    });
+    let shape = Some(proto::TensorShapeProto { dim: dim.collect() });
+    let tensor_type = Some(proto::TensorTypeProto { elem_type: proto::FLOAT, shape });
+    proto::ValueInfoProto {
+        name: name.to_owned(),
+        r#type: Some(proto::TypeProto { tensor_type }),
+    }
+}
+
+/// Key and length of a field whose value is `len` bytes. All field numbers here are below 16, so
+/// that a key is one byte.
+fn write_head(out: &mut impl Write, field: u8, len: u64) -> std::io::Result<()> {
+    let mut head = vec![field << 3 | 2];
+    encode_varint(len, &mut head);
+    out.write_all(&head)
+}
+
+fn field_bytes(len: u64) -> u64 {
+    1 + encoded_len_varint(len) as u64 + len
+}
+
+impl Initializer {
+    fn head(&self) -> Vec<u8> {
+        let data_type = match self.data {
+            Data::Ints(_) => proto::INT64,
+            Data::Floats(_) | Data::Rows(_) => proto::FLOAT,
+        };
+        let dims = self.dims.iter().map(|d| *d as i64).collect();
+        proto::TensorProto { dims, data_type, name: self.name.clone(), raw_data: None }
+            .encode_to_vec()
+    }
+
+    fn raw_bytes(&self) -> u64 {
+        let element = match self.data {
+            Data::Ints(_) => 8,
+            Data::Floats(_) | Data::Rows(_) => 4,
+        };
+        self.dims.iter().map(|d| *d as u64).product::<u64>() * element
+    }
+
+    fn bytes(&self) -> u64 {
+        self.head().len() as u64 + field_bytes(self.raw_bytes())
+    }
+
+    fn write(self, tensors: &mut Tensors<'_>, out: &mut impl Write) -> Result<(), ArchError> {
+        out.write_all(&self.head())?;
+        write_head(out, 9, self.raw_bytes())?;
+        let expected = self.dims.iter().product::<usize>();
+        let written = match self.data {
+            Data::Ints(values) => {
+                write_each(out, &values, i64::to_le_bytes)?;
+                values.len()
+            }
+            Data::Floats(values) => {
+                write_each(out, &values, f32::to_le_bytes)?;
+                values.len()
+            }
+            Data::Rows(rows) => {
+                let values = rows.read(tensors)?;
+                write_each(out, &values, f32::to_le_bytes)?;
+                values.len()
+            }
+        };
+        if written == expected {
+            Ok(())
+        } else {
+            Err(ArchError::Shape {
+                tensor: self.name,
+                found: vec![written],
+                expected: format!("{:?}", self.dims),
+            })
+        }
+    }
+}
+
+fn write_each<T: Copy, const N: usize>(
+    out: &mut impl Write,
+    values: &[T],
+    bytes: impl Fn(T) -> [u8; N],
+) -> std::io::Result<()> {
+    values.iter().try_for_each(|v| out.write_all(&bytes(*v)))
+}
+
+impl Rows {
+    fn read(&self, tensors: &mut Tensors<'_>) -> Result<Vec<f32>, ArchError> {
+        let height = tensors.shape(&self.tensor)?.first().copied().unwrap_or(1);
+        let all = tensors.read(&self.tensor)?;
+        let width = all.len() / height.max(1);
+        let wanted = self.rows.start * width..self.rows.end * width;
+        let wrong = || ArchError::Shape {
+            tensor: self.tensor.clone(),
+            found: vec![height, width],
+            expected: format!("rows {:?}", self.rows),
+        };
+        let rows = all.get(wanted).ok_or_else(wrong)?;
+        let scaled = |v: &f32| v * self.scale;
+        if !self.transpose {
+            return Ok(rows.iter().map(scaled).collect());
+        }
+        let column = |c| rows.iter().skip(c).step_by(width.max(1)).map(scaled);
+        Ok((0..width).flat_map(column).collect())
+    }
+}

@@ -1,0 +1,320 @@
+//! A checkpoint or ONNX file becomes a model: the network, its sidecar, its hash.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::arch::{ArchError, Tensors, gdconv, m2sd, retinaface};
+use super::file::{self, Staged};
+use super::graph::Graph;
+use super::lock::{Lock, LockError, Record};
+use super::manifest::{Known, Manifest, ManifestError};
+use super::onnx::{self, Dim, OnnxError, Summary};
+use super::torch::{Checkpoint, TorchError};
+use crate::core::image::{ChannelOrder, Normalization};
+use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role};
+
+/// What a file does not say about itself.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// For video transformers; their tensors show everything else.
+    pub transformer: m2sd::Options,
+    /// The model's file name, without `.onnx`; `None`: the manifest's, else the source's.
+    pub name: Option<String>,
+}
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct ImportReport {
+    pub model: PathBuf,
+    pub sidecar: PathBuf,
+    /// The network, for people: `M2SD/VideoMAE transformer: 12 blocks …`.
+    pub network: String,
+    pub info: ModelInfo,
+    /// Entries of the source that the model does not contain, sorted.
+    pub ignored: Vec<String>,
+    /// Of the model.
+    pub sha256: String,
+}
+
+/// Why `file` was not imported. Nothing was written then.
+#[derive(Debug, Error)]
+#[error("cannot import {}: {problem}", file.display())]
+pub struct ImportError {
+    pub file: PathBuf,
+    #[source]
+    pub problem: Problem,
+}
+
+#[derive(Debug, Error)]
+pub enum Problem {
+    #[error("cannot read it: {0}")]
+    Read(std::io::Error),
+    #[error(transparent)]
+    Torch(#[from] TorchError),
+    #[error(transparent)]
+    Arch(#[from] ArchError),
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    #[error(
+        "not a network that is known here. Known: RetinaFace MobileNet-0.25 ({}), \
+         MobileNetV2-GDConv ({}), M2SD or VideoMAE ({}, {}). Its tensors: {tensors}",
+        retinaface::SIGNATURE, gdconv::SIGNATURE, m2sd::SIGNATURE[0], m2sd::SIGNATURE[1]
+    )]
+    UnknownNetwork { tensors: String },
+    #[error("no role fits inputs {inputs} and outputs {outputs}; give it a .modelinfo with a role")]
+    UnknownRole { inputs: String, outputs: String },
+    #[error(transparent)]
+    Sidecar(#[from] ModelInfoError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("{0:?} is not a file name")]
+    Name(String),
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Lock(#[from] LockError),
+}
+
+/// Imports `source`, a PyTorch checkpoint or an ONNX file, into the folder `out_dir`, which is
+/// made if need be. The model and its sidecar appear whole or not at all.
+pub fn import(
+    source: &Path,
+    out_dir: &Path,
+    options: &ImportOptions,
+) -> Result<ImportReport, ImportError> {
+    import_or_say_why(source, out_dir, options)
+        .map_err(|problem| ImportError { file: source.to_owned(), problem })
+}
+
+fn import_or_say_why(
+    source: &Path,
+    out_dir: &Path,
+    options: &ImportOptions,
+) -> Result<ImportReport, Problem> {
+    let sha256 = file::sha256(source).map_err(Problem::Read)?;
+    let source_name = source.file_name().unwrap_or_default().to_string_lossy();
+    let manifest = Manifest::of(out_dir)?;
+    let known = manifest.by_source(&source_name, &sha256);
+    let name = file_name(source, known, options)?;
+    std::fs::create_dir_all(out_dir)
+        .map_err(|source| Problem::Write { path: out_dir.to_owned(), source })?;
+
+    let is_onnx = source.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+    let content = if is_onnx {
+        Content::onnx(source, known)?
+    } else {
+        Content::checkpoint(source, known, options)?
+    };
+    content.write(&out_dir.join(name), &source_name)
+}
+
+fn file_name(
+    source: &Path,
+    known: Option<&Known>,
+    options: &ImportOptions,
+) -> Result<String, Problem> {
+    let stem = match (&options.name, known) {
+        (Some(name), _) => name.clone(),
+        (None, Some(known)) => return Ok(known.file.clone()),
+        (None, None) => source.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+    };
+    let plain = Path::new(&stem).file_name().is_some_and(|n| n == stem.as_str());
+    if plain { Ok(format!("{stem}.onnx")) } else { Err(Problem::Name(stem)) }
+}
+
+/// A model that is ready to be written.
+struct Content {
+    body: Body,
+    network: String,
+    info: ModelInfo,
+    ignored: Vec<String>,
+}
+
+enum Body {
+    Built { graph: Box<Graph>, checkpoint: Box<Checkpoint> },
+    Copied(File),
+}
+
+impl Content {
+    fn onnx(source: &Path, known: Option<&Known>) -> Result<Self, Problem> {
+        let summary = onnx::summary(source)?;
+        let mut info = match known {
+            Some(known) => known.info(&input_name(&summary)),
+            None => ModelInfo::beside(source)?,
+        };
+        if info.role.is_none() {
+            info.role = Some(role_of(&summary)?);
+        }
+        let body = Body::Copied(File::open(source).map_err(Problem::Read)?);
+        let network = info.title.clone().unwrap_or_else(|| "ONNX network".to_owned());
+        Ok(Self { body, network, info, ignored: Vec::new() })
+    }
+
+    fn checkpoint(
+        source: &Path,
+        known: Option<&Known>,
+        options: &ImportOptions,
+    ) -> Result<Self, Problem> {
+        let mut checkpoint = Checkpoint::open(source)?;
+        let network = Network::of(&checkpoint)?;
+        let mut tensors = Tensors::new(&mut checkpoint);
+        let (graph, description) = network.build(&mut tensors, &options.transformer)?;
+        let used = tensors.used().clone();
+        let unused = checkpoint.names().filter(|name| !used.contains(*name));
+        let mut ignored: Vec<_> = unused.map(str::to_owned).collect();
+        ignored.extend(checkpoint.ignored().iter().cloned());
+        ignored.sort();
+        let info = match known {
+            Some(known) => known.info(network.input()),
+            None => network.info(source),
+        };
+        let body = Body::Built { graph: Box::new(graph), checkpoint: Box::new(checkpoint) };
+        Ok(Self { body, network: description, info, ignored })
+    }
+
+    fn write(self, model: &Path, source_name: &str) -> Result<ImportReport, Problem> {
+        let dir = file::folder(model);
+        let failed = |source| Problem::Write { path: model.to_owned(), source };
+        let mut staged = Staged::new(dir).map_err(failed)?;
+        match self.body {
+            Body::Built { graph, mut checkpoint } => {
+                graph.write(&mut Tensors::new(checkpoint.as_mut()), &mut staged)?;
+            }
+            Body::Copied(mut file) => {
+                std::io::copy(&mut file, &mut staged).map_err(failed)?;
+            }
+        }
+        staged.flush().map_err(failed)?;
+        onnx::summary(staged.path())?;
+        let sha256 = file::sha256(staged.path()).map_err(failed)?;
+
+        // The sidecar first: a model that is found without one would be fed wrongly.
+        let mut sidecar = model.as_os_str().to_owned();
+        sidecar.push(".modelinfo");
+        let sidecar = PathBuf::from(sidecar);
+        file::write_whole(&sidecar, self.info.to_string().as_bytes())
+            .map_err(|source| Problem::Write { path: sidecar.clone(), source })?;
+        staged.publish(model).map_err(failed)?;
+
+        let name = model.file_name().unwrap_or_default().to_string_lossy();
+        let record = Record { sha256: sha256.clone(), from: source_name.to_owned() };
+        Lock::record(dir, &name, record)?;
+        Ok(ImportReport {
+            model: model.to_owned(),
+            sidecar,
+            network: self.network,
+            info: self.info,
+            ignored: self.ignored,
+            sha256,
+        })
+    }
+}
+
+/// The networks that can be built from a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Network {
+    RetinaFace,
+    GdConv,
+    Transformer,
+}
+
+impl Network {
+    /// Recognises a network by tensors that only it has.
+    fn of(checkpoint: &Checkpoint) -> Result<Self, Problem> {
+        let has = |name: &str| checkpoint.shape(name).is_some();
+        if has(retinaface::SIGNATURE) {
+            Ok(Self::RetinaFace)
+        } else if has(gdconv::SIGNATURE) {
+            Ok(Self::GdConv)
+        } else if m2sd::SIGNATURE.into_iter().all(has) {
+            Ok(Self::Transformer)
+        } else {
+            let some: Vec<_> = checkpoint.names().take(6).collect();
+            Err(Problem::UnknownNetwork { tensors: format!("{}, …", some.join(", ")) })
+        }
+    }
+
+    fn build(
+        self,
+        tensors: &mut Tensors<'_>,
+        options: &m2sd::Options,
+    ) -> Result<(Graph, String), ArchError> {
+        Ok(match self {
+            Self::RetinaFace => (retinaface::build(tensors)?, self.title().to_owned()),
+            Self::GdConv => (gdconv::build(tensors)?, self.title().to_owned()),
+            Self::Transformer => {
+                let (graph, d) = m2sd::build(tensors, options)?;
+                let pooling = if d.class_token { "class token" } else { "mean of tokens" };
+                let text = format!(
+                    "{}: {} blocks, width {}, {} heads, {} patches, {pooling}",
+                    self.title(),
+                    d.blocks,
+                    d.width,
+                    d.heads,
+                    d.patches,
+                );
+                (graph, text)
+            }
+        })
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::RetinaFace => "RetinaFace MobileNet-0.25",
+            Self::GdConv => "MobileNetV2 GDConv",
+            Self::Transformer => "M2SD/VideoMAE transformer",
+        }
+    }
+
+    fn input(self) -> &'static str {
+        match self {
+            Self::RetinaFace | Self::GdConv => "image",
+            Self::Transformer => "clip",
+        }
+    }
+
+    /// The sidecar of a checkpoint that the manifest does not know: whether it is trained, nobody
+    /// can tell.
+    fn info(self, source: &Path) -> ModelInfo {
+        let (role, order, normalization) = match self {
+            Self::RetinaFace => (Role::Detector, ChannelOrder::Bgr, Normalization::RETINAFACE),
+            Self::GdConv => (Role::Aligner, ChannelOrder::Rgb, Normalization::IMAGENET_RGB),
+            Self::Transformer => (Role::Classifier, ChannelOrder::Rgb, Normalization::IMAGENET_RGB),
+        };
+        let name = source.file_name().unwrap_or_default().to_string_lossy();
+        ModelInfo {
+            role: Some(role),
+            title: Some(self.title().to_owned()),
+            source: Some(format!("imported from {name}")),
+            channel_order: Some(order),
+            normalization: Some(normalization),
+            input: Some(self.input().to_owned()),
+            ..ModelInfo::default()
+        }
+    }
+}
+
+fn input_name(summary: &Summary) -> String {
+    summary.inputs.first().map(|i| i.name.clone()).unwrap_or_default()
+}
+
+/// The role that an ONNX file's shapes show.
+fn role_of(summary: &Summary) -> Result<Role, Problem> {
+    let rank = |ports: &[onnx::Port]| ports.first().map(|p| p.dims.len());
+    let last = summary.outputs.first().and_then(|p| p.dims.last());
+    match (rank(&summary.inputs), summary.outputs.len(), last) {
+        (Some(5), 1, _) => Ok(Role::Classifier),
+        (Some(4), 3, _) => Ok(Role::Detector),
+        (Some(4), 1, Some(Dim::Fixed(136))) => Ok(Role::Aligner),
+        _ => {
+            let all = |ports: &[onnx::Port]| {
+                ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            };
+            let (inputs, outputs) = (all(&summary.inputs), all(&summary.outputs));
+            Err(Problem::UnknownRole { inputs, outputs })
+        }
+    }
+}

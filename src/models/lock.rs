@@ -1,0 +1,83 @@
+//! `models.lock`: the hash of every file in a folder of models, as it was when it was written.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::file;
+
+const NAME: &str = "models.lock";
+const HEAD: &str = "# Written by m2sd: the SHA-256 of each file, checked by `m2sd models verify`.\n";
+
+/// Records by file name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Lock(BTreeMap<String, Record>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Record {
+    pub sha256: String,
+    /// The file or address that it was made from.
+    pub from: String,
+}
+
+#[derive(Debug, Error)]
+pub enum LockError {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{} is damaged ({source}); delete it, then import or fetch again", path.display())]
+    Syntax { path: PathBuf, source: toml::de::Error },
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+}
+
+impl Lock {
+    pub fn read(dir: &Path) -> Result<Self, LockError> {
+        let path = dir.join(NAME);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).map_err(|source| LockError::Syntax { path, source }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(LockError::Read { path, source }),
+        }
+    }
+
+    pub fn get(&self, file: &str) -> Option<&Record> {
+        self.0.get(file)
+    }
+
+    pub fn files(&self) -> impl Iterator<Item = (&str, &Record)> {
+        self.0.iter().map(|(file, record)| (file.as_str(), record))
+    }
+
+    /// Adds one record to the lock of `dir`, or replaces it.
+    pub fn record(dir: &Path, file: &str, record: Record) -> Result<(), LockError> {
+        let mut lock = Self::read(dir)?;
+        lock.0.insert(file.to_owned(), record);
+        let path = dir.join(NAME);
+        let write = |source| LockError::Write { path: path.clone(), source };
+        let body = toml::to_string(&lock).map_err(|e| write(std::io::Error::other(e)))?;
+        file::write_whole(&path, format!("{HEAD}{body}").as_bytes()).map_err(write)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_kept_and_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = |sha: &str| Record { sha256: sha.into(), from: "x.pt".into() };
+        Lock::record(dir.path(), "a.onnx", record("1")).unwrap();
+        Lock::record(dir.path(), "b.onnx", record("2")).unwrap();
+        Lock::record(dir.path(), "a.onnx", record("3")).unwrap();
+        let lock = Lock::read(dir.path()).unwrap();
+        assert_eq!(lock.get("a.onnx"), Some(&record("3")));
+        assert_eq!(lock.files().count(), 2);
+
+        std::fs::write(dir.path().join(NAME), "a = ").unwrap();
+        assert!(matches!(Lock::read(dir.path()), Err(LockError::Syntax { .. })));
+    }
+}

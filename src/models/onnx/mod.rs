@@ -1,0 +1,6 @@
+//! ONNX files: the messages that this project writes, and a look inside files that it is given.
+
+pub(crate) mod proto;
+mod summary;
+
+pub use summary::{Dim, OnnxError, Port, Summary, scan, summary};

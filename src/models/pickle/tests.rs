@@ -1,0 +1,69 @@
+use super::*;
+
+fn read(bytes: &[u8]) -> Result<Pickle, PickleError> {
+    Pickle::read(bytes, 0)
+}
+
+fn message(bytes: &[u8]) -> String {
+    read(bytes).unwrap_err().to_string()
+}
+
+#[test]
+fn plain_data_is_read() {
+    // {"a": (1, True), "b": [2.5]} as Python's protocol 2 writes it.
+    let bytes = b"\x80\x02}q\0(X\x01\0\0\0aK\x01\x88\x86X\x01\0\0\0b]q\x01G\x40\x04\0\0\0\0\0\0au.";
+    let pickle = read(bytes).unwrap();
+    let b = pickle.get(pickle.root(), "b").unwrap();
+    assert_eq!(pickle.list(b), Some(&[Value::Float(2.5)][..]));
+    assert!(pickle.get(pickle.root(), "c").is_none());
+}
+
+#[test]
+fn a_tensor_keeps_its_view() {
+    let bytes = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n\
+        X\x01\0\0\x007X\x03\0\0\0cpuK\x06tQK\x01K\x02\x85K\x02\x85\x89NtR.";
+    let pickle = read(bytes).unwrap();
+    let tensor = pickle.tensor(pickle.root()).unwrap();
+    let storage = StorageRef { key: "7".into(), dtype: DType::F32, numel: 6 };
+    assert_eq!(*tensor, TensorRef { storage, offset: 1, shape: vec![2], stride: vec![2] });
+}
+
+#[test]
+fn no_global_outside_the_list_is_taken() {
+    let expected = "pickle, byte 11: the global os.system is not allowed: a checkpoint has no \
+        need of it";
+    assert_eq!(message(b"cos\nsystem\n(X\x02\0\0\0lstR."), expected);
+    let stacked = b"\x8c\x02os\x8c\x06system\x93.";
+    assert!(matches!(read(stacked).unwrap_err().problem, Problem::UnknownGlobal { .. }));
+}
+
+#[test]
+fn limits_hold() {
+    assert!(message(&vec![b'('; 1000]).contains("64 nested containers"));
+    let mut nested = vec![b')'];
+    nested.extend([0x85; 1000]);
+    assert!(message(&nested).contains("64 nested containers"));
+    assert!(message(b"X\xff\xff\xff\xff").contains("bytes in one string"));
+    assert!(message(b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f").contains("bytes in one string"));
+    assert!(message(&vec![b'N'; limits::WORK + 1]).contains("steps"));
+    // A list that holds itself is deeper each time it is appended to itself.
+    let mut selfish = b"]q\0".to_vec();
+    selfish.extend(b"h\0a".repeat(100));
+    assert!(message(&selfish).contains("nested"));
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let whole = b"\x80\x02}q\0(X\x01\0\0\0aK\x01\x88\x86X\x01\0\0\0b]q\x01G\x40\x04\0\0\0\0\0\0au.";
+    for len in 0..whole.len() {
+        assert!(read(&whole[..len]).is_err(), "{len} bytes were enough");
+    }
+}
+
+#[test]
+fn misuse_of_the_stack_is_an_error() {
+    for bytes in [&b"."[..], b"t.", b"s.", b"(0.", b"h\x07.", b"K\x01b.", b"NNR.", b"}Q.", b"\xff"]
+    {
+        assert!(read(bytes).is_err(), "{bytes:?}");
+    }
+}

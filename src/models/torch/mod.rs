@@ -1,0 +1,200 @@
+//! PyTorch checkpoints: which tensors a file holds, and their numbers on demand.
+//!
+//! Opening reads the pickle and checks every tensor against the file, so that a truncated or
+//! lying file fails before any work is done. The numbers themselves stay in the file until
+//! [`Checkpoint::read`] asks for one tensor: importing a large network never holds all of it.
+
+mod container;
+mod error;
+mod state;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::pickle::{DType, TensorRef};
+pub use error::TorchError;
+
+/// An opened checkpoint.
+#[derive(Debug)]
+pub struct Checkpoint {
+    file: File,
+    tensors: BTreeMap<String, Tensor>,
+    ignored: Vec<String>,
+}
+
+/// A tensor's place in the file, checked against it.
+#[derive(Clone, Debug)]
+struct Tensor {
+    dtype: DType,
+    shape: Vec<usize>,
+    /// In elements.
+    stride: Vec<usize>,
+    /// Where its first element lies in the file.
+    start_byte: u64,
+    numel: usize,
+    /// Elements from the first to the last, both included, gaps too.
+    span: usize,
+}
+
+impl Checkpoint {
+    /// Opens a zip or legacy checkpoint and finds the network's tensors in it: under
+    /// `state_dict`, `module`, `model` or `model_state_dict` where such a wrapper exists, without
+    /// the prefix `module.` where all names carry it.
+    pub fn open(path: &Path) -> Result<Self, TorchError> {
+        let mut file = File::open(path)?;
+        let (pickle, places) = container::read(&mut file)?;
+        let state = state::find(&pickle)?;
+        let mut tensors = BTreeMap::new();
+        for (name, tensor) in state.tensors {
+            let place = places.get(&tensor.storage.key);
+            let checked = Tensor::new(name, tensor, place.map(|p| p.start))?;
+            if tensors.insert(name.to_owned(), checked).is_some() {
+                return Err(TorchError::Duplicate(name.to_owned()));
+            }
+        }
+        Ok(Self { file, tensors, ignored: state.ignored })
+    }
+
+    /// Entries that are no tensors of the network: epoch counters, optimizer state, versions.
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
+    }
+
+    /// The names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|t| t.shape.as_slice())
+    }
+
+    /// The numbers of one tensor, in row-major order whatever its strides in the file.
+    pub fn read(&mut self, name: &str) -> Result<Vec<f32>, TorchError> {
+        let missing = || TorchError::NoSuchTensor(name.to_owned());
+        let tensor = self.tensors.get(name).ok_or_else(missing)?;
+        let at = |source| TorchError::Read { tensor: name.to_owned(), source };
+        self.file.seek(SeekFrom::Start(tensor.start_byte)).map_err(at)?;
+        let convert = converter(tensor.dtype).ok_or_else(|| TorchError::DType {
+            tensor: name.to_owned(),
+            dtype: tensor.dtype,
+        })?;
+        let flat = read_flat(&mut self.file, tensor, convert).map_err(at)?;
+        Ok(tensor.row_major(flat))
+    }
+}
+
+impl Tensor {
+    fn new(name: &str, tensor: &TensorRef, start: Option<u64>) -> Result<Self, TorchError> {
+        let storage = &tensor.storage;
+        let beyond = || TorchError::OutOfRange {
+            tensor: name.to_owned(),
+            shape: tensor.shape.clone(),
+            offset: tensor.offset,
+            storage: storage.key.clone(),
+            numel: storage.numel,
+        };
+        let start = start.ok_or_else(|| TorchError::NoStorage {
+            tensor: name.to_owned(),
+            storage: storage.key.clone(),
+        })?;
+        let numel = tensor.shape.iter().try_fold(1u64, |n, d| n.checked_mul(*d));
+        // A broadcast view (stride 0) could ask for any amount of memory: no checkpoint has one.
+        let numel = numel.filter(|n| *n <= storage.numel).ok_or_else(beyond)?;
+        let span = if numel == 0 { Some(0) } else { span(tensor) };
+        let end = span.and_then(|s| s.checked_add(tensor.offset)).ok_or_else(beyond)?;
+        if end > storage.numel {
+            return Err(beyond());
+        }
+        let sizes = |dims: &[u64]| -> Option<Vec<usize>> {
+            dims.iter().map(|d| usize::try_from(*d).ok()).collect()
+        };
+        Ok(Self {
+            dtype: storage.dtype,
+            shape: sizes(&tensor.shape).ok_or_else(beyond)?,
+            stride: sizes(&tensor.stride).ok_or_else(beyond)?,
+            start_byte: start + tensor.offset * storage.dtype.bytes(),
+            numel: numel.try_into().map_err(|_| beyond())?,
+            span: (end - tensor.offset).try_into().map_err(|_| beyond())?,
+        })
+    }
+
+    fn is_row_major(&self) -> bool {
+        let mut expected = 1;
+        self.shape.iter().zip(&self.stride).rev().all(|(&size, &stride)| {
+            let fits = size == 1 || stride == expected;
+            expected *= size;
+            fits
+        })
+    }
+
+    /// Picks this tensor's elements out of its span.
+    fn row_major(&self, flat: Vec<f32>) -> Vec<f32> {
+        if self.is_row_major() {
+            return flat;
+        }
+        let mut picked = Vec::with_capacity(self.numel);
+        let mut index = vec![0; self.shape.len()];
+        for _ in 0..self.numel {
+            let at: usize = index.iter().zip(&self.stride).map(|(i, s)| i * s).sum();
+            picked.extend(flat.get(at));
+            for (i, size) in index.iter_mut().zip(&self.shape).rev() {
+                *i += 1;
+                if *i < *size {
+                    break;
+                }
+                *i = 0;
+            }
+        }
+        picked
+    }
+}
+
+/// Elements between a tensor's first and last, both included.
+fn span(tensor: &TensorRef) -> Option<u64> {
+    let mut steps = tensor.shape.iter().zip(&tensor.stride);
+    steps.try_fold(1u64, |sum, (size, stride)| {
+        sum.checked_add(size.checked_sub(1)?.checked_mul(*stride)?)
+    })
+}
+
+/// Appends the numbers in `bytes`, little-endian and whole, to a vector.
+type Converter = fn(&[u8], &mut Vec<f32>);
+
+fn converter(dtype: DType) -> Option<Converter> {
+    fn each<const N: usize>(bytes: &[u8], out: &mut Vec<f32>, f: impl Fn([u8; N]) -> f32) {
+        out.extend(bytes.as_chunks::<N>().0.iter().map(|b| f(*b)));
+    }
+    Some(match dtype {
+        DType::F64 => |b, out| each(b, out, |x| f64::from_le_bytes(x) as f32),
+        DType::F32 => |b, out| each(b, out, f32::from_le_bytes),
+        DType::F16 => |b, out| each(b, out, |x| half::f16::from_le_bytes(x).to_f32()),
+        DType::BF16 => |b, out| each(b, out, |x| half::bf16::from_le_bytes(x).to_f32()),
+        DType::I64 => |b, out| each(b, out, |x| i64::from_le_bytes(x) as f32),
+        _ => return None,
+    })
+}
+
+/// The whole span from the reader's position, in pieces, so that one tensor is in memory once.
+fn read_flat(
+    file: &mut impl Read,
+    tensor: &Tensor,
+    convert: Converter,
+) -> std::io::Result<Vec<f32>> {
+    let mut piece = [0; 1 << 16];
+    let mut left = tensor.span * tensor.dtype.bytes() as usize;
+    let mut flat = Vec::with_capacity(tensor.span);
+    while left > 0 {
+        let len = left.min(piece.len());
+        let (now, _) = piece.split_at_mut(len);
+        file.read_exact(now)?;
+        convert(now, &mut flat);
+        left -= len;
+    }
+    Ok(flat)
+}
+
+#[cfg(test)]
+mod tests;
