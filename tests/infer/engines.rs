@@ -33,9 +33,12 @@ fn golden_cpu_is_the_cpu_with_openvino_in_the_process() {
     let Some(meso4) = shared(MESO4) else { return };
     let clip = texture((3, 1, 256, 256));
     let mut fakes = Vec::new();
-    for (provider, ep) in
-        [(Provider::OpenVino, "OpenVINOExecutionProvider"), (Provider::Cpu, "CPUExecutionProvider")]
-    {
+    // The CPU last, when a plug-in provider has been there.
+    for provider in providers().into_iter().rev() {
+        let ep = match provider {
+            Provider::OpenVino => "OpenVINOExecutionProvider",
+            _ => "CPUExecutionProvider",
+        };
         let options = EngineOptions { precision: Precision::Fp32, ..on(provider) };
         let mut classifier = load_classifier(&meso4, &options).unwrap();
         let info = &classifier.spec().info;
