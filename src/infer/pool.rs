@@ -57,7 +57,7 @@ pub struct Scored {
 /// Why a job was not taken.
 pub enum Refused {
     /// The submitter's queue is full; here is the job.
-    Full(ClipJob),
+    Full(Box<ClipJob>),
     /// A flush came while waiting for room.
     Flushed,
 }
@@ -246,7 +246,7 @@ impl Submitter {
                 shared.work.notify_one();
                 Ok(())
             }
-            _ => Err(Refused::Full(job)),
+            _ => Err(Refused::Full(Box::new(job))),
         }
     }
 

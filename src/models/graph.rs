@@ -124,6 +124,12 @@ impl Graph {
         self.floats(&name, &[], vec![value])
     }
 
+    /// One integer, as some operators take their axis.
+    pub fn int(&mut self, value: i64) -> Edge {
+        let name = format!("int_{}", self.initializers.len());
+        self.initializer(&name, &[], Data::Ints(vec![value]))
+    }
+
     /// A vector of integers, as shapes, axes and slices are given.
     pub fn shape(&mut self, values: &[i64]) -> Edge {
         let name = format!("shape_{}", self.initializers.len());

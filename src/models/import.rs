@@ -1,17 +1,16 @@
 //! A checkpoint or ONNX file becomes a model: the network, its sidecar, its hash.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::arch::{ArchError, Tensors, gdconv, m2sd, retinaface};
-use super::file::{self, Staged};
+use super::file;
 use super::graph::Graph;
-use super::lock::{Lock, LockError, Record};
 use super::manifest::{Known, Manifest, ManifestError};
 use super::onnx::{self, Dim, OnnxError, Summary};
+use super::store::{StoreError, store};
 use super::torch::{Checkpoint, TorchError};
 use crate::core::image::{ChannelOrder, Normalization};
 use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role};
@@ -72,10 +71,10 @@ pub enum Problem {
     Manifest(#[from] ManifestError),
     #[error("{0:?} is not a file name")]
     Name(String),
-    #[error("cannot write {}: {source}", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
+    #[error("cannot copy it: {0}")]
+    Copy(std::io::Error),
     #[error(transparent)]
-    Lock(#[from] LockError),
+    Store(#[from] StoreError),
 }
 
 /// Imports `source`, a PyTorch checkpoint or an ONNX file, into the folder `out_dir`, which is
@@ -99,16 +98,13 @@ fn import_or_say_why(
     let manifest = Manifest::of(out_dir)?;
     let known = manifest.by_source(&source_name, &sha256);
     let name = file_name(source, known, options)?;
-    std::fs::create_dir_all(out_dir)
-        .map_err(|source| Problem::Write { path: out_dir.to_owned(), source })?;
-
     let is_onnx = source.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
     let content = if is_onnx {
         Content::onnx(source, known)?
     } else {
         Content::checkpoint(source, known, options)?
     };
-    content.write(&out_dir.join(name), &source_name)
+    content.write(out_dir.join(name), &source_name)
 }
 
 fn file_name(
@@ -175,40 +171,25 @@ impl Content {
         Ok(Self { body, network: description, info, ignored })
     }
 
-    fn write(self, model: &Path, source_name: &str) -> Result<ImportReport, Problem> {
-        let dir = file::folder(model);
-        let failed = |source| Problem::Write { path: model.to_owned(), source };
-        let mut staged = Staged::new(dir).map_err(failed)?;
-        match self.body {
-            Body::Built { graph, mut checkpoint } => {
-                graph.write(&mut Tensors::new(checkpoint.as_mut()), &mut staged)?;
+    fn write(self, model: PathBuf, source_name: &str) -> Result<ImportReport, Problem> {
+        let stored = store(&model, &self.info, source_name, |staged| -> Result<(), Problem> {
+            match self.body {
+                Body::Built { graph, mut checkpoint } => {
+                    graph.write(&mut Tensors::new(checkpoint.as_mut()), staged)?;
+                }
+                Body::Copied(mut file) => {
+                    std::io::copy(&mut file, staged).map_err(Problem::Copy)?;
+                }
             }
-            Body::Copied(mut file) => {
-                std::io::copy(&mut file, &mut staged).map_err(failed)?;
-            }
-        }
-        staged.flush().map_err(failed)?;
-        onnx::summary(staged.path())?;
-        let sha256 = file::sha256(staged.path()).map_err(failed)?;
-
-        // The sidecar first: a model that is found without one would be fed wrongly.
-        let mut sidecar = model.as_os_str().to_owned();
-        sidecar.push(".modelinfo");
-        let sidecar = PathBuf::from(sidecar);
-        file::write_whole(&sidecar, self.info.to_string().as_bytes())
-            .map_err(|source| Problem::Write { path: sidecar.clone(), source })?;
-        staged.publish(model).map_err(failed)?;
-
-        let name = model.file_name().unwrap_or_default().to_string_lossy();
-        let record = Record { sha256: sha256.clone(), from: source_name.to_owned() };
-        Lock::record(dir, &name, record)?;
+            Ok(())
+        })?;
         Ok(ImportReport {
-            model: model.to_owned(),
-            sidecar,
+            model,
+            sidecar: stored.sidecar,
             network: self.network,
             info: self.info,
             ignored: self.ignored,
-            sha256,
+            sha256: stored.sha256,
         })
     }
 }

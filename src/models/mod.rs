@@ -9,6 +9,9 @@ pub mod lock;
 pub mod manifest;
 pub mod onnx;
 pub mod pickle;
+mod store;
+pub mod synth;
 pub mod torch;
 
 pub use file::sha256;
+pub use store::StoreError;

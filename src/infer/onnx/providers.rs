@@ -147,6 +147,16 @@ fn on_devices(
         .filter(|device| device.ep().is_ok_and(|ep| ep == ep_name(provider)))
         .map(|device| (kind_of(device.hardware_device().ty()), device))
         .collect();
+    if devices.is_empty() {
+        return Err(InferError::ProviderMissing {
+            provider,
+            reason: "it finds no device on this machine".to_owned(),
+            remedy: match provider {
+                Provider::OpenVino => "Its plug-in serves Intel hardware only: use provider=cpu",
+                _ => "Use another provider",
+            },
+        });
+    }
     let found = devices.iter().map(|(kind, _)| kind.to_string()).collect();
     let wanted = options.device.kind.unwrap_or(DeviceKind::Cpu);
     let mut matching = devices.into_iter().filter(|(kind, _)| *kind == wanted);

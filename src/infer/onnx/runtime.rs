@@ -89,7 +89,7 @@ impl Runtime {
         // It starts out at the most verbose.
         environment.set_log_level(LogLevel::Warning);
         let openvino = register_openvino(&environment, found.openvino.as_deref());
-        let version = library_version();
+        let version = library_version(&found.library);
         Ok(Self { environment, library: found.library.clone(), version, openvino })
     }
 }
@@ -139,9 +139,10 @@ fn register_openvino(environment: &Environment, plugin: Option<&Path>) -> Result
     registered.map_err(|error| format!("{}: {error}", plugin.display()))
 }
 
-/// `1.32.0`, from the build's description.
-fn library_version() -> String {
-    let base = ort::info();
-    let tag = base.split([' ', ',']).find_map(|word| word.strip_prefix("git-branch=rel-"));
-    tag.unwrap_or(base).to_owned()
+/// `1.32.0` from the name of the file behind the links, else what the build says of itself.
+fn library_version(library: &Path) -> String {
+    let file = library.canonicalize().ok();
+    let name = file.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
+    let version = name.as_deref().and_then(|name| name.strip_prefix("libonnxruntime.so."));
+    version.unwrap_or(ort::info()).to_owned()
 }

@@ -1,0 +1,112 @@
+//! Networks that need no download: analytic ones, whose answers a test can compute, and a
+//! transformer with random weights, for timing.
+//!
+//! They speak the same inputs and outputs as the trained ones, and their sidecars say that they
+//! are not trained. [`scene`] draws what the analytic detector finds.
+
+mod aligner;
+mod classifier;
+mod detector;
+pub mod scene;
+mod seeded;
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::arch::{ArchError, Tensors, m2sd};
+use super::graph::Graph;
+use super::store::{StoreError, store};
+use crate::core::image::{ChannelOrder, Normalization};
+use crate::core::modelinfo::{ModelInfo, Role};
+pub use classifier::{Audio, ClipShape};
+pub use seeded::TransformerShape;
+use seeded::Seeded;
+
+/// A network to make up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Synth {
+    /// Finds the faces that [`scene`] draws, exactly. RetinaFace's input and outputs.
+    Detector,
+    /// Gives [`scene::landmarks68`], whatever it sees. `image` `[N,3,112,112]`.
+    Aligner,
+    /// P(fake) is the mean redness of the clip's middle: [`scene::fake_probability`].
+    Classifier(ClipShape),
+    /// Random weights from a seed, of any size.
+    Transformer { shape: TransformerShape, seed: u64 },
+}
+
+#[derive(Debug, Error)]
+pub enum SynthError {
+    #[error(transparent)]
+    Arch(#[from] ArchError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Synth {
+    /// The three analytic networks, in M2SD's clip shape.
+    pub fn analytic() -> [Self; 3] {
+        [Self::Detector, Self::Aligner, Self::Classifier(ClipShape::default())]
+    }
+
+    /// The file that [`write()`] makes.
+    pub fn file_name(&self) -> &'static str {
+        match self {
+            Self::Detector => "analytic_detector.onnx",
+            Self::Aligner => "analytic_aligner.onnx",
+            Self::Classifier(_) => "analytic_classifier.onnx",
+            Self::Transformer { .. } => "seeded_transformer.onnx",
+        }
+    }
+
+    fn build(&self, tensors: &mut Tensors<'_>) -> Result<Graph, ArchError> {
+        Ok(match self {
+            Self::Detector => detector::build(),
+            Self::Aligner => aligner::build(),
+            Self::Classifier(shape) => classifier::build(shape),
+            Self::Transformer { shape, .. } => m2sd::build(tensors, &shape.options())?.0,
+        })
+    }
+
+    fn info(&self) -> ModelInfo {
+        use {ChannelOrder::*, Normalization as To};
+        let (role, title, input, order, normalization) = match self {
+            Self::Detector => (Role::Detector, "analytic detector", "image", Bgr, To::RETINAFACE),
+            Self::Aligner => (Role::Aligner, "analytic aligner", "image", Rgb, To::UNIT),
+            Self::Classifier(_) => {
+                (Role::Classifier, "analytic classifier: redness", "clip", Rgb, To::IMAGENET_RGB)
+            }
+            Self::Transformer { .. } => {
+                (Role::Classifier, "transformer, random weights", "clip", Rgb, To::IMAGENET_RGB)
+            }
+        };
+        let threshold = matches!(self, Self::Classifier(_)).then_some(0.5);
+        ModelInfo {
+            role: Some(role),
+            title: Some(title.to_owned()),
+            licence: Some("none needed".to_owned()),
+            source: Some("made up by m2sd models synth".to_owned()),
+            trained: Some(false),
+            channel_order: Some(order),
+            normalization: Some(normalization),
+            input: Some(input.to_owned()),
+            threshold,
+            output: None,
+        }
+    }
+}
+
+/// Writes one made-up network and its sidecar into `out_dir`; returns the model's path.
+pub fn write(network: &Synth, out_dir: &Path) -> Result<PathBuf, SynthError> {
+    let mut weights = match network {
+        Synth::Transformer { shape, seed } => Seeded::transformer(shape, *seed),
+        Synth::Detector | Synth::Aligner | Synth::Classifier(_) => Seeded::default(),
+    };
+    let graph = network.build(&mut Tensors::new(&mut weights))?;
+    let path = out_dir.join(network.file_name());
+    store(&path, &network.info(), "m2sd models synth", |staged| -> Result<(), SynthError> {
+        Ok(graph.write(&mut Tensors::new(&mut weights), staged)?)
+    })?;
+    Ok(path)
+}

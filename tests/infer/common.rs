@@ -1,0 +1,89 @@
+//! Test data, and an engine that answers what a test says.
+
+use std::path::PathBuf;
+
+use gstm2sd::infer::onnx::OnnxEngine;
+use gstm2sd::infer::{
+    CancelToken, ElementType, Engine, EngineInfo, EngineOptions, InferError, Provider, TensorIn,
+    TensorInfo,
+};
+use ndarray::ArrayD;
+
+/// A file of the shared test data. Without the data this is fatal in CI and a line elsewhere.
+pub fn shared(file: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("M2SD_SHARED").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into());
+    let path = folder.join(file);
+    if path.exists() {
+        return Some(path);
+    }
+    let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(!ci, "{} is missing", path.display());
+    println!("skipped: {} is missing", path.display());
+    None
+}
+
+/// The providers to test on: the CPU, and OpenVINO where its plug-in accepts this machine.
+pub fn providers() -> Vec<Provider> {
+    let Some(pfld) = shared("models/pfld_112.onnx") else { return Vec::new() };
+    match OnnxEngine::load(&pfld, &on(Provider::OpenVino)) {
+        Ok(_) => vec![Provider::Cpu, Provider::OpenVino],
+        Err(error @ InferError::ProviderMissing { .. }) => {
+            println!("on the CPU provider only: {error}");
+            vec![Provider::Cpu]
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub fn on(provider: Provider) -> EngineOptions {
+    EngineOptions { provider, ..Default::default() }
+}
+
+pub fn tensor(name: &str, dims: &[i64]) -> TensorInfo {
+    let dims = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
+    TensorInfo { name: name.to_owned(), dims, element: ElementType::F32 }
+}
+
+type Answer =
+    Box<dyn FnMut(&[TensorIn<'_>], &CancelToken) -> Result<Vec<ArrayD<f32>>, InferError> + Send>;
+
+pub struct Fake {
+    info: EngineInfo,
+    answer: Answer,
+}
+
+impl Fake {
+    pub fn new(
+        inputs: Vec<TensorInfo>,
+        outputs: Vec<TensorInfo>,
+        answer: impl FnMut(&[TensorIn<'_>], &CancelToken) -> Result<Vec<ArrayD<f32>>, InferError>
+        + Send
+        + 'static,
+    ) -> Box<dyn Engine> {
+        let info = EngineInfo {
+            model: "fake".to_owned(),
+            inputs,
+            outputs,
+            provider: Provider::Cpu,
+            assigned: Vec::new(),
+            runtime: "none".to_owned(),
+            passed_over: Vec::new(),
+        };
+        Box::new(Self { info, answer: Box::new(answer) })
+    }
+}
+
+impl Engine for Fake {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn run(
+        &mut self,
+        inputs: &[TensorIn<'_>],
+        cancel: &CancelToken,
+    ) -> Result<Vec<ArrayD<f32>>, InferError> {
+        (self.answer)(inputs, cancel)
+    }
+}

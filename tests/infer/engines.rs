@@ -1,0 +1,238 @@
+//! Real networks on the providers that this machine has.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use gstm2sd::infer::onnx::OnnxEngine;
+use gstm2sd::infer::{
+    CancelToken, Clip, Engine, EngineOptions, InferError, Precision, Provider, load_aligner,
+    load_classifier, load_detector,
+};
+use ndarray::{Array4, Array5};
+
+use crate::common::{on, providers, shared};
+
+const MESO4: &str = "models/meso4_df.onnx";
+const PFLD: &str = "models/pfld_112.onnx";
+
+/// Something between noise and a gradient, the same every time.
+fn texture(shape: (usize, usize, usize, usize)) -> Array4<f32> {
+    Array4::from_shape_fn(shape, |(c, t, y, x)| {
+        let wave = (x as f32 * 0.11 + c as f32).sin() + (y as f32 * 0.07 + t as f32).cos();
+        wave * 0.8
+    })
+}
+
+fn load(path: &Path, options: &EngineOptions) -> Result<OnnxEngine, InferError> {
+    OnnxEngine::load(path, options)
+}
+
+#[test]
+fn golden_cpu_is_the_cpu_with_openvino_in_the_process() {
+    let Some(meso4) = shared(MESO4) else { return };
+    let clip = texture((3, 1, 256, 256));
+    let mut fakes = Vec::new();
+    // The CPU last, when a plug-in provider has been there.
+    for provider in providers().into_iter().rev() {
+        let ep = match provider {
+            Provider::OpenVino => "OpenVINOExecutionProvider",
+            _ => "CPUExecutionProvider",
+        };
+        let options = EngineOptions { precision: Precision::Fp32, ..on(provider) };
+        let mut classifier = load_classifier(&meso4, &options).unwrap();
+        let info = &classifier.spec().info;
+        assert_eq!(info.provider, provider);
+        assert_eq!(info.assigned, [ep]);
+        assert!(info.runtime.starts_with("ONNX Runtime 1."), "{}", info.runtime);
+        let clips = [Clip { frames: clip.view(), audio: None }];
+        fakes.push(classifier.run(&clips, &CancelToken::new()).unwrap()[0].fake);
+    }
+    assert!(fakes.iter().all(|fake| (fake - fakes[0]).abs() < 1e-3), "{fakes:?}");
+}
+
+#[test]
+fn golden_auto_takes_the_best_and_says_what_it_passed_over() {
+    let Some(pfld) = shared(PFLD) else { return };
+    let engine = load(&pfld, &EngineOptions::default()).unwrap();
+    let info = engine.info();
+    let taken = Provider::PREFERENCE.iter().position(|p| *p == info.provider);
+    assert_eq!(Some(info.passed_over.len()), taken, "{info:?}");
+}
+
+#[test]
+fn golden_a_provider_that_is_not_there_is_an_error_that_says_what_to_install() {
+    let Some(pfld) = shared(PFLD) else { return };
+    let engine = load(&pfld, &EngineOptions::default()).unwrap();
+    for (provider, needed) in [(Provider::Cuda, "CUDA"), (Provider::TensorRt, "TensorRT")] {
+        if engine.info().provider == provider {
+            continue;
+        }
+        let error = load(&pfld, &on(provider)).map(|_| ()).unwrap_err();
+        assert!(matches!(error, InferError::ProviderMissing { .. }), "{error}");
+        assert!(error.to_string().contains(needed), "{error}");
+        assert!(error.to_string().contains("M2SD_RUNTIME"), "{error}");
+    }
+}
+
+#[test]
+fn golden_what_a_provider_cannot_do_is_refused() {
+    let Some(pfld) = shared(PFLD) else { return };
+    let half = EngineOptions { precision: Precision::Fp16, ..on(Provider::Cpu) };
+    let error = load(&pfld, &half).map(|_| ()).unwrap_err();
+    assert!(matches!(error, InferError::PrecisionUnsupported { .. }), "{error}");
+
+    for device in ["gpu", "cpu:7"] {
+        let options = EngineOptions { device: device.parse().unwrap(), ..on(Provider::Cpu) };
+        let error = load(&pfld, &options).map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), format!("provider cpu has no device {device}; it has cpu"));
+    }
+}
+
+#[test]
+fn golden_landmarks_of_the_real_network() {
+    let Some(pfld) = shared(PFLD) else { return };
+    for provider in providers() {
+        let mut aligner = load_aligner(&pfld, &on(provider)).unwrap();
+        assert_eq!(aligner.size_px(), 112);
+        let faces = Array4::from_elem((3, 3, 112, 112), 0.5);
+        let points = aligner.run(faces.view(), &CancelToken::new()).unwrap();
+        assert_eq!(points.dim(), (3, 136));
+        assert_eq!(points.row(0), points.row(2));
+        let none = aligner.run(Array4::zeros((0, 3, 112, 112)).view(), &CancelToken::new());
+        assert_eq!(none.unwrap().nrows(), 0);
+        let wrong = aligner.run(Array4::zeros((1, 3, 64, 64)).view(), &CancelToken::new());
+        assert_eq!(
+            wrong.unwrap_err().to_string(),
+            "the aligner's faces: expected shape [?, 3, 112, 112], found [1, 3, 64, 64]"
+        );
+    }
+}
+
+#[test]
+fn golden_a_network_in_the_wrong_role_is_named_with_its_signature() {
+    let (Some(pfld), Some(meso4)) = (shared(PFLD), shared(MESO4)) else { return };
+    let cpu = on(Provider::Cpu);
+    let error = load_classifier(&pfld, &cpu).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("as classifier: expected clip f32[N,3,T,S,S]"), "{error}");
+    assert!(error.contains("found input f32[") && error.contains(",136]"), "{error}");
+    let as_detector = load_detector(&meso4, &cpu).map(|_| ()).unwrap_err();
+    assert!(matches!(as_detector, InferError::WrongSignature { .. }), "{as_detector}");
+}
+
+#[test]
+fn golden_a_sidecar_of_another_role_or_with_faults_is_refused() {
+    let Some(meso4) = shared(MESO4) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("net.onnx");
+    std::fs::copy(meso4, &model).unwrap();
+    let sidecar = dir.path().join("net.onnx.modelinfo");
+    std::fs::write(&sidecar, "[modelinfo]\nrole=aligner").unwrap();
+    let error = load_classifier(&model, &on(Provider::Cpu)).map(|_| ()).unwrap_err();
+    assert!(matches!(error, InferError::WrongRole { .. }), "{error}");
+    std::fs::write(&sidecar, "[modelinfo]\nthreshold=9").unwrap();
+    let error = load_classifier(&model, &on(Provider::Cpu)).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("expected a probability"), "{error}");
+}
+
+#[test]
+fn golden_missing_truncated_and_foreign_files() {
+    let Some(meso4) = shared(MESO4) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let whole = std::fs::read(meso4).unwrap();
+    let broken = [
+        file("half.onnx", &whole[..whole.len() / 2]),
+        file("empty.onnx", b""),
+        file("text.onnx", b"this is no network at all"),
+        dir.path().to_owned(),
+    ];
+    for provider in providers().into_iter().chain([Provider::Auto]) {
+        for path in &broken {
+            let error = load(path, &on(provider)).map(|_| ()).unwrap_err();
+            assert!(matches!(error, InferError::ModelUnreadable { .. }), "{provider}: {error}");
+            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        }
+        let missing = load(&dir.path().join("none.onnx"), &on(provider)).map(|_| ());
+        assert!(matches!(missing, Err(InferError::ModelMissing { .. })), "{missing:?}");
+    }
+}
+
+#[test]
+fn golden_a_batch_scores_like_its_clips() {
+    let Some(meso4) = shared(MESO4) else { return };
+    let mut classifier = load_classifier(&meso4, &on(Provider::Cpu)).unwrap();
+    assert!(classifier.spec().batches);
+    assert_eq!((classifier.spec().frames, classifier.spec().size_px), (1, 256));
+    let pictures = [texture((3, 1, 256, 256)), Array4::zeros((3, 1, 256, 256))];
+    let clips = pictures.each_ref().map(|p| Clip { frames: p.view(), audio: None });
+    let together = classifier.run(&clips, &CancelToken::new()).unwrap();
+    for (clip, batched) in clips.into_iter().zip(together) {
+        let alone = classifier.run(&[clip], &CancelToken::new()).unwrap();
+        assert!((alone[0].fake - batched.fake).abs() < 1e-5, "{alone:?} {batched:?}");
+    }
+}
+
+#[test]
+fn golden_a_run_is_cancelled_before_and_during() {
+    let Some(meso4) = shared(MESO4) else { return };
+    let options = EngineOptions { threads: 1, ..on(Provider::Cpu) };
+    let mut engine = load(&meso4, &options).unwrap();
+    // About a second of work, in dozens of nodes.
+    let clips = Array5::<f32>::zeros((96, 3, 1, 256, 256));
+    let token = CancelToken::new();
+    let canceller = thread::spawn({
+        let token = token.clone();
+        move || {
+            thread::sleep(Duration::from_millis(30));
+            token.cancel();
+        }
+    });
+    let during = engine.run(&[clips.view().into_dyn()], &token);
+    canceller.join().unwrap();
+    assert!(matches!(during, Err(InferError::Cancelled)), "{during:?}");
+    let before = engine.run(&[clips.view().into_dyn()], &token);
+    assert!(matches!(before, Err(InferError::Cancelled)), "{before:?}");
+
+    let one = clips.slice_axis(ndarray::Axis(0), (..1).into()).into_dyn();
+    assert_eq!(engine.run(&[one], &CancelToken::new()).unwrap()[0].shape(), [1, 2]);
+}
+
+#[test]
+fn golden_two_engines_run_side_by_side() {
+    let (Some(pfld), Some(meso4)) = (shared(PFLD), shared(MESO4)) else { return };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut aligner = load_aligner(&pfld, &on(Provider::Cpu)).unwrap();
+            let faces = Array4::from_elem((1, 3, 112, 112), 0.3);
+            let first = aligner.run(faces.view(), &CancelToken::new()).unwrap();
+            for _ in 0..20 {
+                assert_eq!(aligner.run(faces.view(), &CancelToken::new()).unwrap(), first);
+            }
+        });
+        scope.spawn(|| {
+            let mut classifier = load_classifier(&meso4, &on(Provider::Auto)).unwrap();
+            let picture = texture((3, 1, 256, 256));
+            let clip = [Clip { frames: picture.view(), audio: None }];
+            let first = classifier.run(&clip, &CancelToken::new()).unwrap();
+            for _ in 0..20 {
+                assert_eq!(classifier.run(&clip, &CancelToken::new()).unwrap(), first);
+            }
+        });
+    });
+}
+
+#[test]
+fn golden_wrong_inputs_are_an_error_of_the_run() {
+    let Some(meso4) = shared(MESO4) else { return };
+    let mut engine = load(&meso4, &on(Provider::Cpu)).unwrap();
+    for wrong in [vec![], vec![ndarray::ArrayD::zeros(vec![1, 3, 1, 8, 8])]] {
+        let inputs: Vec<_> = wrong.iter().map(|array| array.view()).collect();
+        let error = engine.run(&inputs, &CancelToken::new()).unwrap_err();
+        assert!(matches!(error, InferError::RunFailed { .. }), "{error}");
+    }
+}

@@ -1,0 +1,90 @@
+//! The library itself: missing, foreign, too old. Each case is a process of its own, as a process
+//! opens the library once.
+
+use std::path::Path;
+use std::process::Command;
+
+use gstm2sd::infer::EngineOptions;
+use gstm2sd::infer::onnx::OnnxEngine;
+
+/// What loading a model says in a process with `M2SD_RUNTIME` set to `runtime`, tried twice.
+fn load_with(runtime: &Path) -> String {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "library::probe", "--ignored", "--nocapture"])
+        .env("M2SD_RUNTIME", runtime)
+        .env_remove("ORT_DYLIB_PATH")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&child.stdout).into_owned();
+    assert!(child.status.success(), "{text}\n{}", String::from_utf8_lossy(&child.stderr));
+    let mut lines = text.lines().filter_map(|line| line.split("PROBE ").nth(1));
+    let (first, second) = (lines.next().unwrap(), lines.next().unwrap());
+    assert_eq!(first, second, "the second try says something else");
+    first.to_owned()
+}
+
+/// Runs in the child.
+#[test]
+#[ignore = "the child of the other tests"]
+fn probe() {
+    for _ in 0..2 {
+        match OnnxEngine::load(&std::env::current_exe().unwrap(), &EngineOptions::default()) {
+            Ok(_) => println!("\nPROBE loaded"),
+            Err(error) => println!("\nPROBE {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_missing_library_says_where_it_was_looked_for_and_what_to_run() {
+    let error = load_with(Path::new("/nonexistent/runtime"));
+    assert_eq!(
+        error,
+        "ONNX Runtime was not found; looked in $M2SD_RUNTIME = /nonexistent/runtime. \
+         Run `make setup`, or set M2SD_RUNTIME to the folder or file"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_library_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = dir.path().join("libonnxruntime.so");
+    std::fs::write(&text, "words").unwrap();
+    let error = load_with(dir.path());
+    assert!(error.contains("cannot be used as ONNX Runtime"), "{error}");
+    assert!(error.contains(text.to_str().unwrap()), "{error}");
+    // The loader's reason, not only that it failed.
+    assert!(error.contains("file too short") || error.contains("invalid ELF"), "{error}");
+}
+
+/// Compiles a shared library; `cc` is there wherever Rust links.
+fn library(folder: &Path, source: &str) -> std::path::PathBuf {
+    let (c, so) = (folder.join("lib.c"), folder.join("libonnxruntime.so.1.2.3"));
+    std::fs::write(&c, source).unwrap();
+    let cc = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&so, &c]).status().unwrap();
+    assert!(cc.success());
+    so
+}
+
+#[test]
+fn another_library_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let so = library(dir.path(), "int something_else(void) { return 1; }");
+    let error = load_with(&so);
+    assert!(error.contains("it is another library, without OrtGetApiBase"), "{error}");
+}
+
+#[test]
+fn an_old_library_is_refused_with_both_versions() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = r#"
+        static const void *get_api(unsigned version) { (void)version; return 0; }
+        static const char *get_version(void) { return "1.12.1"; }
+        static const struct { const void *(*api)(unsigned); const char *(*version)(void); }
+            base = { get_api, get_version };
+        const void *OrtGetApiBase(void) { return &base; }
+    "#;
+    library(dir.path(), source);
+    let error = load_with(dir.path());
+    assert!(error.contains("is ONNX Runtime 1.12.1, but 1.24 or newer is needed"), "{error}");
+}

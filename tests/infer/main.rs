@@ -1,0 +1,7 @@
+//! Engines on real networks and real libraries, and the pool on engines that do as they are told.
+
+mod common;
+mod engines;
+mod library;
+mod pool;
+mod roles;
