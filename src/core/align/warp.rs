@@ -1,7 +1,7 @@
 //! Sampling a picture through a transform: bilinear, as OpenCV's `warpAffine`, in fixed point that
 //! is fine enough to round to the same level almost always.
 
-use ndarray::{ArrayView1, ArrayViewMut3, Zip};
+use ndarray::{Array1, ArrayViewMut3, Zip, s};
 
 use crate::core::geometry::Similarity;
 use crate::core::image::RgbImage;
@@ -10,6 +10,7 @@ use crate::core::image::RgbImage;
 const PLACE_BITS: u32 = 16;
 /// Twice these and the 8 bits of a level fit 32 bits.
 const FRACTION_BITS: u32 = 11;
+const ONE: u64 = 1 << FRACTION_BITS;
 /// Half a step of the rounding.
 const HALF_STEP: i64 = 1 << (PLACE_BITS - FRACTION_BITS - 1);
 /// Far outside every picture, and far from overflow.
@@ -18,7 +19,7 @@ const FARTHEST: f64 = 1e15;
 /// Where each pixel of a square picture comes from: the place of pixel (x, y), in 1/65536 px, is
 /// the sum of a part that only depends on x and one that only depends on y.
 pub(super) struct Warp {
-    columns: Vec<[i64; 2]>,
+    columns: Array1<[i64; 2]>,
     rows: Vec<[i64; 2]>,
 }
 
@@ -46,17 +47,12 @@ impl Warp {
     ) {
         let source = Source::new(image);
         let offset = offset.map(|v| i64::from(v) << PLACE_BITS);
-        let mut planes = picture.outer_iter_mut();
-        let (Some(mut red), Some(mut green), Some(mut blue)) =
-            (planes.next(), planes.next(), planes.next())
-        else {
-            return;
-        };
+        let planes = (s![0, .., ..], s![1, .., ..], s![2, .., ..]);
+        let (mut red, mut green, mut blue) = picture.multi_slice_mut(planes);
         let lines = red.rows_mut().into_iter().zip(green.rows_mut()).zip(blue.rows_mut());
         for (((red, green), blue), row) in lines.zip(&self.rows) {
             let (x, y) = (row[0] - offset[0], row[1] - offset[1]);
-            let columns = ArrayView1::from(&self.columns);
-            Zip::from(red).and(green).and(blue).and(columns).for_each(|r, g, b, step| {
+            Zip::from(red).and(green).and(blue).and(&self.columns).for_each(|r, g, b, step| {
                 [*r, *g, *b] = source.at(x + step[0], y + step[1]);
             });
         }
@@ -78,40 +74,55 @@ impl<'a> Source<'a> {
     /// The colour at a place in 1/65536 px.
     #[inline]
     fn at(&self, x: i64, y: i64) -> [u8; 3] {
-        const SHIFT: u32 = PLACE_BITS - FRACTION_BITS;
-        const ONE: u32 = 1 << FRACTION_BITS;
-        let fraction = |v: i64| ((v >> SHIFT) as u32) & (ONE - 1);
+        let fraction = |v: i64| ((v >> (PLACE_BITS - FRACTION_BITS)) as u64) & (ONE - 1);
         let (fx, fy) = (fraction(x), fraction(y));
-        let [[p00, p10], [p01, p11]] = self.square(x >> PLACE_BITS, y >> PLACE_BITS);
-        std::array::from_fn(|c| {
-            let upper = u32::from(p00[c]) * (ONE - fx) + u32::from(p10[c]) * fx;
-            let lower = u32::from(p01[c]) * (ONE - fx) + u32::from(p11[c]) * fx;
-            let sum = upper * (ONE - fy) + lower * fy;
-            ((sum + (1 << (2 * FRACTION_BITS - 1))) >> (2 * FRACTION_BITS)) as u8
-        })
-    }
-
-    /// The pixel (x, y) and its right, lower and lower right neighbours.
-    #[inline]
-    fn square(&self, x: i64, y: i64) -> [[[u8; 3]; 2]; 2] {
-        if let (Ok(column), Ok(row)) = (usize::try_from(x), usize::try_from(y))
-            && column + 1 < self.width
-            && row + 1 < self.height
-        {
-            let start = row * self.width + column;
-            let pair = |start: usize| self.pixels.get(start..).and_then(|p| p.first_chunk::<2>());
-            if let (Some(upper), Some(lower)) = (pair(start), pair(start + self.width)) {
-                return [*upper, *lower];
-            }
+        let (x, y) = (x >> PLACE_BITS, y >> PLACE_BITS);
+        match self.square(x, y) {
+            Some([upper, lower]) => blend(upper, lower, fx, fy),
+            None => self.blend_at_edge(x, y, fx, fy),
         }
-        [[self.pixel(x, y), self.pixel(x + 1, y)], [self.pixel(x, y + 1), self.pixel(x + 1, y + 1)]]
     }
 
-    /// Black outside.
-    #[cold]
-    fn pixel(&self, x: i64, y: i64) -> [u8; 3] {
-        let inside = |v: i64, length: usize| usize::try_from(v).ok().filter(|v| *v < length);
-        let index = inside(x, self.width).zip(inside(y, self.height));
-        index.and_then(|(x, y)| self.pixels.get(y * self.width + x)).copied().unwrap_or_default()
+    /// The pixel (x, y) and its right neighbour, and the two below, where all four exist.
+    #[inline]
+    fn square(&self, x: i64, y: i64) -> Option<[&'a [[u8; 3]; 2]; 2]> {
+        let (column, row) = (usize::try_from(x).ok()?, usize::try_from(y).ok()?);
+        if column + 1 >= self.width || row + 1 >= self.height {
+            return None;
+        }
+        let start = row * self.width + column;
+        let pair = |start: usize| self.pixels.get(start..)?.first_chunk::<2>();
+        Some([pair(start)?, pair(start + self.width)?])
     }
+
+    /// Of the four pixels, those outside the picture are black.
+    #[cold]
+    fn blend_at_edge(&self, x: i64, y: i64, fx: u64, fy: u64) -> [u8; 3] {
+        let inside = |v: i64, length: usize| usize::try_from(v).ok().filter(|v| *v < length);
+        let pixel = |x: i64, y: i64| {
+            let place = inside(x, self.width).zip(inside(y, self.height));
+            let found = place.and_then(|(x, y)| self.pixels.get(y * self.width + x));
+            found.copied().unwrap_or_default()
+        };
+        let [upper, lower] = [y, y + 1].map(|y| [pixel(x, y), pixel(x + 1, y)]);
+        blend(&upper, &lower, fx, fy)
+    }
+}
+
+/// Four neighbouring pixels, weighted by the distances `fx` and `fy` from the first.
+///
+/// Red and blue share one 64-bit sum, 32 bits each, which spares a third of the multiplications.
+#[inline]
+fn blend(upper: &[[u8; 3]; 2], lower: &[[u8; 3]; 2], fx: u64, fy: u64) -> [u8; 3] {
+    const HALF: u64 = ONE * ONE / 2;
+    let w11 = fx * fy;
+    let (w10, w01) = (fx * ONE - w11, fy * ONE - w11);
+    let w00 = ONE * ONE - w10 - w01 - w11;
+    let mix = |lanes: fn(&[u8; 3]) -> u64| {
+        let ([p00, p10], [p01, p11]) = (upper, lower);
+        lanes(p00) * w00 + lanes(p10) * w10 + lanes(p01) * w01 + lanes(p11) * w11
+    };
+    let red_blue = mix(|[r, _, b]| u64::from(*r) | u64::from(*b) << 32) + (HALF | HALF << 32);
+    let green = mix(|[_, g, _]| u64::from(*g)) + HALF;
+    [red_blue, green, red_blue >> 32].map(|sum| (sum >> (2 * FRACTION_BITS)) as u8)
 }

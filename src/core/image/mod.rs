@@ -31,7 +31,7 @@ pub enum ImageError {
         rect.width(), rect.height(), rect.x(), rect.y(), frame.width(), frame.height()
     )]
     Outside { rect: CropRect, frame: Size },
-    #[error("the tensor has the shape {found:?}; expected {expected}, no dimension zero")]
+    #[error("the tensor has the shape {found:?}; expected {expected}")]
     Shape { found: Vec<usize>, expected: String },
     #[error("the tensor of shape {shape:?} is a strided view; pass one that is contiguous")]
     Strided { shape: Vec<usize> },

@@ -87,7 +87,7 @@ impl<'a> Target<'a> {
         let (channels, height, width) = planes.dim();
         let shape = planes.shape().to_vec();
         if channels != 3 || height == 0 || width == 0 {
-            let expected = "[3, height, width]".to_owned();
+            let expected = "[3, height, width], neither side zero".to_owned();
             return Err(ImageError::Shape { found: shape, expected });
         }
         let values = planes.into_slice().ok_or(ImageError::Strided { shape })?;
