@@ -11,3 +11,22 @@ pub mod filter;
 pub mod infer;
 #[cfg(feature = "models")]
 pub mod models;
+
+#[cfg(feature = "plugin")]
+fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    filter::register(plugin)
+}
+
+// The name must be the library's without `libgst`, or GStreamer does not find it.
+#[cfg(feature = "plugin")]
+gst::plugin_define!(
+    m2sd,
+    env!("CARGO_PKG_DESCRIPTION"),
+    plugin_init,
+    concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
+    "MIT/X11",
+    env!("CARGO_PKG_NAME"),
+    env!("CARGO_PKG_NAME"),
+    "https://github.com/m2sdfilter/m2sdfilter",
+    env!("BUILD_REL_DATE")
+);

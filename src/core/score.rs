@@ -3,7 +3,7 @@
 //! A clip's score is P(fake). A frame's score is the mean over the clips that contain it, kept for
 //! each track; a clip that contains a frame twice (reflection) counts twice, as in the reference.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use thiserror::Error;
 
@@ -19,6 +19,8 @@ pub struct Probability(f64);
 pub struct NotAProbability(pub f64);
 
 impl Probability {
+    pub const HALF: Self = Self(0.5);
+
     pub fn new(value: f64) -> Result<Self, NotAProbability> {
         (0.0..=1.0).contains(&value).then_some(Self(value)).ok_or(NotAProbability(value))
     }
@@ -119,12 +121,12 @@ impl Verdict {
     }
 }
 
-/// The mean of what has been scored, and the running time that it speaks of.
+/// A score and the running time that it speaks of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
     pub fake: Probability,
     pub span: Span,
-    /// Clips in the mean.
+    /// Clips that the face was scored in: those in the mean, or so far.
     pub clips: u32,
 }
 
@@ -157,21 +159,10 @@ struct FrameScore {
     closed: bool,
 }
 
-/// The newest clips that a track's running score is the mean of.
-const RUNNING_CLIPS: usize = 16;
-
 #[derive(Debug, Default)]
 struct TrackScore {
-    recent: VecDeque<(Probability, Span)>,
+    newest: Option<Score>,
     frames: BTreeMap<FrameNumber, FrameScore>,
-}
-
-impl TrackScore {
-    fn running(&self) -> Option<Score> {
-        let mut mean = Mean::default();
-        self.recent.iter().for_each(|&(fake, span)| mean.add(fake, span));
-        mean.score()
-    }
 }
 
 /// The scores of all tracks of a stream, while their frames wait and while they are on screen.
@@ -214,10 +205,8 @@ impl ScoreBoard {
             }
         });
         if let (Some(fake), Some(state)) = (fake, self.tracks.get_mut(&track)) {
-            state.recent.push_back((fake, span));
-            if state.recent.len() > RUNNING_CLIPS {
-                state.recent.pop_front();
-            }
+            let clips = state.newest.map_or(0, |s| s.clips).saturating_add(1);
+            state.newest = Some(Score { fake, span, clips });
         }
     }
 
@@ -247,9 +236,9 @@ impl ScoreBoard {
         self.tracks.get(&track)?.frames.get(&frame)?.mean.score()
     }
 
-    /// The mean over the newest clips of the track.
-    pub fn running_score(&self, track: TrackId) -> Option<Score> {
-        self.tracks.get(&track)?.running()
+    /// The track's newest clip, with the number of clips that the track has had.
+    pub fn newest_score(&self, track: TrackId) -> Option<Score> {
+        self.tracks.get(&track)?.newest
     }
 
     /// Forgets a frame that has left.
@@ -301,7 +290,7 @@ mod tests {
         assert!(board.is_settled(TRACK, 1));
         assert_eq!(board.frame_score(TRACK, 0).unwrap().clips, 2);
         assert_eq!(board.frame_score(TRACK, 1).unwrap().fake, p(0.75));
-        assert_eq!(board.running_score(TRACK).unwrap().clips, 2);
+        assert_eq!(board.newest_score(TRACK), Some(Score { fake: p(1.0), span: SPAN, clips: 2 }));
     }
 
     #[test]

@@ -1,1 +1,85 @@
-//! (being written)
+//! The GStreamer element `m2sdfilter`.
+//!
+//! ```text
+//! sink ─chain─► Inbox ─► analysis thread: convert, detect, track, crop ─► windows ─► classifier pool
+//!                              │ frame + faces                                          │ scores
+//!                              ▼                                                        ▼
+//!                           Outbox (frames and events in order, score board) ◄──────────┘
+//!                              ▼
+//!                        src task: attach metadata, draw, push
+//! ```
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `imp` | the class: properties, pads, state changes |
+//! | `settings` | what the properties say, and the snapshot a run works with |
+//! | `session` | finding and loading the engines |
+//! | `flow` | pad functions: chain, events, queries |
+//! | `inbox`, `outbox` | the two in-band queues between the three threads |
+//! | `pixels` | a buffer as the core's frame view |
+//! | `analysis`, `scene` | the analysis thread, and what it does with a frame |
+//! | `clips` | clips on their way through the classifier |
+//! | `delivery` | the source pad's task |
+//! | `negotiate` | overlay, allocation, latency |
+//! | `attach`, `overlay`, `messages`, `stats` | what leaves the element |
+
+use glib::prelude::*;
+use glib::subclass::prelude::*;
+use gst::prelude::*;
+
+#[cfg(feature = "v1_24")]
+mod analytics;
+mod analysis;
+mod attach;
+mod clips;
+mod delivery;
+mod flow;
+mod imp;
+mod inbox;
+mod messages;
+mod negotiate;
+mod outbox;
+mod overlay;
+mod pixels;
+mod scene;
+mod session;
+mod settings;
+mod stats;
+
+pub use session::{ModelFiles, SessionError};
+pub use settings::{ChannelOrder, Mode, PointsFrom, Precision, Provider};
+
+glib::wrapper! {
+    /// The element. Create it by its factory name, `m2sdfilter`.
+    pub struct M2sdFilter(ObjectSubclass<imp::M2sdFilter>)
+        @extends gst::Element, gst::Object;
+}
+
+impl M2sdFilter {
+    /// The files that the element loads with its present settings.
+    ///
+    /// # Errors
+    /// When a model is missing or a setting names nothing.
+    pub fn model_files(&self) -> Result<ModelFiles, SessionError> {
+        ModelFiles::find(&self.imp().settings())
+    }
+}
+
+/// Registers the element with GStreamer.
+pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    for enumeration in [
+        ChannelOrder::static_type(),
+        Mode::static_type(),
+        PointsFrom::static_type(),
+        Precision::static_type(),
+        Provider::static_type(),
+    ] {
+        enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    }
+    gst::Element::register(
+        Some(plugin),
+        "m2sdfilter",
+        gst::Rank::NONE,
+        M2sdFilter::static_type(),
+    )
+}

@@ -20,6 +20,7 @@ use ndarray::{ArrayD, ArrayViewD};
 
 pub use cancel::{CancelToken, HookGuard};
 pub use error::InferError;
+pub use onnx::runtime_version;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, UnknownName};
 pub use pool::{ClipJob, Pool, PoolOptions, Refused, Scored, Submitter};
 pub use registry::shared_classifier;

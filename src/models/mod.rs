@@ -9,6 +9,7 @@ pub mod lock;
 pub mod manifest;
 pub mod onnx;
 pub mod pickle;
+pub mod resolve;
 mod store;
 pub mod synth;
 pub mod torch;

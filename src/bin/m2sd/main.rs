@@ -1,1 +1,52 @@
-fn main() {}
+//! The command `m2sd`: scan a file or stream, and look after the models.
+
+mod encode;
+mod error;
+mod models;
+mod pipeline;
+mod play;
+mod record;
+mod scan;
+mod summary;
+mod synth_video;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tells whether the faces in a video are forged.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 2 usage, 3 input, 4 models or runtime";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Score the faces of a file or stream; write an annotated video and the scores
+    Scan(scan::ScanArgs),
+    /// Import, fetch, list and verify models
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
+    /// Write a video of drawn faces for the analytic networks of `m2sd models synth`
+    SynthVideo(synth_video::SynthVideoArgs),
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let result = match args.command {
+        Command::Scan(args) => scan::run(&args),
+        Command::Models(command) => models::run(&command),
+        Command::SynthVideo(args) => synth_video::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("m2sd: {error}");
+            error.exit_code()
+        }
+    }
+}

@@ -31,6 +31,14 @@ pub struct OnnxEngine {
     info: EngineInfo,
 }
 
+/// Opens ONNX Runtime's library and returns its version, such as `1.32.0`.
+///
+/// # Errors
+/// [`InferError::LibraryMissing`], [`InferError::LibraryUnusable`], [`InferError::LibraryTooOld`].
+pub fn runtime_version() -> Result<String, InferError> {
+    Ok(Runtime::get()?.version.clone())
+}
+
 impl OnnxEngine {
     /// Loads an ONNX file. The first call in a process finds and opens ONNX Runtime: in the
     /// folder or file that `$M2SD_RUNTIME` or the library that `$ORT_DYLIB_PATH` names; in

@@ -180,7 +180,7 @@ impl<R: Read> Machine<R> {
     }
 
     fn mark(&mut self) -> Result<(), Problem> {
-        if self.marks.len() >= limits::DEPTH.into() {
+        if self.marks.len() >= usize::from(limits::DEPTH) {
             return Err(too_deep());
         }
         self.marks.push(self.stack.len());

@@ -1,0 +1,71 @@
+//! Which of the installed encoders write the annotated video.
+
+use crate::error::CliError;
+
+/// A container with the encoders that it takes, in GStreamer's launch syntax.
+#[derive(Clone, Copy, Debug)]
+struct Container {
+    extension: &'static str,
+    muxer: &'static str,
+    video: &'static [&'static str],
+    audio: &'static [&'static str],
+}
+
+/// In order of preference: what every player shows first.
+const CONTAINERS: [Container; 2] = [
+    Container {
+        extension: "mp4",
+        muxer: "mp4mux faststart=true",
+        video: &[
+            "x264enc speed-preset=veryfast quantizer=20 pass=quant ! h264parse",
+            "openh264enc bitrate=3000000 ! h264parse",
+        ],
+        audio: &["fdkaacenc ! aacparse", "avenc_aac ! aacparse", "voaacenc ! aacparse"],
+    },
+    Container {
+        extension: "mkv",
+        muxer: "matroskamux",
+        video: &[
+            "vp8enc deadline=1 cpu-used=8 target-bitrate=3000000",
+            "vp9enc deadline=1 cpu-used=8 target-bitrate=3000000",
+            "theoraenc",
+            "avenc_mpeg4 bitrate=3000000",
+            "jpegenc quality=90",
+        ],
+        audio: &["opusenc", "vorbisenc", "flacenc"],
+    },
+];
+
+/// Encoders that are installed, chosen.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoders {
+    pub extension: &'static str,
+    pub muxer: &'static str,
+    pub video: &'static str,
+    /// `None`: the annotated video will be silent.
+    pub audio: Option<&'static str>,
+}
+
+fn installed(launch: &str) -> bool {
+    launch.split('!').all(|element| {
+        let factory = element.split_whitespace().next().unwrap_or_default();
+        gst::ElementFactory::find(factory).is_some()
+    })
+}
+
+impl Encoders {
+    pub fn choose() -> Result<Self, CliError> {
+        let pick = |list: &'static [&'static str]| list.iter().copied().find(|e| installed(e));
+        let complete = CONTAINERS.iter().filter(|c| installed(c.muxer)).find_map(|c| {
+            let (extension, muxer) = (c.extension, c.muxer);
+            Some(Self { extension, muxer, video: pick(c.video)?, audio: pick(c.audio) })
+        });
+        complete.ok_or_else(|| {
+            CliError::runtime(
+                "no video encoder is installed: expected x264enc, openh264enc, vp8enc, vp9enc, \
+                 theoraenc, avenc_mpeg4 or jpegenc with mp4mux or matroskamux. Install \
+                 gstreamer1.0-plugins-good and gstreamer1.0-plugins-ugly, or use --no-video",
+            )
+        })
+    }
+}

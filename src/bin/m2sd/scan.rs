@@ -1,0 +1,229 @@
+//! `m2sd scan`: the published script's job, through the element.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::{Args, ValueEnum};
+use gst::prelude::*;
+use gstm2sd::core::modelinfo::ModelInfo;
+use gstm2sd::core::score::REFERENCE_THRESHOLD;
+use gstm2sd::filter::{M2sdFilter, ModelFiles};
+use serde_json::json;
+
+use crate::encode::Encoders;
+use crate::error::CliError;
+use crate::record::Recorder;
+use crate::{pipeline, play};
+use crate::summary::{self, Judge};
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Provider {
+    Auto,
+    Cpu,
+    Openvino,
+    Cuda,
+    Tensorrt,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ChannelOrder {
+    Auto,
+    Rgb,
+    Bgr,
+}
+
+#[derive(Args, Debug)]
+pub struct ScanArgs {
+    /// A video file or a URI
+    input: String,
+    /// Folder for annotated.mp4 (or .mkv) and scores.jsonl; made if need be
+    #[arg(long, value_name = "DIR", required_unless_present = "json")]
+    out: Option<PathBuf>,
+    /// Write the records to this file; - is standard output, and nothing else goes there
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Do not write an annotated video
+    #[arg(long)]
+    no_video: bool,
+    /// Do not show a progress bar
+    #[arg(long)]
+    quiet: bool,
+    /// Folder with the models
+    #[arg(long, value_name = "DIR")]
+    engines: Option<String>,
+    /// Detection model: a path or a name in the engines folder
+    #[arg(long, value_name = "MODEL")]
+    detector: Option<String>,
+    /// Landmark model, or "none"
+    #[arg(long, value_name = "MODEL")]
+    aligner: Option<String>,
+    /// Classification model
+    #[arg(long, value_name = "MODEL")]
+    classifier: Option<String>,
+    /// What runs the networks
+    #[arg(long, value_enum, default_value = "auto")]
+    provider: Provider,
+    /// Channel order of the detector's input
+    #[arg(long, value_enum, default_value = "auto")]
+    channel_order: ChannelOrder,
+    /// P(fake) above which a face is called fake [default: the classifier's own]
+    #[arg(long, value_parser = probability)]
+    threshold: Option<f64>,
+    /// Frames from the start of one clip to the start of the next
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10000))]
+    clip_stride: u32,
+    /// Detect faces on every n-th frame
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    detect_interval: u32,
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
+    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("expected 0 to 1".into()) }
+}
+
+/// The words that the element and the command line share.
+fn word(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
+}
+
+pub fn run(args: &ScanArgs) -> Result<(), CliError> {
+    gst::init().map_err(CliError::runtime)?;
+    gstm2sd::plugin_register_static().map_err(CliError::runtime)?;
+    let uri = input_uri(&args.input)?;
+    let filter = make_filter(args)?;
+    // Finds the models and the runtime before anything is written.
+    prepare(&filter)?;
+    let files = filter.model_files().map_err(CliError::runtime)?;
+    let judge = judge(&files.classifier, args.threshold);
+    if let Some(out) = &args.out {
+        std::fs::create_dir_all(out)
+            .map_err(|e| CliError::input(format!("cannot make {}: {e}", out.display())))?;
+    }
+    let recorder = Recorder::new(record_file(args)?, header(args, &files, &judge)?);
+    let recorder = Arc::new(Mutex::new(recorder));
+    let video = annotated_file(args)?;
+    let pipeline = pipeline::build(&uri, &filter, video.as_ref())?;
+    pipeline::observe(&pipeline, &filter, &recorder);
+    let played = play::play(&pipeline, &filter, args.quiet);
+    // Going down cannot fail in a way that matters now.
+    let _ = pipeline.set_state(gst::State::Null);
+    played?;
+    let finished = recorder.lock().unwrap_or_else(PoisonError::into_inner).finish();
+    let (faces, frames) = finished
+        .map_err(|e| CliError::input(format!("the records could not be written: {e}")))?;
+    eprintln!("{frames} frames.\n{}", summary::table(&faces, &judge));
+    if let Some((path, _)) = &video {
+        eprintln!("Annotated video: {}", path.display());
+    }
+    Ok(())
+}
+
+fn input_uri(input: &str) -> Result<String, CliError> {
+    if input.contains("://") {
+        return Ok(input.to_owned());
+    }
+    let path = std::path::absolute(input).map_err(CliError::input)?;
+    if !path.is_file() {
+        return Err(CliError::input(format!(
+            "{input:?} is neither a file nor a URI; expected a path like clip.mp4 or a URI like \
+             rtsp://camera/stream"
+        )));
+    }
+    Ok(glib::filename_to_uri(&path, None).map_err(CliError::input)?.into())
+}
+
+fn make_filter(args: &ScanArgs) -> Result<M2sdFilter, CliError> {
+    let (provider, order) = (word(args.provider), word(args.channel_order));
+    let mut builder = gst::ElementFactory::make("m2sdfilter")
+        .name("filter")
+        .property("engines-dir", &args.engines)
+        .property("detector", &args.detector)
+        .property("aligner", &args.aligner)
+        .property("classifier", &args.classifier)
+        .property_from_str("provider", &provider)
+        .property_from_str("channel-order", &order)
+        .property("clip-stride", args.clip_stride)
+        .property("detect-interval", args.detect_interval)
+        .property_from_str("mode", "complete");
+    if let Some(threshold) = args.threshold {
+        builder = builder.property("threshold", threshold);
+    }
+    let element = builder.build().map_err(CliError::runtime)?;
+    element.downcast().map_err(|_| CliError::runtime("another plugin owns the name m2sdfilter"))
+}
+
+/// Takes the element to READY and turns its error message into ours.
+fn prepare(filter: &M2sdFilter) -> Result<(), CliError> {
+    let bus = gst::Bus::new();
+    filter.set_bus(Some(&bus));
+    let ready = filter.set_state(gst::State::Ready);
+    filter.set_bus(None);
+    if ready.is_ok() {
+        return Ok(());
+    }
+    let error = bus.pop_filtered(&[gst::MessageType::Error]);
+    Err(match error.as_ref().map(|message| message.view()) {
+        Some(gst::MessageView::Error(error)) => CliError::runtime(error.error()),
+        _ => CliError::runtime("m2sdfilter cannot be started"),
+    })
+}
+
+fn judge(classifier: &Path, threshold: Option<f64>) -> Judge {
+    let info = ModelInfo::beside(classifier).unwrap_or_default();
+    let file = classifier.file_name().unwrap_or_default().to_string_lossy();
+    Judge {
+        classifier: match info.title {
+            Some(title) => format!("{title} ({file})"),
+            None => file.into_owned(),
+        },
+        trained: info.trained.unwrap_or(true),
+        threshold: threshold.or(info.threshold).unwrap_or(REFERENCE_THRESHOLD),
+    }
+}
+
+fn record_file(args: &ScanArgs) -> Result<Box<dyn Write + Send>, CliError> {
+    let path = match (&args.json, &args.out) {
+        (Some(path), _) if path.as_os_str() == "-" => return Ok(Box::new(std::io::stdout())),
+        (Some(path), _) => path.clone(),
+        (None, Some(out)) => out.join("scores.jsonl"),
+        (None, None) => return Ok(Box::new(std::io::sink())),
+    };
+    let file = File::create(&path)
+        .map_err(|e| CliError::input(format!("cannot write {}: {e}", path.display())))?;
+    Ok(Box::new(BufWriter::new(file)))
+}
+
+fn header(
+    args: &ScanArgs,
+    files: &ModelFiles,
+    judge: &Judge,
+) -> Result<serde_json::Value, CliError> {
+    let model = |path: &Path| -> Result<serde_json::Value, CliError> {
+        let hash = gstm2sd::models::sha256(path)
+            .map_err(|e| CliError::runtime(format!("cannot read {}: {e}", path.display())))?;
+        Ok(json!({ "file": path.file_name().map(|n| n.to_string_lossy()), "sha256": hash }))
+    };
+    Ok(json!({
+        "type": "header",
+        "version": env!("CARGO_PKG_VERSION"),
+        "runtime": gstm2sd::infer::runtime_version().ok(),
+        "input": args.input,
+        "detector": model(&files.detector)?,
+        "aligner": files.aligner.as_deref().map(model).transpose()?,
+        "classifier": model(&files.classifier)?,
+        "trained": judge.trained,
+        "threshold": judge.threshold,
+        "clip-stride": args.clip_stride,
+        "detect-interval": args.detect_interval,
+    }))
+}
+
+/// Where the annotated video goes and what encodes it, if one is wanted.
+fn annotated_file(args: &ScanArgs) -> Result<Option<(PathBuf, Encoders)>, CliError> {
+    let Some(out) = args.out.as_ref().filter(|_| !args.no_video) else { return Ok(None) };
+    let encoders = Encoders::choose()?;
+    Ok(Some((out.join(format!("annotated.{}", encoders.extension)), encoders)))
+}

@@ -1,0 +1,104 @@
+//! The table that `scan` ends with.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// One followed face.
+#[derive(Clone, Debug, Default)]
+pub struct Face {
+    frames: u64,
+    first: Option<f64>,
+    last: Option<f64>,
+    sum: f64,
+    clips: u64,
+    highest: f64,
+}
+
+impl Face {
+    /// The face is on a frame at this running time in seconds.
+    pub fn seen(&mut self, time: Option<f64>) {
+        self.frames += 1;
+        self.first = self.first.or(time);
+        self.last = time.or(self.last);
+    }
+
+    /// A clip of the face has this P(fake).
+    pub fn scored(&mut self, score: f64) {
+        self.sum += score;
+        self.clips += 1;
+        self.highest = self.highest.max(score);
+    }
+
+    fn mean(&self) -> Option<f64> {
+        (self.clips > 0).then(|| self.sum / self.clips as f64)
+    }
+}
+
+/// What the table says of the models.
+pub struct Judge {
+    pub classifier: String,
+    pub trained: bool,
+    pub threshold: f64,
+}
+
+/// The faces in order of their first frame: when, how often, the mean over their clips.
+pub fn table(faces: &BTreeMap<u64, Face>, judge: &Judge) -> String {
+    let mut text = String::new();
+    let training = if judge.trained { "trained" } else { "UNTRAINED: the scores mean nothing" };
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "Scored by {} ({training}).", judge.classifier);
+    if faces.is_empty() {
+        text.push_str("No face was found.\n");
+        return text;
+    }
+    let _ = writeln!(
+        text,
+        "{:>5} {:>17} {:>7} {:>6} {:>9} {:>9}  verdict",
+        "face", "seen (s)", "frames", "clips", "mean", "highest"
+    );
+    for (track, face) in faces {
+        let seen = match (face.first, face.last) {
+            (Some(first), Some(last)) => format!("{first:.2} to {last:.2}"),
+            _ => "-".to_owned(),
+        };
+        let (mean, highest, verdict) = match face.mean() {
+            None => ("-".to_owned(), "-".to_owned(), "insufficient"),
+            Some(mean) => {
+                let verdict = if mean > judge.threshold { "fake" } else { "real" };
+                (format!("{mean:.4}"), format!("{:.4}", face.highest), verdict)
+            }
+        };
+        let _ = writeln!(
+            text,
+            "{track:>5} {seen:>17} {:>7} {:>6} {mean:>9} {highest:>9}  {verdict}",
+            face.frames, face.clips
+        );
+    }
+    let _ = writeln!(
+        text,
+        "A face is called fake when its mean P(fake) is above {}. A score is the classifier's \
+         opinion, not a proof.",
+        judge.threshold
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_names_each_face_and_says_what_scored() {
+        let mut face = Face::default();
+        face.seen(Some(1.0));
+        face.seen(Some(2.0));
+        face.scored(0.25);
+        face.scored(0.75);
+        let faces = BTreeMap::from([(3, face), (4, Face::default())]);
+        let judge = Judge { classifier: "meso4".into(), trained: false, threshold: 0.3 };
+        let table = table(&faces, &judge);
+        assert!(table.contains("UNTRAINED"));
+        assert!(table.contains("1.00 to 2.00       2      2    0.5000    0.7500  fake"));
+        assert!(table.contains("insufficient"));
+    }
+}

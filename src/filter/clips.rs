@@ -1,0 +1,142 @@
+//! Clips on their way through the classifier.
+
+use std::sync::Arc;
+
+use glib::subclass::prelude::*;
+use gst::prelude::*;
+use ndarray::Array4;
+use thiserror::Error;
+
+use super::flow::Shared;
+use super::imp::CAT;
+use super::messages::{self, ClipReport};
+use super::outbox::Generation;
+use super::scene::FaceSample;
+use super::stats::ClipEnd;
+use crate::core::align::{AlignError, AlignedClip};
+use crate::core::geometry::BBox;
+use crate::core::image::ImageError;
+use crate::core::score::Probability;
+use crate::core::track::TrackId;
+use crate::core::window::{ClipWindow, FrameNumber, Span};
+use crate::infer::{ClassifierSpec, Scored};
+
+/// A clip that the score board waits for. However it ends, the board hears of it once: also when
+/// the job that holds it is thrown away.
+pub struct PendingClip {
+    element: glib::WeakRef<super::M2sdFilter>,
+    shared: Arc<Shared>,
+    generation: Generation,
+    track: TrackId,
+    frames: Vec<FrameNumber>,
+    span: Span,
+    /// The face in the newest frame.
+    bbox: BBox,
+    /// What the board will hear; skipped, unless something else becomes of the clip.
+    end: ClipEnd,
+    fake: Option<Probability>,
+}
+
+impl PendingClip {
+    /// Announces a clip to the score board. `None` for a window without frames.
+    pub fn announce(
+        element: &glib::WeakRef<super::M2sdFilter>,
+        shared: &Arc<Shared>,
+        generation: Generation,
+        clip: &ClipWindow<FaceSample>,
+    ) -> Option<Self> {
+        let newest = clip.samples.iter().max_by_key(|sample| sample.frame)?;
+        let frames = clip.frames();
+        shared.outbox.clip_submitted(generation, clip.track, &frames);
+        Some(Self {
+            element: element.clone(),
+            shared: Arc::clone(shared),
+            generation,
+            track: clip.track,
+            frames,
+            span: clip.span()?,
+            bbox: newest.payload.bbox,
+            end: ClipEnd::Skipped,
+            fake: None,
+        })
+    }
+
+    /// The clip could not be made.
+    pub fn fail(mut self) {
+        self.end = ClipEnd::Failed;
+    }
+
+    /// The classifier has answered.
+    pub fn finish(mut self, spec: &ClassifierSpec, scored: Scored) {
+        let fake = scored.result.map_err(|e| e.to_string()).and_then(|score| {
+            let fake = Probability::new(score.fake).map_err(|e| e.to_string())?;
+            Ok((fake, score.outputs))
+        });
+        match fake {
+            Ok((fake, outputs)) => {
+                self.end = ClipEnd::Scored(scored.run);
+                self.fake = Some(fake);
+                self.post(spec, fake, outputs, scored.run);
+            }
+            Err(error) => {
+                gst::warning!(CAT, "Track {}: a clip was not scored: {error}", self.track);
+                self.end = ClipEnd::Failed;
+            }
+        }
+    }
+
+    fn post(
+        &self,
+        spec: &ClassifierSpec,
+        fake: Probability,
+        outputs: [f32; 2],
+        took: std::time::Duration,
+    ) {
+        let Some(element) = self.element.upgrade() else { return };
+        if !self.shared.outbox.is_current(self.generation) || !element.imp().settings().post_messages
+        {
+            return;
+        }
+        let report = ClipReport {
+            track: self.track,
+            fake,
+            outputs,
+            span: self.span,
+            bbox: self.bbox,
+            took,
+            provider: &spec.info.provider.to_string(),
+            classifier: &self.shared.classifier(),
+            frames: self.frames.len(),
+        };
+        // Without a bus nobody asked to hear it.
+        let _ = element.post_message(messages::clip(&element, &report));
+    }
+}
+
+impl Drop for PendingClip {
+    fn drop(&mut self) {
+        self.shared.stats.clip(self.end);
+        let outbox = &self.shared.outbox;
+        outbox.clip_settled(self.generation, self.track, &self.frames, self.span, self.fake);
+    }
+}
+
+#[derive(Debug, Error)]
+pub enum ClipError {
+    #[error(transparent)]
+    Align(#[from] AlignError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+/// Aligns a clip and writes it as the classifier reads it, `[3,T,S,S]`.
+pub fn clip_tensor(
+    clip: &ClipWindow<FaceSample>,
+    spec: &ClassifierSpec,
+) -> Result<Array4<f32>, ClipError> {
+    let crops = clip.samples.iter().map(|sample| &sample.payload.crop);
+    let aligned = AlignedClip::align(crops, spec.size_px as u32)?;
+    let mut planes = Array4::zeros(aligned.pixels().dim());
+    aligned.write_planes(spec.channel_order, spec.normalization, planes.view_mut())?;
+    Ok(planes)
+}

@@ -1,0 +1,153 @@
+//! The source pad's task: the outbox's items, decorated and pushed.
+
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_video::VideoFrameRef;
+
+use super::imp::{CAT, M2sdFilter};
+use super::messages::{self, ClassifierName};
+use super::outbox::{Judged, Ready};
+use super::overlay::Overlay;
+use super::{attach, flow, negotiate};
+
+/// What the task knows of the stream that it pushes.
+#[derive(Default)]
+struct Delivery {
+    segment: Option<gst::FormattedSegment<gst::ClockTime>>,
+    stream: Option<Stream>,
+}
+
+struct Stream {
+    info: gst_video::VideoInfo,
+    overlay: Overlay,
+    /// Downstream draws, so drawings are attached.
+    attach_overlay: bool,
+}
+
+impl M2sdFilter {
+    /// Starts, or resumes after a flush, the task of the source pad.
+    pub(super) fn start_delivery(&self) -> Result<(), glib::BoolError> {
+        let weak = self.obj().downgrade();
+        let mut delivery = Delivery::default();
+        self.srcpad.start_task(move || {
+            let Some(element) = weak.upgrade() else { return };
+            let this = element.imp();
+            let go_on = this.catch_panic(|| false, |this| this.deliver_one(&mut delivery));
+            if !go_on {
+                // Fails only when the pad is being deactivated, which ends the task as well.
+                let _ = this.srcpad.pause_task();
+            }
+        })
+    }
+
+    /// Waits for the next item and sends it on. `false`: there is nothing more to do.
+    fn deliver_one(&self, delivery: &mut Delivery) -> bool {
+        match self.shared.outbox.pop() {
+            None => false,
+            Some(Ready::Frame(judged)) => self.deliver_frame(delivery, judged),
+            Some(Ready::Event(event)) => self.deliver_event(delivery, event),
+            Some(Ready::Query(query)) => {
+                // Upstream may have given up waiting.
+                let _ = query.turn.send(());
+                true
+            }
+        }
+    }
+
+    fn deliver_event(&self, delivery: &mut Delivery, event: gst::Event) -> bool {
+        gst::log!(CAT, imp = self, "Delivering {event:?}");
+        let is_eos = event.type_() == gst::EventType::Eos;
+        match event.view() {
+            gst::EventView::Caps(caps) => {
+                let plain = caps.caps_owned();
+                let (caps, attach_overlay) = negotiate::negotiate_overlay(&self.srcpad, &plain);
+                let info = gst_video::VideoInfo::from_caps(&plain).ok();
+                delivery.stream = info.map(|info| Stream {
+                    overlay: Overlay::new(info.width(), info.height()),
+                    info,
+                    attach_overlay,
+                });
+                let event = gst::event::Caps::builder(&caps).seqnum(event.seqnum()).build();
+                self.srcpad.push_event(event);
+                self.shared.set_delivered_caps(Some(plain));
+                return true;
+            }
+            gst::EventView::Segment(segment) => {
+                delivery.segment = segment.segment().clone().downcast().ok();
+            }
+            _ => {}
+        }
+        self.srcpad.push_event(event);
+        !is_eos
+    }
+
+    fn deliver_frame(&self, delivery: &mut Delivery, mut judged: Judged) -> bool {
+        let settings = self.settings();
+        let classifier = self.shared.classifier();
+        if let Some(stream) = &mut delivery.stream
+            && !judged.frame.faces.is_empty()
+        {
+            if settings.post_messages {
+                self.post_verdicts(&judged, delivery.segment.as_ref(), &classifier);
+            }
+            decorate(&mut judged, stream, settings.draw, &classifier);
+        }
+        self.shared.stats.frame_out(judged.frame.taken.elapsed());
+        match self.srcpad.push(judged.frame.buffer) {
+            Ok(_) => true,
+            Err(error) => {
+                gst::debug!(CAT, imp = self, "Downstream returned {error}");
+                if error != gst::FlowError::Flushing {
+                    self.shared.fail(error);
+                }
+                false
+            }
+        }
+    }
+
+    fn post_verdicts(
+        &self,
+        judged: &Judged,
+        segment: Option<&gst::FormattedSegment<gst::ClockTime>>,
+        classifier: &ClassifierName,
+    ) {
+        let time = flow::span(&judged.frame.buffer, segment).map(|span| span.start_ns);
+        let obj = self.obj();
+        for (face, judgement) in judged.frame.faces.iter().zip(&judged.judgements) {
+            let (Some(track), Some(before)) = (face.track, judgement.before) else { continue };
+            let message = messages::verdict(
+                &*obj,
+                track,
+                &face.face.bbox,
+                judgement,
+                before,
+                time,
+                classifier,
+            );
+            // Without a bus nobody asked to hear it.
+            let _ = obj.post_message(message);
+        }
+    }
+}
+
+/// Attaches metadata to the frame and draws on it.
+fn decorate(judged: &mut Judged, stream: &mut Stream, draw: bool, classifier: &ClassifierName) {
+    let size = (stream.info.width(), stream.info.height());
+    let composition =
+        if draw { stream.overlay.compose(judged, classifier) } else { None };
+    let faces: Vec<_> = judged.frame.faces.iter().zip(&judged.judgements).collect();
+    let buffer = judged.frame.buffer.make_mut();
+    for &(face, judgement) in &faces {
+        attach::attach(buffer, size, face, judgement, classifier);
+    }
+    #[cfg(feature = "v1_24")]
+    super::analytics::attach(buffer, size, &faces);
+    let Some(composition) = composition else { return };
+    if stream.attach_overlay {
+        gst_video::VideoOverlayCompositionMeta::add(buffer, &composition);
+    } else if let Ok(mut frame) = VideoFrameRef::from_buffer_ref_writable(buffer, &stream.info)
+        && composition.blend(&mut frame).is_err()
+    {
+        gst::warning!(CAT, "Cannot draw on {} frames", stream.info.format());
+    }
+}

@@ -1,0 +1,274 @@
+//! Pad functions: what comes in, and the events and queries of both pads.
+
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+
+use super::imp::{CAT, M2sdFilter};
+use super::inbox::{Inbox, Input, PendingQuery};
+use super::negotiate::{self, StreamTraits};
+use super::messages::ClassifierName;
+use super::outbox::Outbox;
+use super::stats::Stats;
+use crate::core::window::Span;
+
+/// What the three threads of one element share.
+#[derive(Default)]
+pub struct Shared {
+    pub inbox: Inbox,
+    pub outbox: Outbox,
+    pub stats: Stats,
+    /// What latency and buffering depend on. A leaf lock, held for a copy only.
+    traits: Mutex<StreamTraits>,
+    /// Who scores. A leaf lock, held for a copy only.
+    classifier: Mutex<Arc<ClassifierName>>,
+    /// The caps whose event has left the element. A leaf lock, held for a copy only.
+    delivered_caps: Mutex<Option<gst::Caps>>,
+    /// Why downstream takes nothing more, for upstream to hear. A leaf lock, held for a copy only.
+    flow: Mutex<Option<gst::FlowError>>,
+}
+
+impl Shared {
+    pub fn traits(&self) -> StreamTraits {
+        *self.traits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the traits and tells whether that changed the latency.
+    pub fn set_traits(&self, change: impl FnOnce(&mut StreamTraits)) -> bool {
+        let mut traits = self.traits.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *traits;
+        change(&mut traits);
+        *traits != before
+    }
+
+    pub fn set_classifier(&self, name: ClassifierName) {
+        *self.classifier.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(name);
+    }
+
+    pub fn classifier(&self) -> Arc<ClassifierName> {
+        Arc::clone(&self.classifier.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn set_delivered_caps(&self, caps: Option<gst::Caps>) {
+        *self.delivered_caps.lock().unwrap_or_else(PoisonError::into_inner) = caps;
+    }
+
+    fn delivered_caps(&self) -> Option<gst::Caps> {
+        self.delivered_caps.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_flow(&self, flow: Option<gst::FlowError>) {
+        *self.flow.lock().unwrap_or_else(PoisonError::into_inner) = flow;
+    }
+
+    pub fn flow(&self) -> Option<gst::FlowError> {
+        *self.flow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn start(&self) {
+        self.stats.reset();
+        self.set_flow(None);
+        self.set_delivered_caps(None);
+        self.set_traits(|traits| *traits = StreamTraits::default());
+        self.inbox.start();
+        self.outbox.open();
+    }
+
+    pub fn stop(&self) {
+        self.inbox.stop();
+        self.outbox.flush();
+    }
+
+    /// Downstream, or the analysis, takes nothing more: upstream hears it on its next buffer.
+    pub fn fail(&self, flow: gst::FlowError) {
+        self.set_flow(Some(flow));
+        self.inbox.flush_start();
+        self.outbox.flush();
+    }
+
+    fn flush_start(&self) {
+        self.inbox.flush_start();
+        self.outbox.flush();
+    }
+
+    fn flush_stop(&self) {
+        self.set_flow(None);
+        self.inbox.flush_stop();
+        self.outbox.open();
+    }
+}
+
+/// The element's two pads with their functions; a panic in one becomes an element error.
+pub fn pads() -> (gst::Pad, gst::Pad) {
+    let sink = gst::Pad::builder_from_template(negotiate::sink_template())
+        .chain_function(|_, parent, buffer| {
+            let failed = || Err(gst::FlowError::Error);
+            M2sdFilter::catch_panic_pad_function(parent, failed, |this| this.sink_chain(buffer))
+        })
+        .event_function(|_, parent, event| {
+            M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.sink_event(event))
+        })
+        .query_function(|_, parent, query| {
+            M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.sink_query(query))
+        })
+        .flags(gst::PadFlags::PROXY_CAPS)
+        .build();
+    let src = gst::Pad::builder_from_template(negotiate::src_template())
+        .event_function(|_, parent, event| {
+            M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.src_event(event))
+        })
+        .query_function(|_, parent, query| {
+            M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.src_query(query))
+        })
+        .activatemode_function(|_, parent, mode, active| {
+            let failed = || Err(gst::loggable_error!(CAT, "Panic while activating"));
+            M2sdFilter::catch_panic_pad_function(parent, failed, |this| {
+                this.src_activate_mode(mode, active)
+            })
+        })
+        .flags(gst::PadFlags::PROXY_CAPS)
+        .build();
+    (sink, src)
+}
+
+impl M2sdFilter {
+    fn sink_chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.shared.stats.frame_in();
+        self.enqueue(Input::Buffer(buffer))
+    }
+
+    fn enqueue(&self, item: Input) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let generation = self.shared.outbox.generation();
+        let queued = self.shared.inbox.push(generation, item);
+        queued.map_err(|flushing| self.shared.flow().unwrap_or(flushing))?;
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    fn sink_event(&self, event: gst::Event) -> bool {
+        gst::log!(CAT, imp = self, "Event {event:?}");
+        match event.view() {
+            gst::EventView::FlushStart(_) => {
+                self.shared.flush_start();
+                let pushed = self.srcpad.push_event(event);
+                // Fails only when the task is not there, which is what is wanted.
+                let _ = self.srcpad.pause_task();
+                pushed
+            }
+            gst::EventView::FlushStop(_) => {
+                let pushed = self.srcpad.push_event(event);
+                self.shared.flush_stop();
+                self.start_delivery().is_ok() && pushed
+            }
+            gst::EventView::Caps(caps) => {
+                self.learn_stream(caps.caps());
+                self.enqueue(Input::Event(event)).is_ok()
+            }
+            _ if event.is_serialized() => self.enqueue(Input::Event(event)).is_ok(),
+            _ => self.srcpad.push_event(event),
+        }
+    }
+
+    /// Finds out, in upstream's thread, whether the stream is live and how fast its frames come.
+    fn learn_stream(&self, caps: &gst::CapsRef) {
+        let mut latency = gst::query::Latency::new();
+        let live = self.sinkpad.peer_query(&mut latency) && latency.result().0;
+        let delivery = self.settings().delivery(live);
+        let fps = caps.structure(0).and_then(|s| s.get::<gst::Fraction>("framerate").ok());
+        let changed = self.shared.set_traits(|traits| {
+            traits.delivery = delivery;
+            traits.frame_duration = fps.and_then(negotiate::frame_duration);
+        });
+        if changed {
+            self.post_latency();
+        }
+    }
+
+    pub(super) fn post_latency(&self) {
+        let obj = self.obj();
+        // An element outside of a pipeline has no bus to hear this.
+        let _ = obj.post_message(gst::message::Latency::builder().src(&*obj).build());
+    }
+
+    fn sink_query(&self, query: &mut gst::QueryRef) -> bool {
+        if !query.is_serialized() {
+            return gst::Pad::query_default(&self.sinkpad, Some(&*self.obj()), query);
+        }
+        // Frames ahead of the query may wait for frames behind it, which cannot come while
+        // upstream waits here: what does not depend on them is answered at once.
+        let at_once = match query.view() {
+            gst::QueryView::Allocation(allocation) => {
+                let caps = allocation.get().0.map(|c| c.to_owned());
+                caps.is_some() && caps == self.shared.delivered_caps()
+            }
+            _ => false,
+        };
+        let answered = (at_once || self.wait_for_turn(query)) && self.srcpad.peer_query(query);
+        match query.view_mut() {
+            gst::QueryViewMut::Allocation(allocation) => {
+                negotiate::propose_allocation(allocation, &self.shared.traits());
+                true
+            }
+            _ => answered,
+        }
+    }
+
+    /// Blocks until everything ahead of this query has left. `false`: flushed.
+    fn wait_for_turn(&self, query: &gst::QueryRef) -> bool {
+        let (turn, wait) = sync_channel(1);
+        let closes_windows = query.type_() == gst::QueryType::Drain;
+        let pending = PendingQuery { turn, closes_windows };
+        self.enqueue(Input::Query(pending)).is_ok() && wait.recv().is_ok()
+    }
+
+    fn src_event(&self, event: gst::Event) -> bool {
+        gst::log!(CAT, imp = self, "Upstream event {event:?}");
+        self.sinkpad.push_event(event)
+    }
+
+    fn src_query(&self, query: &mut gst::QueryRef) -> bool {
+        match query.view_mut() {
+            gst::QueryViewMut::Latency(latency) => {
+                let mut upstream = gst::query::Latency::new();
+                if !self.sinkpad.peer_query(&mut upstream) {
+                    return false;
+                }
+                let max_latency = gst::ClockTime::from_nseconds(self.settings().max_latency);
+                negotiate::answer_latency(
+                    latency,
+                    upstream.result(),
+                    &self.shared.traits(),
+                    max_latency,
+                );
+                true
+            }
+            _ => gst::Pad::query_default(&self.srcpad, Some(&*self.obj()), query),
+        }
+    }
+
+    fn src_activate_mode(&self, mode: gst::PadMode, active: bool) -> Result<(), gst::LoggableError> {
+        if mode != gst::PadMode::Push {
+            return Err(gst::loggable_error!(CAT, "Only push mode is supported"));
+        }
+        if active {
+            return self.start_delivery().map_err(|e| gst::loggable_error!(CAT, "{e}"));
+        }
+        self.shared.outbox.flush();
+        self.srcpad.stop_task().map_err(|e| gst::loggable_error!(CAT, "{e}"))
+    }
+}
+
+/// The running time that a buffer covers in a segment. Without a duration it is an instant.
+pub fn span(
+    buffer: &gst::BufferRef,
+    segment: Option<&gst::FormattedSegment<gst::ClockTime>>,
+) -> Option<Span> {
+    let start = buffer.pts()?;
+    let end = buffer.duration().map_or(start, |duration| start + duration);
+    let segment = segment?;
+    let start_ns = segment.to_running_time(start)?.nseconds();
+    // The end may lie beyond the segment's.
+    let end_ns = segment.to_running_time(end).map_or(start_ns, |t| t.nseconds());
+    Some(Span { start_ns, end_ns: end_ns.max(start_ns) })
+}

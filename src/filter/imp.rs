@@ -1,0 +1,290 @@
+//! The class: properties, pads, state changes.
+
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use glib::Properties;
+use glib::subclass::prelude::*;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+
+use super::analysis;
+use super::flow::Shared;
+use super::session::{self, ModelFiles, SessionError};
+use super::settings::{
+    ChannelOrder, DEFAULT_DETECT_THRESHOLD, DEFAULT_MAX_FACES, DEFAULT_MAX_LATENCY,
+    MODEL_THRESHOLD, Mode, PointsFrom, Precision, Provider, Settings,
+};
+
+pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "m2sdfilter",
+        gst::DebugColorFlags::empty(),
+        Some("Detection of forged faces"),
+    )
+});
+
+const STATS: &str = "stats";
+
+/**
+ * SECTION:element-m2sdfilter
+ *
+ * Tells, live, whether the faces in a video stream are forged.
+ *
+ * Every face is detected, followed, gathered into clips of consecutive frames and scored by a
+ * video classifier. Frames leave unchanged but for their metadata (`GstVideoRegionOfInterestMeta`
+ * of type `face`) and, with #m2sdfilter:draw, a box; scores are posted on the bus as element
+ * messages `m2sd-clip` and `m2sd-verdict`.
+ *
+ * ## Example
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! m2sdfilter ! videoconvert ! autovideosink
+ * ]|
+ */
+#[derive(Properties)]
+#[properties(wrapper_type = super::M2sdFilter)]
+pub struct M2sdFilter {
+    #[property(name = "engines-dir", get, set, type = Option<String>, member = engines_dir,
+        nick = "Engines directory", mutable_ready,
+        blurb = "Folder with the models. Unset: $M2SD_ENGINES, ./engines, \
+                 $XDG_DATA_HOME/m2sd/engines, /usr/share/m2sd/engines")]
+    #[property(name = "detector", get, set, type = Option<String>, member = detector,
+        nick = "Detector", mutable_ready,
+        blurb = "Face detection model (RetinaFace, ONNX): a path, or a file name in the engines \
+                 directory. Unset: the best one there")]
+    #[property(name = "aligner", get, set, type = Option<String>, member = aligner,
+        nick = "Aligner", mutable_ready,
+        blurb = "68-point landmark model (ONNX): a path, a file name in the engines directory, \
+                 or \"none\". Unset: the best one there, if any")]
+    #[property(name = "classifier", get, set, type = Option<String>, member = classifier,
+        nick = "Classifier", mutable_ready,
+        blurb = "Forgery classification model (M2SD, ONNX): a path, or a file name in the engines \
+                 directory. Unset: the best one there")]
+    #[property(name = "provider", get, set, type = Provider, member = provider, mutable_ready,
+        nick = "Provider",
+        blurb = "What runs the networks. One that is named and missing is an error",
+        builder(Provider::default()))]
+    #[property(name = "device", get, set, type = Option<String>, member = device, mutable_ready,
+        nick = "Device",
+        blurb = "Which of the provider's devices: a number, cpu, gpu or npu, or gpu:1. \
+                 Unset: the first")]
+    #[property(name = "precision", get, set, type = Precision, member = precision, mutable_ready,
+        nick = "Precision",
+        blurb = "Arithmetic of the networks",
+        builder(Precision::default()))]
+    #[property(name = "threads", get, set, type = u32, member = threads, mutable_ready,
+        maximum = 1024, nick = "Threads",
+        blurb = "CPU threads of one network run (0 = one for each core)")]
+    #[property(name = "detect-interval", get, set, type = u32, member = detect_interval,
+        maximum = 1000, mutable_ready, nick = "Detection interval",
+        blurb = "Detect faces on every n-th frame (0 = automatic: 1 in complete mode, \
+                 2 in live mode)")]
+    #[property(name = "detect-size", get, set, type = u32, member = detect_size,
+        maximum = 16384, mutable_ready, nick = "Detection size",
+        blurb = "Longer side of the detector's input in pixels; larger frames are scaled down \
+                 for it (0 = automatic: no limit in complete mode, 640 in live mode)")]
+    #[property(name = "detect-threshold", get, set, type = f64, member = detect_threshold,
+        minimum = 0.0, maximum = 1.0, default = DEFAULT_DETECT_THRESHOLD, mutable_ready,
+        nick = "Detection threshold", blurb = "Lowest detection confidence of a face")]
+    #[property(name = "channel-order", get, set, type = ChannelOrder, member = channel_order,
+         mutable_ready, nick = "Detector channel order",
+        blurb = "Order of the colour channels in the detector's input",
+        builder(ChannelOrder::default()))]
+    #[property(name = "max-faces", get, set, type = u32, member = max_faces,
+        minimum = 1, maximum = 750, default = DEFAULT_MAX_FACES, mutable_ready,
+        nick = "Most faces", blurb = "Most faces followed on one frame, best detections first")]
+    #[property(name = "min-face", get, set, type = u32, member = min_face, maximum = 16384,
+        mutable_ready, nick = "Smallest face",
+        blurb = "Shorter side of the smallest face box that counts, in pixels of the frame \
+                 (0 = no limit)")]
+    #[property(name = "clip-stride", get, set, type = u32, member = clip_stride, maximum = 10000,
+        mutable_ready, nick = "Clip stride",
+        blurb = "Frames from the start of one clip to the start of the next (0 = automatic: \
+                 1 in complete mode, half a clip in live mode)")]
+    #[property(name = "threshold", get, set, type = f64, member = threshold,
+        minimum = -1.0, maximum = 1.0, default = MODEL_THRESHOLD, mutable_ready,
+        nick = "Threshold",
+        blurb = "P(fake) above which a face is called fake (below 0 = the classifier's own, else \
+                 0.00258, the published constant, which is not calibrated)")]
+    #[property(name = "mode", get, set, type = Mode, member = mode, mutable_ready,
+        nick = "Delivery mode", blurb = "When a frame leaves",
+        builder(Mode::default()))]
+    #[property(name = "max-latency", get, set, type = u64, member = max_latency, mutable_ready,
+        maximum = 10_000_000_000, default = DEFAULT_MAX_LATENCY.nseconds(),
+        nick = "Largest latency",
+        blurb = "Time for detection and drawing that the element declares as its latency, in \
+                 nanoseconds; complete mode adds one clip")]
+    #[property(name = "points-from", get, set, type = PointsFrom, member = points_from,
+         mutable_ready, nick = "Alignment points",
+        blurb = "Where the five points come from by which clips are aligned",
+        builder(PointsFrom::default()))]
+    #[property(name = "draw", get, set, type = bool, member = draw, default = true,
+        mutable_playing, nick = "Draw",
+        blurb = "Draw a box and a label for each face: yellow is fake, cyan real, orange \
+                 uncertain, white not yet known")]
+    #[property(name = "post-messages", get, set, type = bool, member = post_messages,
+        default = true, mutable_playing, nick = "Post messages",
+        blurb = "Post m2sd-clip and m2sd-verdict messages on the bus")]
+    settings: Mutex<Settings>,
+    pub(super) sinkpad: gst::Pad,
+    pub(super) srcpad: gst::Pad,
+    pub(super) shared: Arc<Shared>,
+    /// The analysis thread, while the element is PAUSED or PLAYING.
+    ///
+    /// Lock order: held for a swap only.
+    worker: Mutex<Option<analysis::Worker>>,
+}
+
+impl M2sdFilter {
+    pub(super) fn settings(&self) -> Settings {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn stats(&self) -> gst::Structure {
+        let (frames, clips) = self.shared.outbox.depths();
+        self.shared.stats.structure(frames + self.shared.inbox.depth(), clips)
+    }
+
+    fn worker(&self) -> MutexGuard<'_, Option<analysis::Worker>> {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Posts an element error. `error` says what to do.
+    pub(super) fn post_session_error(&self, error: &SessionError) {
+        let text = error.to_string();
+        let obj = self.obj();
+        match error {
+            SessionError::Models(_) => {
+                gst::element_error!(obj, gst::ResourceError::NotFound, ("{text}"));
+            }
+            SessionError::Device(_) => {
+                gst::element_error!(obj, gst::ResourceError::Settings, ("{text}"));
+            }
+            _ => gst::element_error!(obj, gst::ResourceError::OpenRead, ("{text}")),
+        }
+    }
+
+    /// Says early, before any thread starts, what cannot work.
+    fn check(&self) -> Result<(), gst::StateChangeError> {
+        ModelFiles::find(&self.settings()).and_then(|_| session::check_runtime()).map_err(|error| {
+            self.post_session_error(&error);
+            gst::StateChangeError
+        })
+    }
+
+    fn start(&self) -> Result<(), gst::StateChangeError> {
+        self.shared.start();
+        match analysis::Worker::start(&self.obj(), self.settings()) {
+            Ok(worker) => {
+                *self.worker() = Some(worker);
+                Ok(())
+            }
+            Err(error) => {
+                self.shared.stop();
+                gst::element_imp_error!(
+                    self,
+                    gst::ResourceError::Failed,
+                    ("The analysis thread could not be started: {error}")
+                );
+                Err(gst::StateChangeError)
+            }
+        }
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for M2sdFilter {
+    const NAME: &'static str = "GstM2sdFilter";
+    type Type = super::M2sdFilter;
+    type ParentType = gst::Element;
+
+    fn new() -> Self {
+        let (sinkpad, srcpad) = super::flow::pads();
+        Self {
+            settings: Mutex::default(),
+            sinkpad,
+            srcpad,
+            shared: Arc::default(),
+            worker: Mutex::default(),
+        }
+    }
+}
+
+impl ObjectImpl for M2sdFilter {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            // Boxed structures are beyond the derive.
+            let stats = glib::ParamSpecBoxed::builder::<gst::Structure>(STATS)
+                .nick("Statistics")
+                .blurb("Counters since the element left READY, queue depths and latencies")
+                .read_only()
+                .build();
+            M2sdFilter::derived_properties().iter().cloned().chain([stats]).collect()
+        });
+        &PROPERTIES
+    }
+
+    fn set_property(&self, id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        self.derived_set_property(id, value, pspec);
+    }
+
+    fn property(&self, id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        if pspec.name() == STATS {
+            return self.stats().to_value();
+        }
+        self.derived_property(id, pspec)
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        let obj = self.obj();
+        for pad in [&self.sinkpad, &self.srcpad] {
+            if let Err(error) = obj.add_pad(pad) {
+                gst::error!(CAT, imp = self, "Cannot add pad {}: {error}", pad.name());
+            }
+        }
+    }
+}
+
+impl GstObjectImpl for M2sdFilter {}
+
+impl ElementImpl for M2sdFilter {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Forged face detector",
+                "Filter/Analyzer/Video",
+                "Follows the faces in a video and tells whether they are forged (M2SD)",
+                "The m2sdfilter authors",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        super::negotiate::pad_templates()
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        match transition {
+            gst::StateChange::NullToReady => self.check()?,
+            gst::StateChange::ReadyToPaused => self.start()?,
+            // Wakes every thread that waits, so that the pads can be deactivated.
+            gst::StateChange::PausedToReady => self.shared.stop(),
+            _ => {}
+        }
+        let result = self.parent_change_state(transition);
+        let stopped = transition == gst::StateChange::PausedToReady
+            || (transition == gst::StateChange::ReadyToPaused && result.is_err());
+        if stopped {
+            self.shared.stop();
+            let worker = self.worker().take();
+            // Joins outside the lock.
+            drop(worker);
+        }
+        result
+    }
+}

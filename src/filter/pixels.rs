@@ -1,0 +1,133 @@
+//! A buffer as the core sees it: a packed 8-bit RGB frame.
+//!
+//! Packed 8-bit formats are read where they are. Every other format goes through GStreamer's own
+//! converter, which honours colorimetry, range and chroma siting, into one frame that is reused.
+
+use gst_video::VideoFrameRef;
+use gst_video::prelude::*;
+use gst_video::video_frame::IsVideoFrame;
+use thiserror::Error;
+
+use crate::core::geometry::Size;
+use crate::core::image::{FrameView, ImageError, PixelLayout};
+
+#[derive(Debug, Error)]
+pub enum PixelError {
+    #[error("cannot convert {from} to RGB: {source}")]
+    Converter { from: String, source: glib::BoolError },
+    #[error(
+        "the buffer does not hold the {expected} frame that the caps promise: \
+         expected {needed_bytes} bytes, found {found_bytes}"
+    )]
+    Buffer { expected: String, needed_bytes: usize, found_bytes: usize },
+    #[error("the frame has no pixels")]
+    Empty,
+    #[error(transparent)]
+    Frame(#[from] ImageError),
+}
+
+enum Source {
+    Packed(PixelLayout),
+    Converted { converter: gst_video::VideoConverter, rgb: gst::Buffer },
+}
+
+/// How the frames of one caps become frame views.
+pub struct Pixels {
+    info: gst_video::VideoInfo,
+    source: Source,
+}
+
+/// The layout of formats that the core reads without conversion.
+fn packed_layout(format: gst_video::VideoFormat) -> Option<PixelLayout> {
+    use gst_video::VideoFormat as F;
+    match format {
+        F::Rgb => Some(PixelLayout::Rgb),
+        F::Bgr => Some(PixelLayout::Bgr),
+        F::Rgba | F::Rgbx => Some(PixelLayout::Rgba),
+        F::Bgra | F::Bgrx => Some(PixelLayout::Bgra),
+        F::Argb | F::Xrgb => Some(PixelLayout::Argb),
+        F::Abgr | F::Xbgr => Some(PixelLayout::Abgr),
+        _ => None,
+    }
+}
+
+fn describe(info: &gst_video::VideoInfo) -> String {
+    format!("{} {}x{}", info.format(), info.width(), info.height())
+}
+
+impl Pixels {
+    pub fn for_caps(caps: &gst::CapsRef) -> Result<Self, PixelError> {
+        let not_raw = |source| PixelError::Converter { from: caps.to_string(), source };
+        Self::new(&gst_video::VideoInfo::from_caps(caps).map_err(not_raw)?)
+    }
+
+    fn new(info: &gst_video::VideoInfo) -> Result<Self, PixelError> {
+        let source = match packed_layout(info.format()) {
+            Some(layout) => Source::Packed(layout),
+            None => {
+                let failed = |source| PixelError::Converter { from: describe(info), source };
+                let rgb_info = gst_video::VideoInfo::builder(
+                    gst_video::VideoFormat::Rgb,
+                    info.width(),
+                    info.height(),
+                )
+                .interlace_mode(info.interlace_mode())
+                .fps(info.fps())
+                .build()
+                .map_err(failed)?;
+                let converter =
+                    gst_video::VideoConverter::new(info, &rgb_info, None).map_err(failed)?;
+                let rgb = gst::Buffer::with_size(rgb_info.size()).map_err(failed)?;
+                Source::Converted { converter, rgb }
+            }
+        };
+        Ok(Self { info: info.clone(), source })
+    }
+
+    pub fn info(&self) -> &gst_video::VideoInfo {
+        &self.info
+    }
+
+    /// Calls `look` with the frame's pixels, which no copy outlives.
+    pub fn with_view<R>(
+        &mut self,
+        buffer: &gst::BufferRef,
+        look: impl FnOnce(FrameView<'_>) -> R,
+    ) -> Result<R, PixelError> {
+        let wrong = || PixelError::Buffer {
+            expected: describe(&self.info),
+            needed_bytes: self.info.size(),
+            found_bytes: buffer.size(),
+        };
+        let frame = VideoFrameRef::from_buffer_ref_readable(buffer, &self.info);
+        let frame = frame.map_err(|_| wrong())?;
+        // A video meta on the buffer overrides the caps in the mapped frame.
+        if (frame.width(), frame.height()) != (self.info.width(), self.info.height()) {
+            return Err(wrong());
+        }
+        match &mut self.source {
+            Source::Packed(layout) => Ok(look(packed_view(&frame, *layout)?)),
+            Source::Converted { converter, rgb } => {
+                let out = converter.out_info().clone();
+                let rgb = rgb.make_mut();
+                let mut target = VideoFrameRef::from_buffer_ref_writable(rgb, &out);
+                let target = target.as_mut().map_err(|_| wrong())?;
+                converter.frame_ref(&frame, target);
+                Ok(look(packed_view(target, PixelLayout::Rgb)?))
+            }
+        }
+    }
+}
+
+fn packed_view<B>(
+    frame: &VideoFrameRef<B>,
+    layout: PixelLayout,
+) -> Result<FrameView<'_>, PixelError>
+where
+    VideoFrameRef<B>: IsVideoFrame,
+{
+    let stride = usize::try_from(frame.plane_stride()[0]).unwrap_or(0);
+    let data = frame.plane_data(0).unwrap_or_default();
+    let size = Size::new(frame.width(), frame.height()).ok_or(PixelError::Empty)?;
+    Ok(FrameView::new(data, size, stride, layout)?)
+}

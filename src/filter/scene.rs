@@ -1,0 +1,227 @@
+//! One stream's faces, frame by frame: detect, find landmarks, follow, crop (REFERENCE §1–§4).
+
+use std::time::{Duration, Instant};
+
+use ndarray::{Array3, Array4, Axis};
+use thiserror::Error;
+
+use super::outbox::FrameFace;
+use super::session::Engines;
+use super::settings::{Delivery, PointsFrom, Settings};
+use crate::core::align::FaceCrop;
+use crate::core::detect::{self, DetectError, DetectParams, DetectorOutputs, Face};
+use crate::core::geometry::{BBox, Size};
+use crate::core::image::{ChannelOrder, FrameView, ImageError, Region};
+use crate::core::landmarks::{LandmarkCrop, LandmarkError, five_from_68};
+use crate::core::track::{TrackId, TrackParams, Tracker};
+use crate::infer::{Aligner, CancelToken, InferError};
+
+#[derive(Debug, Error)]
+pub enum SceneError {
+    #[error(transparent)]
+    Infer(#[from] InferError),
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Landmarks(#[from] LandmarkError),
+}
+
+/// What a clip needs of one face on one frame.
+pub struct FaceSample {
+    pub crop: FaceCrop,
+    pub bbox: BBox,
+}
+
+/// One frame, looked at.
+pub struct Seen {
+    pub faces: Vec<FrameFace>,
+    /// The faces that a track follows, cropped.
+    pub samples: Vec<(TrackId, FaceSample)>,
+    /// Tracks that this frame ended.
+    pub ended: Vec<TrackId>,
+    /// How long detection took, where it ran.
+    pub detected: Option<Duration>,
+}
+
+/// The part of the settings that a scene works by.
+struct Rules {
+    params: DetectParams,
+    interval: u32,
+    input: Size,
+    order: ChannelOrder,
+    points_from: PointsFrom,
+}
+
+/// The faces of frames of one size.
+pub struct Scene {
+    rules: Rules,
+    frame: Size,
+    tracker: Tracker,
+    planes: Array3<f32>,
+    /// The faces of the newest detection: they hold until the next one.
+    faces: Vec<FrameFace>,
+    /// Frames until detection is due.
+    countdown: u32,
+}
+
+impl Scene {
+    pub fn new(frame: Size, engines: &Engines, settings: &Settings, delivery: Delivery) -> Self {
+        let detector = &engines.detector;
+        let input = match (detector.width_px(), detector.height_px()) {
+            (None, None) => limited(frame, settings.detect_size_px(delivery)),
+            (w, h) => {
+                let side = |px: Option<usize>, own| px.map_or(own, |px| px as u32);
+                let (w, h) = (side(w, frame.width()), side(h, frame.height()));
+                Size::new(w, h).unwrap_or(frame)
+            }
+        };
+        let rules = Rules {
+            params: DetectParams {
+                threshold: settings.detect_threshold as f32,
+                max_faces: settings.max_faces as usize,
+                min_face_px: settings.min_face as f32,
+            },
+            interval: settings.detect_interval(delivery),
+            input,
+            order: settings.channel_order(detector.sidecar().channel_order),
+            points_from: settings.points_from,
+        };
+        let (w, h) = (input.width() as usize, input.height() as usize);
+        Self {
+            rules,
+            frame,
+            tracker: Tracker::new(TrackParams::default()),
+            planes: Array3::zeros((3, h, w)),
+            faces: Vec::new(),
+            countdown: 0,
+        }
+    }
+
+    /// Looks at the next frame. With `hurry`, a detection that is due waits for a later frame.
+    pub fn look(
+        &mut self,
+        view: &FrameView<'_>,
+        engines: &mut Engines,
+        cancel: &CancelToken,
+        hurry: bool,
+    ) -> Result<Seen, SceneError> {
+        let due = self.countdown == 0 && !hurry;
+        self.countdown = self.countdown.saturating_sub(1);
+        let (mut ended, mut detected) = (Vec::new(), None);
+        if due {
+            self.countdown = self.rules.interval - 1;
+            let started = Instant::now();
+            let faces = self.detect(view, engines, cancel)?;
+            let update = self.tracker.update(&faces);
+            let aligned = self.landmarks(view, &faces, engines, cancel)?;
+            let known = faces.into_iter().zip(update.tracks).zip(aligned);
+            let join = |((face, track), landmarks)| FrameFace { track, face, landmarks };
+            self.faces = known.map(join).collect();
+            ended = update.ended;
+            detected = Some(started.elapsed());
+        }
+        Ok(Seen { samples: self.crops(view), faces: self.faces.clone(), ended, detected })
+    }
+
+    fn detect(
+        &mut self,
+        view: &FrameView<'_>,
+        engines: &mut Engines,
+        cancel: &CancelToken,
+    ) -> Result<Vec<Face>, SceneError> {
+        let norm = engines.detector.normalization();
+        let region = Region::whole(self.frame);
+        view.write_planes(region, self.rules.order, norm, self.planes.view_mut())?;
+        let raw = engines.detector.run(self.planes.view(), cancel)?;
+        let outputs = DetectorOutputs {
+            boxes: raw.boxes.view(),
+            classes: raw.classes.view(),
+            landmarks: raw.landmarks.view(),
+        };
+        Ok(detect::decode(&outputs, self.rules.input, self.frame, &self.rules.params)?)
+    }
+
+    /// The 68 points of each face, as far as an aligner is loaded and sees it.
+    fn landmarks(
+        &self,
+        view: &FrameView<'_>,
+        faces: &[Face],
+        engines: &mut Engines,
+        cancel: &CancelToken,
+    ) -> Result<Vec<Option<Box<Landmarks>>>, SceneError> {
+        let Some(aligner) = &mut engines.aligner else { return Ok(vec![None; faces.len()]) };
+        let crops: Vec<_> =
+            faces.iter().map(|face| LandmarkCrop::new(&face.bbox, self.frame)).collect();
+        let seen: Vec<_> = crops.iter().flatten().copied().collect();
+        let mut points = run_aligner(aligner, view, &seen, cancel)?.into_iter();
+        Ok(crops.iter().map(|crop| crop.and_then(|_| points.next())).collect())
+    }
+
+    /// Copies what the clips need out of the frame.
+    fn crops(&self, view: &FrameView<'_>) -> Vec<(TrackId, FaceSample)> {
+        let crop = |known: &FrameFace| {
+            let points = match (&known.landmarks, self.rules.points_from) {
+                (Some(all), PointsFrom::Aligner) => five_from_68(all),
+                _ => known.face.points,
+            };
+            let bbox = known.face.bbox;
+            let crop = FaceCrop::new(view, &bbox, points)?;
+            Some((known.track?, FaceSample { crop, bbox }))
+        };
+        self.faces.iter().filter_map(crop).collect()
+    }
+
+    /// Ends all tracks: what follows is another scene.
+    pub fn cut(&mut self) -> Vec<TrackId> {
+        self.faces.clear();
+        self.countdown = 0;
+        self.tracker.end_all()
+    }
+}
+
+type Landmarks = [crate::core::geometry::Point; 68];
+
+fn run_aligner(
+    aligner: &mut Aligner,
+    view: &FrameView<'_>,
+    crops: &[LandmarkCrop],
+    cancel: &CancelToken,
+) -> Result<Vec<Box<Landmarks>>, SceneError> {
+    let side = aligner.size_px();
+    let mut faces = Array4::zeros((crops.len(), 3, side, side));
+    for (crop, planes) in crops.iter().zip(faces.axis_iter_mut(Axis(0))) {
+        crop.write_planes(view, aligner.channel_order(), aligner.normalization(), planes)?;
+    }
+    let outputs = aligner.run(faces.view(), cancel)?;
+    let rows = crops.iter().zip(outputs.rows());
+    let points = rows.map(|(crop, row)| crop.points(&row.to_vec()).map(Box::new));
+    Ok(points.collect::<Result<_, _>>()?)
+}
+
+/// `frame`, scaled down so that its longer side is at most `longest_px`.
+fn limited(frame: Size, longest_px: Option<u32>) -> Size {
+    let longest = frame.width().max(frame.height());
+    let Some(limit) = longest_px.filter(|limit| *limit < longest) else { return frame };
+    let scale = |side: u32| {
+        let scaled = f64::from(side) * f64::from(limit) / f64::from(longest);
+        (scaled.round() as u32).max(1)
+    };
+    Size::new(scale(frame.width()), scale(frame.height())).unwrap_or(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_frames_are_scaled_to_the_limit_and_small_ones_stay() {
+        let size = |w, h| Size::new(w, h).unwrap();
+        assert_eq!(limited(size(1920, 1080), Some(640)), size(640, 360));
+        assert_eq!(limited(size(1080, 1920), Some(640)), size(360, 640));
+        assert_eq!(limited(size(320, 240), Some(640)), size(320, 240));
+        assert_eq!(limited(size(4000, 2), Some(64)), size(64, 1));
+        assert_eq!(limited(size(1920, 1080), None), size(1920, 1080));
+    }
+}

@@ -1,0 +1,115 @@
+//! The networks of a run: finding their files, loading them.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::messages::ClassifierName;
+use super::settings::Settings;
+use crate::core::modelinfo::{ModelInfo, Role};
+use crate::core::score::{NotAProbability, Probability, REFERENCE_THRESHOLD};
+use crate::infer::{self, Aligner, Detector, EngineOptions, InferError, PoolOptions, Submitter};
+use crate::models::resolve::{self, ResolveError};
+
+/// Why a run cannot start, or cannot go on. Each text says what to do.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    #[error(transparent)]
+    Models(#[from] ResolveError),
+    #[error("device: {0}")]
+    Device(#[from] infer::UnknownName),
+    #[error(transparent)]
+    Infer(#[from] InferError),
+    #[error("threshold: {0}")]
+    Threshold(#[from] NotAProbability),
+    #[error("points-from=aligner needs an aligner; name one with the property aligner")]
+    NoAligner,
+}
+
+/// `aligner=none`.
+const NO_ALIGNER: &str = "none";
+
+/// Which files a run loads, and how.
+#[derive(Debug)]
+pub struct ModelFiles {
+    pub detector: PathBuf,
+    pub aligner: Option<PathBuf>,
+    pub classifier: PathBuf,
+    pub options: EngineOptions,
+}
+
+impl ModelFiles {
+    /// Finds the files that the settings name, else the best ones there are.
+    pub fn find(settings: &Settings) -> Result<Self, SessionError> {
+        let directory = settings.engines_dir();
+        let find = |role, name: &Option<String>| {
+            let name = name.as_deref().filter(|n| !n.is_empty());
+            resolve::resolve(role, name, directory.as_deref())
+        };
+        let aligner = match settings.aligner.as_deref() {
+            Some(NO_ALIGNER) => None,
+            Some(name) if !name.is_empty() => Some(find(Role::Aligner, &settings.aligner)?),
+            // Scores do not depend on it, so a missing one is no error.
+            _ => find(Role::Aligner, &None).ok(),
+        };
+        if aligner.is_none() && settings.points_from == super::PointsFrom::Aligner {
+            return Err(SessionError::NoAligner);
+        }
+        Ok(Self {
+            detector: find(Role::Detector, &settings.detector)?,
+            aligner,
+            classifier: find(Role::Classifier, &settings.classifier)?,
+            options: settings.engine_options()?,
+        })
+    }
+}
+
+/// Opens ONNX Runtime's library, which every network needs.
+pub fn check_runtime() -> Result<(), SessionError> {
+    infer::runtime_version()?;
+    Ok(())
+}
+
+/// Loaded networks.
+pub struct Engines {
+    pub detector: Detector,
+    pub aligner: Option<Aligner>,
+    /// This element's place in the classifier's queue, which elements in one process share.
+    pub clips: Submitter,
+    pub classifier: ClassifierName,
+    /// P(fake) above which a face is fake.
+    pub threshold: Probability,
+}
+
+/// Clips of one element that may wait while one is being scored.
+pub const WAITING_CLIPS: usize = 2;
+
+impl Engines {
+    pub fn load(files: &ModelFiles, settings: &Settings) -> Result<Self, SessionError> {
+        let detector = infer::load_detector(&files.detector, &files.options)?;
+        let aligner = files.aligner.as_deref();
+        let aligner =
+            aligner.map(|path| infer::load_aligner(path, &files.options)).transpose()?;
+        let pool = PoolOptions { queue: WAITING_CLIPS, ..PoolOptions::default() };
+        let pool = infer::shared_classifier(&files.classifier, &files.options, pool)?;
+        let sidecar = &pool.spec().sidecar;
+        let threshold = match settings.threshold {
+            own if own >= 0.0 => own,
+            _ => sidecar.threshold.unwrap_or(REFERENCE_THRESHOLD),
+        };
+        Ok(Self {
+            detector,
+            aligner,
+            classifier: classifier_name(&files.classifier, sidecar),
+            threshold: Probability::new(threshold)?,
+            clips: pool.submitter(),
+        })
+    }
+}
+
+/// The file's stem, as DL Streamer names models. Weights nobody vouches for count as trained:
+/// only a sidecar can say that they are not.
+fn classifier_name(path: &Path, sidecar: &ModelInfo) -> ClassifierName {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    ClassifierName { name: stem.into_owned(), trained: sidecar.trained.unwrap_or(true) }
+}

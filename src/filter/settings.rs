@@ -1,0 +1,221 @@
+//! What the properties say.
+
+use std::path::PathBuf;
+
+use gst::ClockTime;
+
+use crate::core::image;
+use crate::infer;
+
+/// Which provider runs the networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstM2sdProvider")]
+pub enum Provider {
+    #[default]
+    #[enum_value(name = "The first that works of TensorRT, CUDA, OpenVINO, CPU", nick = "auto")]
+    Auto,
+    #[enum_value(name = "ONNX Runtime's own CPU kernels", nick = "cpu")]
+    Cpu,
+    #[enum_value(name = "OpenVINO", nick = "openvino")]
+    OpenVino,
+    #[enum_value(name = "NVIDIA CUDA", nick = "cuda")]
+    Cuda,
+    #[enum_value(name = "NVIDIA TensorRT", nick = "tensorrt")]
+    TensorRt,
+}
+
+/// The arithmetic that the networks run in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstM2sdPrecision")]
+pub enum Precision {
+    #[default]
+    #[enum_value(name = "What the provider finds fastest on this machine", nick = "auto")]
+    Auto,
+    #[enum_value(name = "32-bit floating point", nick = "fp32")]
+    Fp32,
+    #[enum_value(name = "16-bit floating point (GPU)", nick = "fp16")]
+    Fp16,
+    #[enum_value(name = "bfloat16", nick = "bf16")]
+    Bf16,
+    #[enum_value(name = "8-bit integers, for a quantised model", nick = "int8")]
+    Int8,
+}
+
+/// The channel order in which the detector reads frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstM2sdChannelOrder")]
+pub enum ChannelOrder {
+    #[default]
+    #[enum_value(name = "What the model's .modelinfo says, else BGR", nick = "auto")]
+    Auto,
+    #[enum_value(name = "RGB, as the published M2SD script feeds it", nick = "rgb")]
+    Rgb,
+    #[enum_value(name = "BGR, as RetinaFace was trained", nick = "bgr")]
+    Bgr,
+}
+
+/// When a frame leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstM2sdMode")]
+pub enum Mode {
+    #[default]
+    #[enum_value(name = "Live for live sources, complete for others", nick = "auto")]
+    Auto,
+    #[enum_value(name = "At once, with the newest score of each face", nick = "live")]
+    Live,
+    #[enum_value(name = "When every clip that contains it is scored", nick = "complete")]
+    Complete,
+}
+
+/// Where the five alignment points of a face come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstM2sdPointsFrom")]
+pub enum PointsFrom {
+    #[default]
+    #[enum_value(name = "The detector, as in the published method", nick = "detector")]
+    Detector,
+    #[enum_value(name = "The 68 landmarks of the aligner", nick = "aligner")]
+    Aligner,
+}
+
+/// The value of every property. 0 stands for "automatic" where the property says so.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub engines_dir: Option<String>,
+    pub detector: Option<String>,
+    pub aligner: Option<String>,
+    pub classifier: Option<String>,
+    pub provider: Provider,
+    pub device: Option<String>,
+    pub precision: Precision,
+    pub threads: u32,
+    pub detect_interval: u32,
+    pub detect_size: u32,
+    pub detect_threshold: f64,
+    pub channel_order: ChannelOrder,
+    pub max_faces: u32,
+    pub min_face: u32,
+    pub clip_stride: u32,
+    pub threshold: f64,
+    pub mode: Mode,
+    pub max_latency: u64,
+    pub points_from: PointsFrom,
+    pub draw: bool,
+    pub post_messages: bool,
+}
+
+pub const DEFAULT_DETECT_THRESHOLD: f64 = 0.5;
+pub const DEFAULT_MAX_FACES: u32 = 10;
+pub const DEFAULT_MAX_LATENCY: ClockTime = ClockTime::from_mseconds(100);
+/// `threshold` left to the model.
+pub const MODEL_THRESHOLD: f64 = -1.0;
+/// The longer side of the detector's input that automatic `detect-size` allows in live mode.
+const LIVE_DETECT_SIZE_PX: u32 = 640;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            engines_dir: None,
+            detector: None,
+            aligner: None,
+            classifier: None,
+            provider: Provider::default(),
+            device: None,
+            precision: Precision::default(),
+            threads: 0,
+            detect_interval: 0,
+            detect_size: 0,
+            detect_threshold: DEFAULT_DETECT_THRESHOLD,
+            channel_order: ChannelOrder::default(),
+            max_faces: DEFAULT_MAX_FACES,
+            min_face: 0,
+            clip_stride: 0,
+            threshold: MODEL_THRESHOLD,
+            mode: Mode::default(),
+            max_latency: DEFAULT_MAX_LATENCY.nseconds(),
+            points_from: PointsFrom::default(),
+            draw: true,
+            post_messages: true,
+        }
+    }
+}
+
+/// How frames are delivered, once `mode=auto` has been decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    Live,
+    Complete,
+}
+
+impl Settings {
+    pub fn engines_dir(&self) -> Option<PathBuf> {
+        self.engines_dir.as_deref().filter(|d| !d.is_empty()).map(PathBuf::from)
+    }
+
+    pub fn delivery(&self, upstream_is_live: bool) -> Delivery {
+        match self.mode {
+            Mode::Live => Delivery::Live,
+            Mode::Complete => Delivery::Complete,
+            Mode::Auto if upstream_is_live => Delivery::Live,
+            Mode::Auto => Delivery::Complete,
+        }
+    }
+
+    /// Frames from one detection to the next, at least 1.
+    pub fn detect_interval(&self, delivery: Delivery) -> u32 {
+        match (self.detect_interval, delivery) {
+            (0, Delivery::Complete) => 1,
+            (0, Delivery::Live) => 2,
+            (interval, _) => interval,
+        }
+    }
+
+    /// The longest side of the detector's input in pixels; `None`: the frame's own size.
+    pub fn detect_size_px(&self, delivery: Delivery) -> Option<u32> {
+        match (self.detect_size, delivery) {
+            (0, Delivery::Complete) => None,
+            (0, Delivery::Live) => Some(LIVE_DETECT_SIZE_PX),
+            (size, _) => Some(size),
+        }
+    }
+
+    /// Frames from the start of one clip to the start of the next, at least 1.
+    pub fn clip_stride(&self, delivery: Delivery, clip_frames: usize) -> usize {
+        match (self.clip_stride as usize, delivery) {
+            (0, Delivery::Complete) => 1,
+            (0, Delivery::Live) => clip_frames.div_ceil(2).max(1),
+            (stride, _) => stride,
+        }
+    }
+
+    pub fn channel_order(&self, model: Option<image::ChannelOrder>) -> image::ChannelOrder {
+        match self.channel_order {
+            ChannelOrder::Auto => model.unwrap_or(image::ChannelOrder::Bgr),
+            ChannelOrder::Rgb => image::ChannelOrder::Rgb,
+            ChannelOrder::Bgr => image::ChannelOrder::Bgr,
+        }
+    }
+
+    /// What the engines are asked for; an error if `device` names none.
+    pub fn engine_options(&self) -> Result<infer::EngineOptions, infer::UnknownName> {
+        Ok(infer::EngineOptions {
+            provider: match self.provider {
+                Provider::Auto => infer::Provider::Auto,
+                Provider::Cpu => infer::Provider::Cpu,
+                Provider::OpenVino => infer::Provider::OpenVino,
+                Provider::Cuda => infer::Provider::Cuda,
+                Provider::TensorRt => infer::Provider::TensorRt,
+            },
+            precision: match self.precision {
+                Precision::Auto => infer::Precision::Auto,
+                Precision::Fp32 => infer::Precision::Fp32,
+                Precision::Fp16 => infer::Precision::Fp16,
+                Precision::Bf16 => infer::Precision::Bf16,
+                Precision::Int8 => infer::Precision::Int8,
+            },
+            device: self.device.as_deref().unwrap_or_default().parse()?,
+            threads: self.threads as usize,
+            cache_dir: None,
+        })
+    }
+}

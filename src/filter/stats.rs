@@ -1,0 +1,127 @@
+//! What the `stats` property tells.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Samples that a percentile is taken over.
+const RECENT: usize = 256;
+
+#[derive(Debug, Default)]
+struct Recent(VecDeque<Duration>);
+
+impl Recent {
+    fn add(&mut self, value: Duration) {
+        if self.0.len() == RECENT {
+            self.0.pop_front();
+        }
+        self.0.push_back(value);
+    }
+
+    /// In milliseconds; 0 before the first sample. `fraction` is in 0..=1.
+    fn percentile_ms(&self, fraction: f64) -> f64 {
+        let mut sorted: Vec<_> = self.0.iter().copied().collect();
+        sorted.sort_unstable();
+        let index = (sorted.len().saturating_sub(1) as f64 * fraction).round() as usize;
+        sorted.get(index).map_or(0.0, |d| d.as_secs_f64() * 1e3)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    frames_in: u64,
+    frames_out: u64,
+    frames_analysed: u64,
+    faces: u64,
+    clips_scored: u64,
+    clips_skipped: u64,
+    clips_failed: u64,
+    detect: Recent,
+    classify: Recent,
+    delivery: Recent,
+    provider: String,
+}
+
+/// The element's counters since it left READY.
+///
+/// Lock order: a leaf; held for a few additions only.
+#[derive(Debug, Default)]
+pub struct Stats(Mutex<Counters>);
+
+/// How a clip ended.
+#[derive(Clone, Copy, Debug)]
+pub enum ClipEnd {
+    /// With the time that the engine took.
+    Scored(Duration),
+    /// The engine was busy.
+    Skipped,
+    Failed,
+}
+
+impl Stats {
+    fn lock(&self) -> MutexGuard<'_, Counters> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn reset(&self) {
+        *self.lock() = Counters::default();
+    }
+
+    pub fn frame_in(&self) {
+        self.lock().frames_in += 1;
+    }
+
+    /// A frame left, this long after the analysis thread took it.
+    pub fn frame_out(&self, after: Duration) {
+        let mut counters = self.lock();
+        counters.frames_out += 1;
+        counters.delivery.add(after);
+    }
+
+    /// Detection ran on a frame: how long, and how many faces it has.
+    pub fn frame_analysed(&self, detect: Duration, faces: usize) {
+        let mut counters = self.lock();
+        counters.frames_analysed += 1;
+        counters.faces += faces as u64;
+        counters.detect.add(detect);
+    }
+
+    pub fn clip(&self, end: ClipEnd) {
+        let mut counters = self.lock();
+        match end {
+            ClipEnd::Scored(took) => {
+                counters.clips_scored += 1;
+                counters.classify.add(took);
+            }
+            ClipEnd::Skipped => counters.clips_skipped += 1,
+            ClipEnd::Failed => counters.clips_failed += 1,
+        }
+    }
+
+    pub fn set_provider(&self, provider: &str) {
+        provider.clone_into(&mut self.lock().provider);
+    }
+
+    /// The counters with the depths of the queues, which the caller knows.
+    pub fn structure(&self, frames_waiting: usize, clips_waiting: usize) -> gst::Structure {
+        let c = self.lock();
+        gst::Structure::builder("m2sd-stats")
+            .field("frames-in", c.frames_in)
+            .field("frames-out", c.frames_out)
+            .field("frames-analysed", c.frames_analysed)
+            .field("frames-waiting", frames_waiting as u64)
+            .field("faces", c.faces)
+            .field("clips-scored", c.clips_scored)
+            .field("clips-skipped", c.clips_skipped)
+            .field("clips-failed", c.clips_failed)
+            .field("clips-waiting", clips_waiting as u64)
+            .field("detect-p50-ms", c.detect.percentile_ms(0.5))
+            .field("detect-p95-ms", c.detect.percentile_ms(0.95))
+            .field("classify-p50-ms", c.classify.percentile_ms(0.5))
+            .field("classify-p95-ms", c.classify.percentile_ms(0.95))
+            .field("latency-p50-ms", c.delivery.percentile_ms(0.5))
+            .field("latency-p95-ms", c.delivery.percentile_ms(0.95))
+            .field("provider", c.provider.as_str())
+            .build()
+    }
+}
