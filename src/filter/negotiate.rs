@@ -111,7 +111,8 @@ impl StreamTraits {
 
 /// `None` for 0/1, a variable frame rate.
 pub fn frame_duration(fps: gst::Fraction) -> Option<gst::ClockTime> {
-    let (numerator, denominator) = (u64::try_from(fps.numer()).ok()?, fps.denom() as u64);
+    let numerator = u64::try_from(fps.numer()).ok().filter(|n| *n > 0)?;
+    let denominator = u64::try_from(fps.denom()).ok()?;
     gst::ClockTime::SECOND.mul_div_ceil(denominator, numerator)
 }
 
