@@ -2,16 +2,21 @@
 //! to find the file for a role.
 
 pub mod arch;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 mod file;
 pub mod graph;
 pub mod import;
+mod inventory;
 pub mod lock;
 pub mod manifest;
 pub mod onnx;
 pub mod pickle;
+pub mod resolve;
 mod store;
 pub mod synth;
 pub mod torch;
 
 pub use file::sha256;
+pub use inventory::{Listed, State, Verified, list, verify};
 pub use store::StoreError;

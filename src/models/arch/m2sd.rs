@@ -93,10 +93,7 @@ impl Dims {
 }
 
 /// `clip` `[N,3,T,S,S]` → `logits` `[N,2]`, index 0 fake; N is dynamic.
-pub fn build(
-    tensors: &mut Tensors<'_>,
-    options: &Options,
-) -> Result<(Graph, Dims), ArchError> {
+pub fn build(tensors: &mut Tensors<'_>, options: &Options) -> Result<(Graph, Dims), ArchError> {
     let dims = Dims::from_tensors(tensors, options)?;
     let mut net = Net { g: Graph::new("m2sd"), tensors, dims };
     let side = Axis::Size(options.size_px);
@@ -191,12 +188,7 @@ impl Net<'_, '_> {
     }
 
     /// Attention of `queries` over `keys`, both normalised tokens.
-    fn attention(
-        &mut self,
-        prefix: &str,
-        queries: &Edge,
-        keys: &Edge,
-    ) -> Result<Edge, ArchError> {
+    fn attention(&mut self, prefix: &str, queries: &Edge, keys: &Edge) -> Result<Edge, ArchError> {
         let Dims { width, heads, .. } = self.dims;
         let scale = ((width / heads) as f32).powf(-0.5);
         self.tensors.expect(&format!("{prefix}.qkv.weight"), &[3 * width, width])?;
@@ -277,8 +269,7 @@ impl Net<'_, '_> {
     ) -> Result<Edge, ArchError> {
         let tensor = format!("{prefix}.weight");
         self.tensors.expect(&tensor, &[outputs, inputs])?;
-        let rows =
-            Rows { tensor: tensor.clone(), rows: 0..outputs, transpose: true, scale: 1.0 };
+        let rows = Rows { tensor: tensor.clone(), rows: 0..outputs, transpose: true, scale: 1.0 };
         let weight = self.g.rows(&tensor, &[inputs, outputs], rows);
         let bias = self.vector(&format!("{prefix}.bias"), outputs)?;
         let y = self.g.op("MatMul", &[x, &weight], &[]);

@@ -82,7 +82,8 @@ fn face_point(i: usize) -> [f32; 2] {
     let ellipse = |[x, y]: [f32; 2], [rx, ry]: [f32; 2], angle: f32| {
         [x + rx * angle.cos(), y + ry * angle.sin()]
     };
-    let between = |a: [f32; 2], b: [f32; 2], t: f32| [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t];
+    let between =
+        |a: [f32; 2], b: [f32; 2], t: f32| [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t];
     let along = |first: usize, steps: usize| (i - first) as f32 / steps as f32;
     // Around the mouth from corner to corner and back, the corners themselves exactly.
     let mouth = |size: f32, turn: f32| {

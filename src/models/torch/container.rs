@@ -94,9 +94,9 @@ fn stored(
     file_bytes: u64,
 ) -> Result<(u64, u64), TorchError> {
     let record = zip.by_name(name)?;
-    let start = record.data_start().filter(|_| {
-        record.compression() == CompressionMethod::Stored && !record.encrypted()
-    });
+    let start = record
+        .data_start()
+        .filter(|_| record.compression() == CompressionMethod::Stored && !record.encrypted());
     let start = start.ok_or_else(|| TorchError::NotStored(name.to_owned()))?;
     Ok((start, record.size().min(file_bytes.saturating_sub(start))))
 }

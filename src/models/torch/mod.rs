@@ -77,10 +77,8 @@ impl Checkpoint {
         let tensor = self.tensors.get(name).ok_or_else(missing)?;
         let at = |source| TorchError::Read { tensor: name.to_owned(), source };
         self.file.seek(SeekFrom::Start(tensor.start_byte)).map_err(at)?;
-        let convert = converter(tensor.dtype).ok_or_else(|| TorchError::DType {
-            tensor: name.to_owned(),
-            dtype: tensor.dtype,
-        })?;
+        let convert = converter(tensor.dtype)
+            .ok_or_else(|| TorchError::DType { tensor: name.to_owned(), dtype: tensor.dtype })?;
         let flat = read_flat(&mut self.file, tensor, convert).map_err(at)?;
         Ok(tensor.row_major(flat))
     }
