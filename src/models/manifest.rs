@@ -81,16 +81,24 @@ pub enum ManifestError {
     Syntax(#[from] toml::de::Error),
 }
 
+impl std::str::FromStr for Manifest {
+    type Err = ManifestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(toml::from_str(text)?)
+    }
+}
+
 impl Manifest {
     /// The manifest that this build was made with.
     pub fn builtin() -> Result<Self, ManifestError> {
-        Ok(toml::from_str(include_str!("../../engines/models.toml"))?)
+        include_str!("../../engines/models.toml").parse()
     }
 
     /// `models.toml` of `dir`, or the built-in one where there is none.
     pub fn of(dir: &Path) -> Result<Self, ManifestError> {
         match std::fs::read_to_string(dir.join("models.toml")) {
-            Ok(text) => Ok(toml::from_str(&text)?),
+            Ok(text) => text.parse(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Self::builtin(),
             Err(e) => Err(e.into()),
         }
