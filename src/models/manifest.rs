@@ -111,6 +111,12 @@ impl Manifest {
         models
     }
 
+    /// What can be downloaded, the best of each role first, with the model that it becomes.
+    pub fn downloads(&self) -> impl Iterator<Item = (&Known, &Source)> {
+        let ranked = Role::ALL.into_iter().flat_map(|role| self.of_role(role));
+        ranked.flat_map(|m| m.from.iter().filter(|s| s.url.is_some()).map(move |s| (m, s)))
+    }
+
     /// The model with this ONNX file name.
     pub fn by_file(&self, file: &str) -> Option<&Known> {
         self.models.iter().find(|m| m.file == file)

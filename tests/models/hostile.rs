@@ -23,7 +23,7 @@ fn refused(file: &[u8]) -> Problem {
     let left = std::fs::read_dir(&out).map_or(0, Iterator::count);
     assert_eq!(left, 0, "{error} left files behind");
     assert!(error.to_string().contains("hostile.pt"), "{error}");
-    error.problem
+    *error.problem
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Face {
         };
         let (columns, rows) = (clip(left), clip(top));
         let columns = columns.start.min(width_px)..columns.end.min(width_px);
-        for row in rgb.chunks_exact_mut(3 * width_px).take(rows.end).skip(rows.start) {
+        for row in rgb.chunks_exact_mut(3 * width_px.max(1)).take(rows.end).skip(rows.start) {
             for pixel in row.as_chunks_mut::<3>().0.get_mut(columns.clone()).into_iter().flatten() {
                 *pixel = self.rgb();
             }

@@ -136,7 +136,7 @@ impl Tensor {
 
     /// Picks this tensor's elements out of its span.
     fn row_major(&self, flat: Vec<f32>) -> Vec<f32> {
-        if self.is_row_major() {
+        if self.numel == 0 || self.is_row_major() {
             return flat;
         }
         let mut picked = Vec::with_capacity(self.numel);
