@@ -184,10 +184,7 @@ impl Graph {
             producer_name: "m2sd".to_owned(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
             graph: None,
-            opset_import: vec![proto::OperatorSetIdProto {
-                domain: String::new(),
-                version: OPSET,
-            }],
+            opset_import: vec![proto::OperatorSetIdProto { domain: String::new(), version: OPSET }],
         };
         out.write_all(&model.encode_to_vec())?;
         write_head(&mut out, 7, graph_bytes)?;
@@ -210,10 +207,7 @@ fn port(name: &str, axes: &[Axis]) -> proto::ValueInfoProto {
     });
     let shape = Some(proto::TensorShapeProto { dim: dim.collect() });
     let tensor_type = Some(proto::TensorTypeProto { elem_type: proto::FLOAT, shape });
-    proto::ValueInfoProto {
-        name: name.to_owned(),
-        r#type: Some(proto::TypeProto { tensor_type }),
-    }
+    proto::ValueInfoProto { name: name.to_owned(), r#type: Some(proto::TypeProto { tensor_type }) }
 }
 
 /// Key and length of a field whose value is `len` bytes. All field numbers here are below 16, so

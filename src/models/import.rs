@@ -44,7 +44,7 @@ pub struct ImportReport {
 pub struct ImportError {
     pub file: PathBuf,
     #[source]
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 #[derive(Debug, Error)]
@@ -85,7 +85,7 @@ pub fn import(
     options: &ImportOptions,
 ) -> Result<ImportReport, ImportError> {
     import_or_say_why(source, out_dir, options)
-        .map_err(|problem| ImportError { file: source.to_owned(), problem })
+        .map_err(|problem| ImportError { file: source.to_owned(), problem: Box::new(problem) })
 }
 
 fn import_or_say_why(
@@ -113,7 +113,7 @@ fn file_name(
     options: &ImportOptions,
 ) -> Result<String, Problem> {
     let stem = match (&options.name, known) {
-        (Some(name), _) => name.clone(),
+        (Some(name), _) => name.strip_suffix(".onnx").unwrap_or(name).to_owned(),
         (None, Some(known)) => return Ok(known.file.clone()),
         (None, None) => source.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
     };

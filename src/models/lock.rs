@@ -9,7 +9,8 @@ use thiserror::Error;
 use super::file;
 
 const NAME: &str = "models.lock";
-const HEAD: &str = "# Written by m2sd: the SHA-256 of each file, checked by `m2sd models verify`.\n";
+const HEAD: &str =
+    "# Written by m2sd: the SHA-256 of each file, checked by `m2sd models verify`.\n";
 
 /// Records by file name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

@@ -81,16 +81,24 @@ pub enum ManifestError {
     Syntax(#[from] toml::de::Error),
 }
 
+impl std::str::FromStr for Manifest {
+    type Err = ManifestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(toml::from_str(text)?)
+    }
+}
+
 impl Manifest {
     /// The manifest that this build was made with.
     pub fn builtin() -> Result<Self, ManifestError> {
-        Ok(toml::from_str(include_str!("../../engines/models.toml"))?)
+        include_str!("../../engines/models.toml").parse()
     }
 
     /// `models.toml` of `dir`, or the built-in one where there is none.
     pub fn of(dir: &Path) -> Result<Self, ManifestError> {
         match std::fs::read_to_string(dir.join("models.toml")) {
-            Ok(text) => Ok(toml::from_str(&text)?),
+            Ok(text) => text.parse(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Self::builtin(),
             Err(e) => Err(e.into()),
         }
@@ -101,6 +109,12 @@ impl Manifest {
         let mut models: Vec<_> = self.models.iter().filter(|m| m.role == role).collect();
         models.sort_by_key(|m| m.rank);
         models
+    }
+
+    /// What can be downloaded, the best of each role first, with the model that it becomes.
+    pub fn downloads(&self) -> impl Iterator<Item = (&Known, &Source)> {
+        let ranked = Role::ALL.into_iter().flat_map(|role| self.of_role(role));
+        ranked.flat_map(|m| m.from.iter().filter(|s| s.url.is_some()).map(move |s| (m, s)))
     }
 
     /// The model with this ONNX file name.

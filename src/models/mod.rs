@@ -2,9 +2,12 @@
 //! to find the file for a role.
 
 pub mod arch;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 mod file;
 pub mod graph;
 pub mod import;
+mod inventory;
 pub mod lock;
 pub mod manifest;
 pub mod onnx;
@@ -15,4 +18,5 @@ pub mod synth;
 pub mod torch;
 
 pub use file::sha256;
+pub use inventory::{Listed, State, Verified, list, verify};
 pub use store::StoreError;

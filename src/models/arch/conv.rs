@@ -41,8 +41,7 @@ impl Conv<'_> {
         let out = self.dims[0];
         let weight_name = format!("{}.weight", self.conv);
         let mut weight = tensors.read_expecting(&weight_name, &self.dims)?;
-        let mut norm =
-            |part| tensors.read_expecting(&format!("{}.{part}", self.norm), &[out]);
+        let mut norm = |part| tensors.read_expecting(&format!("{}.{part}", self.norm), &[out]);
         let (gain, shift) = (norm("weight")?, norm("bias")?);
         let (mean, variance) = (norm("running_mean")?, norm("running_var")?);
         if variance.iter().any(|v| *v < 0.0) {

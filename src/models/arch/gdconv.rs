@@ -41,8 +41,13 @@ pub fn build(tensors: &mut Tensors<'_>) -> Result<Graph, ArchError> {
     }
     let last = format!("base_net.0.{index}");
     x = net.conv(&x, &last, [FEATURES, channels, 1, 1], 1, Activation::Relu6)?;
-    let linear = |conv, norm, dims| {
-        Conv { conv, norm, dims, stride: 1, padding: 0, activation: Activation::None }
+    let linear = |conv, norm, dims| Conv {
+        conv,
+        norm,
+        dims,
+        stride: 1,
+        padding: 0,
+        activation: Activation::None,
     };
     let pool = linear("linear7.conv", "linear7.bn", [FEATURES, 1, 7, 7]);
     x = pool.add(&mut net.g, net.tensors, &x)?;
@@ -70,8 +75,11 @@ impl Net<'_, '_> {
     ) -> Result<Edge, ArchError> {
         let (conv, norm) = (format!("{prefix}.0"), format!("{prefix}.1"));
         let padding = (dims[2] / 2) as i64;
-        Conv { conv: &conv, norm: &norm, dims, stride, padding, activation }
-            .add(&mut self.g, self.tensors, x)
+        Conv { conv: &conv, norm: &norm, dims, stride, padding, activation }.add(
+            &mut self.g,
+            self.tensors,
+            x,
+        )
     }
 
     /// Widen, filter each channel, narrow; add the input where the shapes allow.
@@ -88,17 +96,20 @@ impl Net<'_, '_> {
         let mut y = x.clone();
         let mut part = 0;
         if expansion > 1 {
-            y = self.conv(&y, &format!("{prefix}.0"), [wide, inputs, 1, 1], 1, Activation::Relu6)?;
+            y =
+                self.conv(&y, &format!("{prefix}.0"), [wide, inputs, 1, 1], 1, Activation::Relu6)?;
             part = 1;
         }
         let depthwise = format!("{prefix}.{part}");
         y = self.conv(&y, &depthwise, [wide, 1, 3, 3], stride, Activation::Relu6)?;
-        let (conv, norm) =
-            (format!("{prefix}.{}", part + 1), format!("{prefix}.{}", part + 2));
+        let (conv, norm) = (format!("{prefix}.{}", part + 1), format!("{prefix}.{}", part + 2));
         let dims = [outputs, wide, 1, 1];
         let activation = Activation::None;
-        y = Conv { conv: &conv, norm: &norm, dims, stride: 1, padding: 0, activation }
-            .add(&mut self.g, self.tensors, &y)?;
+        y = Conv { conv: &conv, norm: &norm, dims, stride: 1, padding: 0, activation }.add(
+            &mut self.g,
+            self.tensors,
+            &y,
+        )?;
         let residual = stride == 1 && inputs == outputs;
         Ok(if residual { self.g.op("Add", &[x, &y], &[]) } else { y })
     }

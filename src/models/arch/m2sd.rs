@@ -13,6 +13,8 @@ pub const SIGNATURE: [&str; 2] = ["patch_embed.proj.weight", "blocks.0.attn.qkv.
 const LAYER_NORM_EPS: f32 = 1e-6;
 /// Fake and real.
 const CLASSES: usize = 2;
+/// Attention over more would need a matrix of 16 GiB for each head.
+const MOST_TOKENS: usize = 1 << 16;
 
 /// What the tensors do not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,13 +74,18 @@ impl Dims {
             let expected = format!("[D, 3, t, p, p] with t, p that cut {frames}×{size_px}² evenly");
             return Err(wrong(embedding, expected));
         }
+        let side = options.size_px / patch_px;
+        let patches = side.checked_mul(side).and_then(|n| n.checked_mul(options.frames / tubelet));
+        let few = patches.filter(|n| *n <= MOST_TOKENS);
+        let patches = few.ok_or_else(|| {
+            wrong(embedding, format!("patches that give at most {MOST_TOKENS} tokens a clip"))
+        })?;
         let heads = options.heads.unwrap_or(width / 64);
         if !cuts(width, heads) {
             return Err(wrong(embedding, format!("a width that {heads} heads share evenly")));
         }
         let [hidden, _] = tensors.dims("blocks.0.mlp.fc1.weight")?;
         let names = (0..).map(|i| format!("blocks.{i}.attn.qkv.weight"));
-        let side = options.size_px / patch_px;
         Ok(Self {
             width,
             heads,
@@ -86,17 +93,14 @@ impl Dims {
             hidden,
             tubelet,
             patch_px,
-            patches: options.frames / tubelet * side * side,
+            patches,
             class_token: tensors.has("cls_token"),
         })
     }
 }
 
 /// `clip` `[N,3,T,S,S]` → `logits` `[N,2]`, index 0 fake; N is dynamic.
-pub fn build(
-    tensors: &mut Tensors<'_>,
-    options: &Options,
-) -> Result<(Graph, Dims), ArchError> {
+pub fn build(tensors: &mut Tensors<'_>, options: &Options) -> Result<(Graph, Dims), ArchError> {
     let dims = Dims::from_tensors(tensors, options)?;
     let mut net = Net { g: Graph::new("m2sd"), tensors, dims };
     let side = Axis::Size(options.size_px);
@@ -191,12 +195,7 @@ impl Net<'_, '_> {
     }
 
     /// Attention of `queries` over `keys`, both normalised tokens.
-    fn attention(
-        &mut self,
-        prefix: &str,
-        queries: &Edge,
-        keys: &Edge,
-    ) -> Result<Edge, ArchError> {
+    fn attention(&mut self, prefix: &str, queries: &Edge, keys: &Edge) -> Result<Edge, ArchError> {
         let Dims { width, heads, .. } = self.dims;
         let scale = ((width / heads) as f32).powf(-0.5);
         self.tensors.expect(&format!("{prefix}.qkv.weight"), &[3 * width, width])?;
@@ -277,8 +276,7 @@ impl Net<'_, '_> {
     ) -> Result<Edge, ArchError> {
         let tensor = format!("{prefix}.weight");
         self.tensors.expect(&tensor, &[outputs, inputs])?;
-        let rows =
-            Rows { tensor: tensor.clone(), rows: 0..outputs, transpose: true, scale: 1.0 };
+        let rows = Rows { tensor: tensor.clone(), rows: 0..outputs, transpose: true, scale: 1.0 };
         let weight = self.g.rows(&tensor, &[inputs, outputs], rows);
         let bias = self.vector(&format!("{prefix}.bias"), outputs)?;
         let y = self.g.op("MatMul", &[x, &weight], &[]);

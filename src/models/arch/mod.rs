@@ -6,6 +6,7 @@ pub mod m2sd;
 pub mod retinaface;
 
 use std::collections::BTreeSet;
+use std::io::{Read, Seek};
 
 use thiserror::Error;
 
@@ -19,7 +20,7 @@ pub trait Weights {
     fn read(&mut self, name: &str) -> Result<Vec<f32>, TorchError>;
 }
 
-impl Weights for Checkpoint {
+impl<R: Read + Seek> Weights for Checkpoint<R> {
     fn shape(&self, name: &str) -> Option<&[usize]> {
         self.shape(name)
     }

@@ -72,8 +72,11 @@ impl Net<'_, '_> {
     ) -> Result<Edge, ArchError> {
         let (conv, norm) = (format!("{prefix}.{index}"), format!("{prefix}.{}", index + 1));
         let padding = (dims[2] / 2) as i64;
-        Conv { conv: &conv, norm: &norm, dims, stride, padding, activation }
-            .add(&mut self.g, self.tensors, x)
+        Conv { conv: &conv, norm: &norm, dims, stride, padding, activation }.add(
+            &mut self.g,
+            self.tensors,
+            x,
+        )
     }
 
     /// The maps at strides 8, 16 and 32.

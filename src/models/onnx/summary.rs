@@ -129,11 +129,7 @@ impl Found {
     }
 }
 
-fn graph<R: Read + Seek>(
-    wire: &mut Wire<R>,
-    len: u64,
-    found: &mut Found,
-) -> Result<(), OnnxError> {
+fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Result<(), OnnxError> {
     wire.message(len, |wire, field, value| match (field, value) {
         (5, Value::Bytes(len)) => {
             found.weights.insert(weight_name(wire, len)?);
@@ -203,7 +199,8 @@ impl<R: Read + Seek> Wire<R> {
         len: u64,
         mut each: impl FnMut(&mut Self, u64, Value) -> Result<(), OnnxError>,
     ) -> Result<(), OnnxError> {
-        let beyond = |at| OnnxError::Malformed { at, found: "a field that ends beyond its message" };
+        let beyond =
+            |at| OnnxError::Malformed { at, found: "a field that ends beyond its message" };
         let end = self.at.checked_add(len).ok_or(beyond(self.at))?;
         while self.at < end {
             let (field, value) = self.field()?;

@@ -38,7 +38,9 @@ pub(super) fn build() -> Graph {
     let classes = d.output(&found.classes, &nothing, &[true, false, true, false], 2);
     let points = d.output(&found.points, &nothing, &[false; 20], 10);
     let mut g = d.g;
-    for (name, edge, values) in [("boxes", boxes, 4), ("classes", classes, 2), ("landmarks", points, 10)] {
+    for (name, edge, values) in
+        [("boxes", boxes, 4), ("classes", classes, 2), ("landmarks", points, 10)]
+    {
         g.output(name, &edge, &[Axis::Any("N"), Axis::Any("A"), Axis::Size(values)]);
     }
     g

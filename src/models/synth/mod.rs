@@ -20,8 +20,8 @@ use super::store::{StoreError, store};
 use crate::core::image::{ChannelOrder, Normalization};
 use crate::core::modelinfo::{ModelInfo, Role};
 pub use classifier::{Audio, ClipShape};
-pub use seeded::TransformerShape;
 use seeded::Seeded;
+pub use seeded::TransformerShape;
 
 /// A network to make up.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -54,7 +54,7 @@ impl Face {
         };
         let (columns, rows) = (clip(left), clip(top));
         let columns = columns.start.min(width_px)..columns.end.min(width_px);
-        for row in rgb.chunks_exact_mut(3 * width_px).take(rows.end).skip(rows.start) {
+        for row in rgb.chunks_exact_mut(3 * width_px.max(1)).take(rows.end).skip(rows.start) {
             for pixel in row.as_chunks_mut::<3>().0.get_mut(columns.clone()).into_iter().flatten() {
                 *pixel = self.rgb();
             }
@@ -82,7 +82,8 @@ fn face_point(i: usize) -> [f32; 2] {
     let ellipse = |[x, y]: [f32; 2], [rx, ry]: [f32; 2], angle: f32| {
         [x + rx * angle.cos(), y + ry * angle.sin()]
     };
-    let between = |a: [f32; 2], b: [f32; 2], t: f32| [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t];
+    let between =
+        |a: [f32; 2], b: [f32; 2], t: f32| [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t];
     let along = |first: usize, steps: usize| (i - first) as f32 / steps as f32;
     // Around the mouth from corner to corner and back, the corners themselves exactly.
     let mouth = |size: f32, turn: f32| {

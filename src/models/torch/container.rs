@@ -1,7 +1,6 @@
 //! Where a checkpoint's pickle and storages lie: zip files (PyTorch ≥ 1.6) and legacy files.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 
@@ -13,13 +12,15 @@ use crate::models::pickle::{Pickle, StorageRef, Value};
 /// The bytes of each storage in the file, by key.
 pub(super) type Places = HashMap<String, Range<u64>>;
 
-pub(super) fn read(file: &mut File) -> Result<(Pickle, Places), TorchError> {
+/// `file` is at its start, and buffered: pickles are read byte by byte.
+pub(super) fn read(file: &mut (impl Read + Seek)) -> Result<(Pickle, Places), TorchError> {
     let mut start = Vec::new();
-    file.by_ref().take(4).read_to_end(&mut start)?;
+    file.take(4).read_to_end(&mut start)?;
+    let file_bytes = file.seek(SeekFrom::End(0))?;
     file.rewind()?;
     let (pickle, places) = match start.as_slice() {
-        [b'P', b'K', ..] => read_zip(file)?,
-        [0x80, 2, 0x8a, 10] => read_legacy(file)?,
+        [b'P', b'K', ..] => read_zip(file, file_bytes)?,
+        [0x80, 2, 0x8a, 10] => read_legacy(file, file_bytes)?,
         _ => return Err(TorchError::NotACheckpoint { start }),
     };
     check_overlap(&places)?;
@@ -46,9 +47,11 @@ fn bytes_of(storage: &StorageRef) -> Result<u64, TorchError> {
     })
 }
 
-fn read_zip(file: &mut File) -> Result<(Pickle, Places), TorchError> {
-    let file_bytes = file.metadata()?.len();
-    let mut zip = ZipArchive::new(BufReader::new(file))?;
+fn read_zip(
+    file: &mut (impl Read + Seek),
+    file_bytes: u64,
+) -> Result<(Pickle, Places), TorchError> {
+    let mut zip = ZipArchive::new(file)?;
     let main = zip.file_names().find(|n| n.ends_with("/data.pkl")).map(str::to_owned);
     let main = main.ok_or_else(|| TorchError::NoRecord("data.pkl".to_owned()))?;
     let prefix = main.trim_end_matches("data.pkl").to_owned();
@@ -94,21 +97,22 @@ fn stored(
     file_bytes: u64,
 ) -> Result<(u64, u64), TorchError> {
     let record = zip.by_name(name)?;
-    let start = record.data_start().filter(|_| {
-        record.compression() == CompressionMethod::Stored && !record.encrypted()
-    });
+    let start = record
+        .data_start()
+        .filter(|_| record.compression() == CompressionMethod::Stored && !record.encrypted());
     let start = start.ok_or_else(|| TorchError::NotStored(name.to_owned()))?;
     Ok((start, record.size().min(file_bytes.saturating_sub(start))))
 }
 
 /// Magic number, protocol version, machine description, the object, the list of storage keys,
 /// then for each key a 64-bit count and that many elements.
-fn read_legacy(file: &mut File) -> Result<(Pickle, Places), TorchError> {
-    let file_bytes = file.metadata()?.len();
-    let mut file = BufReader::new(file);
-    let _magic = next_pickle(&mut file)?;
+fn read_legacy(
+    file: &mut (impl Read + Seek),
+    file_bytes: u64,
+) -> Result<(Pickle, Places), TorchError> {
+    let _magic = next_pickle(file)?;
     let version_at = file.stream_position()?;
-    let version = next_pickle(&mut file)?;
+    let version = next_pickle(file)?;
     if version.root() != Value::Int(1001) {
         return Err(TorchError::Legacy {
             at: version_at,
@@ -116,13 +120,13 @@ fn read_legacy(file: &mut File) -> Result<(Pickle, Places), TorchError> {
             expected: "protocol version 1001",
         });
     }
-    let machine = next_pickle(&mut file)?;
+    let machine = next_pickle(file)?;
     if machine.get(machine.root(), "little_endian") == Some(Value::Bool(false)) {
         return Err(TorchError::BigEndian);
     }
-    let pickle = next_pickle(&mut file)?;
+    let pickle = next_pickle(file)?;
     let keys_at = file.stream_position()?;
-    let keys = next_pickle(&mut file)?;
+    let keys = next_pickle(file)?;
     let list = keys.list(keys.root()).ok_or(TorchError::Legacy {
         at: keys_at,
         found: "another object".to_owned(),
@@ -140,7 +144,7 @@ fn read_legacy(file: &mut File) -> Result<(Pickle, Places), TorchError> {
                 expected: "the keys of the tensors' storages",
             });
         };
-        let range = legacy_storage(&mut file, storage, at, file_bytes)?;
+        let range = legacy_storage(file, storage, at, file_bytes)?;
         if places.insert(storage.key.clone(), range).is_some() {
             return Err(TorchError::Contradiction { storage: storage.key.clone() });
         }
@@ -148,7 +152,7 @@ fn read_legacy(file: &mut File) -> Result<(Pickle, Places), TorchError> {
     Ok((pickle, places))
 }
 
-fn next_pickle(file: &mut BufReader<&mut File>) -> Result<Pickle, TorchError> {
+fn next_pickle(file: &mut (impl Read + Seek)) -> Result<Pickle, TorchError> {
     let at = file.stream_position()?;
     Ok(Pickle::read(file, at)?)
 }
@@ -156,7 +160,7 @@ fn next_pickle(file: &mut BufReader<&mut File>) -> Result<Pickle, TorchError> {
 /// The bytes of the storage whose count is at the reader's position `at`; the reader moves on to
 /// the next count.
 fn legacy_storage(
-    file: &mut BufReader<&mut File>,
+    file: &mut (impl Read + Seek),
     storage: &StorageRef,
     at: u64,
     file_bytes: u64,

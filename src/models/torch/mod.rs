@@ -10,7 +10,7 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::pickle::{DType, TensorRef};
@@ -18,8 +18,8 @@ pub use error::TorchError;
 
 /// An opened checkpoint.
 #[derive(Debug)]
-pub struct Checkpoint {
-    file: File,
+pub struct Checkpoint<R = File> {
+    source: R,
     tensors: BTreeMap<String, Tensor>,
     ignored: Vec<String>,
 }
@@ -39,12 +39,18 @@ struct Tensor {
 }
 
 impl Checkpoint {
-    /// Opens a zip or legacy checkpoint and finds the network's tensors in it: under
-    /// `state_dict`, `module`, `model` or `model_state_dict` where such a wrapper exists, without
-    /// the prefix `module.` where all names carry it.
+    /// Opens the checkpoint at `path`.
     pub fn open(path: &Path) -> Result<Self, TorchError> {
-        let mut file = File::open(path)?;
-        let (pickle, places) = container::read(&mut file)?;
+        Self::new(File::open(path)?)
+    }
+}
+
+impl<R: Read + Seek> Checkpoint<R> {
+    /// Reads a zip or legacy checkpoint's table of contents and finds the network's tensors in it:
+    /// under `state_dict`, `module`, `model` or `model_state_dict` where such a wrapper exists,
+    /// without the prefix `module.` where all names carry it.
+    pub fn new(mut source: R) -> Result<Self, TorchError> {
+        let (pickle, places) = container::read(&mut BufReader::new(&mut source))?;
         let state = state::find(&pickle)?;
         let mut tensors = BTreeMap::new();
         for (name, tensor) in state.tensors {
@@ -54,7 +60,7 @@ impl Checkpoint {
                 return Err(TorchError::Duplicate(name.to_owned()));
             }
         }
-        Ok(Self { file, tensors, ignored: state.ignored })
+        Ok(Self { source, tensors, ignored: state.ignored })
     }
 
     /// Entries that are no tensors of the network: epoch counters, optimizer state, versions.
@@ -76,12 +82,10 @@ impl Checkpoint {
         let missing = || TorchError::NoSuchTensor(name.to_owned());
         let tensor = self.tensors.get(name).ok_or_else(missing)?;
         let at = |source| TorchError::Read { tensor: name.to_owned(), source };
-        self.file.seek(SeekFrom::Start(tensor.start_byte)).map_err(at)?;
-        let convert = converter(tensor.dtype).ok_or_else(|| TorchError::DType {
-            tensor: name.to_owned(),
-            dtype: tensor.dtype,
-        })?;
-        let flat = read_flat(&mut self.file, tensor, convert).map_err(at)?;
+        self.source.seek(SeekFrom::Start(tensor.start_byte)).map_err(at)?;
+        let convert = converter(tensor.dtype)
+            .ok_or_else(|| TorchError::DType { tensor: name.to_owned(), dtype: tensor.dtype })?;
+        let flat = read_flat(&mut self.source, tensor, convert).map_err(at)?;
         Ok(tensor.row_major(flat))
     }
 }
@@ -132,7 +136,7 @@ impl Tensor {
 
     /// Picks this tensor's elements out of its span.
     fn row_major(&self, flat: Vec<f32>) -> Vec<f32> {
-        if self.is_row_major() {
+        if self.numel == 0 || self.is_row_major() {
             return flat;
         }
         let mut picked = Vec::with_capacity(self.numel);
@@ -179,7 +183,7 @@ fn converter(dtype: DType) -> Option<Converter> {
 
 /// The whole span from the reader's position, in pieces, so that one tensor is in memory once.
 fn read_flat(
-    file: &mut impl Read,
+    source: &mut impl Read,
     tensor: &Tensor,
     convert: Converter,
 ) -> std::io::Result<Vec<f32>> {
@@ -189,12 +193,9 @@ fn read_flat(
     while left > 0 {
         let len = left.min(piece.len());
         let (now, _) = piece.split_at_mut(len);
-        file.read_exact(now)?;
+        source.read_exact(now)?;
         convert(now, &mut flat);
         left -= len;
     }
     Ok(flat)
 }
-
-#[cfg(test)]
-mod tests;

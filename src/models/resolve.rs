@@ -1,0 +1,218 @@
+//! Where the model for a role is.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::manifest::{Manifest, ManifestError};
+use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role};
+
+/// The folders that are searched, first to last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    dirs: Vec<PathBuf>,
+}
+
+/// A model and what its sidecar says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    pub path: PathBuf,
+    pub info: ModelInfo,
+}
+
+#[derive(Debug, Error)]
+pub enum ResolveError {
+    #[error(
+        "no {role} model. Looked for {wanted} in {dirs}. Run `m2sd models fetch`, or `m2sd models \
+         import FILE`, or name a file"
+    )]
+    Nowhere { role: Role, wanted: String, dirs: Places },
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("the sidecar of {}: {source}", model.display())]
+    Sidecar { model: PathBuf, source: ModelInfoError },
+    #[error("{} is a {found} by its sidecar, wanted: a {wanted}", model.display())]
+    WrongRole { model: PathBuf, found: Role, wanted: Role },
+}
+
+/// Folders in an error message, with those that do not exist marked.
+#[derive(Debug)]
+pub struct Places(Vec<PathBuf>);
+
+impl fmt::Display for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, dir) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            let missing = if dir.is_dir() { "" } else { " (no such folder)" };
+            write!(f, "{comma}{}{missing}", dir.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl Search {
+    /// `engines_dir` (the element's property) first, then `$M2SD_ENGINES`, `./engines`,
+    /// `$XDG_DATA_HOME/m2sd/engines` (by default under `~/.local/share`) and
+    /// `/usr/share/m2sd/engines`.
+    pub fn new(engines_dir: Option<&Path>) -> Self {
+        let from_env = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let data_home = from_env("XDG_DATA_HOME")
+            .or_else(|| from_env("HOME").map(|home| home.join(".local/share")));
+        let dirs = [
+            engines_dir.map(Path::to_owned),
+            from_env("M2SD_ENGINES"),
+            Some(PathBuf::from("engines")),
+            data_home.map(|dir| dir.join("m2sd/engines")),
+            Some(PathBuf::from("/usr/share/m2sd/engines")),
+        ];
+        Self::in_dirs(dirs.into_iter().flatten())
+    }
+
+    pub fn in_dirs(dirs: impl IntoIterator<Item = PathBuf>) -> Self {
+        let mut all: Vec<PathBuf> = Vec::new();
+        for dir in dirs {
+            if !all.contains(&dir) {
+                all.push(dir);
+            }
+        }
+        Self { dirs: all }
+    }
+
+    pub fn dirs(&self) -> &[PathBuf] {
+        &self.dirs
+    }
+
+    /// The model for `role`: the one that `wanted` names, a path or the name of a file in one of
+    /// the folders; without it the best of the first folder that has any.
+    pub fn find(&self, role: Role, wanted: Option<&str>) -> Result<Found, ResolveError> {
+        match wanted {
+            Some(wanted) => self.named(role, wanted),
+            None => self.best(role),
+        }
+    }
+
+    fn named(&self, role: Role, wanted: &str) -> Result<Found, ResolveError> {
+        let file =
+            if wanted.ends_with(".onnx") { wanted.to_owned() } else { format!("{wanted}.onnx") };
+        let direct = [wanted, &file].map(PathBuf::from);
+        let in_dirs = self.dirs.iter().map(|dir| dir.join(&file));
+        let found = direct.into_iter().chain(in_dirs).find(|path| path.is_file());
+        let path = found.ok_or_else(|| self.nowhere(role, file))?;
+        let info = sidecar(&path)?;
+        match info.role {
+            Some(found) if found != role => {
+                Err(ResolveError::WrongRole { model: path, found, wanted: role })
+            }
+            _ => Ok(Found { path, info }),
+        }
+    }
+
+    fn best(&self, role: Role) -> Result<Found, ResolveError> {
+        for dir in &self.dirs {
+            let mut models = models_of(dir, role)?;
+            models.sort_by_key(|(rank, model)| {
+                (*rank, model.info.trained == Some(false), model.path.clone())
+            });
+            if let Some((_, best)) = models.into_iter().next() {
+                return Ok(best);
+            }
+        }
+        let known = Manifest::builtin()?;
+        let names: Vec<_> = known.of_role(role).iter().map(|m| m.file.clone()).collect();
+        let wanted = format!("{} or any .onnx whose sidecar says role={role}", names.join(", "));
+        Err(self.nowhere(role, wanted))
+    }
+
+    fn nowhere(&self, role: Role, wanted: String) -> ResolveError {
+        ResolveError::Nowhere { role, wanted, dirs: Places(self.dirs.clone()) }
+    }
+}
+
+/// The models for `role` in one folder, each with its rank; those that the manifest does not know
+/// come after all that it does.
+fn models_of(dir: &Path, role: Role) -> Result<Vec<(u32, Found)>, ResolveError> {
+    let files = onnx_files(dir);
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let manifest = Manifest::of(dir)?;
+    let mut models = Vec::new();
+    for path in files {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let known = manifest.by_file(&name);
+        let info = sidecar(&path)?;
+        if info.role.or(known.map(|k| k.role)) == Some(role) {
+            models.push((known.map_or(u32::MAX, |k| k.rank), Found { path, info }));
+        }
+    }
+    Ok(models)
+}
+
+/// The `.onnx` files of a folder, sorted; none where the folder cannot be read.
+pub(super) fn onnx_files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "onnx") && path.is_file())
+        .collect();
+    files.sort();
+    files
+}
+
+fn sidecar(model: &Path) -> Result<ModelInfo, ResolveError> {
+    ModelInfo::beside(model)
+        .map_err(|source| ResolveError::Sidecar { model: model.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(dir: &Path, name: &str, sidecar: &str) {
+        std::fs::write(dir.join(name), "").unwrap();
+        std::fs::write(dir.join(format!("{name}.modelinfo")), sidecar).unwrap();
+    }
+
+    fn name(found: &Found) -> String {
+        found.path.file_name().unwrap().to_string_lossy().into_owned()
+    }
+
+    #[test]
+    fn the_first_folder_then_the_best_rank_wins() {
+        let [a, b] = [(), ()].map(|()| tempfile::tempdir().unwrap());
+        let role = "[modelinfo]\nrole=classifier";
+        put(a.path(), "m2sd_tiny.onnx", role);
+        put(a.path(), "meso4_df.onnx", role);
+        put(a.path(), "aaa.onnx", role);
+        put(b.path(), "m2sd.onnx", role);
+        let search = Search::in_dirs([a.path().to_owned(), b.path().to_owned()]);
+        let find = |wanted| search.find(Role::Classifier, wanted).unwrap();
+        assert_eq!(name(&find(None)), "meso4_df.onnx");
+        assert_eq!(name(&find(Some("aaa"))), "aaa.onnx");
+        let path = b.path().join("m2sd.onnx");
+        assert_eq!(find(Some(path.to_str().unwrap())).path, path);
+    }
+
+    #[test]
+    fn untrained_strangers_come_last() {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "a.onnx", "[modelinfo]\nrole=classifier\ntrained=false");
+        put(dir.path(), "b.onnx", "[modelinfo]\nrole=classifier");
+        let search = Search::in_dirs([dir.path().to_owned()]);
+        assert_eq!(name(&search.find(Role::Classifier, None).unwrap()), "b.onnx");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_all_places() {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "m2sd.onnx", "[modelinfo]\nrole=classifier");
+        let search = Search::in_dirs([dir.path().to_owned(), PathBuf::from("/nowhere")]);
+        let message = search.find(Role::Detector, None).unwrap_err().to_string();
+        for part in ["retinaface_mobilenet0.25.onnx", "/nowhere (no such folder)", "models fetch"] {
+            assert!(message.contains(part), "{message}");
+        }
+        let wrong = search.find(Role::Detector, Some("m2sd")).unwrap_err();
+        assert!(matches!(wrong, ResolveError::WrongRole { found: Role::Classifier, .. }));
+    }
+}

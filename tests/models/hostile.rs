@@ -1,0 +1,173 @@
+//! Files that lie: each gives an error that names the culprit, and leaves nothing behind.
+
+use std::io::Cursor;
+
+use gstm2sd::models::arch::ArchError;
+use gstm2sd::models::import::{ImportOptions, Problem, import};
+use gstm2sd::models::pickle::Problem as PickleProblem;
+use gstm2sd::models::torch::{Checkpoint, TorchError};
+
+use crate::forge::{Forge, Tensor};
+
+fn error(file: Vec<u8>) -> TorchError {
+    Checkpoint::new(Cursor::new(file)).expect_err("a hostile file was opened")
+}
+
+/// Imports `file` and checks that nothing is left of the attempt.
+fn refused(file: &[u8]) -> Problem {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("hostile.pt");
+    std::fs::write(&source, file).unwrap();
+    let out = dir.path().join("out");
+    let error = import(&source, &out, &ImportOptions::default()).expect_err("imported");
+    let left = std::fs::read_dir(&out).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "{error} left files behind");
+    assert!(error.to_string().contains("hostile.pt"), "{error}");
+    *error.problem
+}
+
+#[test]
+fn truncation_anywhere_is_an_error() {
+    let forge = Forge::sound();
+    for file in [forge.zip(), forge.legacy()] {
+        for len in 0..file.len() {
+            error(file[..len].to_vec());
+        }
+    }
+    let legacy = forge.legacy();
+    let text = error(legacy[..legacy.len() - 1].to_vec()).to_string();
+    assert_eq!(text, "storage 1 needs 8 bytes, the file has 7 for it; the file is truncated");
+}
+
+#[test]
+fn code_is_refused_by_name() {
+    let mut forge = Forge::sound();
+    let call = b"cos\nsystem\n(X\x02\x00\x00\x00idtR.";
+    let mut file = forge.legacy();
+    // In place of the object: after the magic number, the version and the machine.
+    let start = file.len() - legacy_tail(&forge);
+    file.truncate(start);
+    file.extend(call);
+    let Problem::Torch(TorchError::Pickle(e)) = refused(&file) else { panic!("another error") };
+    assert!(matches!(&e.problem, PickleProblem::UnknownGlobal { module, name }
+        if module == "os" && name == "system"));
+    // In a storage's class, inside a zip.
+    forge.tensors[0].class = "FloatStorage\ncos\nsystem";
+    assert!(refused(&forge.zip()).to_string().contains("os.system"));
+}
+
+/// Bytes from the object's pickle to the end of a legacy file.
+fn legacy_tail(forge: &Forge) -> usize {
+    let data: usize = forge.storages.iter().map(|(_, d)| 8 + d.len()).sum();
+    let keys: usize = forge.storages.iter().map(|(k, _)| 5 + k.len()).sum();
+    forge.pickle().len() + keys + 4 + data
+}
+
+#[test]
+fn views_beyond_their_storage_are_named() {
+    let change = |f: &dyn Fn(&mut Tensor)| {
+        let mut forge = Forge::sound();
+        f(&mut forge.tensors[0]);
+        [error(forge.zip()), error(forge.legacy())]
+    };
+    let beyond: [&dyn Fn(&mut Tensor); 6] = [
+        &|t| t.offset = 1,
+        &|t| t.stride = vec![4, 1],
+        &|t| t.shape = vec![i64::MAX, i64::MAX],
+        &|t| t.stride = vec![i64::MAX, i64::MAX],
+        &|t| t.offset = i64::MAX,
+        // A broadcast: much from little.
+        &|t| (t.shape, t.stride) = (vec![1 << 40], vec![0]),
+    ];
+    for f in beyond {
+        for e in change(f) {
+            assert!(matches!(&e, TorchError::OutOfRange { tensor, .. } if tensor == "a"), "{e}");
+        }
+    }
+    for e in change(&|t| t.numel = i64::MAX) {
+        assert!(matches!(e, TorchError::ShortStorage { .. }), "{e}");
+    }
+    for e in change(&|t| t.numel = -1) {
+        assert!(matches!(e, TorchError::Pickle(_)), "{e}");
+    }
+    for e in change(&|t| t.shape = vec![1; 9]) {
+        assert!(e.to_string().contains("8 dimensions"), "{e}");
+    }
+    for e in change(&|t| t.key = "nowhere".to_owned()) {
+        let named = matches!(&e, TorchError::NoStorage { tensor, .. } if tensor == "a");
+        assert!(named || matches!(e, TorchError::Legacy { .. }), "{e}");
+    }
+}
+
+/// Where the entries of a zip's directory are.
+fn directory(zip: &[u8]) -> Vec<usize> {
+    (0..zip.len()).filter(|i| zip[*i..].starts_with(b"PK\x01\x02")).collect()
+}
+
+#[test]
+fn storages_that_contradict_or_overlap_are_refused() {
+    let mut forge = Forge::sound();
+    forge.tensors[1].key = "0".to_owned();
+    assert!(matches!(error(forge.zip()), TorchError::Contradiction { .. }));
+
+    // The second record's entry in the zip's directory points at the first one's data.
+    let mut zip = Forge::sound().zip();
+    let [.., first, second] = directory(&zip)[..] else { panic!("no entries") };
+    let offset: [u8; 4] = zip[first + 42..first + 46].try_into().unwrap();
+    zip[second + 42..second + 46].copy_from_slice(&offset);
+    let e = error(zip);
+    assert!(matches!(e, TorchError::Overlap { .. }), "{e}");
+
+    let mut twice = Forge::sound();
+    twice.tensors[1].name = "a".to_owned();
+    assert!(matches!(error(twice.zip()), TorchError::Duplicate(name) if name == "a"));
+}
+
+#[test]
+fn other_files_are_recognised_as_such() {
+    assert!(matches!(
+        refused(b"<!DOCTYPE html>"),
+        Problem::Torch(TorchError::NotACheckpoint { .. })
+    ));
+    assert!(matches!(refused(b""), Problem::Torch(TorchError::NotACheckpoint { .. })));
+    let mut deflated = Forge::sound().zip();
+    for entry in directory(&deflated) {
+        deflated[entry + 10] = 8;
+    }
+    let unsupported = refused(&deflated);
+    assert!(matches!(unsupported, Problem::Torch(TorchError::Zip(_) | TorchError::NotStored(_))));
+    let empty = Forge { tensors: Vec::new(), ..Forge::sound() };
+    assert!(matches!(refused(&empty.zip()), Problem::Torch(TorchError::NoTensors { .. })));
+    let Problem::UnknownNetwork { tensors } = refused(&Forge::sound().zip()) else {
+        panic!("a network was seen in two tensors")
+    };
+    assert_eq!(tensors, "a, b, …");
+}
+
+#[test]
+fn a_missing_or_misshapen_tensor_is_named() {
+    let missing = Forge::network(&[("body.stage1.0.0.weight", &[8, 3, 3, 3])]);
+    let Problem::Arch(ArchError::Missing { tensor }) = refused(&missing.zip()) else {
+        panic!("another error")
+    };
+    assert_eq!(tensor, "body.stage1.0.1.weight");
+
+    let misshapen = Forge::network(&[("body.stage1.0.0.weight", &[16, 3, 3, 3])]);
+    let text = refused(&misshapen.zip()).to_string();
+    let expected = "tensor body.stage1.0.0.weight is [16, 3, 3, 3], expected [8, 3, 3, 3]";
+    assert_eq!(text, expected);
+
+    let transformer = Forge::network(&[
+        ("patch_embed.proj.weight", &[64, 3, 2, 16, 15]),
+        ("blocks.0.attn.qkv.weight", &[192, 64]),
+    ]);
+    assert!(refused(&transformer.zip()).to_string().contains("patch_embed.proj.weight"));
+}
+
+#[test]
+fn numbers_that_are_none_are_refused() {
+    let mut forge = Forge::network(&[("body.stage1.0.0.weight", &[8, 3, 3, 3])]);
+    forge.storages[0].1[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let Problem::Arch(e) = refused(&forge.zip()) else { panic!("another error") };
+    assert!(matches!(e, ArchError::NotFinite { tensor } if tensor == "body.stage1.0.0.weight"));
+}
