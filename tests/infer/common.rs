@@ -54,7 +54,7 @@ pub struct Fake {
 }
 
 impl Fake {
-    pub fn new(
+    pub fn boxed(
         inputs: Vec<TensorInfo>,
         outputs: Vec<TensorInfo>,
         answer: impl FnMut(&[TensorIn<'_>], &CancelToken) -> Result<Vec<ArrayD<f32>>, InferError>

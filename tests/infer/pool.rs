@@ -36,7 +36,7 @@ fn rig(options: PoolOptions) -> Rig {
     let (steps, next_step) = channel();
     let (begin, began) = channel();
     let inputs = vec![tensor("clip", &[-1, 3, 1, 2, 2])];
-    let engine = Fake::new(inputs, vec![tensor("logits", &[-1, 2])], move |inputs, cancel| {
+    let engine = Fake::boxed(inputs, vec![tensor("logits", &[-1, 2])], move |inputs, cancel| {
         let clips = inputs[0].shape()[0];
         let pixels: Vec<_> = (0..clips).map(|n| inputs[0][[n, 0, 0, 0, 0]]).collect();
         begin.send(pixels.clone()).unwrap();

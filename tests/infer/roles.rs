@@ -17,7 +17,7 @@ fn detector(anchors: [usize; 3], last: f32) -> Result<Detector, InferError> {
         tensor("where", &[-1, -1, 4]),
         tensor("what", &[-1, -1, 2]),
     ];
-    let engine = Fake::new(vec![tensor("x", &[-1, 3, -1, -1])], outputs, move |inputs, _| {
+    let engine = Fake::boxed(vec![tensor("x", &[-1, 3, -1, -1])], outputs, move |inputs, _| {
         assert_eq!(inputs[0].shape(), [1, 3, 6, 8]);
         let [a, b, c] = anchors;
         Ok(vec![filled(&[1, a, 10], 10.0), filled(&[1, b, 4], 4.0), filled(&[1, c, 2], last)])
@@ -55,7 +55,7 @@ fn a_detector_that_answers_nonsense_is_an_error() {
 #[test]
 fn signatures_that_no_role_can_feed_are_refused() {
     let refused = |inputs, outputs, make: fn(_) -> Result<(), InferError>| {
-        let error = make(Fake::new(inputs, outputs, |_, _| Ok(Vec::new()))).unwrap_err();
+        let error = make(Fake::boxed(inputs, outputs, |_, _| Ok(Vec::new()))).unwrap_err();
         assert!(matches!(error, InferError::WrongSignature { .. }), "{error}");
     };
     let aligner = |engine| Aligner::from_engine(engine, &ModelInfo::default()).map(|_| ());
@@ -80,7 +80,7 @@ fn signatures_that_no_role_can_feed_are_refused() {
 #[test]
 fn audio_reaches_the_input_that_is_called_so() {
     let inputs = vec![tensor("audio", &[1, 1, 4, 5]), tensor("clip", &[-1, 3, 2, 8, 8])];
-    let engine = Fake::new(inputs, vec![tensor("logits", &[-1, 2])], |inputs, _| {
+    let engine = Fake::boxed(inputs, vec![tensor("logits", &[-1, 2])], |inputs, _| {
         assert_eq!(inputs[0].shape(), [1, 1, 4, 5]);
         assert_eq!(inputs[1].shape(), [1, 3, 2, 8, 8]);
         Ok(vec![ArrayD::from_shape_vec(vec![1, 2], vec![inputs[0].sum(), 0.0]).unwrap()])
@@ -105,7 +105,7 @@ fn audio_reaches_the_input_that_is_called_so() {
 fn a_score_that_is_no_number_is_an_error() {
     for (answer, shape) in [(f32::NAN, [1, 2]), (f32::INFINITY, [1, 2]), (0.0, [2, 2])] {
         let inputs = vec![tensor("clip", &[1, 3, 1, 4, 4])];
-        let engine = Fake::new(inputs, vec![tensor("logits", &[1, 2])], move |_, _| {
+        let engine = Fake::boxed(inputs, vec![tensor("logits", &[1, 2])], move |_, _| {
             Ok(vec![filled(&shape, answer)])
         });
         let mut classifier = Classifier::from_engine(engine, &ModelInfo::default()).unwrap();

@@ -1,0 +1,47 @@
+# make demo, make test: these two do everything, set-up included.
+
+VIDEO ?=
+OUT ?= demo
+
+.PHONY: demo test setup build models lint fmt deny gpu-check install clean-runtime
+
+# Score VIDEO=… (else a sample) with the best networks that can be had; results in OUT=….
+demo: build
+	scripts/demo.sh "$(VIDEO)" "$(OUT)"
+
+# Every test.
+test: setup
+	cargo test
+
+# Debian packages and ONNX Runtime. Quick when they are there.
+setup:
+	scripts/setup.sh
+
+# The plugin and the command, optimised: target/release/libgstm2sd.so and m2sd.
+build: setup
+	cargo build --release
+
+# Networks into engines/.
+models: build
+	scripts/models.sh
+
+lint: setup
+	scripts/lint.sh
+
+fmt:
+	cargo fmt
+
+# Licences and advisories of the dependencies; needs `cargo install cargo-deny`.
+deny:
+	cargo deny check
+
+# Try the CUDA and TensorRT providers, where there is a GPU.
+gpu-check: setup
+	scripts/gpu-check.sh
+
+# For this user: plugin, networks, ONNX Runtime.
+install: build
+	scripts/install.sh
+
+clean-runtime:
+	rm -rf .runtime

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Installs for this user: the plugin where GStreamer looks, networks and ONNX Runtime where the
+# plugin looks.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+data=${XDG_DATA_HOME:-$HOME/.local/share}
+plugins=$HOME/.local/share/gstreamer-1.0/plugins
+
+mkdir -p "$plugins" "$data/m2sd/engines"
+install -m 644 target/release/libgstm2sd.so "$plugins/"
+find engines -maxdepth 1 -type f \( -name '*.onnx' -o -name '*.modelinfo' -o -name '*.toml' \) \
+    -exec install -m 644 -t "$data/m2sd/engines" {} +
+rm -rf "$data/m2sd/runtime.new"
+cp -R .runtime "$data/m2sd/runtime.new"
+rm -rf "$data/m2sd/runtime"
+mv "$data/m2sd/runtime.new" "$data/m2sd/runtime"
+echo "installed: $plugins/libgstm2sd.so, $data/m2sd/engines, $data/m2sd/runtime"

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Formatting, and clippy with every warning an error on default, no and all features.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+clippy() {
+    cargo clippy --quiet --all-targets "$@" -- -D warnings
+}
+
+# The feature v1_24 needs GStreamer 1.24 to link. Where an older one is installed, its types are
+# checked all the same: clippy links nothing, so the package files may claim what they like.
+claim_gstreamer_1_24() {
+    local folder=$PWD/target/v1_24/pkgconfig installed file
+    installed=$(pkg-config --variable=pcfiledir gstreamer-1.0)
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    for file in "$installed"/gstreamer-*1.0.pc; do
+        sed 's/^Version:.*/Version: 1.24.0/' "$file" >"$folder/${file##*/}"
+    done
+    sed 's/^Name:.*/Name: GStreamer analytics/; s/-lgstvideo/-lgstanalytics/' \
+        "$folder/gstreamer-video-1.0.pc" >"$folder/gstreamer-analytics-1.0.pc"
+    export PKG_CONFIG_PATH=$folder CARGO_TARGET_DIR=target/v1_24
+}
+
+cargo fmt --check
+if command -v shellcheck >/dev/null; then
+    shellcheck scripts/*.sh .ci/run
+fi
+clippy
+clippy --no-default-features
+pkg-config --atleast-version=1.24 gstreamer-analytics-1.0 2>/dev/null || claim_gstreamer_1_24
+clippy --all-features

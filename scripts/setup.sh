@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Gets what cargo does not: Debian packages, and ONNX Runtime into .runtime/. Does nothing twice.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(
+    gcc libc6-dev pkg-config
+    libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libcairo2-dev
+    gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+    gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x
+    fonts-dejavu-core
+)
+# Any pip will do, not only the distribution's.
+python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+debian_packages() {
+    local missing=() package as_root=()
+    if ! command -v dpkg-query >/dev/null; then
+        echo "setup: this is not Debian or Ubuntu; install what these provide: ${packages[*]}"
+        return
+    fi
+    for package in "${packages[@]}"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! sudo -n true 2>/dev/null; then
+            echo "setup: Debian packages are missing. Run this, then the same make again:" >&2
+            echo "  sudo apt-get install -y --no-install-recommends ${missing[*]}" >&2
+            exit 1
+        fi
+        as_root=(sudo -n)
+    fi
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+onnx_runtime() {
+    local arch pins stamp work wheel
+    arch=$(uname -m)
+    pins=scripts/runtime-$arch.txt
+    if [ ! -f "$pins" ]; then
+        echo "setup: no ONNX Runtime is pinned for $arch; set M2SD_RUNTIME to your own" >&2
+        exit 1
+    fi
+    stamp=.runtime/pins.txt
+    cmp -s "$pins" "$stamp" && return 0
+    work=$(mktemp -d .runtime.XXXXXX)
+    # shellcheck disable=SC2064 # the folder of now
+    trap "rm -rf '$work'" EXIT
+    echo "setup: downloading ONNX Runtime into .runtime/"
+    python3 -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps \
+        --only-binary=:all: --python-version 3.12 --implementation cp \
+        --platform "manylinux_2_28_$arch" --dest "$work/wheels" --requirement "$pins"
+    for wheel in "$work"/wheels/*.whl; do
+        python3 -m zipfile -e "$wheel" "$work/runtime"
+    done
+    # What only Python needs: half of the size.
+    find "$work/runtime" \( -name '*.py' -o -name '*pybind*' \) -delete
+    cp "$pins" "$work/runtime/pins.txt"
+    # In place at once or not at all: the stamp moves together with what it stands for.
+    rm -rf .runtime
+    mv "$work/runtime" .runtime
+}
+
+debian_packages
+onnx_runtime
