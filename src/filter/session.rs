@@ -9,7 +9,7 @@ use super::settings::Settings;
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::core::score::{NotAProbability, Probability, REFERENCE_THRESHOLD};
 use crate::infer::{self, Aligner, Detector, EngineOptions, InferError, PoolOptions, Submitter};
-use crate::models::resolve::{self, ResolveError};
+use crate::models::resolve::{ResolveError, Search};
 
 /// Why a run cannot start, or cannot go on. Each text says what to do.
 #[derive(Debug, Error)]
@@ -41,10 +41,10 @@ pub struct ModelFiles {
 impl ModelFiles {
     /// Finds the files that the settings name, else the best ones there are.
     pub fn find(settings: &Settings) -> Result<Self, SessionError> {
-        let directory = settings.engines_dir();
+        let search = Search::new(settings.engines_dir().as_deref());
         let find = |role, name: &Option<String>| {
             let name = name.as_deref().filter(|n| !n.is_empty());
-            resolve::resolve(role, name, directory.as_deref())
+            search.find(role, name).map(|found| found.path)
         };
         let aligner = match settings.aligner.as_deref() {
             Some(NO_ALIGNER) => None,
