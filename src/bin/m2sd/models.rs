@@ -1,35 +1,205 @@
-//! `m2sd models …`.
+//! `m2sd models …`: import, fetch, list, verify, synth.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
-use gstm2sd::models::import::{self, ImportOptions};
+use clap::{Args, Subcommand};
+use gstm2sd::core::modelinfo::ModelInfo;
+use gstm2sd::models::arch::m2sd;
+use gstm2sd::models::fetch::{self, Download};
+use gstm2sd::models::import::{self, ImportOptions, ImportReport};
+use gstm2sd::models::manifest::Manifest;
+use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
+use gstm2sd::models::{State, list, verify};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::CliError;
 
 #[derive(Subcommand)]
 pub enum ModelsCommand {
-    /// Turn checkpoints or ONNX files into models in the engines folder
-    Import {
-        /// PyTorch checkpoints (.pt, .pth) or ONNX files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-        /// Folder with the models
-        #[arg(long, value_name = "DIR", default_value = "engines")]
-        engines: PathBuf,
-    },
+    /// Turn checkpoints or ONNX files into models; nothing in a checkpoint is run
+    Import(ImportArgs),
+    /// Download the published checkpoints and import them
+    Fetch(EnginesDir),
+    /// Show the models that are there
+    List(EnginesDir),
+    /// Compare the models with their recorded hashes, and say whether a scan could start
+    Verify(EnginesDir),
+    /// Write networks that need no download: analytic ones for tests, random ones for timing
+    Synth(SynthArgs),
+}
+
+#[derive(Args)]
+pub struct EnginesDir {
+    /// Folder with the models
+    #[arg(long, value_name = "DIR", default_value = "engines")]
+    engines: PathBuf,
+}
+
+#[derive(Args)]
+pub struct ImportArgs {
+    /// PyTorch checkpoints (.pt, .pth) or ONNX files
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The model's name [default: the manifest's, else the file's]
+    #[arg(long)]
+    name: Option<String>,
+    /// Attention heads of a transformer [default: its width / 64]
+    #[arg(long)]
+    heads: Option<usize>,
+    #[command(flatten)]
+    dir: EnginesDir,
+}
+
+#[derive(Args)]
+pub struct SynthArgs {
+    /// Write a full-size ViT-B with random weights (350 MB) instead of the analytic networks
+    #[arg(long)]
+    vit_b: bool,
+    /// Frames of the analytic classifier's clip
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
+    frames: u16,
+    #[command(flatten)]
+    dir: EnginesDir,
 }
 
 pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
     match command {
-        ModelsCommand::Import { files, engines } => {
-            for file in files {
-                let report = import::import(file, engines, &ImportOptions::default())
-                    .map_err(CliError::runtime)?;
-                println!("{} {} ({})", file.display(), report.model.display(), report.network);
-                for name in report.ignored { println!("  ignored {name}"); }
-            }
+        ModelsCommand::Import(args) => import_files(args),
+        ModelsCommand::Fetch(dir) => fetch_all(&dir.engines),
+        ModelsCommand::List(dir) => list_models(&dir.engines),
+        ModelsCommand::Verify(dir) => verify_models(&dir.engines),
+        ModelsCommand::Synth(args) => write_synthetic(args),
+    }
+}
+
+fn import_files(args: &ImportArgs) -> Result<(), CliError> {
+    if args.name.is_some() && args.files.len() > 1 {
+        return Err(CliError::input("--name names one model, but several files were given"));
+    }
+    let options = ImportOptions {
+        transformer: m2sd::Options { heads: args.heads, ..m2sd::Options::default() },
+        name: args.name.clone(),
+    };
+    for file in &args.files {
+        let report = import::import(file, &args.dir.engines, &options).map_err(CliError::runtime)?;
+        print_import(&report);
+    }
+    Ok(())
+}
+
+fn print_import(report: &ImportReport) {
+    println!("{}: {}, {}", report.model.display(), report.network, training(&report.info));
+    if !report.ignored.is_empty() {
+        println!("  ignored {}: {}", report.ignored.len(), report.ignored.join(", "));
+    }
+}
+
+fn training(info: &ModelInfo) -> &'static str {
+    match info.trained {
+        Some(false) => "UNTRAINED",
+        Some(true) => "trained",
+        None => "training unknown",
+    }
+}
+
+fn fetch_all(engines: &Path) -> Result<(), CliError> {
+    let manifest = Manifest::of(engines).map_err(CliError::runtime)?;
+    for (known, source) in manifest.downloads() {
+        let Some(url) = &source.url else { continue };
+        println!("{} ({}, licence: {})", known.title, url, known.licence);
+        let bar = ProgressBar::no_length();
+        let style = "{bytes:>10} of {total_bytes} {wide_bar} {bytes_per_sec}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
         }
+        let download = Download { url, file: &source.file, sha256: source.sha256.as_deref() };
+        let fetched = fetch::fetch(&download, engines, &mut |progress| {
+            if let Some(total) = progress.total_bytes {
+                bar.set_length(total);
+            }
+            bar.set_position(progress.done_bytes);
+        });
+        bar.finish_and_clear();
+        let path = fetched.map_err(CliError::runtime)?;
+        let report = import::import(&path, engines, &ImportOptions::default());
+        print_import(&report.map_err(CliError::runtime)?);
+    }
+    Ok(())
+}
+
+fn list_models(engines: &Path) -> Result<(), CliError> {
+    let models = list(engines).map_err(CliError::runtime)?;
+    if models.is_empty() {
+        println!("No models in {}. Get them with `m2sd models fetch`.", engines.display());
+    }
+    for model in &models {
+        let file = model.path.file_name().unwrap_or_default().to_string_lossy();
+        let role = model.role.map_or("no role", |role| role.as_str());
+        let megabytes = model.bytes as f64 / 1e6;
+        let info = match &model.info {
+            Ok(info) => format!("{}, {}", info.title.as_deref().unwrap_or("-"), training(info)),
+            Err(error) => format!("sidecar: {error}"),
+        };
+        println!("{role:<10} {file:<34} {megabytes:>7.1} MB  {info}");
+        match &model.summary {
+            Ok(summary) => {
+                let inputs = summary.inputs.iter().map(ToString::to_string);
+                let outputs = summary.outputs.iter().map(ToString::to_string);
+                let (inputs, outputs) = (join(inputs), join(outputs));
+                println!("{:11}{inputs} -> {outputs}", "");
+            }
+            Err(error) => println!("{:11}unreadable: {error}", ""),
+        }
+    }
+    Ok(())
+}
+
+fn join(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+fn describe(state: &State) -> String {
+    match state {
+        State::Intact => "intact".to_owned(),
+        State::Changed { recorded, found } => {
+            format!("CHANGED: its sha256 is {found}, recorded was {recorded}")
+        }
+        State::Missing => "MISSING".to_owned(),
+        State::Unrecorded => "not recorded: put there by hand".to_owned(),
+        State::Unreadable(error) => format!("UNREADABLE: {error}"),
+    }
+}
+
+fn verify_models(engines: &Path) -> Result<(), CliError> {
+    let mut damaged = 0;
+    for model in verify(engines).map_err(CliError::runtime)? {
+        println!("{:<34} {}", model.file, describe(&model.state));
+        damaged += u32::from(!matches!(model.state, State::Intact | State::Unrecorded));
+    }
+    if damaged > 0 {
+        return Err(CliError::runtime(format!(
+            "{damaged} models are not what was recorded; import or fetch them again"
+        )));
+    }
+    let search = gstm2sd::models::resolve::Search::in_dirs([engines.to_owned()]);
+    use gstm2sd::core::modelinfo::Role;
+    for role in [Role::Detector, Role::Classifier] {
+        let found = search.find(role, None).map_err(CliError::runtime)?;
+        println!("{role}: {} is used", found.path.display());
+    }
+    Ok(())
+}
+
+fn write_synthetic(args: &SynthArgs) -> Result<(), CliError> {
+    let shape = ClipShape { frames: args.frames.into(), ..ClipShape::default() };
+    let networks = if args.vit_b {
+        vec![Synth::Transformer { shape: TransformerShape::BASE, seed: 1 }]
+    } else {
+        vec![Synth::Detector, Synth::Aligner, Synth::Classifier(shape)]
+    };
+    for network in networks {
+        let path = synth::write(&network, &args.dir.engines).map_err(CliError::runtime)?;
+        println!("{}", path.display());
     }
     Ok(())
 }
