@@ -25,14 +25,17 @@ build: setup
 models: build
 	scripts/models.sh
 
+# Formatting and clippy on default, no and all features.
 lint: setup
 	scripts/lint.sh
 
 fmt:
 	cargo fmt
 
-# Licences and advisories of the dependencies; needs `cargo install cargo-deny`.
+# Licences and advisories of the dependencies.
 deny:
+	@command -v cargo-deny >/dev/null || { \
+		echo "deny: cargo-deny is not installed: cargo install --locked cargo-deny"; exit 1; }
 	cargo deny check
 
 # Try the CUDA and TensorRT providers, where there is a GPU.

@@ -7,28 +7,24 @@ video=${1:-}
 out=${2:-demo}
 m2sd=target/release/m2sd
 sample=../shared/media/poetry_jam_360p.mp4
+scene=$out/scene.mkv
 
-# A detector and a classifier are what it takes.
-has_models() {
-    "$m2sd" models verify >/dev/null 2>&1
-}
+mkdir -p "$out"
+if [ -z "$video" ] && [ -f "$sample" ]; then
+    video=$sample
+elif [ -z "$video" ]; then
+    echo "demo: no VIDEO=… is given: a drawn scene instead"
+    "$m2sd" synth-video --out "$scene"
+    video=$scene
+fi
 
-has_models || scripts/models.sh || true
-if ! has_models; then
-    echo "demo: no trained network can be had (no network, no shared data): analytic networks on a drawn scene"
-    "$m2sd" models synth
-    mkdir -p "$out"
-    "$m2sd" synth-video --out "$out/scene.mkv"
-    exec "$m2sd" scan "$out/scene.mkv" --synthetic --out "$out"
-fi
-if [ -z "$video" ]; then
-    if [ -f "$sample" ]; then
-        video=$sample
-    else
-        mkdir -p "$out"
-        video=$out/scene.mkv
-        echo "demo: no VIDEO=… given: a drawn scene instead"
-        "$m2sd" synth-video --out "$video"
-    fi
-fi
-exec "$m2sd" scan "$video" --out "$out"
+compgen -G 'engines/*.onnx' >/dev/null || scripts/models.sh || true
+status=0
+"$m2sd" scan "$video" --out "$out" || status=$?
+# 4: a network is missing, or ONNX Runtime is.
+[ "$status" -eq 4 ] || exit "$status"
+
+echo "demo: no trained networks can be had (try make models): analytic ones on a drawn scene instead"
+"$m2sd" models synth --engines "$out/engines"
+[ -f "$scene" ] || "$m2sd" synth-video --out "$scene"
+"$m2sd" scan "$scene" --engines "$out/engines" --out "$out"

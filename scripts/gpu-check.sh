@@ -11,4 +11,6 @@ if [ -z "${M2SD_RUNTIME:-}" ]; then
     echo "gpu-check: set M2SD_RUNTIME to an onnxruntime-gpu build; the one in .runtime/ is for CPUs" >&2
     exit 1
 fi
-M2SD_TEST_GPU=1 cargo test --release --no-default-features --features infer --test infer -- gpu --nocapture
+# TensorRT is not part of every onnxruntime-gpu set-up: without it, its test says what is missing.
+cargo test --release --no-default-features --features infer --test infer -- \
+    --ignored gpu_ --nocapture

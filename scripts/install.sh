@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 data=${XDG_DATA_HOME:-$HOME/.local/share}
-plugins=$HOME/.local/share/gstreamer-1.0/plugins
+plugins=$data/gstreamer-1.0/plugins
 
 mkdir -p "$plugins" "$data/m2sd/engines"
 install -m 644 target/release/libgstm2sd.so "$plugins/"

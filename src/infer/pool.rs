@@ -100,6 +100,16 @@ struct Lane {
     waiting: VecDeque<Waiting>,
 }
 
+impl Lane {
+    fn is_full(&self, options: PoolOptions) -> bool {
+        self.waiting.len() >= options.queue.max(1)
+    }
+
+    fn push(&mut self, job: ClipJob) {
+        self.waiting.push_back(Waiting { job, since: Instant::now() });
+    }
+}
+
 struct Waiting {
     job: ClipJob,
     since: Instant,
@@ -166,6 +176,16 @@ impl Shared {
         let mut state = self.state();
         let origins = state.running.take().map(|running| running.origins).unwrap_or_default();
         origins.into_iter().map(|origin| state.is_current(origin)).collect()
+    }
+
+    /// Removes jobs with `remove` and drops them outside of the lock: their replies are foreign.
+    fn discard<T>(&self, id: u64, remove: impl FnOnce(&mut State, u64) -> T) {
+        let mut state = self.state();
+        let removed = remove(&mut state, id);
+        state.cancel_if_stale();
+        drop(state);
+        self.room.notify_all();
+        drop(removed);
     }
 }
 
@@ -241,8 +261,8 @@ impl Submitter {
         let shared = &self.pool.shared;
         let mut state = shared.state();
         match state.lanes.get_mut(&self.id) {
-            Some(lane) if lane.waiting.len() < shared.options.queue.max(1) => {
-                lane.waiting.push_back(Waiting { job, since: Instant::now() });
+            Some(lane) if !lane.is_full(shared.options) => {
+                lane.push(job);
                 shared.work.notify_one();
                 Ok(())
             }
@@ -257,20 +277,17 @@ impl Submitter {
     pub fn submit(&self, job: ClipJob) -> Result<(), Refused> {
         let shared = &self.pool.shared;
         let state = shared.state();
-        let Some(generation) = state.lanes.get(&self.id).map(|lane| lane.generation) else {
-            return Err(Refused::Flushed);
-        };
-        let full = |state: &mut State| {
-            let lane = state.lanes.get(&self.id);
-            lane.is_some_and(|lane| {
-                lane.generation == generation && lane.waiting.len() >= shared.options.queue.max(1)
+        let generation = state.lanes.get(&self.id).map(|lane| lane.generation);
+        let no_room = |state: &mut State| {
+            state.lanes.get(&self.id).is_some_and(|lane| {
+                Some(lane.generation) == generation && lane.is_full(shared.options)
             })
         };
-        let state = shared.room.wait_while(state, full);
+        let state = shared.room.wait_while(state, no_room);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         match state.lanes.get_mut(&self.id) {
-            Some(lane) if lane.generation == generation => {
-                lane.waiting.push_back(Waiting { job, since: Instant::now() });
+            Some(lane) if Some(lane.generation) == generation => {
+                lane.push(job);
                 shared.work.notify_one();
                 Ok(())
             }
@@ -287,18 +304,6 @@ impl Submitter {
             lane.generation += 1;
             Some(std::mem::take(&mut lane.waiting))
         });
-    }
-}
-
-impl Shared {
-    /// Removes jobs with `remove` and drops them outside of the lock: their replies are foreign.
-    fn discard<T>(&self, id: u64, remove: impl FnOnce(&mut State, u64) -> T) {
-        let mut state = self.state();
-        let removed = remove(&mut state, id);
-        state.cancel_if_stale();
-        drop(state);
-        self.room.notify_all();
-        drop(removed);
     }
 }
 

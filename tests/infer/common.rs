@@ -7,7 +7,7 @@ use gstm2sd::infer::{
     CancelToken, ElementType, Engine, EngineInfo, EngineOptions, InferError, Provider, TensorIn,
     TensorInfo,
 };
-use ndarray::ArrayD;
+use ndarray::{Array4, ArrayD};
 
 /// A file of the shared test data. Without the data this is fatal in CI and a line elsewhere.
 pub fn shared(file: &str) -> Option<PathBuf> {
@@ -38,6 +38,14 @@ pub fn providers() -> Vec<Provider> {
 
 pub fn on(provider: Provider) -> EngineOptions {
     EngineOptions { provider, ..Default::default() }
+}
+
+/// Something between noise and a gradient, the same every time.
+pub fn texture(shape: (usize, usize, usize, usize)) -> Array4<f32> {
+    Array4::from_shape_fn(shape, |(c, t, y, x)| {
+        let wave = (x as f32 * 0.11 + c as f32).sin() + (y as f32 * 0.07 + t as f32).cos();
+        wave * 0.8
+    })
 }
 
 pub fn tensor(name: &str, dims: &[i64]) -> TensorInfo {

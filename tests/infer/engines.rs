@@ -11,18 +11,10 @@ use gstm2sd::infer::{
 };
 use ndarray::{Array4, Array5};
 
-use crate::common::{on, providers, shared};
+use crate::common::{on, providers, shared, texture};
 
 const MESO4: &str = "models/meso4_df.onnx";
 const PFLD: &str = "models/pfld_112.onnx";
-
-/// Something between noise and a gradient, the same every time.
-fn texture(shape: (usize, usize, usize, usize)) -> Array4<f32> {
-    Array4::from_shape_fn(shape, |(c, t, y, x)| {
-        let wave = (x as f32 * 0.11 + c as f32).sin() + (y as f32 * 0.07 + t as f32).cos();
-        wave * 0.8
-    })
-}
 
 fn load(path: &Path, options: &EngineOptions) -> Result<OnnxEngine, InferError> {
     OnnxEngine::load(path, options)

@@ -2,6 +2,7 @@
 
 mod common;
 mod engines;
+mod gpu;
 mod library;
 mod pool;
 mod roles;

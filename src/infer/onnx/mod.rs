@@ -91,11 +91,11 @@ impl OnnxEngine {
             .map_err(|panic| unreadable(path, &panic))?
             .map_err(|error| unreadable(path, &format!("{provider}: {error}")))?;
         let assigned = assigned(&session).map_err(|e| unreadable(path, &e.to_string()))?;
-        // A graph of constants has no nodes to give.
         let name = providers::ep_name(provider);
         let right = match provider {
             Provider::Cpu => assigned.iter().all(|used| used == name),
-            _ => assigned.iter().any(|used| used == name),
+            // What it cannot run goes to the CPU; a graph of constants has nothing to give.
+            _ => assigned.is_empty() || assigned.iter().any(|used| used == name),
         };
         if !right {
             return Err(InferError::ProviderNotUsed { asked: provider, used: assigned });
