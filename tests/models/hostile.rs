@@ -171,3 +171,28 @@ fn numbers_that_are_none_are_refused() {
     let Problem::Arch(e) = refused(&forge.zip()) else { panic!("another error") };
     assert!(matches!(e, ArchError::NotFinite { tensor } if tensor == "body.stage1.0.0.weight"));
 }
+
+#[test]
+fn a_layer_scale_is_not_passed_over() {
+    let mut shapes = crate::transformer();
+    shapes.push(("blocks.0.gamma_1", &[64]));
+    let Problem::Arch(ArchError::Unsupported { tensor, .. }) =
+        refused(&Forge::network(&shapes).zip())
+    else {
+        panic!("another error")
+    };
+    assert_eq!(tensor, "blocks.0.gamma_1");
+}
+
+#[test]
+fn options_cannot_ask_for_a_clip_of_any_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("small.pt");
+    std::fs::write(&source, Forge::network(&crate::transformer()).zip()).unwrap();
+    for (frames, size_px) in [(0, 224), (15, 224), (16, 0), (16, 225), (1 << 60, 1 << 60)] {
+        let mut options = ImportOptions::default();
+        (options.transformer.frames, options.transformer.size_px) = (frames, size_px);
+        let error = import(&source, dir.path(), &options).unwrap_err().to_string();
+        assert!(error.contains("patch_embed.proj.weight"), "{error}");
+    }
+}

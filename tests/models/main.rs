@@ -11,7 +11,34 @@ mod synth;
 use std::io::Cursor;
 
 use forge::{Forge, Tensor, bytes};
+use gstm2sd::core::modelinfo::Role;
+use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::torch::Checkpoint;
+
+/// The tensors of the smallest VideoMAE: one block, 64 wide, mean pooling.
+fn transformer() -> Vec<(&'static str, &'static [i64])> {
+    vec![
+        ("patch_embed.proj.weight", &[64, 3, 2, 16, 16]),
+        ("patch_embed.proj.bias", &[64]),
+        ("blocks.0.norm1.weight", &[64]),
+        ("blocks.0.norm1.bias", &[64]),
+        ("blocks.0.attn.qkv.weight", &[192, 64]),
+        ("blocks.0.attn.q_bias", &[64]),
+        ("blocks.0.attn.v_bias", &[64]),
+        ("blocks.0.attn.proj.weight", &[64, 64]),
+        ("blocks.0.attn.proj.bias", &[64]),
+        ("blocks.0.norm2.weight", &[64]),
+        ("blocks.0.norm2.bias", &[64]),
+        ("blocks.0.mlp.fc1.weight", &[128, 64]),
+        ("blocks.0.mlp.fc1.bias", &[128]),
+        ("blocks.0.mlp.fc2.weight", &[64, 128]),
+        ("blocks.0.mlp.fc2.bias", &[64]),
+        ("fc_norm.weight", &[64]),
+        ("fc_norm.bias", &[64]),
+        ("head.weight", &[2, 64]),
+        ("head.bias", &[2]),
+    ]
+}
 
 fn read(file: Vec<u8>, name: &str) -> Vec<f32> {
     Checkpoint::new(Cursor::new(file)).unwrap().read(name).unwrap()
@@ -61,4 +88,24 @@ fn views_and_element_types_are_read() {
         let forge = Forge { tensors: vec![tensor], storages, ..Forge::default() };
         assert_eq!(read(forge.zip(), "x"), [1.5, -2.0], "{class}");
     }
+}
+
+#[test]
+fn an_unknown_transformer_is_imported_as_its_tensors_show() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("small.pt");
+    let mut shapes = transformer();
+    shapes.push(("decoder.weight", &[4]));
+    let forge = Forge { wrapper: Some("model"), ..Forge::network(&shapes) };
+    std::fs::write(&source, forge.legacy()).unwrap();
+    let mut options = ImportOptions { name: Some("mine.onnx".into()), ..Default::default() };
+    options.transformer.frames = 8;
+    let report = import(&source, &dir.path().join("out"), &options).unwrap();
+    assert!(report.model.ends_with("out/mine.onnx"));
+    assert_eq!(report.ignored, ["decoder.weight", "epoch"]);
+    assert_eq!((report.info.role, report.info.trained), (Some(Role::Classifier), None));
+    let expected = "1 blocks, width 64, 1 heads, 784 patches, mean of tokens";
+    assert!(report.network.ends_with(expected), "{}", report.network);
+    let clip = gstm2sd::models::onnx::summary(&report.model).unwrap().inputs[0].to_string();
+    assert_eq!(clip, "clip [N,3,8,224,224]");
 }

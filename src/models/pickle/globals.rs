@@ -36,7 +36,8 @@ impl Global {
             ("torch", "ByteStorage") => Self::Storage(DType::U8),
             ("torch", "BoolStorage") => Self::Storage(DType::Bool),
             ("torch", "device")
-            | ("torch", "float64" | "float32" | "float16" | "bfloat16" | "int64")
+            | ("torch", "float64" | "float32" | "float16" | "bfloat16")
+            | ("torch", "int64" | "int32" | "int16" | "int8" | "uint8" | "bool")
             | ("builtins" | "__builtin__", "set" | "frozenset" | "slice" | "object")
             | ("collections", "defaultdict" | "Counter")
             | ("argparse", "Namespace")

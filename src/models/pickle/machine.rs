@@ -5,14 +5,14 @@ use std::io::Read;
 
 use super::globals::Global;
 use super::input::Input;
-use super::{Node, NodeId, Pickle, Problem, StorageRef, TensorRef, Value, limits};
+use super::{Node, NodeId, Pickle, Problem, Value, limits};
 
 pub(super) struct Machine<R> {
     input: Input<R>,
     nodes: Vec<Node>,
     /// How many containers deep each node is, beside `nodes`.
     depths: Vec<u8>,
-    stack: Vec<Value>,
+    pub(super) stack: Vec<Value>,
     /// Heights of the stack where MARK was seen.
     marks: Vec<usize>,
     memo: HashMap<u32, Value>,
@@ -191,7 +191,7 @@ impl<R: Read> Machine<R> {
         self.marks.last().copied().unwrap_or(0)
     }
 
-    fn pop(&mut self, opcode: &'static str) -> Result<Value, Problem> {
+    pub(super) fn pop(&mut self, opcode: &'static str) -> Result<Value, Problem> {
         if self.stack.len() <= self.floor() {
             return Err(unexpected(opcode, "an empty stack", "a value"));
         }
@@ -222,7 +222,7 @@ impl<R: Read> Machine<R> {
         if deepest >= limits::DEPTH { Err(too_deep()) } else { Ok(deepest + 1) }
     }
 
-    fn new_node(&mut self, node: Node, children: &[Value]) -> Result<(), Problem> {
+    pub(super) fn new_node(&mut self, node: Node, children: &[Value]) -> Result<(), Problem> {
         let depth = self.depth_around(children)?;
         self.stack.push(Value::Node(NodeId(self.nodes.len())));
         self.nodes.push(node);
@@ -320,97 +320,21 @@ impl<R: Read> Machine<R> {
         }
     }
 
-    /// REDUCE and NEWOBJ: an allowed class or function, applied to a tuple.
-    fn call(&mut self) -> Result<(), Problem> {
-        let arguments = self.pop("REDUCE")?;
-        let callee = self.pop("REDUCE")?;
-        let Some(Node::Global(global)) = self.node(callee) else {
-            return Err(unexpected("REDUCE", "an object", "a class or function"));
-        };
-        let global = *global;
-        let arguments = self.tuple("REDUCE", arguments)?;
-        match (global, arguments) {
-            (Global::OrderedDict, []) => self.new_node(Node::Dict(Vec::new()), &[]),
-            (Global::RebuildTensor, &[storage, offset, size, stride, ..]) => {
-                let tensor = self.tensor(storage, offset, size, stride)?;
-                self.new_node(Node::Tensor(tensor), &[])
-            }
-            (Global::RebuildParameter | Global::Size, &[inner, ..]) => {
-                self.stack.push(inner);
-                Ok(())
-            }
-            (Global::Inert, _) => self.new_node(Node::Inert, &[]),
-            _ => Err(unexpected("REDUCE", "other arguments", "those that PyTorch writes")),
-        }
-    }
-
-    fn tensor(
-        &self,
-        storage: Value,
-        offset: Value,
-        size: Value,
-        stride: Value,
-    ) -> Result<TensorRef, Problem> {
-        let Some(Node::Storage(storage)) = self.node(storage) else {
-            return Err(unexpected("REDUCE", "another object", "a tensor's storage"));
-        };
-        let (shape, stride) = (self.dims(size)?, self.dims(stride)?);
-        if shape.len() != stride.len() {
-            return Err(unexpected("REDUCE", "strides of another rank", "one for each size"));
-        }
-        Ok(TensorRef { storage: storage.clone(), offset: count(offset)?, shape, stride })
-    }
-
-    fn dims(&self, value: Value) -> Result<Vec<u64>, Problem> {
-        let dims = self.tuple("REDUCE", value)?;
-        if dims.len() > limits::RANK {
-            let limit = limits::RANK as u64;
-            return Err(Problem::TooMuch { what: "dimensions of a tensor", limit });
-        }
-        dims.iter().map(|d| count(*d)).collect()
-    }
-
-    /// `("storage", class, key, location, elements[, view])`.
-    fn persistent_id(&mut self) -> Result<(), Problem> {
-        const OPCODE: &str = "BINPERSID";
-        let id = self.pop(OPCODE)?;
-        let (class, key, numel) = match self.tuple(OPCODE, id)? {
-            &[kind, class, key, _, numel] | &[kind, class, key, _, numel, Value::None]
-                if self.text(OPCODE, kind)? == "storage" =>
-            {
-                (class, key, numel)
-            }
-            [_, _, _, _, _, _] => {
-                return Err(unexpected(OPCODE, "a view of a storage", "a whole storage"));
-            }
-            _ => return Err(unexpected(OPCODE, "another object", "a storage")),
-        };
-        let Some(Node::Global(Global::Storage(dtype))) = self.node(class) else {
-            return Err(unexpected(OPCODE, "another class", "a storage class"));
-        };
-        let key = self.text(OPCODE, key)?;
-        if key.len() > 64 {
-            return Err(Problem::TooMuch { what: "bytes in a storage key", limit: 64 });
-        }
-        let storage = StorageRef { key: key.to_owned(), dtype: *dtype, numel: count(numel)? };
-        self.new_node(Node::Storage(storage), &[])
-    }
-
-    fn node(&self, value: Value) -> Option<&Node> {
+    pub(super) fn node(&self, value: Value) -> Option<&Node> {
         match value {
             Value::Node(NodeId(i)) => self.nodes.get(i),
             _ => None,
         }
     }
 
-    fn tuple(&self, opcode: &'static str, value: Value) -> Result<&[Value], Problem> {
+    pub(super) fn tuple(&self, opcode: &'static str, value: Value) -> Result<&[Value], Problem> {
         match self.node(value) {
             Some(Node::Tuple(items)) => Ok(items),
             _ => Err(unexpected(opcode, "another object", "a tuple")),
         }
     }
 
-    fn text(&self, opcode: &'static str, value: Value) -> Result<&str, Problem> {
+    pub(super) fn text(&self, opcode: &'static str, value: Value) -> Result<&str, Problem> {
         match self.node(value) {
             Some(Node::Text(text)) => Ok(text),
             _ => Err(unexpected(opcode, "another object", "a string")),
@@ -418,19 +342,14 @@ impl<R: Read> Machine<R> {
     }
 }
 
-fn count(value: Value) -> Result<u64, Problem> {
-    match value {
-        Value::Int(n) => {
-            u64::try_from(n).map_err(|_| unexpected("REDUCE", "a negative number", "a count"))
-        }
-        _ => Err(unexpected("REDUCE", "another object", "a count")),
-    }
-}
-
 fn too_deep() -> Problem {
     Problem::TooMuch { what: "nested containers", limit: limits::DEPTH.into() }
 }
 
-fn unexpected(opcode: &'static str, found: &'static str, expected: &'static str) -> Problem {
+pub(super) fn unexpected(
+    opcode: &'static str,
+    found: &'static str,
+    expected: &'static str,
+) -> Problem {
     Problem::Unexpected { opcode, found, expected }
 }

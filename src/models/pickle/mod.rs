@@ -2,13 +2,14 @@
 //!
 //! A pickle is a program for a stack machine. Python's own reader lets that program import any
 //! function and call it; this one knows the few globals that checkpoints are made of
-//! ([`globals`]), builds plain data from them and refuses every other name. What the program may
+//! (`globals.rs`), builds plain data from them and refuses every other name. What the program may
 //! cost is limited by [`limits`]: nothing is allocated because a count says so, only because the
 //! data behind the count has been read.
 
 mod globals;
 mod input;
 mod machine;
+mod objects;
 
 use std::io::Read;
 
@@ -60,7 +61,8 @@ impl DType {
     }
 }
 
-/// One value on the machine's stack: a scalar, or a handle to a [`Node`] of the [`Pickle`].
+/// One value on the machine's stack: a scalar, or a handle to an object of the
+/// [`Pickle`].
 ///
 /// Handles instead of owned trees: sharing and cycles, which pickles allow, cost nothing, and
 /// neither reading nor dropping recurses.
