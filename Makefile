@@ -11,7 +11,7 @@ demo: build
 
 # Every test.
 test: setup
-	cargo test
+	cargo test --features harness
 
 # Debian packages and ONNX Runtime. Quick when they are there.
 setup:
