@@ -264,12 +264,7 @@ impl Analysis {
     }
 
     /// Files a frame's faces with the score board and the windows; returns them.
-    fn gather(
-        &mut self,
-        seen: Seen,
-        number: u64,
-        buffer: &gst::BufferRef,
-    ) -> Vec<FrameFace> {
+    fn gather(&mut self, seen: Seen, number: u64, buffer: &gst::BufferRef) -> Vec<FrameFace> {
         let Seen { faces, samples, ended, detected } = seen;
         if let Some(took) = detected {
             self.shared.stats.frame_analysed(took, faces.len());

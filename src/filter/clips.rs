@@ -93,7 +93,8 @@ impl PendingClip {
         took: std::time::Duration,
     ) {
         let Some(element) = self.element.upgrade() else { return };
-        if !self.shared.outbox.is_current(self.generation) || !element.imp().settings().post_messages
+        if !self.shared.outbox.is_current(self.generation)
+            || !element.imp().settings().post_messages
         {
             return;
         }

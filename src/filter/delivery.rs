@@ -133,15 +133,11 @@ impl M2sdFilter {
 /// Attaches metadata to the frame and draws on it.
 fn decorate(judged: &mut Judged, stream: &mut Stream, draw: bool, classifier: &ClassifierName) {
     let size = (stream.info.width(), stream.info.height());
-    let composition =
-        if draw { stream.overlay.compose(judged, classifier) } else { None };
-    let faces: Vec<_> = judged.frame.faces.iter().zip(&judged.judgements).collect();
+    let composition = if draw { stream.overlay.compose(judged, classifier) } else { None };
     let buffer = judged.frame.buffer.make_mut();
-    for &(face, judgement) in &faces {
+    for (face, judgement) in judged.frame.faces.iter().zip(&judged.judgements) {
         attach::attach(buffer, size, face, judgement, classifier);
     }
-    #[cfg(feature = "v1_24")]
-    super::analytics::attach(buffer, size, &faces);
     let Some(composition) = composition else { return };
     if stream.attach_overlay {
         gst_video::VideoOverlayCompositionMeta::add(buffer, &composition);

@@ -8,8 +8,8 @@ use gst::subclass::prelude::*;
 
 use super::imp::{CAT, M2sdFilter};
 use super::inbox::{Inbox, Input, PendingQuery};
-use super::negotiate::{self, StreamTraits};
 use super::messages::ClassifierName;
+use super::negotiate::{self, StreamTraits};
 use super::outbox::Outbox;
 use super::stats::Stats;
 use crate::core::window::Span;
@@ -247,7 +247,11 @@ impl M2sdFilter {
         }
     }
 
-    fn src_activate_mode(&self, mode: gst::PadMode, active: bool) -> Result<(), gst::LoggableError> {
+    fn src_activate_mode(
+        &self,
+        mode: gst::PadMode,
+        active: bool,
+    ) -> Result<(), gst::LoggableError> {
         if mode != gst::PadMode::Push {
             return Err(gst::loggable_error!(CAT, "Only push mode is supported"));
         }

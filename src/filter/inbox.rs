@@ -52,9 +52,8 @@ impl Inbox {
     /// Adds an item, waiting while too many buffers are in. An error means flushing or stopped.
     pub fn push(&self, generation: Generation, item: Input) -> Result<(), gst::FlowError> {
         let is_buffer = matches!(item, Input::Buffer(_));
-        let full = |s: &mut State| {
-            is_buffer && s.buffers >= MAX_BUFFERS && !s.flushing && !s.stopped
-        };
+        let full =
+            |s: &mut State| is_buffer && s.buffers >= MAX_BUFFERS && !s.flushing && !s.stopped;
         let waited = self.changed.wait_while(self.lock(), full);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         if state.flushing || state.stopped {

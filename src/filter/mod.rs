@@ -27,8 +27,6 @@ use glib::prelude::*;
 use glib::subclass::prelude::*;
 use gst::prelude::*;
 
-#[cfg(feature = "v1_24")]
-mod analytics;
 mod analysis;
 mod attach;
 mod clips;
@@ -76,10 +74,5 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     ] {
         enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }
-    gst::Element::register(
-        Some(plugin),
-        "m2sdfilter",
-        gst::Rank::NONE,
-        M2sdFilter::static_type(),
-    )
+    gst::Element::register(Some(plugin), "m2sdfilter", gst::Rank::NONE, M2sdFilter::static_type())
 }

@@ -80,11 +80,7 @@ const SLACK_FRAMES: usize = 8;
 
 impl Default for StreamTraits {
     fn default() -> Self {
-        Self {
-            delivery: Delivery::Complete,
-            frame_duration: None,
-            clip_frames: USUAL_CLIP_FRAMES,
-        }
+        Self { delivery: Delivery::Complete, frame_duration: None, clip_frames: USUAL_CLIP_FRAMES }
     }
 }
 

@@ -100,15 +100,10 @@ impl Overlay {
                 fill
             }
         };
-        [
-            (x, y, w, line),
-            (x, y + h - line, w, line),
-            (x, y, line, h),
-            (x + w - line, y, line, h),
-        ]
-        .into_iter()
-        .map(|(x, y, w, h)| rectangle(&fill.pixels, x as i32, y as i32, w, h))
-        .collect()
+        [(x, y, w, line), (x, y + h - line, w, line), (x, y, line, h), (x + w - line, y, line, h)]
+            .into_iter()
+            .map(|(x, y, w, h)| rectangle(&fill.pixels, x as i32, y as i32, w, h))
+            .collect()
     }
 
     /// The label above the box, or inside it at the frame's upper edge.

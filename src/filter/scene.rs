@@ -156,7 +156,7 @@ impl Scene {
             faces.iter().map(|face| LandmarkCrop::new(&face.bbox, self.frame)).collect();
         let seen: Vec<_> = crops.iter().flatten().copied().collect();
         let mut points = run_aligner(aligner, view, &seen, cancel)?.into_iter();
-        Ok(crops.iter().map(|crop| crop.and_then(|_| points.next())).collect())
+        Ok(crops.iter().map(|crop| crop.and_then(|_| points.next()).map(Box::new)).collect())
     }
 
     /// Copies what the clips need out of the frame.
@@ -188,7 +188,7 @@ fn run_aligner(
     view: &FrameView<'_>,
     crops: &[LandmarkCrop],
     cancel: &CancelToken,
-) -> Result<Vec<Box<Landmarks>>, SceneError> {
+) -> Result<Vec<Landmarks>, SceneError> {
     let side = aligner.size_px();
     let mut faces = Array4::zeros((crops.len(), 3, side, side));
     for (crop, planes) in crops.iter().zip(faces.axis_iter_mut(Axis(0))) {
@@ -196,7 +196,7 @@ fn run_aligner(
     }
     let outputs = aligner.run(faces.view(), cancel)?;
     let rows = crops.iter().zip(outputs.rows());
-    let points = rows.map(|(crop, row)| crop.points(&row.to_vec()).map(Box::new));
+    let points = rows.map(|(crop, row)| crop.points(&row.to_vec()));
     Ok(points.collect::<Result<_, _>>()?)
 }
 

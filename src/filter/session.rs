@@ -88,8 +88,7 @@ impl Engines {
     pub fn load(files: &ModelFiles, settings: &Settings) -> Result<Self, SessionError> {
         let detector = infer::load_detector(&files.detector, &files.options)?;
         let aligner = files.aligner.as_deref();
-        let aligner =
-            aligner.map(|path| infer::load_aligner(path, &files.options)).transpose()?;
+        let aligner = aligner.map(|path| infer::load_aligner(path, &files.options)).transpose()?;
         let pool = PoolOptions { queue: WAITING_CLIPS, ..PoolOptions::default() };
         let pool = infer::shared_classifier(&files.classifier, &files.options, pool)?;
         let sidecar = &pool.spec().sidecar;

@@ -81,7 +81,8 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
         name: args.name.clone(),
     };
     for file in &args.files {
-        let report = import::import(file, &args.dir.engines, &options).map_err(CliError::runtime)?;
+        let report =
+            import::import(file, &args.dir.engines, &options).map_err(CliError::runtime)?;
         print_import(&report);
     }
     Ok(())

@@ -22,15 +22,14 @@ pub fn build(
     video: Option<&(PathBuf, Encoders)>,
 ) -> Result<gst::Pipeline, CliError> {
     let pipeline = gst::Pipeline::with_name("scan");
-    let source =
-        gst::ElementFactory::make("uridecodebin").property("uri", uri).build();
+    let source = gst::ElementFactory::make("uridecodebin").property("uri", uri).build();
     let source = source.map_err(CliError::runtime)?;
     let before = bin("queue max-size-buffers=4 ! videoconvert")?;
     let (after, muxer) = match video {
         None => (bin("fakesink sync=false")?, None),
         Some((path, encoders)) => {
             let after = bin(&format!("queue ! videoconvert ! {} ! queue", encoders.video))?;
-        
+
             // Not a bin: its request pads must be in reach.
             let muxer = gst::parse::launch(encoders.muxer).map_err(CliError::runtime)?;
             let sink = gst::ElementFactory::make("filesink").property("location", path).build();
@@ -90,11 +89,7 @@ fn media_of(pad: &gst::Pad) -> String {
     caps.structure(0).map_or_else(String::new, |s| s.name().to_string())
 }
 
-fn audio_branch(
-    pipeline: &gst::Pipeline,
-    muxer: &gst::Element,
-    encoder: &str,
-) -> Option<gst::Pad> {
+fn audio_branch(pipeline: &gst::Pipeline, muxer: &gst::Element, encoder: &str) -> Option<gst::Pad> {
     // Video is scored while audio waits: the queue holds as much as that can take.
     let queue = "queue max-size-time=0 max-size-buffers=0 max-size-bytes=200000000";
     let branch = format!("{queue} ! audioconvert ! audioresample ! {encoder} ! queue");
@@ -113,10 +108,7 @@ fn discard(pipeline: &gst::Pipeline) -> Option<gst::Pad> {
 }
 
 /// Has every frame that leaves the filter, and every clip it scores, recorded.
-pub fn observe(
-    pipeline: &gst::Pipeline,
-    filter: &M2sdFilter,
-    recorder: &Arc<Mutex<Recorder>>) {
+pub fn observe(pipeline: &gst::Pipeline, filter: &M2sdFilter, recorder: &Arc<Mutex<Recorder>>) {
     let lock = |recorder: &Arc<Mutex<Recorder>>, record: &dyn Fn(&mut Recorder)| {
         record(&mut recorder.lock().unwrap_or_else(PoisonError::into_inner));
     };
@@ -143,16 +135,14 @@ pub fn observe(
     }
     let (clips, weak) = (Arc::clone(recorder), filter.downgrade());
     let Some(bus) = pipeline.bus() else { return };
-    bus.set_sync_handler(move |_, message| {
-        match (message.structure(), weak.upgrade()) {
-            (Some(clip), Some(filter)) if clip.name() == "m2sd-clip" => {
-                lock(&clips, &|recorder| {
-                    recorder.header(|| provider(&filter));
-                    recorder.clip(clip);
-                });
-                gst::BusSyncReply::Drop
-            }
-            _ => gst::BusSyncReply::Pass,
+    bus.set_sync_handler(move |_, message| match (message.structure(), weak.upgrade()) {
+        (Some(clip), Some(filter)) if clip.name() == "m2sd-clip" => {
+            lock(&clips, &|recorder| {
+                recorder.header(|| provider(&filter));
+                recorder.clip(clip);
+            });
+            gst::BusSyncReply::Drop
         }
+        _ => gst::BusSyncReply::Pass,
     });
 }

@@ -50,8 +50,13 @@ pub fn play(pipeline: &gst::Pipeline, filter: &M2sdFilter, quiet: bool) -> Resul
                 let text = error.error().to_string();
                 let detail = error.debug().filter(|_| text.is_empty());
                 let text = detail.map_or(text, |d| d.to_string());
-                let from_filter = error.src().is_some_and(|src| src == filter.upcast_ref::<gst::Object>());
-                return Err(if from_filter { CliError::Runtime(text) } else { CliError::Input(text) });
+                let from_filter =
+                    error.src().is_some_and(|src| src == filter.upcast_ref::<gst::Object>());
+                return Err(if from_filter {
+                    CliError::Runtime(text)
+                } else {
+                    CliError::Input(text)
+                });
             }
             _ => {}
         }

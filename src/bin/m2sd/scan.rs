@@ -15,8 +15,8 @@ use serde_json::json;
 use crate::encode::Encoders;
 use crate::error::CliError;
 use crate::record::Recorder;
-use crate::{pipeline, play};
 use crate::summary::{self, Judge};
+use crate::{pipeline, play};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Provider {
@@ -112,8 +112,8 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     let _ = pipeline.set_state(gst::State::Null);
     played?;
     let finished = recorder.lock().unwrap_or_else(PoisonError::into_inner).finish();
-    let (faces, frames) = finished
-        .map_err(|e| CliError::input(format!("the records could not be written: {e}")))?;
+    let (faces, frames) =
+        finished.map_err(|e| CliError::input(format!("the records could not be written: {e}")))?;
     eprintln!("{frames} frames.\n{}", summary::table(&faces, &judge));
     if let Some((path, _)) = &video {
         eprintln!("Annotated video: {}", path.display());
