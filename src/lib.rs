@@ -27,6 +27,6 @@ gst::plugin_define!(
     "MIT/X11",
     env!("CARGO_PKG_NAME"),
     env!("CARGO_PKG_NAME"),
-    "https://github.com/m2sdfilter/m2sdfilter",
+    env!("CARGO_PKG_NAME"),
     env!("BUILD_REL_DATE")
 );
