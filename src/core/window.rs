@@ -322,6 +322,31 @@ mod tests {
         assert_eq!(clip.span(), Some(Span { start_ns: 40, end_ns: 60 }));
     }
 
+    proptest::proptest! {
+        /// Whatever the clip, the stride and the track: clips are full, hold frames of the track
+        /// in steps of one, and every frame closes once, in order, after its last clip unless a
+        /// last window looks back.
+        #[test]
+        fn any_track_is_cut_into_full_clips(
+            frames in 1usize..20, stride in 1usize..30, n in 0u64..80, pad: bool,
+        ) {
+            let short = if pad { ShortTrack::Pad } else { ShortTrack::Drop };
+            let (clips, closed) = run(frames, stride, n, short);
+            proptest::prop_assert_eq!(closed, (0..n).collect::<Vec<_>>());
+            for clip in &clips {
+                proptest::prop_assert_eq!(clip.len(), frames);
+                let steps = clip.windows(2).all(|pair| pair[0].abs_diff(pair[1]) == 1);
+                proptest::prop_assert!(steps && clip.iter().all(|frame| *frame < n));
+            }
+            let scored = n as usize >= frames || (pad && n as usize >= MIN_FRAMES_TO_PAD);
+            proptest::prop_assert_eq!(!clips.is_empty(), scored && n > 0);
+            if stride <= frames && n as usize >= frames {
+                let covered = |frame: u64| clips.iter().any(|clip| clip.contains(&frame));
+                proptest::prop_assert!((0..n).all(covered));
+            }
+        }
+    }
+
     #[test]
     fn reflection_stays_inside() {
         for n in 1..20 {

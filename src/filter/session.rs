@@ -1,6 +1,7 @@
 //! The networks of a run: finding their files, loading them.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use thiserror::Error;
 
@@ -25,6 +26,11 @@ pub enum SessionError {
     #[error("points-from=aligner needs an aligner; name one with the property aligner")]
     NoAligner,
 }
+
+static ORT_CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    let colours = gst::DebugColorFlags::empty();
+    gst::DebugCategory::new("m2sdfilter-ort", colours, Some("ONNX Runtime's own log"))
+});
 
 /// `aligner=none`.
 const NO_ALIGNER: &str = "none";
@@ -64,8 +70,12 @@ impl ModelFiles {
     }
 }
 
-/// Opens ONNX Runtime's library, which every network needs.
+/// Opens ONNX Runtime's library, which every network needs, and has its warnings in our log.
 pub fn check_runtime() -> Result<(), SessionError> {
+    infer::onnx::set_log_sink(|severity, text| match severity {
+        infer::onnx::Severity::Error => gst::error!(ORT_CAT, "{text}"),
+        infer::onnx::Severity::Warning => gst::warning!(ORT_CAT, "{text}"),
+    });
     infer::runtime_version()?;
     Ok(())
 }
