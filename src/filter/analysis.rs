@@ -1,11 +1,10 @@
 //! The analysis thread: what comes out of the inbox is looked at and goes on to the outbox.
 //!
-//! The networks load on a thread of their own. Until they are there, `live` passes frames through
-//! and `complete` waits.
+//! Until the networks are loaded, `live` passes frames through and `complete` waits. When they
+//! fail later, frames pass in both.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -19,12 +18,15 @@ use super::inbox::Input;
 use super::outbox::{Frame, FrameFace, Generation, Output, Stale};
 use super::pixels::Pixels;
 use super::scene::{FaceSample, Scene, Seen};
-use super::session::{self, Engines, ModelFiles, SessionError};
-use super::settings::{Delivery, Settings};
+use super::session::Engines;
+use super::settings::{Delivery, OnError, Settings};
+use super::stats::ClipEnd;
+use super::supply::{News, Supply};
 use crate::core::geometry::Size;
+use crate::core::schedule::Newest;
 use crate::core::track::TrackId;
 use crate::core::window::{ClipWindow, Sample, ShortTrack, WindowEvent, WindowParams, Windows};
-use crate::infer::{CancelToken, ClipJob, Submitter};
+use crate::infer::{CancelToken, ClipJob};
 
 /// The running analysis thread. Dropping it waits for the thread, which [`Shared::stop`] ends.
 pub struct Worker {
@@ -34,22 +36,13 @@ pub struct Worker {
 
 impl Worker {
     pub fn start(element: &super::M2sdFilter, settings: Settings) -> std::io::Result<Self> {
-        let (loaded, engines) = sync_channel(1);
-        let files = ModelFiles::find(&settings);
-        let load_settings = settings.clone();
-        thread::Builder::new().name("m2sd-load".into()).spawn(move || {
-            let result = files.and_then(|files| Engines::load(&files, &load_settings));
-            // The element may have been stopped meanwhile.
-            let _ = loaded.send(result);
-        })?;
-
         let cancel = CancelToken::new();
         let mut analysis = Analysis {
             element: element.downgrade(),
             shared: Arc::clone(&element.imp().shared),
+            supply: Supply::start(element, settings.clone())?,
             settings,
             cancel: cancel.clone(),
-            engines: Loading::Under(engines),
             generation: Generation::default(),
             frames: 0,
             segment: None,
@@ -78,17 +71,21 @@ impl Drop for Worker {
     }
 }
 
-enum Loading {
-    Under(Receiver<Result<Engines, SessionError>>),
-    Done(Box<Engines>),
-    /// The error has been posted.
-    Failed,
-}
-
 /// What belongs to the caps that hold, once the engines are there.
 struct Stream {
     scene: Scene,
     windows: Windows<FaceSample>,
+    /// Live mode: the clips that nobody had time for yet.
+    line: Newest<ClipWindow<FaceSample>>,
+}
+
+/// Why tracks end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// The face is gone, or the pictures to come do not continue those before.
+    Cut,
+    /// Nothing follows, or whoever feeds the element waits for what it holds.
+    Stream,
 }
 
 struct Analysis {
@@ -96,7 +93,7 @@ struct Analysis {
     shared: Arc<Shared>,
     settings: Settings,
     cancel: CancelToken,
-    engines: Loading,
+    supply: Supply,
     generation: Generation,
     /// Frames of this run so far.
     frames: u64,
@@ -116,7 +113,7 @@ impl Analysis {
                 Input::Event(event) => self.event(event),
                 Input::Query(query) => {
                     if query.closes_windows {
-                        self.close_windows(ShortTrack::Pad);
+                        self.close_windows(Ending::Stream);
                     }
                     self.pass(Output::Query(query))
                 }
@@ -131,7 +128,7 @@ impl Analysis {
     fn begin_generation(&mut self, generation: Generation) {
         self.generation = generation;
         self.stream = None;
-        if let Loading::Done(engines) = &self.engines {
+        if let Some(engines) = self.supply.ready() {
             engines.clips.flush();
         }
     }
@@ -151,7 +148,7 @@ impl Analysis {
     fn event(&mut self, event: gst::Event) -> Result<(), Stale> {
         match event.view() {
             gst::EventView::Caps(caps) => {
-                self.close_windows(self.short_track());
+                self.close_windows(Ending::Cut);
                 self.stream = None;
                 match Pixels::for_caps(caps.caps()) {
                     Ok(pixels) => self.pixels = Some(pixels),
@@ -159,24 +156,16 @@ impl Analysis {
                 }
             }
             gst::EventView::Segment(segment) => {
-                self.close_windows(self.short_track());
+                self.close_windows(Ending::Cut);
                 self.segment = segment.segment().clone().downcast().ok();
             }
-            gst::EventView::Eos(_) => self.close_windows(ShortTrack::Pad),
+            gst::EventView::Eos(_) => self.close_windows(Ending::Stream),
             gst::EventView::StreamStart(_) | gst::EventView::Gap(_) => {
-                self.close_windows(self.short_track());
+                self.close_windows(Ending::Cut);
             }
             _ => {}
         }
         self.pass(Output::Event(event))
-    }
-
-    /// What becomes of tracks that a break in the stream cuts short.
-    fn short_track(&self) -> ShortTrack {
-        match self.shared.traits().delivery {
-            Delivery::Complete => ShortTrack::Pad,
-            Delivery::Live => ShortTrack::Drop,
-        }
     }
 
     fn frame(&mut self, buffer: gst::Buffer) -> Result<(), Stale> {
@@ -184,56 +173,70 @@ impl Analysis {
         let number = self.frames;
         self.frames += 1;
         if buffer.flags().contains(gst::BufferFlags::DISCONT) {
-            self.close_windows(self.short_track());
+            self.close_windows(Ending::Cut);
         }
-        self.await_engines();
+        self.tend_engines();
         let faces = match self.look(&buffer) {
             None => Vec::new(),
             Some(seen) => self.gather(seen, number, &buffer),
         };
+        self.serve_line();
         self.pass(Output::Frame(Frame { number, buffer, faces, taken }))
     }
 
-    /// Takes the engines when they are loaded; in complete mode, waits for them.
-    fn await_engines(&mut self) {
-        let Loading::Under(loading) = &self.engines else { return };
-        let result = match self.shared.traits().delivery {
-            Delivery::Complete => loading.recv().map_err(|_| TryRecvError::Disconnected),
-            Delivery::Live => loading.try_recv(),
-        };
-        match result {
-            Ok(Ok(engines)) => self.engines_loaded(engines),
-            Ok(Err(error)) => {
-                self.engines = Loading::Failed;
-                if let Some(element) = self.element.upgrade() {
-                    element.imp().post_session_error(&error);
+    /// Takes the engines when they are loaded; in complete mode, waits for them at the start.
+    fn tend_engines(&mut self) {
+        if let Some(error) = self.shared.take_clip_failures() {
+            self.broke(&error);
+        }
+        let (shared, generation) = (&self.shared, self.generation);
+        let waits = shared.traits().delivery == Delivery::Complete;
+        match self.supply.advance(|| waits && shared.outbox.is_current(generation)) {
+            News::None => {}
+            News::Ready => self.engines_ready(),
+            News::NotLoaded { error, first } => {
+                if first || self.settings.on_error == OnError::Fail {
+                    if let Some(element) = self.element.upgrade() {
+                        element.imp().post_session_error(&error);
+                    }
+                    self.shared.fail(gst::FlowError::Error);
+                } else {
+                    gst::warning!(CAT, "The networks did not load again: {error}");
                 }
-                self.shared.fail(gst::FlowError::Error);
-            }
-            Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::Disconnected) => {
-                self.engines = Loading::Failed;
-                self.fail("Loading the networks ended without a result, please report this");
             }
         }
     }
 
-    fn engines_loaded(&mut self, engines: Engines) {
+    fn engines_ready(&mut self) {
+        let Some(engines) = self.supply.ready() else { return };
         let spec = engines.clips.pool().spec();
         gst::info!(CAT, "Classifier {} on {}", engines.classifier.name, spec.info.provider);
         self.shared.stats.set_provider(&spec.info.provider.to_string());
         self.shared.set_classifier(engines.classifier.clone());
         let frames = spec.frames;
         let latency_changed = self.shared.set_traits(|traits| traits.clip_frames = frames);
-        self.engines = Loading::Done(Box::new(engines));
         if latency_changed && let Some(element) = self.element.upgrade() {
             element.imp().post_latency();
         }
     }
 
+    /// A network failed while running: frames pass unscored until it is loaded again.
+    fn broke(&mut self, error: &str) {
+        if self.settings.on_error == OnError::Fail {
+            return self.fail(error);
+        }
+        self.close_windows(Ending::Cut);
+        self.stream = None;
+        let pause = self.supply.broke().as_secs();
+        if let Some(element) = self.element.upgrade() {
+            let text = format!("{error}. Frames pass unscored; next try in {pause} s");
+            gst::element_warning!(element, gst::StreamError::Failed, ("{text}"));
+        }
+    }
+
     /// Looks at a frame, if the engines are there and the frame can be read.
     fn look(&mut self, buffer: &gst::BufferRef) -> Option<Seen> {
-        let Loading::Done(engines) = &mut self.engines else { return None };
+        let engines = self.supply.engines()?;
         let pixels = self.pixels.as_mut()?;
         let size = Size::new(pixels.info().width(), pixels.info().height())?;
         let delivery = self.shared.traits().delivery;
@@ -252,15 +255,19 @@ impl Analysis {
         let cancel = &self.cancel;
         let looked =
             pixels.with_view(buffer, |view| stream.scene.look(&view, engines, cancel, hurry));
-        match looked.map_err(|e| e.to_string()).and_then(|seen| seen.map_err(|e| e.to_string())) {
-            Ok(seen) => Some(seen),
-            Err(error) => {
-                if !self.cancel.is_cancelled() {
-                    self.fail(&error);
+        match looked {
+            Ok(Ok(seen)) => {
+                if seen.detected.is_some() {
+                    self.supply.worked();
                 }
-                None
+                return Some(seen);
             }
+            // The element is being stopped.
+            Ok(Err(_)) if self.cancel.is_cancelled() => {}
+            Ok(Err(error)) => self.broke(&error.to_string()),
+            Err(error) => self.fail(&error.to_string()),
         }
+        None
     }
 
     /// Files a frame's faces with the score board and the windows; returns them.
@@ -270,7 +277,7 @@ impl Analysis {
             self.shared.stats.frame_analysed(took, faces.len());
         }
         for track in ended {
-            self.close_track(track, self.short_track());
+            self.close_track(track, Ending::Cut);
         }
         let Some(span) = flow::span(buffer, self.segment.as_ref()) else { return faces };
         for (track, payload) in samples {
@@ -283,27 +290,36 @@ impl Analysis {
         faces
     }
 
-    fn close_track(&mut self, track: TrackId, short: ShortTrack) {
-        if let Some(stream) = &mut self.stream {
-            let events = stream.windows.close(track, short);
-            self.handle(events);
-            // Stale after a flush, when there is nothing to forget either.
-            let _ = self.pass(Output::TrackEnd(track));
+    /// Ends a track's windows. Short ones are padded and waiting clips are scored where the stream
+    /// can wait for that: in complete mode, and at its end.
+    fn close_track(&mut self, track: TrackId, ending: Ending) {
+        let live = self.shared.traits().delivery == Delivery::Live;
+        let in_passing = live && ending == Ending::Cut;
+        let short = if in_passing { ShortTrack::Drop } else { ShortTrack::Pad };
+        let Some(stream) = &mut self.stream else { return };
+        let events = stream.windows.close(track, short);
+        self.handle(events);
+        match self.stream.as_mut().and_then(|stream| stream.line.forget(track)) {
+            Some(_) if in_passing => self.shared.stats.clip(ClipEnd::Skipped),
+            Some(clip) => self.score(&clip),
+            None => {}
         }
+        // Stale after a flush, when there is nothing to forget either.
+        let _ = self.pass(Output::TrackEnd(track));
     }
 
     /// The faces to come are not those seen so far.
-    fn close_windows(&mut self, short: ShortTrack) {
+    fn close_windows(&mut self, ending: Ending) {
         let Some(stream) = &mut self.stream else { return };
         for track in stream.scene.cut() {
-            self.close_track(track, short);
+            self.close_track(track, ending);
         }
     }
 
-    fn handle(&self, events: Vec<WindowEvent<FaceSample>>) {
+    fn handle(&mut self, events: Vec<WindowEvent<FaceSample>>) {
         for event in events {
             match event {
-                WindowEvent::Clip(clip) => self.score(&clip),
+                WindowEvent::Clip(clip) => self.line_up(clip),
                 WindowEvent::FrameClosed { track, frame } => {
                     self.shared.outbox.frame_closed(self.generation, track, frame);
                 }
@@ -314,15 +330,33 @@ impl Analysis {
         }
     }
 
-    /// Sends a clip to the classifier. In live mode a clip that would have to wait is skipped.
+    /// In complete mode every clip is scored, and the stream waits; in live mode a clip waits in
+    /// line, and the newest of each face is what counts.
+    fn line_up(&mut self, clip: ClipWindow<FaceSample>) {
+        if self.shared.traits().delivery == Delivery::Complete {
+            return self.score(&clip);
+        }
+        if let Some(stream) = &mut self.stream
+            && stream.line.offer(clip.track, clip).is_some()
+        {
+            self.shared.stats.clip(ClipEnd::Skipped);
+        }
+    }
+
+    /// Live mode: gives the classifier what it has room for, the longest unserved face first.
+    fn serve_line(&mut self) {
+        while self.supply.ready().is_some_and(|engines| engines.clips.waiting() == 0) {
+            let next = self.stream.as_mut().and_then(|stream| stream.line.next());
+            let Some(clip) = next else { break };
+            self.score(&clip);
+        }
+    }
+
+    /// Sends a clip to the classifier, waiting for room.
     fn score(&self, clip: &ClipWindow<FaceSample>) {
-        let Loading::Done(engines) = &self.engines else { return };
+        let Some(engines) = self.supply.ready() else { return };
         let announced = PendingClip::announce(&self.element, &self.shared, self.generation, clip);
         let Some(pending) = announced else { return };
-        let live = self.shared.traits().delivery == Delivery::Live;
-        if live && engines.clips.waiting() >= session::WAITING_CLIPS {
-            return;
-        }
         let pool = Arc::clone(engines.clips.pool());
         match clip_tensor(clip, pool.spec()) {
             Err(error) => {
@@ -332,9 +366,8 @@ impl Analysis {
             Ok(frames) => {
                 let reply = Box::new(move |scored| pending.finish(pool.spec(), scored));
                 let job = ClipJob { frames, audio: None, reply };
-                let submit = if live { Submitter::try_submit } else { Submitter::submit };
-                if submit(&engines.clips, job).is_err() {
-                    gst::debug!(CAT, "Track {}: clip skipped", clip.track);
+                if engines.clips.submit(job).is_err() {
+                    gst::debug!(CAT, "Track {}: flushed before it was scored", clip.track);
                 }
             }
         }
@@ -350,6 +383,6 @@ impl Stream {
             stride: NonZeroUsize::new(settings.clip_stride(delivery, frames))?,
         };
         let scene = Scene::new(size, engines, settings, delivery);
-        Some(Self { scene, windows: Windows::new(params) })
+        Some(Self { scene, windows: Windows::new(params), line: Newest::default() })
     }
 }

@@ -74,6 +74,7 @@ impl PendingClip {
         });
         match fake {
             Ok((fake, outputs)) => {
+                self.shared.clip_answered(None);
                 self.end = ClipEnd::Scored(scored.run);
                 self.fake = Some(fake);
                 self.post(spec, fake, outputs, scored.run);
@@ -81,6 +82,7 @@ impl PendingClip {
             Err(error) => {
                 gst::warning!(CAT, "Track {}: a clip was not scored: {error}", self.track);
                 self.end = ClipEnd::Failed;
+                self.shared.clip_answered(Some(error));
             }
         }
     }

@@ -14,6 +14,9 @@ use super::outbox::Outbox;
 use super::stats::Stats;
 use crate::core::window::Span;
 
+/// One clip that cannot be scored is that clip's fault; so many in a row are the network's.
+const FAILURES_IN_A_ROW: u32 = 3;
+
 /// What the three threads of one element share.
 #[derive(Default)]
 pub struct Shared {
@@ -24,6 +27,8 @@ pub struct Shared {
     traits: Mutex<StreamTraits>,
     /// Who scores. A leaf lock, held for a copy only.
     classifier: Mutex<Arc<ClassifierName>>,
+    /// Clips in a row that the classifier failed on, and the last error. A leaf lock.
+    clip_failures: Mutex<(u32, String)>,
     /// The caps whose event has left the element. A leaf lock, held for a copy only.
     delivered_caps: Mutex<Option<gst::Caps>>,
     /// Why downstream takes nothing more, for upstream to hear. A leaf lock, held for a copy only.
@@ -51,6 +56,21 @@ impl Shared {
         Arc::clone(&self.classifier.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The classifier answered: with an error, or with a score, which ends a row of failures.
+    pub fn clip_answered(&self, error: Option<String>) {
+        let mut failures = self.clip_failures.lock().unwrap_or_else(PoisonError::into_inner);
+        *failures = match error {
+            Some(error) => (failures.0 + 1, error),
+            None => (0, String::new()),
+        };
+    }
+
+    /// The last error, if the classifier failed often enough in a row to be given up.
+    pub fn take_clip_failures(&self) -> Option<String> {
+        let mut failures = self.clip_failures.lock().unwrap_or_else(PoisonError::into_inner);
+        (failures.0 >= FAILURES_IN_A_ROW).then(|| std::mem::take(&mut *failures).1)
+    }
+
     pub fn set_delivered_caps(&self, caps: Option<gst::Caps>) {
         *self.delivered_caps.lock().unwrap_or_else(PoisonError::into_inner) = caps;
     }
@@ -70,6 +90,7 @@ impl Shared {
     pub fn start(&self) {
         self.stats.reset();
         self.set_flow(None);
+        self.clip_answered(None);
         self.set_delivered_caps(None);
         self.set_traits(|traits| *traits = StreamTraits::default());
         self.inbox.start();

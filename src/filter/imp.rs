@@ -12,7 +12,7 @@ use super::flow::Shared;
 use super::session::{self, ModelFiles, SessionError};
 use super::settings::{
     ChannelOrder, DEFAULT_DETECT_THRESHOLD, DEFAULT_MAX_FACES, DEFAULT_MAX_LATENCY,
-    MODEL_THRESHOLD, Mode, PointsFrom, Precision, Provider, Settings,
+    MODEL_THRESHOLD, Mode, OnError, PointsFrom, Precision, Provider, Settings,
 };
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -118,6 +118,9 @@ pub struct M2sdFilter {
          mutable_ready, nick = "Alignment points",
         blurb = "Where the five points come from by which clips are aligned",
         builder(PointsFrom::default()))]
+    #[property(name = "on-error", get, set, type = OnError, member = on_error, mutable_ready,
+        nick = "On error", blurb = "What happens when a network fails while running",
+        builder(OnError::default()))]
     #[property(name = "draw", get, set, type = bool, member = draw, default = true,
         mutable_playing, nick = "Draw",
         blurb = "Draw a box and a label for each face: yellow is fake, cyan real, orange \

@@ -13,7 +13,7 @@
 //! | --- | --- |
 //! | `imp` | the class: properties, pads, state changes |
 //! | `settings` | what the properties say, and the snapshot a run works with |
-//! | `session` | finding and loading the engines |
+//! | `session`, `supply` | finding and loading the engines; what happens when they fail |
 //! | `flow` | pad functions: chain, events, queries |
 //! | `inbox`, `outbox` | the two in-band queues between the three threads |
 //! | `pixels` | a buffer as the core's frame view |
@@ -43,9 +43,10 @@ mod scene;
 mod session;
 mod settings;
 mod stats;
+mod supply;
 
 pub use session::{ModelFiles, SessionError};
-pub use settings::{ChannelOrder, Mode, PointsFrom, Precision, Provider};
+pub use settings::{ChannelOrder, Mode, OnError, PointsFrom, Precision, Provider};
 
 glib::wrapper! {
     /// The element. Create it by its factory name, `m2sdfilter`.
@@ -68,6 +69,7 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     for enumeration in [
         ChannelOrder::static_type(),
         Mode::static_type(),
+        OnError::static_type(),
         PointsFrom::static_type(),
         Precision::static_type(),
         Provider::static_type(),

@@ -23,6 +23,8 @@ pub enum SessionError {
     Infer(#[from] InferError),
     #[error("threshold: {0}")]
     Threshold(#[from] NotAProbability),
+    #[error("loading the networks panicked, please report this")]
+    LoadPanicked,
     #[error("points-from=aligner needs an aligner; name one with the property aligner")]
     NoAligner,
 }
@@ -92,7 +94,7 @@ pub struct Engines {
 }
 
 /// Clips of one element that may wait while one is being scored.
-pub const WAITING_CLIPS: usize = 2;
+const WAITING_CLIPS: usize = 2;
 
 impl Engines {
     pub fn load(files: &ModelFiles, settings: &Settings) -> Result<Self, SessionError> {

@@ -78,6 +78,17 @@ pub enum PointsFrom {
     Aligner,
 }
 
+/// What happens when a network fails while running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstM2sdOnError")]
+pub enum OnError {
+    #[default]
+    #[enum_value(name = "Warn, pass frames unscored, try again with growing pauses", nick = "pass")]
+    Pass,
+    #[enum_value(name = "Stop the stream with an error", nick = "fail")]
+    Fail,
+}
+
 /// The value of every property. 0 stands for "automatic" where the property says so.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -100,6 +111,7 @@ pub struct Settings {
     pub mode: Mode,
     pub max_latency: u64,
     pub points_from: PointsFrom,
+    pub on_error: OnError,
     pub draw: bool,
     pub post_messages: bool,
 }
@@ -134,6 +146,7 @@ impl Default for Settings {
             mode: Mode::default(),
             max_latency: DEFAULT_MAX_LATENCY.nseconds(),
             points_from: PointsFrom::default(),
+            on_error: OnError::default(),
             draw: true,
             post_messages: true,
         }

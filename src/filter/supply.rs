@@ -1,0 +1,151 @@
+//! The networks of a run, from loading to breaking and loading again.
+//!
+//! Loading takes a second or more, so it has a thread of its own and is announced by Progress
+//! messages. Networks that fail while running are dropped and, after a pause that doubles, loaded
+//! again.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+
+use super::session::{Engines, ModelFiles, SessionError};
+use super::settings::Settings;
+use crate::core::backoff::Backoff;
+
+enum State {
+    Loading(Receiver<Result<Engines, SessionError>>),
+    Ready(Box<Engines>),
+    /// Broken; to be loaded again then.
+    Pausing(Instant),
+    /// They never loaded, and the element has said so.
+    Failed,
+}
+
+/// What [`Supply::advance`] found.
+pub enum News {
+    None,
+    /// The networks have just become ready.
+    Ready,
+    /// They did not load. The first time of a run this ends it.
+    NotLoaded {
+        error: SessionError,
+        first: bool,
+    },
+}
+
+pub struct Supply {
+    element: glib::WeakRef<super::M2sdFilter>,
+    settings: Settings,
+    state: State,
+    /// Whether they have ever loaded in this run.
+    loaded_before: bool,
+    backoff: Backoff,
+}
+
+/// How often a wait for the networks looks whether anyone still waits.
+const GLANCE: Duration = Duration::from_millis(20);
+
+impl Supply {
+    /// Starts loading.
+    pub fn start(element: &super::M2sdFilter, settings: Settings) -> std::io::Result<Self> {
+        let state = State::Loading(load(element, &settings)?);
+        let element = element.downgrade();
+        let backoff = Backoff::default();
+        Ok(Self { element, settings, state, loaded_before: false, backoff })
+    }
+
+    pub fn engines(&mut self) -> Option<&mut Engines> {
+        match &mut self.state {
+            State::Ready(engines) => Some(engines),
+            _ => None,
+        }
+    }
+
+    pub fn ready(&self) -> Option<&Engines> {
+        match &self.state {
+            State::Ready(engines) => Some(engines),
+            _ => None,
+        }
+    }
+
+    /// Looks whether loading has ended, or should begin again. The first load is waited for while
+    /// `wait` says so.
+    pub fn advance(&mut self, wait: impl Fn() -> bool) -> News {
+        if let State::Pausing(until) = self.state
+            && Instant::now() >= until
+        {
+            let loading = self.element.upgrade().and_then(|e| load(&e, &self.settings).ok());
+            self.state = match loading {
+                Some(loading) => State::Loading(loading),
+                None => State::Pausing(Instant::now() + self.backoff.failed()),
+            };
+        }
+        let State::Loading(loading) = &self.state else { return News::None };
+        let first = !self.loaded_before;
+        let result = loop {
+            let patience = if first && wait() { GLANCE } else { Duration::ZERO };
+            match loading.recv_timeout(patience) {
+                Ok(result) => break result,
+                Err(RecvTimeoutError::Timeout) if patience.is_zero() => return News::None,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break Err(SessionError::LoadPanicked),
+            }
+        };
+        match result {
+            Ok(engines) => {
+                self.loaded_before = true;
+                self.state = State::Ready(Box::new(engines));
+                News::Ready
+            }
+            Err(error) if first => {
+                self.state = State::Failed;
+                News::NotLoaded { error, first }
+            }
+            Err(error) => {
+                self.state = State::Pausing(Instant::now() + self.backoff.failed());
+                News::NotLoaded { error, first }
+            }
+        }
+    }
+
+    /// The networks failed while running; returns after how long they will be loaded again.
+    pub fn broke(&mut self) -> Duration {
+        let pause = self.backoff.failed();
+        self.state = State::Pausing(Instant::now() + pause);
+        pause
+    }
+
+    /// The networks did what they should.
+    pub fn worked(&mut self) {
+        self.backoff.succeeded();
+    }
+}
+
+/// Loads on a thread of its own. Nobody joins it: its result goes nowhere if the run has ended.
+fn load(
+    element: &super::M2sdFilter,
+    settings: &Settings,
+) -> std::io::Result<Receiver<Result<Engines, SessionError>>> {
+    let (loaded, receiver) = sync_channel(1);
+    let (weak, settings) = (element.downgrade(), settings.clone());
+    progress(element, gst::ProgressType::Start, "Loading the networks");
+    thread::Builder::new().name("m2sd-load".into()).spawn(move || {
+        let result = ModelFiles::find(&settings).and_then(|files| Engines::load(&files, &settings));
+        if let Some(element) = weak.upgrade() {
+            match &result {
+                Ok(_) => progress(&element, gst::ProgressType::Complete, "Networks loaded"),
+                Err(error) => progress(&element, gst::ProgressType::Error, &error.to_string()),
+            }
+        }
+        let _ = loaded.send(result);
+    })?;
+    Ok(receiver)
+}
+
+fn progress(element: &super::M2sdFilter, kind: gst::ProgressType, text: &str) {
+    let message = gst::message::Progress::builder(kind, "load", text).src(element).build();
+    // Without a bus nobody asked to hear it.
+    let _ = element.post_message(message);
+}
