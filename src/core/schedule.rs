@@ -31,7 +31,7 @@ impl<C> Newest<C> {
     }
 
     /// The clip whose track has waited longest.
-    pub fn next(&mut self) -> Option<C> {
+    pub fn serve(&mut self) -> Option<C> {
         // `None`, never served, orders before every turn.
         let track = *self.waiting.keys().min_by_key(|track| self.served.get(track))?;
         self.turn += 1;
@@ -59,10 +59,10 @@ mod tests {
         let mut line = Newest::default();
         assert_eq!(line.offer(A, 1), None);
         assert_eq!(line.offer(A, 2), Some(1));
-        assert_eq!((line.next(), line.next()), (Some(2), None));
+        assert_eq!((line.serve(), line.serve()), (Some(2), None));
         line.offer(A, 3);
         assert_eq!(line.forget(A), Some(3));
-        assert_eq!(line.next(), None);
+        assert_eq!(line.serve(), None);
     }
 
     #[test]
@@ -70,10 +70,10 @@ mod tests {
         let mut line = Newest::default();
         line.offer(A, "a1");
         line.offer(B, "b1");
-        assert_eq!(line.next(), Some("a1"));
+        assert_eq!(line.serve(), Some("a1"));
         line.offer(A, "a2");
         line.offer(C, "c1");
-        let order: Vec<_> = std::iter::from_fn(|| line.next()).collect();
+        let order: Vec<_> = std::iter::from_fn(|| line.serve()).collect();
         assert_eq!(order, ["b1", "c1", "a2"]);
     }
 
@@ -85,7 +85,7 @@ mod tests {
             let mut shares = vec![0usize; tracks as usize];
             for _ in 0..rounds {
                 (0..tracks).for_each(|track| { line.offer(TrackId(track), track); });
-                if let Some(track) = line.next() {
+                if let Some(track) = line.serve() {
                     shares[track as usize] += 1;
                 }
             }

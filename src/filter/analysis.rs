@@ -24,7 +24,7 @@ use super::stats::ClipEnd;
 use super::supply::{News, Supply};
 use crate::core::geometry::Size;
 use crate::core::schedule::Newest;
-use crate::core::track::TrackId;
+use crate::core::track::{TrackId, TrackParams, Tracker};
 use crate::core::window::{ClipWindow, Sample, ShortTrack, WindowEvent, WindowParams, Windows};
 use crate::infer::{CancelToken, ClipJob};
 
@@ -45,6 +45,7 @@ impl Worker {
             cancel: cancel.clone(),
             generation: Generation::default(),
             frames: 0,
+            tracker: Tracker::new(TrackParams::default()),
             segment: None,
             pixels: None,
             stream: None,
@@ -97,6 +98,8 @@ struct Analysis {
     generation: Generation,
     /// Frames of this run so far.
     frames: u64,
+    /// Outlives caps and flushes, so that no two faces of a run have the same number.
+    tracker: Tracker,
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
     pixels: Option<Pixels>,
     stream: Option<Stream>,
@@ -128,6 +131,9 @@ impl Analysis {
     fn begin_generation(&mut self, generation: Generation) {
         self.generation = generation;
         self.stream = None;
+        for track in self.tracker.end_all() {
+            self.shared.stats.track_ends(track);
+        }
         if let Some(engines) = self.supply.ready() {
             engines.clips.flush();
         }
@@ -253,8 +259,9 @@ impl Analysis {
         };
         let hurry = delivery == Delivery::Live && self.shared.inbox.depth() > 0;
         let cancel = &self.cancel;
-        let looked =
-            pixels.with_view(buffer, |view| stream.scene.look(&view, engines, cancel, hurry));
+        let tracker = &mut self.tracker;
+        let looked = pixels
+            .with_view(buffer, |view| stream.scene.look(&view, engines, tracker, cancel, hurry));
         match looked {
             Ok(Ok(seen)) => {
                 if seen.detected.is_some() {
@@ -304,6 +311,7 @@ impl Analysis {
             Some(clip) => self.score(&clip),
             None => {}
         }
+        self.shared.stats.track_ends(track);
         // Stale after a flush, when there is nothing to forget either.
         let _ = self.pass(Output::TrackEnd(track));
     }
@@ -311,7 +319,8 @@ impl Analysis {
     /// The faces to come are not those seen so far.
     fn close_windows(&mut self, ending: Ending) {
         let Some(stream) = &mut self.stream else { return };
-        for track in stream.scene.cut() {
+        stream.scene.cut();
+        for track in self.tracker.end_all() {
             self.close_track(track, ending);
         }
     }
@@ -345,8 +354,9 @@ impl Analysis {
 
     /// Live mode: gives the classifier what it has room for, the longest unserved face first.
     fn serve_line(&mut self) {
-        while self.supply.ready().is_some_and(|engines| engines.clips.waiting() == 0) {
-            let next = self.stream.as_mut().and_then(|stream| stream.line.next());
+        let room = self.settings.batch_size as usize;
+        while self.supply.ready().is_some_and(|engines| engines.clips.waiting() < room) {
+            let next = self.stream.as_mut().and_then(|stream| stream.line.serve());
             let Some(clip) = next else { break };
             self.score(&clip);
         }

@@ -48,6 +48,7 @@ impl PendingClip {
         let newest = clip.samples.iter().max_by_key(|sample| sample.frame)?;
         let frames = clip.frames();
         shared.outbox.clip_submitted(generation, clip.track, &frames);
+        shared.stats.clip_begins(clip.track, newest.frame);
         Some(Self {
             element: element.clone(),
             shared: Arc::clone(shared),

@@ -11,8 +11,8 @@ use super::analysis;
 use super::flow::Shared;
 use super::session::{self, ModelFiles, SessionError};
 use super::settings::{
-    ChannelOrder, DEFAULT_DETECT_THRESHOLD, DEFAULT_MAX_FACES, DEFAULT_MAX_LATENCY,
-    MODEL_THRESHOLD, Mode, OnError, PointsFrom, Precision, Provider, Settings,
+    ChannelOrder, DEFAULT_BATCH_TIMEOUT, DEFAULT_DETECT_THRESHOLD, DEFAULT_MAX_FACES,
+    DEFAULT_MAX_LATENCY, MODEL_THRESHOLD, Mode, OnError, PointsFrom, Precision, Provider, Settings,
 };
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -101,6 +101,14 @@ pub struct M2sdFilter {
         mutable_ready, nick = "Clip stride",
         blurb = "Frames from the start of one clip to the start of the next (0 = automatic: \
                  1 in complete mode, half a clip in live mode)")]
+    #[property(name = "batch-size", get, set, type = u32, member = batch_size, mutable_ready,
+        minimum = 1, maximum = 64, default = 1, nick = "Batch size",
+        blurb = "Most clips, of all faces and of all elements that share the classifier, in one \
+                 run; more than 1 pays on a GPU")]
+    #[property(name = "batch-timeout", get, set, type = u64, member = batch_timeout,
+        maximum = 10_000_000_000, default = DEFAULT_BATCH_TIMEOUT.nseconds(), mutable_ready,
+        nick = "Batch timeout",
+        blurb = "How long a clip waits for others to share its run, in nanoseconds")]
     #[property(name = "threshold", get, set, type = f64, member = threshold,
         minimum = -1.0, maximum = 1.0, default = MODEL_THRESHOLD, mutable_ready,
         nick = "Threshold",

@@ -13,7 +13,7 @@ use crate::core::detect::{self, DetectError, DetectParams, DetectorOutputs, Face
 use crate::core::geometry::{BBox, Size};
 use crate::core::image::{ChannelOrder, FrameView, ImageError, Region};
 use crate::core::landmarks::{LandmarkCrop, LandmarkError, five_from_68};
-use crate::core::track::{TrackId, TrackParams, Tracker};
+use crate::core::track::{TrackId, Tracker};
 use crate::infer::{Aligner, CancelToken, InferError};
 
 #[derive(Debug, Error)]
@@ -58,7 +58,6 @@ struct Rules {
 pub struct Scene {
     rules: Rules,
     frame: Size,
-    tracker: Tracker,
     planes: Array3<f32>,
     /// The faces of the newest detection: they hold until the next one.
     faces: Vec<FrameFace>,
@@ -89,14 +88,7 @@ impl Scene {
             points_from: settings.points_from,
         };
         let (w, h) = (input.width() as usize, input.height() as usize);
-        Self {
-            rules,
-            frame,
-            tracker: Tracker::new(TrackParams::default()),
-            planes: Array3::zeros((3, h, w)),
-            faces: Vec::new(),
-            countdown: 0,
-        }
+        Self { rules, frame, planes: Array3::zeros((3, h, w)), faces: Vec::new(), countdown: 0 }
     }
 
     /// Looks at the next frame. With `hurry`, a detection that is due waits for a later frame.
@@ -104,6 +96,7 @@ impl Scene {
         &mut self,
         view: &FrameView<'_>,
         engines: &mut Engines,
+        tracker: &mut Tracker,
         cancel: &CancelToken,
         hurry: bool,
     ) -> Result<Seen, SceneError> {
@@ -114,7 +107,7 @@ impl Scene {
             self.countdown = self.rules.interval - 1;
             let started = Instant::now();
             let faces = self.detect(view, engines, cancel)?;
-            let update = self.tracker.update(&faces);
+            let update = tracker.update(&faces);
             let aligned = self.landmarks(view, &faces, engines, cancel)?;
             let known = faces.into_iter().zip(update.tracks).zip(aligned);
             let join = |((face, track), landmarks)| FrameFace { track, face, landmarks };
@@ -173,11 +166,10 @@ impl Scene {
         self.faces.iter().filter_map(crop).collect()
     }
 
-    /// Ends all tracks: what follows is another scene.
-    pub fn cut(&mut self) -> Vec<TrackId> {
+    /// What follows is another scene: no face holds, and detection is due at once.
+    pub fn cut(&mut self) {
         self.faces.clear();
         self.countdown = 0;
-        self.tracker.end_all()
     }
 }
 

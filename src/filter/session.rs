@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -101,7 +102,11 @@ impl Engines {
         let detector = infer::load_detector(&files.detector, &files.options)?;
         let aligner = files.aligner.as_deref();
         let aligner = aligner.map(|path| infer::load_aligner(path, &files.options)).transpose()?;
-        let pool = PoolOptions { queue: WAITING_CLIPS, ..PoolOptions::default() };
+        let pool = PoolOptions {
+            queue: WAITING_CLIPS.max(settings.batch_size as usize),
+            batch_size: settings.batch_size as usize,
+            batch_timeout: Duration::from_nanos(settings.batch_timeout),
+        };
         let pool = infer::shared_classifier(&files.classifier, &files.options, pool)?;
         let sidecar = &pool.spec().sidecar;
         let threshold = match settings.threshold {

@@ -107,6 +107,8 @@ pub struct Settings {
     pub max_faces: u32,
     pub min_face: u32,
     pub clip_stride: u32,
+    pub batch_size: u32,
+    pub batch_timeout: u64,
     pub threshold: f64,
     pub mode: Mode,
     pub max_latency: u64,
@@ -119,6 +121,7 @@ pub struct Settings {
 pub const DEFAULT_DETECT_THRESHOLD: f64 = 0.5;
 pub const DEFAULT_MAX_FACES: u32 = 10;
 pub const DEFAULT_MAX_LATENCY: ClockTime = ClockTime::from_mseconds(100);
+pub const DEFAULT_BATCH_TIMEOUT: ClockTime = ClockTime::from_mseconds(10);
 /// `threshold` left to the model.
 pub const MODEL_THRESHOLD: f64 = -1.0;
 /// The longer side of the detector's input that automatic `detect-size` allows in live mode.
@@ -142,6 +145,8 @@ impl Default for Settings {
             max_faces: DEFAULT_MAX_FACES,
             min_face: 0,
             clip_stride: 0,
+            batch_size: 1,
+            batch_timeout: DEFAULT_BATCH_TIMEOUT.nseconds(),
             threshold: MODEL_THRESHOLD,
             mode: Mode::default(),
             max_latency: DEFAULT_MAX_LATENCY.nseconds(),

@@ -1,8 +1,13 @@
 //! What the `stats` property tells.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use glib::value::ToSendValue;
+
+use crate::core::track::TrackId;
+use crate::core::window::FrameNumber;
 
 /// Samples that a percentile is taken over.
 const RECENT: usize = 256;
@@ -40,6 +45,8 @@ struct Counters {
     classify: Recent,
     delivery: Recent,
     provider: String,
+    /// The newest clip of each track that is on: its last frame, and frames since the clip before.
+    strides: BTreeMap<TrackId, (FrameNumber, Option<u64>)>,
 }
 
 /// The element's counters since it left READY.
@@ -98,6 +105,22 @@ impl Stats {
         }
     }
 
+    /// A clip of this track, ending with this frame, goes to the classifier.
+    pub fn clip_begins(&self, track: TrackId, last: FrameNumber) {
+        let mut counters = self.lock();
+        let entry = counters.strides.entry(track);
+        entry
+            .and_modify(|(before, stride)| {
+                *stride = Some(last.saturating_sub(*before));
+                *before = last;
+            })
+            .or_insert((last, None));
+    }
+
+    pub fn track_ends(&self, track: TrackId) {
+        self.lock().strides.remove(&track);
+    }
+
     pub fn set_provider(&self, provider: &str) {
         provider.clone_into(&mut self.lock().provider);
     }
@@ -105,6 +128,11 @@ impl Stats {
     /// The counters with the depths of the queues, which the caller knows.
     pub fn structure(&self, frames_waiting: usize, clips_waiting: usize) -> gst::Structure {
         let c = self.lock();
+        // Tracks with one clip so far have no stride yet.
+        let strides = c.strides.iter().filter_map(|(track, (_, stride))| {
+            let name = gst::Structure::builder("track").field("track", track.0);
+            Some(name.field("clip-stride", (*stride)?).build().to_send_value())
+        });
         gst::Structure::builder("m2sd-stats")
             .field("frames-in", c.frames_in)
             .field("frames-out", c.frames_out)
@@ -122,6 +150,7 @@ impl Stats {
             .field("latency-p50-ms", c.delivery.percentile_ms(0.5))
             .field("latency-p95-ms", c.delivery.percentile_ms(0.95))
             .field("provider", c.provider.as_str())
+            .field("tracks", gst::Array::from_values(strides))
             .build()
     }
 }

@@ -24,11 +24,13 @@ pub struct PoolOptions {
     pub queue: usize,
     /// How many waiting clips may share a run, at least 1.
     pub batch_size: usize,
+    /// How long a clip may wait for others to share its run.
+    pub batch_timeout: Duration,
 }
 
 impl Default for PoolOptions {
     fn default() -> Self {
-        Self { queue: 2, batch_size: 1 }
+        Self { queue: 2, batch_size: 1, batch_timeout: Duration::ZERO }
     }
 }
 
@@ -135,6 +137,11 @@ impl State {
         }
     }
 
+    /// The jobs of all lanes.
+    fn waiting(&self) -> usize {
+        self.lanes.values().map(|lane| lane.waiting.len()).sum()
+    }
+
     /// The next job of the lane after the one served last.
     fn take_in_turn(&mut self) -> Option<(u64, u64, Waiting)> {
         let after = (self.served + 1)..;
@@ -151,13 +158,21 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for work; `None` at the end.
+    /// Waits for work, and for company where that is wanted; `None` at the end.
     fn next_batch(&self, batch_size: usize) -> Option<(CancelToken, Vec<Waiting>)> {
-        let idle = |s: &mut State| !s.closing && s.lanes.values().all(|l| l.waiting.is_empty());
-        let state = self.work.wait_while(self.state(), idle);
-        let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        if state.closing {
-            return None;
+        let mut state = self.state();
+        while state.waiting() == 0 {
+            let idle = |s: &mut State| !s.closing && s.waiting() == 0;
+            state = self.work.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
+            let timeout = self.options.batch_timeout;
+            if batch_size > 1 && !timeout.is_zero() {
+                let fewer = |s: &mut State| !s.closing && s.waiting() < batch_size;
+                let filled = self.work.wait_timeout_while(state, timeout, fewer);
+                state = filled.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            if state.closing {
+                return None;
+            }
         }
         let (mut origins, mut jobs) = (Vec::new(), Vec::new());
         while jobs.len() < batch_size {

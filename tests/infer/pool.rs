@@ -64,6 +64,10 @@ fn rig(options: PoolOptions) -> Rig {
     Rig { pool: Pool::new(classifier, options).unwrap(), steps, began }
 }
 
+fn options(queue: usize, batch_size: usize) -> PoolOptions {
+    PoolOptions { queue, batch_size, ..PoolOptions::default() }
+}
+
 /// A clip of one value, and where its score will come out.
 fn job(value: f32) -> (ClipJob, Receiver<Scored>) {
     let (reply, scored) = channel();
@@ -95,7 +99,7 @@ fn discarded(scored: &Receiver<Scored>) -> bool {
 
 #[test]
 fn submitters_are_served_in_turn() {
-    let rig = rig(PoolOptions { queue: 4, batch_size: 1 });
+    let rig = rig(options(4, 1));
     let (crowded, quiet) = (rig.pool.submitter(), rig.pool.submitter());
     let first = submit(&crowded, 1.0);
     assert_eq!(began(&rig), [1.0]);
@@ -112,7 +116,7 @@ fn submitters_are_served_in_turn() {
 
 #[test]
 fn waiting_clips_share_a_run() {
-    let rig = rig(PoolOptions { queue: 4, batch_size: 3 });
+    let rig = rig(options(4, 3));
     let (one, two) = (rig.pool.submitter(), rig.pool.submitter());
     let alone = submit(&one, 0.0);
     assert_eq!(began(&rig), [0.0]);
@@ -127,8 +131,43 @@ fn waiting_clips_share_a_run() {
 }
 
 #[test]
+fn a_clip_waits_for_company_until_the_batch_is_full_or_its_time_is_up() {
+    let full = rig(PoolOptions { batch_timeout: 10 * PATIENCE, ..options(4, 2) });
+    let submitter = full.pool.submitter();
+    let pair = [submit(&submitter, 1.0), submit(&submitter, 2.0)];
+    full.steps.send(Step::Answer).unwrap();
+    assert_eq!(began(&full), [1.0, 2.0]);
+    assert!(fake(&pair[0]) < fake(&pair[1]));
+
+    let lonely = rig(PoolOptions { batch_timeout: Duration::from_millis(1), ..options(4, 2) });
+    let submitter = lonely.pool.submitter();
+    let alone = submit(&submitter, 0.0);
+    lonely.steps.send(Step::Answer).unwrap();
+    assert_eq!(began(&lonely), [0.0]);
+    assert_eq!(fake(&alone), 0.5);
+}
+
+#[test]
+fn a_flush_while_waiting_for_company_leaves_the_pool_at_work() {
+    let rig = rig(PoolOptions { batch_timeout: Duration::from_millis(200), ..options(4, 2) });
+    let submitter = rig.pool.submitter();
+    let flushed = submit(&submitter, 1.0);
+    submitter.flush();
+    assert!(discarded(&flushed));
+    let next = [submit(&submitter, 2.0), submit(&submitter, 3.0)];
+    rig.steps.send(Step::Answer).unwrap();
+    rig.steps.send(Step::Answer).unwrap();
+    let mut runs = began(&rig);
+    if runs.len() == 1 {
+        runs.extend(began(&rig));
+    }
+    assert_eq!(runs, [2.0, 3.0]);
+    assert!(fake(&next[0]) < fake(&next[1]));
+}
+
+#[test]
 fn a_flush_discards_what_waits_and_cancels_what_runs() {
-    let rig = rig(PoolOptions { queue: 4, batch_size: 1 });
+    let rig = rig(options(4, 1));
     let (flushed, other) = (rig.pool.submitter(), rig.pool.submitter());
     let running = submit(&flushed, 1.0);
     began(&rig);
@@ -147,7 +186,7 @@ fn a_flush_discards_what_waits_and_cancels_what_runs() {
 
 #[test]
 fn a_run_that_another_stream_waits_for_outlives_a_flush() {
-    let rig = rig(PoolOptions { queue: 4, batch_size: 2 });
+    let rig = rig(options(4, 2));
     let (flushed, other) = (rig.pool.submitter(), rig.pool.submitter());
     submit(&flushed, 0.0);
     began(&rig);
@@ -162,7 +201,7 @@ fn a_run_that_another_stream_waits_for_outlives_a_flush() {
 
 #[test]
 fn a_full_queue_refuses_or_waits() {
-    let rig = rig(PoolOptions { queue: 1, batch_size: 1 });
+    let rig = rig(options(1, 1));
     let submitter = rig.pool.submitter();
     let running = submit(&submitter, 1.0);
     began(&rig);
@@ -185,7 +224,7 @@ fn a_full_queue_refuses_or_waits() {
 
 #[test]
 fn a_flush_wakes_who_waits_for_room() {
-    let rig = rig(PoolOptions { queue: 1, batch_size: 1 });
+    let rig = rig(options(1, 1));
     let submitter = rig.pool.submitter();
     submit(&submitter, 1.0);
     began(&rig);
