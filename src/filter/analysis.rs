@@ -28,8 +28,10 @@ use crate::core::track::{TrackId, TrackParams, Tracker};
 use crate::core::window::{ClipWindow, Sample, ShortTrack, WindowEvent, WindowParams, Windows};
 use crate::infer::{CancelToken, ClipJob};
 
-/// The running analysis thread. Dropping it waits for the thread, which [`Shared::stop`] ends.
+/// The running analysis thread. Dropping it ends the thread and waits for that, also when the
+/// element is thrown away while it plays.
 pub struct Worker {
+    shared: Arc<Shared>,
     cancel: CancelToken,
     thread: Option<JoinHandle<()>>,
 }
@@ -37,9 +39,10 @@ pub struct Worker {
 impl Worker {
     pub fn start(element: &super::M2sdFilter, settings: Settings) -> std::io::Result<Self> {
         let cancel = CancelToken::new();
+        let shared = Arc::clone(&element.imp().shared);
         let mut analysis = Analysis {
             element: element.downgrade(),
-            shared: Arc::clone(&element.imp().shared),
+            shared: Arc::clone(&shared),
             supply: Supply::start(element, settings.clone())?,
             settings,
             cancel: cancel.clone(),
@@ -56,13 +59,14 @@ impl Worker {
                 analysis.fail("The analysis thread panicked, please report this");
             }
         })?;
-        Ok(Self { cancel, thread: Some(thread) })
+        Ok(Self { shared, cancel, thread: Some(thread) })
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         self.cancel.cancel();
+        self.shared.stop();
         // The last reference to the element may be dropped on the thread itself.
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != thread::current().id()
