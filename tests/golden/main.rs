@@ -1,0 +1,7 @@
+//! The networks, alone and through the element, against what the reference code printed. Where no
+//! network is needed, `golden_core.rs` compares.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod networks;
+mod roles;
