@@ -3,5 +3,9 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod element;
+mod faces;
+mod media;
 mod networks;
+mod pipeline;
 mod roles;

@@ -7,13 +7,12 @@ use gstm2sd::infer::{EngineOptions, Provider};
 use gstm2sd::models::import::{ImportOptions, import};
 
 pub struct Networks {
-    /// Where they all are, each with its sidecar.
+    /// Where they all are, each with its sidecar; also Meso4, which only the element needs.
     pub dir: PathBuf,
     pub retinaface: PathBuf,
     pub pfld: PathBuf,
     pub gdconv: PathBuf,
     pub m2sd_tiny: PathBuf,
-    pub meso4: PathBuf,
 }
 
 /// The networks of the test data in `shared`.
@@ -26,12 +25,12 @@ pub fn networks(shared: &Path) -> &'static Networks {
             let source = shared.join("models").join(file);
             import(&source, &dir, &ImportOptions::default()).unwrap().model
         };
+        one("meso4_df.onnx");
         Networks {
             retinaface: one("retinaface_mobilenet0.25.pth"),
             pfld: one("pfld_112.onnx"),
             gdconv: one("mobilenet_gdconv_seeded.pth"),
             m2sd_tiny: one("m2sd_tiny.pt"),
-            meso4: one("meso4_df.onnx"),
             dir,
         }
     })

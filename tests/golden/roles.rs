@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gstm2sd::core::detect::{self, DetectParams, DetectorOutputs, Face};
-use gstm2sd::core::geometry::{BBox, CropRect, Point};
+use gstm2sd::core::geometry::{BBox, CropRect};
 use gstm2sd::core::image::{ChannelOrder, FrameView, Region};
 use gstm2sd::core::landmarks::LandmarkCrop;
 use gstm2sd::infer::{
@@ -13,6 +13,7 @@ use ndarray::{Array1, Array3, Array4, Axis};
 
 use crate::common::golden::{Picture, SCENES, Scene, index, list, point_list};
 use crate::common::{read_json, shared_dir};
+use crate::faces::{Difference, distance_px};
 use crate::networks::{cpu, networks};
 
 /// The faces that the detector sees in a frame, read in `order`.
@@ -35,42 +36,6 @@ fn detect(
     detect::decode(&outputs, size, size, params).unwrap()
 }
 
-fn edges(bbox: &BBox) -> [f32; 4] {
-    [bbox.x1(), bbox.y1(), bbox.x2(), bbox.y2()]
-}
-
-fn distance(a: &Point, b: &Point) -> f32 {
-    (a.x - b.x).hypot(a.y - b.y)
-}
-
-/// How far apart two sets of faces are: box edges in px, scores, points in px.
-#[derive(Debug, Default)]
-struct Difference {
-    edge_px: f32,
-    score: f32,
-    point_px: f32,
-}
-
-impl Difference {
-    /// The largest differences between faces that must be the same, pair by pair.
-    fn add(&mut self, found: &[Face], golden: &[Face], what: &str) {
-        assert_eq!(found.len(), golden.len(), "{what}: {found:?}");
-        let mut left = found.to_vec();
-        for golden in golden {
-            let overlap = |index: &usize| left[*index].bbox.iou(&golden.bbox);
-            let nearest = (0..left.len()).max_by(|a, b| overlap(a).total_cmp(&overlap(b)));
-            let nearest = left.swap_remove(nearest.unwrap());
-            for (found, golden) in edges(&nearest.bbox).iter().zip(edges(&golden.bbox)) {
-                self.edge_px = self.edge_px.max((found - golden).abs());
-            }
-            self.score = self.score.max((nearest.score - golden.score).abs());
-            for (found, golden) in nearest.points.iter().zip(&golden.points) {
-                self.point_px = self.point_px.max(distance(found, golden));
-            }
-        }
-    }
-}
-
 #[test]
 fn golden_detections() {
     let Some(dir) = shared_dir() else { return };
@@ -82,12 +47,11 @@ fn golden_detections() {
         for (index, golden) in scene.frames.iter().enumerate() {
             let picture = Picture::of_scene(&dir, name, index);
             let found = detect(&mut detector, &picture.view(), ChannelOrder::Rgb, &params);
-            difference.add(&found, golden, &format!("{name} {index}"));
+            assert_eq!(found.len(), golden.len(), "{name} {index}");
+            difference.add(&found, golden);
         }
     }
-    println!("{difference:?}");
-    let Difference { edge_px, score, point_px } = difference;
-    assert!(edge_px < 0.5 && score < 2e-3 && point_px < 0.5, "{difference:?}");
+    difference.check(Difference::SAME_PIXELS);
 }
 
 /// The part of a golden face's surroundings that an aligner reads.
@@ -122,12 +86,11 @@ fn golden_landmarks() {
                 let found = crop.points(output.as_slice().unwrap()).unwrap();
                 let golden = point_list(&golden["landmarks68"]);
                 assert_eq!(golden.len(), found.len());
-                let total: f32 = found.iter().zip(&golden).map(|(f, g)| distance(f, g)).sum();
+                let total: f32 = found.iter().zip(&golden).map(|(f, g)| distance_px(f, g)).sum();
                 worst_px = worst_px.max(total / found.len() as f32);
             }
         }
     }
-    println!("worst mean {worst_px} px");
     assert!(worst_px < 0.5, "a face's landmarks are {worst_px} px off on average");
 }
 
@@ -149,7 +112,6 @@ fn golden_gdconv_outputs() {
             worst = worst.max((f64::from(*found) - golden.as_f64().unwrap()).abs());
         }
     }
-    println!("worst {worst}");
     assert!(worst < 1e-3, "an output is {worst} off");
 }
 
@@ -195,7 +157,6 @@ fn golden_logits() {
             assert!((score.fake - golden.fake).abs() < 1e-3, "{name} {index}: {score:?}");
         }
     }
-    println!("worst {worst}");
     assert_eq!(clips, 6);
     assert!(worst < 2e-3, "a logit is {worst} off");
 }
