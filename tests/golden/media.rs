@@ -101,17 +101,20 @@ fn golden_video_tracks() {
     }
 }
 
-/// The detector was trained on BGR, the element's default. Over 40 frames the reference counts 103
-/// faces in BGR and 64 in RGB; here it is all frames, and another decoder.
+/// The detector was trained on BGR, the element's default. On every seventh frame the reference
+/// counts 103 faces in BGR and 64 in RGB; its decoder's colours differ by a few levels from these,
+/// and many faces of the audience are just above or below the threshold.
 #[test]
 fn golden_video_channel_order() {
     let Some(dir) = shared_dir() else { return };
-    let [by_default, rgb] = ["auto", "rgb"].map(|order| {
-        // Detection alone counts: one clip in a hundred frames.
-        let properties = format!("classifier=m2sd_tiny clip-stride=100 channel-order={order}");
-        let found = analyse_video(&dir, &properties);
-        found.frames.iter().map(|frame| frame.faces.len()).sum::<usize>()
-    });
-    assert!(4 * by_default > 5 * rgb, "{by_default} faces by default, {rgb} in RGB");
-    assert!(by_default > SHOTS[3].end, "{by_default} faces");
+    const STEP: usize = 7;
+    for (order, golden) in [("auto", 103), ("rgb", 64)] {
+        let order = format!("channel-order={order}");
+        let rare = format!("classifier=m2sd_tiny clip-stride=100 detect-interval={STEP} {order}");
+        let found = analyse_video(&dir, &rare);
+        let counts = found.frames.iter().step_by(STEP).map(|frame| frame.faces.len());
+        assert_eq!(counts.len(), 40);
+        let count: usize = counts.sum();
+        assert!(count.abs_diff(golden) <= 12, "{order}: {count} faces, not about {golden}");
+    }
 }

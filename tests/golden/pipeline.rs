@@ -11,7 +11,7 @@ use gstm2sd::core::geometry::{BBox, Point};
 
 use crate::networks::networks;
 
-/// How long a pipeline may take: far longer than it should on a slow, busy machine.
+/// How long a pipeline may be silent: far longer than it should on a slow, busy machine.
 const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(300);
 
 /// A face in the metadata of a frame; without an aligner, its points are the detector's five.
@@ -111,7 +111,7 @@ fn play(pipeline: &gst::Pipeline) -> Vec<SeenClip> {
     pipeline.set_state(gst::State::Playing).unwrap();
     let mut clips = Vec::new();
     loop {
-        let message = bus.timed_pop(PATIENCE).expect("the pipeline does not end");
+        let message = bus.timed_pop(PATIENCE).expect("the pipeline hangs");
         match message.view() {
             gst::MessageView::Eos(_) => break,
             gst::MessageView::Error(error) => panic!("{error:?}"),

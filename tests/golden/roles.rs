@@ -54,19 +54,13 @@ fn golden_detections() {
     difference.check(Difference::SAME_PIXELS);
 }
 
-/// The part of a golden face's surroundings that an aligner reads.
-fn write_face(aligner: &Aligner, crop: &LandmarkCrop, frame: &FrameView<'_>) -> Array4<f32> {
+/// The aligner's 136 numbers for the face in `bbox`, and the crop that they refer to.
+fn align(aligner: &mut Aligner, frame: &FrameView<'_>, bbox: &BBox) -> (LandmarkCrop, Array1<f32>) {
+    let crop = LandmarkCrop::new(bbox, frame.size()).unwrap();
     let side = aligner.size_px();
     let mut faces = Array4::zeros((1, 3, side, side));
     let planes = faces.index_axis_mut(Axis(0), 0);
     crop.write_planes(frame, aligner.channel_order(), aligner.normalization(), planes).unwrap();
-    faces
-}
-
-/// The aligner's 136 numbers for the face in `bbox`, and the crop that they refer to.
-fn align(aligner: &mut Aligner, frame: &FrameView<'_>, bbox: &BBox) -> (LandmarkCrop, Array1<f32>) {
-    let crop = LandmarkCrop::new(bbox, frame.size()).unwrap();
-    let faces = write_face(aligner, &crop, frame);
     let output = aligner.run(faces.view(), &CancelToken::new()).unwrap();
     (crop, output.index_axis_move(Axis(0), 0))
 }
@@ -121,7 +115,7 @@ fn aligned_clip(path: &Path, classifier: &Classifier) -> Array4<f32> {
     let side = spec.size_px as u32;
     let picture = Picture::read(path);
     let mut clip = Array4::zeros((3, spec.frames, spec.size_px, spec.size_px));
-    for (frame, planes) in clip.axis_iter_mut(Axis(1)).enumerate() {
+    for (frame, mut planes) in clip.axis_iter_mut(Axis(1)).enumerate() {
         let (row, column) = (frame as u32 / 4, frame as u32 % 4);
         let rect =
             CropRect::from_edges(column * side, row * side, (column + 1) * side, (row + 1) * side);
@@ -130,7 +124,7 @@ fn aligned_clip(path: &Path, classifier: &Classifier) -> Array4<f32> {
         let region = Region::whole(tile.size());
         let (order, norm) = (spec.channel_order, spec.normalization);
         tile.view().write_planes(region, order, norm, contiguous.view_mut()).unwrap();
-        { planes }.assign(&contiguous);
+        planes.assign(&contiguous);
     }
     clip
 }
