@@ -2,98 +2,31 @@
 
 mod common;
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
+use common::golden::{Picture, SCENES, Scene, index, list};
 use common::{numbers, read_json, read_png, shared_dir};
 use gstm2sd::core::align::{AlignedClip, FaceCrop};
 use gstm2sd::core::detect::Face;
-use gstm2sd::core::geometry::{BBox, CropRect, FivePoints, Point, Size};
-use gstm2sd::core::image::{ChannelOrder, FrameView, Normalization, PixelLayout};
+use gstm2sd::core::geometry::{BBox, CropRect};
+use gstm2sd::core::image::{ChannelOrder, Normalization};
 use gstm2sd::core::landmarks::LandmarkCrop;
 use gstm2sd::core::track::{TrackId, TrackParams, Tracker};
+use gstm2sd::core::window::{Sample, ShortTrack, Span, WindowEvent, WindowParams, Windows};
 use ndarray::{Array3, Array4, ArrayView4};
 use serde_json::Value;
 
-const SCENES: [&str; 3] = ["one_face", "four_faces", "short"];
 const CLASSIFIER_SIDE_PX: u32 = 224;
 
-/// A frame of the test data.
-struct Frame {
-    size: Size,
-    rgb: Vec<u8>,
-}
-
-impl Frame {
-    fn read(dir: &Path, scene: &str, index: usize) -> Self {
-        let path = dir.join(format!("golden/{scene}/{index:03}.png"));
-        let (width, height, rgb) = read_png(&path);
-        Self { size: Size::new(width, height).unwrap(), rgb }
-    }
-
-    fn view(&self) -> FrameView<'_> {
-        let stride = self.size.width() as usize * 3;
-        FrameView::new(&self.rgb, self.size, stride, PixelLayout::Rgb).unwrap()
-    }
-}
-
-/// What the reference printed for one scene.
-struct Scene {
-    frames: Vec<Vec<Face>>,
-    golden: Value,
-}
-
-impl Scene {
-    fn read(dir: &Path, name: &str) -> Self {
-        let golden = read_json(&dir.join(format!("golden/{name}.json")));
-        let frames = list(&golden["frames"]).iter().map(faces_of).collect();
-        Self { frames, golden }
-    }
-
-    /// The faces of golden track `track`, frame by frame, found again by their boxes.
-    fn track(&self, track: usize) -> Vec<(usize, Face)> {
-        let entry = |golden: &Value| {
-            let frame = golden["frame"].as_u64().unwrap() as usize;
-            let bbox = bbox(&golden["box"]);
-            (frame, *self.frames[frame].iter().find(|f| f.bbox == bbox).unwrap())
-        };
-        list(&self.golden["tracks"][track]["faces"]).iter().map(entry).collect()
-    }
-
-    /// The crops of every golden track, frame by frame.
-    fn crops(&self, dir: &Path, name: &str) -> Vec<Vec<FaceCrop>> {
-        let frames: Vec<_> =
-            (0..self.frames.len()).map(|index| Frame::read(dir, name, index)).collect();
-        let crop = |(frame, face): (usize, Face)| {
-            FaceCrop::new(&frames[frame].view(), &face.bbox, face.points).unwrap()
-        };
-        let tracks = list(&self.golden["tracks"]).len();
-        (0..tracks).map(|track| self.track(track).into_iter().map(crop).collect()).collect()
-    }
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap()
-}
-
-fn faces_of(value: &Value) -> Vec<Face> {
-    let face = |golden: &Value| Face {
-        bbox: bbox(&golden["box"]),
-        score: golden["score"].as_f64().unwrap() as f32,
-        points: points(&golden["landmarks5"]),
+/// The crops of every golden track, frame by frame.
+fn crops(scene: &Scene, dir: &Path, name: &str) -> Vec<Vec<FaceCrop>> {
+    let pictures: Vec<_> =
+        (0..scene.frames.len()).map(|index| Picture::of_scene(dir, name, index)).collect();
+    let crop = |(frame, face): (usize, Face)| {
+        FaceCrop::new(&pictures[frame].view(), &face.bbox, face.points).unwrap()
     };
-    list(value).iter().map(face).collect()
-}
-
-fn bbox(value: &Value) -> BBox {
-    let [x1, y1, x2, y2] = numbers::<4>(value).map(|v| v as f32);
-    BBox::new(x1, y1, x2, y2).unwrap()
-}
-
-fn points(value: &Value) -> FivePoints {
-    std::array::from_fn(|n| {
-        let [x, y] = numbers::<2>(&value[n]).map(|v| v as f32);
-        Point { x, y }
-    })
+    (0..scene.tracks()).map(|track| scene.track(track).into_iter().map(crop).collect()).collect()
 }
 
 fn rect(value: &Value) -> CropRect {
@@ -128,13 +61,42 @@ fn golden_tracks() {
         }
         let whole = |boxes: &Vec<BBox>| boxes.len() == scene.frames.len();
         let mut found: Vec<_> = found.into_iter().filter(whole).collect();
-        let tracks = list(&scene.golden["tracks"]).len();
         let boxes = |track| scene.track(track).into_iter().map(|(_, face)| face.bbox).collect();
-        let mut golden: Vec<Vec<BBox>> = (0..tracks).map(boxes).collect();
+        let mut golden: Vec<Vec<BBox>> = (0..scene.tracks()).map(boxes).collect();
         for tracks in [&mut found, &mut golden] {
             tracks.sort_by(|a, b| a[0].x1().total_cmp(&b[0].x1()));
         }
         assert_eq!(found, golden, "{name}");
+    }
+}
+
+/// Which frames make which clip, in order; `short` is padded by reflection.
+#[test]
+fn golden_windows() {
+    let Some(dir) = shared_dir() else { return };
+    let [frames, stride] = [16, 1].map(|n| NonZeroUsize::new(n).unwrap());
+    for name in SCENES {
+        let scene = Scene::read(&dir, name);
+        for track in 0..scene.tracks() {
+            let mut windows = Windows::new(WindowParams { frames, stride });
+            let id = TrackId(track as u64);
+            let mut events = Vec::new();
+            for (frame, _) in scene.track(track) {
+                let span = Span { start_ns: 0, end_ns: 0 };
+                let sample = Sample { frame: frame as u64, span, payload: () };
+                events.extend(windows.push(id, sample));
+            }
+            events.extend(windows.close(id, ShortTrack::Pad));
+            let clip = |event| match event {
+                WindowEvent::Clip(clip) => Some(clip.frames()),
+                _ => None,
+            };
+            let found: Vec<_> = events.into_iter().filter_map(clip).collect();
+            let clips = scene.clips().into_iter().filter(|clip| clip.track == track);
+            let golden: Vec<Vec<u64>> =
+                clips.map(|clip| clip.frames.iter().map(|f| *f as u64).collect()).collect();
+            assert_eq!(found, golden, "{name} track {track}");
+        }
     }
 }
 
@@ -143,7 +105,7 @@ fn golden_crop_boxes() {
     let Some(dir) = shared_dir() else { return };
     for name in SCENES {
         let scene = Scene::read(&dir, name);
-        for (track, crops) in scene.crops(&dir, name).iter().enumerate() {
+        for (track, crops) in crops(&scene, &dir, name).iter().enumerate() {
             let golden = list(&scene.golden["tracks"][track]["faces"]);
             assert_eq!(crops.len(), golden.len());
             for (crop, golden) in crops.iter().zip(golden) {
@@ -159,12 +121,12 @@ fn golden_aligned_clips() {
     let mut pictures = 0;
     for name in SCENES {
         let scene = Scene::read(&dir, name);
-        let crops = scene.crops(&dir, name);
-        for (index, golden) in list(&scene.golden["clips"]).iter().enumerate() {
+        let crops = crops(&scene, &dir, name);
+        for (index, window) in scene.clips().into_iter().enumerate() {
             let what = format!("{name} clip {index}");
-            let track = &crops[golden["track"].as_u64().unwrap() as usize];
-            let frames = list(&golden["frames"]).iter().map(|f| f.as_u64().unwrap() as usize);
-            let clip = AlignedClip::align(frames.map(|f| &track[f]), CLASSIFIER_SIDE_PX).unwrap();
+            let (track, golden) = (&crops[window.track], window.golden);
+            let frames = window.frames.iter().map(|f| &track[*f]);
+            let clip = AlignedClip::align(frames, CLASSIFIER_SIDE_PX).unwrap();
 
             let left_top = [clip.union().x(), clip.union().y()].map(f64::from);
             assert_eq!(left_top, numbers::<2>(&golden["union_left_top"]), "{what}");
@@ -212,8 +174,8 @@ fn golden_landmark_crops() {
     let Some(dir) = shared_dir() else { return };
     let scene = Scene::read(&dir, "one_face");
     for golden in list(&read_json(&dir.join("golden/mobilenet_gdconv_seeded.json"))) {
-        let index = golden["frame"].as_u64().unwrap() as usize;
-        let frame = Frame::read(&dir, "one_face", index);
+        let index = index(&golden["frame"]);
+        let frame = Picture::of_scene(&dir, "one_face", index);
         let crop = LandmarkCrop::new(&scene.frames[index][0].bbox, frame.size).unwrap();
         assert_eq!(crop.rect(), rect(&golden["crop"]));
 

@@ -1,6 +1,5 @@
 //! A camera on the network: a real RTSP server, lost and found again.
 
-#[expect(dead_code, reason = "the goldens' readers serve other tests")]
 mod common;
 
 use std::sync::mpsc::channel;

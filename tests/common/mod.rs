@@ -1,5 +1,10 @@
 //! The shared test data: where it is and how it is read. None of it is in this repository.
 
+// Each test program uses its own part.
+#![allow(dead_code)]
+
+pub mod golden;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};

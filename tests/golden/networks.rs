@@ -1,0 +1,42 @@
+//! The test data's networks, imported once a process.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use gstm2sd::infer::{EngineOptions, Provider};
+use gstm2sd::models::import::{ImportOptions, import};
+
+pub struct Networks {
+    /// Where they all are, each with its sidecar; also Meso4, which only the element needs.
+    pub dir: PathBuf,
+    pub retinaface: PathBuf,
+    pub pfld: PathBuf,
+    pub gdconv: PathBuf,
+    pub m2sd_tiny: PathBuf,
+}
+
+/// The networks of the test data in `shared`.
+pub fn networks(shared: &Path) -> &'static Networks {
+    static NETWORKS: OnceLock<Networks> = OnceLock::new();
+    NETWORKS.get_or_init(|| {
+        // Nothing drops what is static: a temporary folder of its own would never be removed.
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("golden-networks");
+        let one = |file: &str| {
+            let source = shared.join("models").join(file);
+            import(&source, &dir, &ImportOptions::default()).unwrap().model
+        };
+        one("meso4_df.onnx");
+        Networks {
+            retinaface: one("retinaface_mobilenet0.25.pth"),
+            pfld: one("pfld_112.onnx"),
+            gdconv: one("mobilenet_gdconv_seeded.pth"),
+            m2sd_tiny: one("m2sd_tiny.pt"),
+            dir,
+        }
+    })
+}
+
+/// The reference's arithmetic: 32-bit floats.
+pub fn cpu() -> EngineOptions {
+    EngineOptions { provider: Provider::Cpu, ..EngineOptions::default() }
+}

@@ -1,0 +1,156 @@
+//! Each network alone: golden pictures in, golden numbers out.
+
+use std::path::Path;
+
+use gstm2sd::core::detect::{self, DetectParams, DetectorOutputs, Face};
+use gstm2sd::core::geometry::{BBox, CropRect};
+use gstm2sd::core::image::{ChannelOrder, FrameView, Region};
+use gstm2sd::core::landmarks::LandmarkCrop;
+use gstm2sd::infer::{
+    Aligner, CancelToken, Classifier, Clip, Detector, load_aligner, load_classifier, load_detector,
+};
+use ndarray::{Array1, Array3, Array4, Axis};
+
+use crate::common::golden::{Picture, SCENES, Scene, index, list, point_list};
+use crate::common::{read_json, shared_dir};
+use crate::faces::{Difference, distance_px};
+use crate::networks::{cpu, networks};
+
+/// The faces that the detector sees in a frame, read in `order`.
+fn detect(
+    detector: &mut Detector,
+    view: &FrameView<'_>,
+    order: ChannelOrder,
+    params: &DetectParams,
+) -> Vec<Face> {
+    let size = view.size();
+    let mut planes = Array3::zeros((3, size.height() as usize, size.width() as usize));
+    let norm = detector.normalization();
+    view.write_planes(Region::whole(size), order, norm, planes.view_mut()).unwrap();
+    let raw = detector.run(planes.view(), &CancelToken::new()).unwrap();
+    let outputs = DetectorOutputs {
+        boxes: raw.boxes.view(),
+        classes: raw.classes.view(),
+        landmarks: raw.landmarks.view(),
+    };
+    detect::decode(&outputs, size, size, params).unwrap()
+}
+
+#[test]
+fn golden_detections() {
+    let Some(dir) = shared_dir() else { return };
+    let mut detector = load_detector(&networks(&dir).retinaface, &cpu()).unwrap();
+    let params = DetectParams::default();
+    let mut difference = Difference::default();
+    for name in SCENES {
+        let scene = Scene::read(&dir, name);
+        for (index, golden) in scene.frames.iter().enumerate() {
+            let picture = Picture::of_scene(&dir, name, index);
+            let found = detect(&mut detector, &picture.view(), ChannelOrder::Rgb, &params);
+            assert_eq!(found.len(), golden.len(), "{name} {index}");
+            difference.add(&found, golden);
+        }
+    }
+    difference.check(Difference::SAME_PIXELS);
+}
+
+/// The aligner's 136 numbers for the face in `bbox`, and the crop that they refer to.
+fn align(aligner: &mut Aligner, frame: &FrameView<'_>, bbox: &BBox) -> (LandmarkCrop, Array1<f32>) {
+    let crop = LandmarkCrop::new(bbox, frame.size()).unwrap();
+    let side = aligner.size_px();
+    let mut faces = Array4::zeros((1, 3, side, side));
+    let planes = faces.index_axis_mut(Axis(0), 0);
+    crop.write_planes(frame, aligner.channel_order(), aligner.normalization(), planes).unwrap();
+    let output = aligner.run(faces.view(), &CancelToken::new()).unwrap();
+    (crop, output.index_axis_move(Axis(0), 0))
+}
+
+#[test]
+fn golden_landmarks() {
+    let Some(dir) = shared_dir() else { return };
+    let mut aligner = load_aligner(&networks(&dir).pfld, &cpu()).unwrap();
+    let mut worst_px = 0.0f32;
+    for name in SCENES {
+        let scene = Scene::read(&dir, name);
+        for (index, faces) in scene.frames.iter().enumerate() {
+            let picture = Picture::of_scene(&dir, name, index);
+            let goldens = list(&scene.golden["frames"][index]);
+            for (face, golden) in faces.iter().zip(goldens) {
+                let (crop, output) = align(&mut aligner, &picture.view(), &face.bbox);
+                let found = crop.points(output.as_slice().unwrap()).unwrap();
+                let golden = point_list(&golden["landmarks68"]);
+                assert_eq!(golden.len(), found.len());
+                let total: f32 = found.iter().zip(&golden).map(|(f, g)| distance_px(f, g)).sum();
+                worst_px = worst_px.max(total / found.len() as f32);
+            }
+        }
+    }
+    assert!(worst_px < 0.5, "a face's landmarks are {worst_px} px off on average");
+}
+
+#[test]
+fn golden_gdconv_outputs() {
+    let Some(dir) = shared_dir() else { return };
+    let mut aligner = load_aligner(&networks(&dir).gdconv, &cpu()).unwrap();
+    let scene = Scene::read(&dir, "one_face");
+    let mut worst = 0.0f64;
+    let goldens = read_json(&dir.join("golden/mobilenet_gdconv_seeded.json"));
+    for golden in list(&goldens) {
+        let index = index(&golden["frame"]);
+        let picture = Picture::of_scene(&dir, "one_face", index);
+        let bbox = scene.frames[index][0].bbox;
+        let (_, output) = align(&mut aligner, &picture.view(), &bbox);
+        let golden = list(&golden["output"]);
+        assert_eq!(golden.len(), output.len());
+        for (found, golden) in output.iter().zip(golden) {
+            worst = worst.max((f64::from(*found) - golden.as_f64().unwrap()).abs());
+        }
+    }
+    assert!(worst < 1e-3, "an output is {worst} off");
+}
+
+/// The 16 frames of an aligned golden clip, 4×4 in one picture, as the classifier reads them.
+fn aligned_clip(path: &Path, classifier: &Classifier) -> Array4<f32> {
+    let spec = classifier.spec();
+    let side = spec.size_px as u32;
+    let picture = Picture::read(path);
+    let mut clip = Array4::zeros((3, spec.frames, spec.size_px, spec.size_px));
+    for (frame, mut planes) in clip.axis_iter_mut(Axis(1)).enumerate() {
+        let (row, column) = (frame as u32 / 4, frame as u32 % 4);
+        let rect =
+            CropRect::from_edges(column * side, row * side, (column + 1) * side, (row + 1) * side);
+        let tile = picture.view().crop(rect.unwrap()).unwrap();
+        let mut contiguous = Array3::zeros(planes.dim());
+        let region = Region::whole(tile.size());
+        let (order, norm) = (spec.channel_order, spec.normalization);
+        tile.view().write_planes(region, order, norm, contiguous.view_mut()).unwrap();
+        planes.assign(&contiguous);
+    }
+    clip
+}
+
+#[test]
+fn golden_logits() {
+    let Some(dir) = shared_dir() else { return };
+    let mut classifier = load_classifier(&networks(&dir).m2sd_tiny, &cpu()).unwrap();
+    let (mut clips, mut worst) = (0, 0.0f64);
+    for name in SCENES {
+        let scene = Scene::read(&dir, name);
+        for (index, golden) in scene.clips().into_iter().enumerate() {
+            let path = dir.join(format!("golden/{name}_clip{index}_aligned.png"));
+            if !path.is_file() {
+                continue;
+            }
+            clips += 1;
+            let frames = aligned_clip(&path, &classifier);
+            let clip = Clip { frames: frames.view(), audio: None };
+            let score = classifier.run(&[clip], &CancelToken::new()).unwrap()[0];
+            for (found, golden) in score.outputs.iter().zip(golden.logits) {
+                worst = worst.max((f64::from(*found) - golden).abs());
+            }
+            assert!((score.fake - golden.fake).abs() < 1e-3, "{name} {index}: {score:?}");
+        }
+    }
+    assert_eq!(clips, 6);
+    assert!(worst < 2e-3, "a logit is {worst} off");
+}
