@@ -3,7 +3,7 @@
 VIDEO ?=
 OUT ?= demo
 
-.PHONY: demo test setup build models lint fmt deny gpu-check install clean-runtime
+.PHONY: demo test setup build models lint fmt deny gpu-check check-1.26 install clean-runtime
 
 # Score VIDEO=… (else a sample) with the best networks that can be had; results in OUT=….
 demo: build
@@ -41,6 +41,10 @@ deny:
 # Try the CUDA and TensorRT providers, where there is a GPU.
 gpu-check: setup
 	scripts/gpu-check.sh
+
+# Every test with GStreamer 1.26 and its analytics metadata, as root on Debian with mmdebstrap.
+check-1.26: setup
+	scripts/trixie.sh
 
 # For this user: plugin, networks, ONNX Runtime.
 install: build

@@ -15,6 +15,8 @@ use super::{attach, flow, negotiate};
 struct Delivery {
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
     stream: Option<Stream>,
+    #[cfg(feature = "v1_24")]
+    analytics: super::analytics::Analytics,
 }
 
 struct Stream {
@@ -57,6 +59,11 @@ impl M2sdFilter {
     fn deliver_event(&self, delivery: &mut Delivery, event: gst::Event) -> bool {
         gst::log!(CAT, imp = self, "Delivering {event:?}");
         let is_eos = event.type_() == gst::EventType::Eos;
+        #[cfg(feature = "v1_24")]
+        if matches!(event.type_(), gst::EventType::Caps | gst::EventType::Segment) {
+            // The tracks of before have ended, and after new caps or a flush numbers start anew.
+            delivery.analytics.forget_tracks();
+        }
         match event.view() {
             gst::EventView::Caps(caps) => {
                 let plain = caps.caps_owned();
@@ -87,10 +94,19 @@ impl M2sdFilter {
         if let Some(stream) = &mut delivery.stream
             && !judged.frame.faces.is_empty()
         {
+            let span = flow::span(&judged.frame.buffer, delivery.segment.as_ref());
+            let running_time = span.map(|span| gst::ClockTime::from_nseconds(span.start_ns));
             if settings.post_messages {
-                self.post_verdicts(&judged, delivery.segment.as_ref(), &classifier);
+                self.post_verdicts(&judged, running_time, &classifier);
             }
             decorate(&mut judged, stream, settings.draw, &classifier);
+            #[cfg(feature = "v1_24")]
+            {
+                let size = (stream.info.width(), stream.info.height());
+                if let Err(error) = delivery.analytics.attach(&mut judged, size, running_time) {
+                    gst::warning!(CAT, imp = self, "Cannot attach analytics: {error}");
+                }
+            }
         }
         self.shared.stats.frame_out(judged.frame.taken.elapsed());
         match self.srcpad.push(judged.frame.buffer) {
@@ -108,10 +124,9 @@ impl M2sdFilter {
     fn post_verdicts(
         &self,
         judged: &Judged,
-        segment: Option<&gst::FormattedSegment<gst::ClockTime>>,
+        running_time: Option<gst::ClockTime>,
         classifier: &ClassifierName,
     ) {
-        let time = flow::span(&judged.frame.buffer, segment).map(|span| span.start_ns);
         let obj = self.obj();
         for (face, judgement) in judged.frame.faces.iter().zip(&judged.judgements) {
             let (Some(track), Some(before)) = (face.track, judgement.before) else { continue };
@@ -121,7 +136,7 @@ impl M2sdFilter {
                 &face.face.bbox,
                 judgement,
                 before,
-                time,
+                running_time,
                 classifier,
             );
             // Without a bus nobody asked to hear it.

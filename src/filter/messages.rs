@@ -59,14 +59,14 @@ pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport<'_>) -> gst::Me
     gst::message::Element::builder(structure).src(element).build()
 }
 
-/// `running_time_ns` is that of the first frame that carries the new label.
+/// `running_time` is that of the first frame that carries the new label.
 pub fn verdict(
     element: &impl IsA<gst::Object>,
     track: TrackId,
     bbox: &BBox,
     judgement: &Judgement,
     before: Label,
-    running_time_ns: Option<u64>,
+    running_time: Option<gst::ClockTime>,
     classifier: &ClassifierName,
 ) -> gst::Message {
     let mut structure = gst::Structure::builder("m2sd-verdict")
@@ -77,8 +77,8 @@ pub fn verdict(
         .field("model-name", classifier.name.as_str())
         .field("trained", classifier.trained)
         .build();
-    if let Some(time) = running_time_ns {
-        structure.set("running-time", time);
+    if let Some(time) = running_time {
+        structure.set("running-time", time.nseconds());
     }
     if let Some(score) = judgement.score {
         structure.set("score", score.fake.get());

@@ -21,13 +21,15 @@
 //! | `clips` | clips on their way through the classifier |
 //! | `delivery` | the source pad's task |
 //! | `negotiate` | overlay, allocation, latency |
-//! | `attach`, `overlay`, `messages`, `stats` | what leaves the element |
+//! | `attach`, `analytics`, `overlay`, `messages`, `stats` | what leaves the element |
 
 use glib::prelude::*;
 use glib::subclass::prelude::*;
 use gst::prelude::*;
 
 mod analysis;
+#[cfg(feature = "v1_24")]
+mod analytics;
 mod attach;
 mod clips;
 mod delivery;
