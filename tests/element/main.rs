@@ -1,0 +1,10 @@
+//! The element `m2sdfilter` with the analytic networks: faces are drawn, so every box and score
+//! that must come out is known beforehand.
+
+mod faces;
+mod formats;
+mod metadata;
+mod picture;
+mod sizes;
+mod support;
+mod windows;
