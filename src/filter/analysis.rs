@@ -22,7 +22,7 @@ use super::scene::{FaceSample, Scene, Seen};
 use super::session::{self, Engines, ModelFiles, SessionError};
 use super::settings::{Delivery, Settings};
 use crate::core::geometry::Size;
-use crate::core::track::TrackId;
+use crate::core::track::{TrackId, TrackParams, Tracker};
 use crate::core::window::{ClipWindow, Sample, ShortTrack, WindowEvent, WindowParams, Windows};
 use crate::infer::{CancelToken, ClipJob, Submitter};
 
@@ -54,6 +54,7 @@ impl Worker {
             frames: 0,
             segment: None,
             pixels: None,
+            tracker: Tracker::new(TrackParams::default()),
             stream: None,
         };
         let thread = thread::Builder::new().name("m2sd-analysis".into()).spawn(move || {
@@ -102,6 +103,8 @@ struct Analysis {
     frames: u64,
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
     pixels: Option<Pixels>,
+    /// Numbers the tracks of the next stream, where there is none yet.
+    tracker: Tracker,
     stream: Option<Stream>,
 }
 
@@ -130,9 +133,17 @@ impl Analysis {
     /// A flush came: what was known of faces is about another place of the stream.
     fn begin_generation(&mut self, generation: Generation) {
         self.generation = generation;
-        self.stream = None;
+        self.end_stream();
         if let Loading::Done(engines) = &self.engines {
             engines.clips.flush();
+        }
+    }
+
+    /// What follows is another stream. Results for the old one's tracks may still be under way, so
+    /// their numbers are not given again.
+    fn end_stream(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            self.tracker = stream.scene.into_tracker();
         }
     }
 
@@ -152,7 +163,7 @@ impl Analysis {
         match event.view() {
             gst::EventView::Caps(caps) => {
                 self.close_windows(self.short_track());
-                self.stream = None;
+                self.end_stream();
                 match Pixels::for_caps(caps.caps()) {
                     Ok(pixels) => self.pixels = Some(pixels),
                     Err(error) => self.fail(&error.to_string()),
@@ -245,7 +256,8 @@ impl Analysis {
                     self.shared.traits().outbox_frames(),
                     engines.threshold,
                 );
-                none.insert(Stream::new(size, engines, &self.settings, delivery)?)
+                let tracker = self.tracker.clone();
+                none.insert(Stream::new(size, engines, &self.settings, delivery, tracker)?)
             }
         };
         let hurry = delivery == Delivery::Live && self.shared.inbox.depth() > 0;
@@ -343,13 +355,19 @@ impl Analysis {
 
 impl Stream {
     /// `None` when the classifier's clip has no frames, which loading has ruled out.
-    fn new(size: Size, engines: &Engines, settings: &Settings, delivery: Delivery) -> Option<Self> {
+    fn new(
+        size: Size,
+        engines: &Engines,
+        settings: &Settings,
+        delivery: Delivery,
+        tracker: Tracker,
+    ) -> Option<Self> {
         let frames = engines.clips.pool().spec().frames;
         let params = WindowParams {
             frames: NonZeroUsize::new(frames)?,
             stride: NonZeroUsize::new(settings.clip_stride(delivery, frames))?,
         };
-        let scene = Scene::new(size, engines, settings, delivery);
+        let scene = Scene::new(size, engines, settings, delivery, tracker);
         Some(Self { scene, windows: Windows::new(params) })
     }
 }

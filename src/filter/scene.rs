@@ -13,7 +13,7 @@ use crate::core::detect::{self, DetectError, DetectParams, DetectorOutputs, Face
 use crate::core::geometry::{BBox, Size};
 use crate::core::image::{ChannelOrder, FrameView, ImageError, Region};
 use crate::core::landmarks::{LandmarkCrop, LandmarkError, five_from_68};
-use crate::core::track::{TrackId, TrackParams, Tracker};
+use crate::core::track::{TrackId, Tracker};
 use crate::infer::{Aligner, CancelToken, InferError};
 
 #[derive(Debug, Error)]
@@ -67,7 +67,14 @@ pub struct Scene {
 }
 
 impl Scene {
-    pub fn new(frame: Size, engines: &Engines, settings: &Settings, delivery: Delivery) -> Self {
+    /// `tracker` follows nobody yet, but may have numbered faces of an earlier scene.
+    pub fn new(
+        frame: Size,
+        engines: &Engines,
+        settings: &Settings,
+        delivery: Delivery,
+        tracker: Tracker,
+    ) -> Self {
         let detector = &engines.detector;
         let input = match (detector.width_px(), detector.height_px()) {
             (None, None) => limited(frame, settings.detect_size_px(delivery)),
@@ -92,7 +99,7 @@ impl Scene {
         Self {
             rules,
             frame,
-            tracker: Tracker::new(TrackParams::default()),
+            tracker,
             planes: Array3::zeros((3, h, w)),
             faces: Vec::new(),
             countdown: 0,
@@ -171,6 +178,12 @@ impl Scene {
             Some((known.track?, FaceSample { crop, bbox }))
         };
         self.faces.iter().filter_map(crop).collect()
+    }
+
+    /// The end of the scene. The tracker goes on to the next one, so that no number comes back.
+    pub fn into_tracker(mut self) -> Tracker {
+        self.tracker.end_all();
+        self.tracker
     }
 
     /// Ends all tracks: what follows is another scene.

@@ -112,6 +112,41 @@ fn in_live_mode_a_partial_window_is_scored_at_eos_for_the_bus() {
 }
 
 #[test]
+fn a_caps_change_ends_windows_and_tracks() {
+    let before: Vec<_> =
+        [40; 6].map(|red| Picture::new(160, 120, &[face(40, 30, 48, red)])).to_vec();
+    let after = Picture::new(322, 182, &[face(100, 62, 80, 220)]);
+    let after_info = after.info(gst_video::VideoFormat::I420);
+    // More than once: the classifier may be behind the detector by more or less.
+    for _ in 0..5 {
+        let mut rig = Rig::new(filter(short_clips()));
+        rig.caps(&before[0].rgb_info());
+        rig.push_rgb(&before);
+        rig.caps(&after_info);
+        for _ in 0..6 {
+            rig.push(&after, &after_info);
+        }
+        let outcome = rig.finish();
+        assert_eq!(outcome.buffers.len(), 12);
+
+        let tracks: Vec<_> =
+            outcome.buffers.iter().map(|buffer| found_one(buffer).track.unwrap()).collect();
+        assert!(tracks[..6].iter().all(|track| *track == tracks[0]), "{tracks:?}");
+        assert!(tracks[6..].iter().all(|track| *track == tracks[6]), "{tracks:?}");
+        assert_ne!(tracks[0], tracks[6], "another track has another number");
+
+        let change = (FRAME_DURATION * 6).nseconds();
+        for clip in outcome.named("m2sd-clip") {
+            let (start, end): (u64, u64) = (clip.get("start").unwrap(), clip.get("end").unwrap());
+            assert!(end <= change || start >= change, "{clip} holds frames of both sizes");
+        }
+        let expected = |red: u8| expected_scores(&[red; 6], &sliding(6, T, 1));
+        assert_scores(&outcome.buffers[..6], &expected(40), EXACT);
+        assert_scores(&outcome.buffers[6..], &expected(220), 0.02);
+    }
+}
+
+#[test]
 fn a_cut_a_gap_and_a_discontinuity_end_the_window() {
     let reds = [40, 40, 40, 40, 40, 200, 200, 200, 200, 200];
     let pictures = one_face_each(&reds);
