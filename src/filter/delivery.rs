@@ -45,7 +45,10 @@ impl M2sdFilter {
         match self.shared.outbox.pop() {
             None => false,
             Some(Ready::Frame(judged)) => self.deliver_frame(delivery, judged),
-            Some(Ready::Event(event)) => self.deliver_event(delivery, event),
+            Some(Ready::Event(event)) => {
+                self.deliver_event(delivery, event);
+                true
+            }
             Some(Ready::Query(query)) => {
                 // Upstream may have given up waiting.
                 let _ = query.turn.send(());
@@ -54,9 +57,8 @@ impl M2sdFilter {
         }
     }
 
-    fn deliver_event(&self, delivery: &mut Delivery, event: gst::Event) -> bool {
+    fn deliver_event(&self, delivery: &mut Delivery, event: gst::Event) {
         gst::log!(CAT, imp = self, "Delivering {event:?}");
-        let is_eos = event.type_() == gst::EventType::Eos;
         match event.view() {
             gst::EventView::Caps(caps) => {
                 let plain = caps.caps_owned();
@@ -70,15 +72,18 @@ impl M2sdFilter {
                 let event = gst::event::Caps::builder(&caps).seqnum(event.seqnum()).build();
                 self.srcpad.push_event(event);
                 self.shared.set_delivered_caps(Some(plain));
-                return true;
+                return;
             }
             gst::EventView::Segment(segment) => {
                 delivery.segment = segment.segment().clone().downcast().ok();
             }
+            gst::EventView::Eos(_) => {
+                self.shared.take_eos();
+            }
             _ => {}
         }
         self.srcpad.push_event(event);
-        !is_eos
+        // Also after EOS: another stream may follow.
     }
 
     fn deliver_frame(&self, delivery: &mut Delivery, mut judged: Judged) -> bool {
@@ -97,9 +102,8 @@ impl M2sdFilter {
             Ok(_) => true,
             Err(error) => {
                 gst::debug!(CAT, imp = self, "Downstream returned {error}");
-                if error != gst::FlowError::Flushing {
-                    self.shared.fail(error);
-                }
+                self.shared.fail(error);
+                self.end_refused(error);
                 false
             }
         }

@@ -1,5 +1,6 @@
 //! Networks in a folder, an element between two harness pads, and a watchdog.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Once, OnceLock};
@@ -66,7 +67,8 @@ impl Watchdog {
         let (alive, watched) = channel();
         std::thread::spawn(move || {
             if watched.recv_timeout(WATCHDOG) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("{test} hangs: no end after {WATCHDOG:?}");
+                // Not `eprintln!`: the output of a test is kept back until it ends.
+                let _ = writeln!(std::io::stderr(), "{test} hangs: no end after {WATCHDOG:?}");
                 std::process::abort();
             }
         });
