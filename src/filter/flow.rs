@@ -270,7 +270,7 @@ impl M2sdFilter {
         }
     }
 
-    /// Blocks until everything ahead of this query has left. `false`: flushed.
+    /// Blocks until what is ahead of this query has left, as [`PendingQuery`] says. `false`: flushed.
     fn wait_for_turn(&self, query: &gst::QueryRef) -> bool {
         let (turn, wait) = sync_channel(1);
         let closes_windows = query.type_() == gst::QueryType::Drain;

@@ -6,6 +6,7 @@ mod faces;
 mod flow;
 mod formats;
 mod metadata;
+mod negotiation;
 mod picture;
 mod sizes;
 mod support;

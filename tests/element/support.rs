@@ -204,7 +204,8 @@ impl Rig {
         }
     }
 
-    /// Sends frames until one has been analysed: in live mode, those before are passed through.
+    /// Sends frames without faces until one has been analysed: in live mode those that come before
+    /// the networks are loaded pass through.
     pub fn await_engines(&mut self, blank: &Picture) {
         self.caps(&blank.rgb_info());
         while stat::<u64>(&self.element, "frames-analysed") == 0 {
