@@ -26,10 +26,11 @@ use crate::core::track::{TrackId, TrackParams, Tracker};
 use crate::core::window::{ClipWindow, Sample, ShortTrack, WindowEvent, WindowParams, Windows};
 use crate::infer::{CancelToken, ClipJob, Submitter};
 
-/// The running analysis thread. Dropping it waits for the thread, which [`Shared::stop`] ends.
+/// The running analysis thread, and the one that loads the networks. Dropping it waits for both;
+/// [`Shared::stop`] ends the first. ONNX Runtime must not be at work when a process exits.
 pub struct Worker {
     cancel: CancelToken,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Worker {
@@ -37,18 +38,20 @@ impl Worker {
         let (loaded, engines) = sync_channel(1);
         let files = ModelFiles::find(&settings);
         let load_settings = settings.clone();
-        thread::Builder::new().name("m2sd-load".into()).spawn(move || {
-            let result = files.and_then(|files| Engines::load(&files, &load_settings));
+        let cancel = CancelToken::new();
+        let load_cancel = cancel.clone();
+        let mut worker = Self { cancel: cancel.clone(), threads: Vec::new() };
+        worker.spawn("m2sd-load", move || {
+            let load = |files| Engines::load(&files, &load_settings, &load_cancel);
             // The element may have been stopped meanwhile.
-            let _ = loaded.send(result);
+            let _ = loaded.send(files.and_then(load));
         })?;
 
-        let cancel = CancelToken::new();
         let mut analysis = Analysis {
             element: element.downgrade(),
             shared: Arc::clone(&element.imp().shared),
             settings,
-            cancel: cancel.clone(),
+            cancel,
             engines: Loading::Under(engines),
             generation: Generation::default(),
             frames: 0,
@@ -57,24 +60,29 @@ impl Worker {
             tracker: Tracker::new(TrackParams::default()),
             stream: None,
         };
-        let thread = thread::Builder::new().name("m2sd-analysis".into()).spawn(move || {
+        worker.spawn("m2sd-analysis", move || {
             let run = std::panic::AssertUnwindSafe(|| analysis.run());
             if std::panic::catch_unwind(run).is_err() {
                 analysis.fail("The analysis thread panicked, please report this");
             }
         })?;
-        Ok(Self { cancel, thread: Some(thread) })
+        Ok(worker)
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(run)?);
+        Ok(())
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         self.cancel.cancel();
-        // The last reference to the element may be dropped on the thread itself.
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != thread::current().id()
-        {
-            let _panicked = thread.join();
+        for thread in self.threads.drain(..) {
+            // The last reference to the element may be dropped on the analysis thread itself.
+            if thread.thread().id() != thread::current().id() {
+                let _panicked = thread.join();
+            }
         }
     }
 }
@@ -214,6 +222,8 @@ impl Analysis {
         };
         match result {
             Ok(Ok(engines)) => self.engines_loaded(engines),
+            // Stopped while loading.
+            Ok(Err(_)) if self.cancel.is_cancelled() => self.engines = Loading::Failed,
             Ok(Err(error)) => {
                 self.engines = Loading::Failed;
                 if let Some(element) = self.element.upgrade() {
