@@ -43,7 +43,7 @@ impl Worker {
         let mut analysis = Analysis {
             element: element.downgrade(),
             shared: Arc::clone(&shared),
-            supply: Supply::start(element, settings.clone())?,
+            supply: Supply::start(element, settings.clone(), cancel.clone())?,
             settings,
             cancel: cancel.clone(),
             generation: Generation::default(),

@@ -47,7 +47,10 @@ impl M2sdFilter {
         match self.shared.outbox.pop() {
             None => false,
             Some(Ready::Frame(judged)) => self.deliver_frame(delivery, judged),
-            Some(Ready::Event(event)) => self.deliver_event(delivery, event),
+            Some(Ready::Event(event)) => {
+                self.deliver_event(delivery, event);
+                true
+            }
             Some(Ready::Query(query)) => {
                 // Upstream may have given up waiting.
                 let _ = query.turn.send(());
@@ -56,9 +59,8 @@ impl M2sdFilter {
         }
     }
 
-    fn deliver_event(&self, delivery: &mut Delivery, event: gst::Event) -> bool {
+    fn deliver_event(&self, delivery: &mut Delivery, event: gst::Event) {
         gst::log!(CAT, imp = self, "Delivering {event:?}");
-        let is_eos = event.type_() == gst::EventType::Eos;
         #[cfg(feature = "v1_24")]
         if matches!(event.type_(), gst::EventType::Caps | gst::EventType::Segment) {
             // The tracks of before have ended, and after new caps or a flush numbers start anew.
@@ -77,15 +79,18 @@ impl M2sdFilter {
                 let event = gst::event::Caps::builder(&caps).seqnum(event.seqnum()).build();
                 self.srcpad.push_event(event);
                 self.shared.set_delivered_caps(Some(plain));
-                return true;
+                return;
             }
             gst::EventView::Segment(segment) => {
                 delivery.segment = segment.segment().clone().downcast().ok();
             }
+            gst::EventView::Eos(_) => {
+                self.shared.take_eos();
+            }
             _ => {}
         }
         self.srcpad.push_event(event);
-        !is_eos
+        // Also after EOS: another stream may follow.
     }
 
     fn deliver_frame(&self, delivery: &mut Delivery, mut judged: Judged) -> bool {
@@ -113,9 +118,8 @@ impl M2sdFilter {
             Ok(_) => true,
             Err(error) => {
                 gst::debug!(CAT, imp = self, "Downstream returned {error}");
-                if error != gst::FlowError::Flushing {
-                    self.shared.fail(error);
-                }
+                self.shared.fail(error);
+                self.end_refused(error);
                 false
             }
         }

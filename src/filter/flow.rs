@@ -33,6 +33,9 @@ pub struct Shared {
     delivered_caps: Mutex<Option<gst::Caps>>,
     /// Why downstream takes nothing more, for upstream to hear. A leaf lock, held for a copy only.
     flow: Mutex<Option<gst::FlowError>>,
+    /// Upstream's EOS until it has left. Who takes it sees to it that the end is heard of. A leaf
+    /// lock, held for a move only.
+    eos: Mutex<Option<gst::Event>>,
 }
 
 impl Shared {
@@ -87,10 +90,19 @@ impl Shared {
         *self.flow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn set_eos(&self, eos: Option<gst::Event>) {
+        *self.eos.lock().unwrap_or_else(PoisonError::into_inner) = eos;
+    }
+
+    pub fn take_eos(&self) -> Option<gst::Event> {
+        self.eos.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     pub fn start(&self) {
         self.stats.reset();
         self.set_flow(None);
         self.clip_answered(None);
+        self.set_eos(None);
         self.set_delivered_caps(None);
         self.set_traits(|traits| *traits = StreamTraits::default());
         self.inbox.start();
@@ -116,6 +128,7 @@ impl Shared {
 
     fn flush_stop(&self) {
         self.set_flow(None);
+        self.set_eos(None);
         self.inbox.flush_stop();
         self.outbox.open();
     }
@@ -186,9 +199,52 @@ impl M2sdFilter {
                 self.learn_stream(caps.caps());
                 self.enqueue(Input::Event(event)).is_ok()
             }
+            gst::EventView::Eos(_) => self.end_of_stream(event),
+            gst::EventView::StreamStart(_) | gst::EventView::Segment(_)
+                if self.shared.flow() == Some(gst::FlowError::Eos) =>
+            {
+                self.reopen() && self.enqueue(Input::Event(event)).is_ok()
+            }
             _ if event.is_serialized() => self.enqueue(Input::Event(event)).is_ok(),
             _ => self.srcpad.push_event(event),
         }
+    }
+
+    fn end_of_stream(&self, event: gst::Event) -> bool {
+        self.shared.set_eos(Some(event.clone()));
+        if self.enqueue(Input::Event(event)).is_ok() {
+            return true;
+        }
+        let refused = self.shared.flow().unwrap_or(gst::FlowError::Flushing);
+        self.end_refused(refused) && refused == gst::FlowError::Eos
+    }
+
+    /// Downstream took no more, and upstream, which has sent EOS, will not push again to hear it:
+    /// tells who needs to know. `false`: there was nothing to tell.
+    pub(super) fn end_refused(&self, error: gst::FlowError) -> bool {
+        let Some(eos) = self.shared.take_eos() else { return false };
+        match error {
+            gst::FlowError::Flushing => false,
+            // Enough of this stream; but its end is still to come.
+            gst::FlowError::Eos => self.srcpad.push_event(eos),
+            _ => {
+                gst::element_imp_error!(
+                    self,
+                    gst::StreamError::Failed,
+                    ("Internal data stream error"),
+                    ["downstream returned {error} after the end of the stream"]
+                );
+                true
+            }
+        }
+    }
+
+    /// Downstream had enough of the last stream; here is another one.
+    fn reopen(&self) -> bool {
+        // Waits for the task, which is about to pause or has. Fails only when there is none.
+        let _ = self.srcpad.pause_task();
+        self.shared.flush_stop();
+        self.start_delivery().is_ok()
     }
 
     /// Finds out, in upstream's thread, whether the stream is live and how fast its frames come.
@@ -235,7 +291,7 @@ impl M2sdFilter {
         }
     }
 
-    /// Blocks until everything ahead of this query has left. `false`: flushed.
+    /// Blocks until what is ahead of this query has left, as [`PendingQuery`] says. `false`: flushed.
     fn wait_for_turn(&self, query: &gst::QueryRef) -> bool {
         let (turn, wait) = sync_channel(1);
         let closes_windows = query.type_() == gst::QueryType::Drain;

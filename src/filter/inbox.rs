@@ -10,7 +10,8 @@ use super::outbox::Generation;
 /// when it hears its turn; if this is dropped unheard (a flush), it gives up.
 pub struct PendingQuery {
     pub turn: SyncSender<()>,
-    /// Frames ahead must not wait for frames behind.
+    /// It waits for all frames ahead, so these must not wait for frames behind; without this, it
+    /// waits for the caps ahead only.
     pub closes_windows: bool,
 }
 

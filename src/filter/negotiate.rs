@@ -122,7 +122,8 @@ pub fn answer_latency(
     query.set(live, min + own, max.map(|max| max + own));
 }
 
-/// Asks upstream's pool for the buffers that wait here, on top of what downstream needs.
+/// Asks upstream's pool for the buffers that wait here, on top of what downstream needs. Frames go
+/// on as they come, so which metas they may need to be read is downstream's answer alone.
 pub fn propose_allocation(query: &mut gst::query::Allocation, traits: &StreamTraits) {
     let more = traits.outbox_frames() as u32;
     let pools: Vec<_> = query.allocation_pools().collect();
@@ -134,9 +135,6 @@ pub fn propose_allocation(query: &mut gst::query::Allocation, traits: &StreamTra
         let size = query.get().0.and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok());
         let size = size.map_or(0, |info| info.size() as u32);
         query.add_allocation_pool(None::<&gst::BufferPool>, size, more, 0);
-    }
-    if query.find_allocation_meta::<gst_video::VideoMeta>().is_none() {
-        query.add_allocation_meta::<gst_video::VideoMeta>(None);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The queue from the analysis thread to the source pad's task, and the score board it waits on.
 //!
-//! Frames, events and queries leave in the order in which they came. The head leaves when it is
+//! Frames and events leave in the order in which they came; queries too, but those that do not
+//! drain overtake frames. The head leaves when it is
 //! *ready*: in live mode a frame always is; in complete mode when all clips that contain it are
 //! scored. EOS waits, in both modes, until no clip is under way, so that its scores reach the bus
 //! before the end does.
@@ -173,7 +174,8 @@ impl Outbox {
             return Err(Stale);
         }
         state.frames += usize::from(is_frame);
-        state.items.push_back(item);
+        let place = state.place_of(&item);
+        state.items.insert(place, item);
         drop(state);
         self.changed.notify_all();
         Ok(())
@@ -265,6 +267,22 @@ impl Outbox {
 }
 
 impl State {
+    /// Where an item belongs: at the end, unless it must not wait for the frames there. They may
+    /// wait for frames behind them, which upstream cannot send before its query is answered.
+    fn place_of(&self, item: &Output) -> usize {
+        match item {
+            Output::Query(query) if !query.closes_windows => {
+                let is_caps = |item: &Output| match item {
+                    Output::Event(event) => event.type_() == gst::EventType::Caps,
+                    _ => false,
+                };
+                // Frames ahead of a caps event wait for nothing behind it.
+                self.items.iter().rposition(is_caps).map_or(0, |caps| caps + 1)
+            }
+            _ => self.items.len(),
+        }
+    }
+
     fn head_is_ready(&self) -> bool {
         match self.items.front() {
             None => false,

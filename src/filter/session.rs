@@ -10,7 +10,9 @@ use super::messages::ClassifierName;
 use super::settings::Settings;
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::core::score::{NotAProbability, Probability, REFERENCE_THRESHOLD};
-use crate::infer::{self, Aligner, Detector, EngineOptions, InferError, PoolOptions, Submitter};
+use crate::infer::{
+    self, Aligner, CancelToken, Detector, EngineOptions, InferError, PoolOptions, Submitter,
+};
 use crate::models::resolve::{ResolveError, Search};
 
 /// Why a run cannot start, or cannot go on. Each text says what to do.
@@ -98,10 +100,19 @@ pub struct Engines {
 const WAITING_CLIPS: usize = 2;
 
 impl Engines {
-    pub fn load(files: &ModelFiles, settings: &Settings) -> Result<Self, SessionError> {
+    /// Loads the networks one after the other; after `cancel`, no further one.
+    pub fn load(
+        files: &ModelFiles,
+        settings: &Settings,
+        cancel: &CancelToken,
+    ) -> Result<Self, SessionError> {
+        let go_on = || if cancel.is_cancelled() { Err(InferError::Cancelled) } else { Ok(()) };
+        go_on()?;
         let detector = infer::load_detector(&files.detector, &files.options)?;
+        go_on()?;
         let aligner = files.aligner.as_deref();
         let aligner = aligner.map(|path| infer::load_aligner(path, &files.options)).transpose()?;
+        go_on()?;
         let pool = PoolOptions {
             queue: WAITING_CLIPS.max(settings.batch_size as usize),
             batch_size: settings.batch_size as usize,

@@ -5,7 +5,7 @@
 //! again.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -13,6 +13,7 @@ use gst::prelude::*;
 use super::session::{Engines, ModelFiles, SessionError};
 use super::settings::Settings;
 use crate::core::backoff::Backoff;
+use crate::infer::CancelToken;
 
 enum State {
     Loading(Receiver<Result<Engines, SessionError>>),
@@ -38,6 +39,10 @@ pub enum News {
 pub struct Supply {
     element: glib::WeakRef<super::M2sdFilter>,
     settings: Settings,
+    /// Of the run: no further network is loaded after it.
+    cancel: CancelToken,
+    /// Joined at the end: ONNX Runtime must not be at work when a process exits.
+    loader: Option<JoinHandle<()>>,
     state: State,
     /// Whether they have ever loaded in this run.
     loaded_before: bool,
@@ -49,11 +54,22 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 impl Supply {
     /// Starts loading.
-    pub fn start(element: &super::M2sdFilter, settings: Settings) -> std::io::Result<Self> {
-        let state = State::Loading(load(element, &settings)?);
-        let element = element.downgrade();
-        let backoff = Backoff::default();
-        Ok(Self { element, settings, state, loaded_before: false, backoff })
+    pub fn start(
+        element: &super::M2sdFilter,
+        settings: Settings,
+        cancel: CancelToken,
+    ) -> std::io::Result<Self> {
+        let mut supply = Self {
+            element: element.downgrade(),
+            settings,
+            cancel,
+            loader: None,
+            state: State::Failed,
+            loaded_before: false,
+            backoff: Backoff::default(),
+        };
+        supply.load(element)?;
+        Ok(supply)
     }
 
     pub fn engines(&mut self) -> Option<&mut Engines> {
@@ -76,11 +92,10 @@ impl Supply {
         if let State::Pausing(until) = self.state
             && Instant::now() >= until
         {
-            let loading = self.element.upgrade().and_then(|e| load(&e, &self.settings).ok());
-            self.state = match loading {
-                Some(loading) => State::Loading(loading),
-                None => State::Pausing(Instant::now() + self.backoff.failed()),
-            };
+            let loading = self.element.upgrade().is_some_and(|e| self.load(&e).is_ok());
+            if !loading {
+                self.state = State::Pausing(Instant::now() + self.backoff.failed());
+            }
         }
         let State::Loading(loading) = &self.state else { return News::None };
         let first = !self.loaded_before;
@@ -93,6 +108,12 @@ impl Supply {
                 Err(RecvTimeoutError::Disconnected) => break Err(SessionError::LoadPanicked),
             }
         };
+        if let Some(element) = self.element.upgrade() {
+            match &result {
+                Ok(_) => progress(&element, gst::ProgressType::Complete, "Networks loaded"),
+                Err(error) => progress(&element, gst::ProgressType::Error, &error.to_string()),
+            }
+        }
         match result {
             Ok(engines) => {
                 self.loaded_before = true;
@@ -110,6 +131,22 @@ impl Supply {
         }
     }
 
+    /// Loads on a thread of its own.
+    fn load(&mut self, element: &super::M2sdFilter) -> std::io::Result<()> {
+        let (loaded, receiver) = sync_channel(1);
+        let (settings, cancel) = (self.settings.clone(), self.cancel.clone());
+        progress(element, gst::ProgressType::Start, "Loading the networks");
+        let loader = thread::Builder::new().name("m2sd-load".into()).spawn(move || {
+            let files = ModelFiles::find(&settings);
+            let result = files.and_then(|files| Engines::load(&files, &settings, &cancel));
+            // The run may have ended meanwhile.
+            let _ = loaded.send(result);
+        })?;
+        self.loader = Some(loader);
+        self.state = State::Loading(receiver);
+        Ok(())
+    }
+
     /// The networks failed while running; returns after how long they will be loaded again.
     pub fn broke(&mut self) -> Duration {
         let pause = self.backoff.failed();
@@ -123,25 +160,13 @@ impl Supply {
     }
 }
 
-/// Loads on a thread of its own. Nobody joins it: its result goes nowhere if the run has ended.
-fn load(
-    element: &super::M2sdFilter,
-    settings: &Settings,
-) -> std::io::Result<Receiver<Result<Engines, SessionError>>> {
-    let (loaded, receiver) = sync_channel(1);
-    let (weak, settings) = (element.downgrade(), settings.clone());
-    progress(element, gst::ProgressType::Start, "Loading the networks");
-    thread::Builder::new().name("m2sd-load".into()).spawn(move || {
-        let result = ModelFiles::find(&settings).and_then(|files| Engines::load(&files, &settings));
-        if let Some(element) = weak.upgrade() {
-            match &result {
-                Ok(_) => progress(&element, gst::ProgressType::Complete, "Networks loaded"),
-                Err(error) => progress(&element, gst::ProgressType::Error, &error.to_string()),
-            }
+impl Drop for Supply {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        if let Some(loader) = self.loader.take() {
+            let _panicked = loader.join();
         }
-        let _ = loaded.send(result);
-    })?;
-    Ok(receiver)
+    }
 }
 
 fn progress(element: &super::M2sdFilter, kind: gst::ProgressType, text: &str) {

@@ -1,0 +1,155 @@
+//! What upstream hears, and what becomes of the pipeline, when downstream takes no more.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gst::prelude::*;
+
+use super::picture::{one_face, one_face_each};
+use super::support::{Rig, T, error_text, filter, short_clips};
+
+/// Makes everything downstream answer buffers with this, from the second on.
+fn refuse(rig: &Rig, with: gst::FlowError) -> gst::PadProbeId {
+    let first = AtomicBool::new(true);
+    let srcpad = rig.element.static_pad("src").unwrap();
+    let refuse = srcpad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if first.swap(false, Ordering::Relaxed) {
+            return gst::PadProbeReturn::Ok;
+        }
+        info.flow_res = Err(with);
+        gst::PadProbeReturn::Handled
+    });
+    refuse.unwrap()
+}
+
+/// Sends frames until one is refused.
+fn push_until_refused(rig: &mut Rig) -> gst::FlowError {
+    let picture = one_face(90);
+    let info = picture.rgb_info();
+    loop {
+        let buffer = picture.buffer(&info, rig.next);
+        rig.next += 1;
+        if let Err(error) = rig.harness.push(buffer) {
+            return error;
+        }
+    }
+}
+
+#[test]
+fn upstream_hears_why_downstream_stopped() {
+    use gst::FlowError as F;
+    for error in [F::Error, F::Eos, F::NotLinked, F::NotNegotiated, F::Flushing] {
+        for mode in ["complete", "live"] {
+            let element = filter(short_clips());
+            element.set_property_from_str("mode", mode);
+            let mut rig = Rig::new(element);
+            refuse(&rig, error);
+            rig.caps(&one_face(90).rgb_info());
+            assert_eq!(push_until_refused(&mut rig), error, "{mode}");
+        }
+    }
+}
+
+#[test]
+fn eos_gets_through_to_a_downstream_that_is_full() {
+    let mut rig = Rig::new(filter(short_clips()));
+    refuse(&rig, gst::FlowError::Eos);
+    rig.caps(&one_face(90).rgb_info());
+    assert_eq!(push_until_refused(&mut rig), gst::FlowError::Eos);
+    assert!(rig.harness.push_event(gst::event::Eos::new()));
+    rig.await_event(gst::EventType::Eos);
+    assert_eq!(rig.errors(), [""; 0]);
+}
+
+/// Sends frames that wait for their clip, and EOS before the first of them leaves.
+fn push_all_before_any_leaves(rig: &mut Rig) {
+    rig.caps(&one_face(90).rgb_info());
+    rig.push_rgb(&one_face_each(&[90; T - 1]));
+    assert!(rig.harness.push_event(gst::event::Eos::new()));
+}
+
+#[test]
+fn frames_refused_after_eos_was_taken_are_an_error() {
+    let mut rig = Rig::new(filter(short_clips()));
+    refuse(&rig, gst::FlowError::NotLinked);
+    push_all_before_any_leaves(&mut rig);
+    assert_eq!(rig.await_error(), "Internal data stream error");
+}
+
+#[test]
+fn eos_gets_through_when_downstream_has_enough_after_it_was_taken() {
+    let mut rig = Rig::new(filter(short_clips()));
+    refuse(&rig, gst::FlowError::Eos);
+    push_all_before_any_leaves(&mut rig);
+    rig.await_event(gst::EventType::Eos);
+    assert_eq!(rig.errors(), [""; 0]);
+}
+
+#[test]
+fn a_new_stream_may_follow_when_downstream_had_enough_of_the_last() {
+    let mut rig = Rig::new(filter(short_clips()));
+    let probe = refuse(&rig, gst::FlowError::Eos);
+    rig.caps(&one_face(90).rgb_info());
+    assert_eq!(push_until_refused(&mut rig), gst::FlowError::Eos);
+    rig.element.static_pad("src").unwrap().remove_probe(probe);
+    let refused = rig.next;
+    assert!(rig.harness.push_event(gst::event::StreamStart::new("next")));
+    rig.caps(&one_face(90).rgb_info());
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    assert!(rig.harness.push_event(gst::event::Segment::new(&segment)));
+    rig.push_rgb(&one_face_each(&[90; T]));
+    let first = rig.pull();
+    let last = rig.finish().buffers.pop().unwrap();
+    assert_eq!(first.pts(), Some(gst::ClockTime::ZERO), "the frame that was not refused");
+    assert_eq!(last.pts(), Some(super::picture::FRAME_DURATION * (refused + T as u64 - 1)));
+}
+
+/// A pipeline on its own bus until EOS or an error; `None` is EOS.
+fn play(line: &str) -> Option<String> {
+    super::support::init();
+    let _watchdog = super::support::Watchdog::new();
+    let engines = short_clips().display();
+    let line = line.replace("FILTER", &format!("m2sdfilter engines-dir={engines} provider=cpu"));
+    let pipeline = gst::parse::launch(&line).unwrap().downcast::<gst::Pipeline>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let types = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::NONE, &types).unwrap();
+    pipeline.set_state(gst::State::Null).unwrap();
+    (end.type_() == gst::MessageType::Error).then(|| error_text(&end))
+}
+
+#[test]
+fn a_pipeline_ends_when_its_sink_has_enough() {
+    let source = "videotestsrc ! video/x-raw,width=64,height=64 ! FILTER";
+    assert_eq!(play(&format!("{source} ! identity eos-after=5 ! fakesink")), None);
+    assert_eq!(play(&format!("{source} ! fakesink num-buffers=5")), None);
+    let failed = play(&format!("{source} ! identity error-after=5 ! fakesink")).unwrap();
+    assert!(failed.contains("Failed after"), "{failed}");
+}
+
+#[test]
+fn a_frame_smaller_than_its_caps_promise_is_an_error() {
+    for format in [gst_video::VideoFormat::Rgb, gst_video::VideoFormat::I420] {
+        let picture = one_face(90);
+        let info = picture.info(format);
+        let mut rig = Rig::new(filter(short_clips()));
+        rig.caps(&info);
+        let short = picture.buffer(&info, 0).copy_region(gst::BufferCopyFlags::all(), ..1000);
+        rig.harness.push(short.unwrap()).unwrap();
+        let error = rig.await_error();
+        assert!(error.contains("160x120") && error.contains("1000"), "{error}");
+        assert_eq!(push_until_refused(&mut rig), gst::FlowError::Error);
+    }
+}
+
+#[test]
+fn a_frame_before_caps_is_refused_or_an_error_but_no_panic() {
+    let mut rig = Rig::new(filter(short_clips()));
+    let sinkpad = rig.element.static_pad("sink").unwrap();
+    let stream = gst::event::StreamStart::new("test");
+    assert!(sinkpad.send_event(stream));
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    assert!(sinkpad.send_event(gst::event::Segment::new(&segment)));
+    let picture = one_face(90);
+    assert!(sinkpad.chain(picture.buffer(&picture.rgb_info(), 0)).is_ok());
+    assert!(super::picture::found(&rig.pull()).is_empty());
+}

@@ -1,0 +1,228 @@
+//! Networks in a folder, an element between two harness pads, and a watchdog.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Once, OnceLock};
+use std::time::Duration;
+
+use gst::prelude::*;
+use gst_check::Harness;
+use gstm2sd::models::synth::{ClipShape, Synth, write};
+
+use super::picture::Picture;
+
+/// Frames of a clip, where a test does not choose.
+pub const T: usize = 4;
+/// Far more than any test takes, also on a machine that is busy.
+const WATCHDOG: Duration = Duration::from_secs(120);
+
+pub fn init() {
+    static INIT: Once = Once::new();
+    INIT.call_once(|| {
+        gst::init().unwrap();
+        gstm2sd::plugin_register_static().unwrap();
+    });
+}
+
+/// The analytic networks, written once a process, with a classifier of this clip shape.
+fn networks(cell: &OnceLock<PathBuf>, frames: usize, size_px: usize) -> &Path {
+    cell.get_or_init(|| {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("element-clips-of-{frames}"));
+        std::fs::create_dir_all(&dir).unwrap();
+        let classifier = Synth::Classifier(ClipShape { frames, size_px, audio: None });
+        for network in [Synth::Detector, Synth::Aligner, classifier] {
+            write(&network, &dir).unwrap();
+        }
+        dir
+    })
+}
+
+/// Clips of [`T`] small frames.
+pub fn short_clips() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    networks(&DIR, T, 32)
+}
+
+/// A classifier of single frames: each frame has the score of its own redness.
+pub fn single_frames() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    networks(&DIR, 1, 32)
+}
+
+/// M2SD's own clip shape.
+pub fn published_clips() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    networks(&DIR, 16, 224)
+}
+
+/// Ends the process if a test does not end: a hang must not look like a slow machine.
+pub struct Watchdog {
+    _alive: Sender<()>,
+}
+
+impl Watchdog {
+    pub fn new() -> Self {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        let (alive, watched) = channel();
+        std::thread::spawn(move || {
+            if watched.recv_timeout(WATCHDOG) == Err(RecvTimeoutError::Timeout) {
+                // Not `eprintln!`: the output of a test is kept back until it ends.
+                let _ = writeln!(std::io::stderr(), "{test} hangs: no end after {WATCHDOG:?}");
+                std::process::abort();
+            }
+        });
+        Self { _alive: alive }
+    }
+}
+
+/// The element in complete mode, without drawings and without an aligner.
+pub fn filter(engines_dir: &Path) -> gst::Element {
+    init();
+    gst::ElementFactory::make("m2sdfilter")
+        .property("engines-dir", engines_dir.to_str().unwrap())
+        .property_from_str("provider", "cpu")
+        .property_from_str("mode", "complete")
+        .property("threads", 1u32)
+        .property("aligner", "none")
+        .property("draw", false)
+        .build()
+        .unwrap()
+}
+
+pub fn stat<V: for<'a> glib::value::FromValue<'a> + 'static>(
+    element: &gst::Element,
+    name: &str,
+) -> V {
+    element.property::<gst::Structure>("stats").get(name).unwrap()
+}
+
+/// The element between a harness's pads, with a bus.
+pub struct Rig {
+    pub harness: Harness,
+    pub element: gst::Element,
+    pub bus: gst::Bus,
+    /// The number of the next frame.
+    pub next: u64,
+    _watchdog: Watchdog,
+}
+
+/// What left from the last look on to the end of the stream.
+pub struct Outcome {
+    pub buffers: Vec<gst::Buffer>,
+    /// The element messages, as structures.
+    pub messages: Vec<gst::Structure>,
+}
+
+impl Outcome {
+    pub fn named(&self, name: &str) -> Vec<&gst::Structure> {
+        self.messages.iter().filter(|message| message.name() == name).collect()
+    }
+}
+
+impl Rig {
+    pub fn new(element: gst::Element) -> Self {
+        let watchdog = Watchdog::new();
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        let harness = Harness::with_element(&element, Some("sink"), Some("src"));
+        Self { harness, element, bus, next: 0, _watchdog: watchdog }
+    }
+
+    /// A stream of this format and size from here on.
+    pub fn caps(&mut self, info: &gst_video::VideoInfo) {
+        self.harness.set_src_caps(info.to_caps().unwrap());
+    }
+
+    /// Sends a picture as the next frame.
+    pub fn push(&mut self, picture: &Picture, info: &gst_video::VideoInfo) {
+        let buffer = picture.buffer(info, self.next);
+        self.next += 1;
+        self.harness.push(buffer).unwrap();
+    }
+
+    /// Sends pictures as RGB.
+    pub fn push_rgb(&mut self, pictures: &[Picture]) {
+        for picture in pictures {
+            self.push(picture, &picture.rgb_info());
+        }
+    }
+
+    pub fn pull(&mut self) -> gst::Buffer {
+        self.harness.pull().unwrap_or_else(|_| panic!("no frame came; {:?}", self.errors()))
+    }
+
+    /// Sends EOS, and waits until it has come out.
+    pub fn finish(&mut self) -> Outcome {
+        assert!(self.harness.push_event(gst::event::Eos::new()), "{:?}", self.errors());
+        self.await_event(gst::EventType::Eos);
+        let buffers = std::iter::from_fn(|| self.harness.try_pull()).collect();
+        let messages = self.messages();
+        assert_eq!(self.errors(), [""; 0]);
+        Outcome { buffers, messages }
+    }
+
+    /// Takes events until one of this type.
+    pub fn await_event(&mut self, wanted: gst::EventType) -> gst::Event {
+        loop {
+            let event = self.harness.pull_event();
+            let event = event.unwrap_or_else(|_| panic!("no {wanted:?}; {:?}", self.errors()));
+            if event.type_() == wanted {
+                return event;
+            }
+        }
+    }
+
+    /// The element messages so far, taken from the bus.
+    pub fn messages(&self) -> Vec<gst::Structure> {
+        let elements = std::iter::from_fn(|| self.bus.pop_filtered(&[gst::MessageType::Element]));
+        elements.filter_map(|message| message.structure().map(|s| s.to_owned())).collect()
+    }
+
+    /// The error messages so far, taken from the bus.
+    pub fn errors(&self) -> Vec<String> {
+        // Popping filtered drops what comes before: element messages are taken first.
+        let errors = std::iter::from_fn(|| self.bus.pop_filtered(&[gst::MessageType::Error]));
+        errors.map(|message| error_text(&message)).collect()
+    }
+
+    pub fn await_error(&self) -> String {
+        let timeout = gst::ClockTime::from_seconds(WATCHDOG.as_secs());
+        let message = self.bus.timed_pop_filtered(timeout, &[gst::MessageType::Error]);
+        error_text(&message.expect("no error message"))
+    }
+
+    /// Waits until the counter has this value, and fails when it goes beyond.
+    pub fn await_stat(&self, name: &str, value: u64) {
+        loop {
+            let now: u64 = stat(&self.element, name);
+            assert!(now <= value, "{name} is {now}, not {value}");
+            if now == value {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Sends frames without faces until one has been analysed: in live mode those that come before
+    /// the networks are loaded pass through.
+    pub fn await_engines(&mut self, blank: &Picture) {
+        self.caps(&blank.rgb_info());
+        while stat::<u64>(&self.element, "frames-analysed") == 0 {
+            self.push_rgb(std::slice::from_ref(blank));
+            self.pull();
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // The bus holds messages, and these hold the element.
+        self.bus.set_flushing(true);
+    }
+}
+
+pub fn error_text(message: &gst::Message) -> String {
+    let gst::MessageView::Error(error) = message.view() else { panic!("{message:?}") };
+    error.error().to_string()
+}
