@@ -12,7 +12,8 @@ use std::time::Instant;
 use glib::subclass::prelude::*;
 use gst::prelude::*;
 
-use super::clips::{PendingClip, clip_tensor};
+use super::audio::WaitingClips;
+use super::clips::{PendingClip, Submission};
 use super::flow::{self, Shared};
 use super::imp::CAT;
 use super::inbox::Input;
@@ -24,7 +25,10 @@ use super::settings::{Delivery, Settings};
 use crate::core::geometry::Size;
 use crate::core::track::TrackId;
 use crate::core::window::{ClipWindow, Sample, ShortTrack, WindowEvent, WindowParams, Windows};
-use crate::infer::{CancelToken, ClipJob, Submitter};
+use crate::infer::CancelToken;
+
+/// Clips that may wait for their sound in live mode: they hold what was cut out of frames.
+const MAX_WAITING_FOR_SOUND: usize = 32;
 
 /// The running analysis thread. Dropping it waits for the thread, which [`Shared::stop`] ends.
 pub struct Worker {
@@ -55,6 +59,7 @@ impl Worker {
             segment: None,
             pixels: None,
             stream: None,
+            waiting: None,
         };
         let thread = thread::Builder::new().name("m2sd-analysis".into()).spawn(move || {
             let run = std::panic::AssertUnwindSafe(|| analysis.run());
@@ -103,6 +108,8 @@ struct Analysis {
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
     pixels: Option<Pixels>,
     stream: Option<Stream>,
+    /// Started with the first clip that has sound.
+    waiting: Option<WaitingClips>,
 }
 
 impl Analysis {
@@ -132,7 +139,9 @@ impl Analysis {
         self.generation = generation;
         self.stream = None;
         if let Loading::Done(engines) = &self.engines {
-            engines.clips.flush();
+            // Also ends the waiting for sound and for room, so that stale clips go.
+            self.shared.audio.interrupt();
+            engines.clips.submitter.flush();
         }
     }
 
@@ -219,7 +228,7 @@ impl Analysis {
     }
 
     fn engines_loaded(&mut self, engines: Engines) {
-        let spec = engines.clips.pool().spec();
+        let spec = engines.clips.submitter.pool().spec();
         gst::info!(CAT, "Classifier {} on {}", engines.classifier.name, spec.info.provider);
         self.shared.stats.set_provider(&spec.info.provider.to_string());
         self.shared.set_classifier(engines.classifier.clone());
@@ -300,10 +309,10 @@ impl Analysis {
         }
     }
 
-    fn handle(&self, events: Vec<WindowEvent<FaceSample>>) {
+    fn handle(&mut self, events: Vec<WindowEvent<FaceSample>>) {
         for event in events {
             match event {
-                WindowEvent::Clip(clip) => self.score(&clip),
+                WindowEvent::Clip(clip) => self.score(clip),
                 WindowEvent::FrameClosed { track, frame } => {
                     self.shared.outbox.frame_closed(self.generation, track, frame);
                 }
@@ -314,29 +323,54 @@ impl Analysis {
         }
     }
 
-    /// Sends a clip to the classifier. In live mode a clip that would have to wait is skipped.
-    fn score(&self, clip: &ClipWindow<FaceSample>) {
+    /// Sends a clip to the classifier, when its sound is there. In live mode a clip that would
+    /// have to wait for the classifier is skipped.
+    fn score(&mut self, clip: ClipWindow<FaceSample>) {
         let Loading::Done(engines) = &self.engines else { return };
-        let announced = PendingClip::announce(&self.element, &self.shared, self.generation, clip);
+        let announced = PendingClip::announce(&self.element, &self.shared, self.generation, &clip);
         let Some(pending) = announced else { return };
         let live = self.shared.traits().delivery == Delivery::Live;
-        if live && engines.clips.waiting() >= session::WAITING_CLIPS {
+        let submitter = &engines.clips.submitter;
+        if live && submitter.waiting() >= session::WAITING_CLIPS {
             return;
         }
-        let pool = Arc::clone(engines.clips.pool());
-        match clip_tensor(clip, pool.spec()) {
-            Err(error) => {
-                gst::warning!(CAT, "Track {}: no clip: {error}", clip.track);
-                pending.fail();
-            }
-            Ok(frames) => {
-                let reply = Box::new(move |scored| pending.finish(pool.spec(), scored));
-                let job = ClipJob { frames, audio: None, reply };
-                let submit = if live { Submitter::try_submit } else { Submitter::submit };
-                if submit(&engines.clips, job).is_err() {
-                    gst::debug!(CAT, "Track {}: clip skipped", clip.track);
+        let engines = Arc::clone(&engines.clips);
+        self.send_with_sound(Submission { clip, pending, engines, live });
+    }
+
+    /// Sends a clip on: at once where nothing is to be heard, else when its sound is there.
+    fn send_with_sound(&mut self, submission: Submission) {
+        if !self.shared.audio.is_attached() {
+            return submission.send(None);
+        }
+        let waiting = match &self.waiting {
+            Some(waiting) => waiting,
+            None => match WaitingClips::start(&self.shared) {
+                Ok(started) => self.waiting.insert(started),
+                Err(error) => {
+                    gst::warning!(CAT, "Clips do not wait for their sound: {error}");
+                    let sound = self.shared.audio.clip(submission.pending.span());
+                    return submission.send(sound);
                 }
-            }
+            },
+        };
+        if submission.live && waiting.depth() >= MAX_WAITING_FOR_SOUND {
+            return;
+        }
+        let budget = gst::ClockTime::from_nseconds(self.settings.max_latency);
+        let patience = self.shared.traits().patience(budget);
+        let span = submission.pending.span();
+        let send = Box::new(move |sound| submission.send(sound));
+        waiting.push(span, patience, self.generation, send);
+    }
+}
+
+impl Drop for Analysis {
+    /// Nobody waits for the clips any more: one that waits for room must not hold up those who
+    /// wait for this thread.
+    fn drop(&mut self) {
+        if let Loading::Done(engines) = &self.engines {
+            engines.clips.submitter.flush();
         }
     }
 }
@@ -344,7 +378,7 @@ impl Analysis {
 impl Stream {
     /// `None` when the classifier's clip has no frames, which loading has ruled out.
     fn new(size: Size, engines: &Engines, settings: &Settings, delivery: Delivery) -> Option<Self> {
-        let frames = engines.clips.pool().spec().frames;
+        let frames = engines.clips.submitter.pool().spec().frames;
         let params = WindowParams {
             frames: NonZeroUsize::new(frames)?,
             stride: NonZeroUsize::new(settings.clip_stride(delivery, frames))?,

@@ -87,6 +87,10 @@ impl M2sdFilter {
         if let Some(stream) = &mut delivery.stream
             && !judged.frame.faces.is_empty()
         {
+            for judgement in &mut judged.judgements {
+                let span = judgement.score.map(|score| score.span);
+                judgement.loudness = span.and_then(|span| self.shared.audio.loudness(span));
+            }
             if settings.post_messages {
                 self.post_verdicts(&judged, delivery.segment.as_ref(), &classifier);
             }

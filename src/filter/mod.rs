@@ -21,6 +21,7 @@
 //! | `clips` | clips on their way through the classifier |
 //! | `delivery` | the source pad's task |
 //! | `negotiate` | overlay, allocation, latency |
+//! | `audio` | the audio pads, and what is heard on them |
 //! | `attach`, `overlay`, `messages`, `stats` | what leaves the element |
 
 use glib::prelude::*;
@@ -29,6 +30,7 @@ use gst::prelude::*;
 
 mod analysis;
 mod attach;
+mod audio;
 mod clips;
 mod delivery;
 mod flow;
