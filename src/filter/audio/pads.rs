@@ -283,6 +283,7 @@ impl M2sdFilter {
         let Some(audio) = self.audio() else { return Ok(()) };
         if active {
             audio.with_ear(|ear| *ear = Ear::default());
+            audio.queue.forget();
             self.shared.audio.restart();
             return self.start_audio(&audio).map_err(|e| gst::loggable_error!(CAT, "{e}"));
         }
@@ -292,7 +293,10 @@ impl M2sdFilter {
 
     /// Lets data in, and starts, or resumes after a flush, the task of the audio source pad.
     fn start_audio(&self, audio: &Arc<AudioPads>) -> Result<(), glib::BoolError> {
-        audio.queue.open();
+        for event in audio.queue.open() {
+            // The pad sends it before the next buffer. Fails while the pad is not active.
+            let _ = audio.src.store_sticky_event(&event);
+        }
         let element = self.obj().downgrade();
         let weak = Arc::downgrade(audio);
         audio.src.start_task(move || {

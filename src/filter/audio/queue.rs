@@ -23,6 +23,15 @@ impl Item {
     }
 }
 
+impl Item {
+    /// The event, if it is one that a flush leaves in force.
+    fn outlives_flush(&self) -> Option<&gst::Event> {
+        let Self::Event(event, _) = self else { return None };
+        let ended = [gst::EventType::Segment, gst::EventType::Eos].contains(&event.type_());
+        (event.is_sticky() && !ended).then_some(event)
+    }
+}
+
 /// Also buffers and gaps of no duration must not pile up without end.
 const MAX_ITEMS: usize = 1 << 16;
 
@@ -33,6 +42,8 @@ struct State {
     closed: bool,
     /// Why downstream takes nothing more.
     failed: Option<gst::FlowError>,
+    /// Sticky events that a flush found here, in order.
+    kept: Vec<gst::Event>,
 }
 
 /// Lock order: a leaf, like [`crate::filter::inbox::Inbox`].
@@ -43,8 +54,13 @@ pub struct AudioQueue {
 
 impl Default for AudioQueue {
     fn default() -> Self {
-        let state =
-            State { items: VecDeque::new(), queued: Duration::ZERO, closed: true, failed: None };
+        let state = State {
+            items: VecDeque::new(),
+            queued: Duration::ZERO,
+            closed: true,
+            failed: None,
+            kept: Vec::new(),
+        };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 }
@@ -93,9 +109,15 @@ impl AudioQueue {
         Some(item)
     }
 
-    /// Takes items.
-    pub fn open(&self) {
-        self.clear(|s| (s.closed, s.failed) = (false, None));
+    /// Takes items. Returns the events that flushes found in the queue and that describe the
+    /// stream beyond them: upstream does not send them again.
+    pub fn open(&self) -> Vec<gst::Event> {
+        let mut kept = Vec::new();
+        self.clear(|s| {
+            (s.closed, s.failed) = (false, None);
+            kept = std::mem::take(&mut s.kept);
+        });
+        kept
     }
 
     /// Drops everything and wakes everyone, until [`Self::open`].
@@ -108,9 +130,15 @@ impl AudioQueue {
         self.clear(|s| s.failed = Some(error));
     }
 
+    /// Forgets what flushes found.
+    pub fn forget(&self) {
+        self.lock().kept.clear();
+    }
+
     fn clear(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         let dropped = std::mem::take(&mut state.items);
+        state.kept.extend(dropped.iter().filter_map(Item::outlives_flush).cloned());
         state.queued = Duration::ZERO;
         change(&mut state);
         drop(state);
