@@ -36,6 +36,9 @@ const STATS: &str = "stats";
  * of type `face`) and, with #m2sdfilter:draw, a box; scores are posted on the bus as element
  * messages `m2sd-clip` and `m2sd-verdict`.
  *
+ * Audio may go along through the request pad `audio_sink`. It leaves unchanged on `audio_src`,
+ * each clip tells how loud it was, and classifiers that listen hear it. M2SD itself only sees.
+ *
  * ## Example
  *
  * |[

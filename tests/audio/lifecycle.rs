@@ -96,3 +96,16 @@ fn states_come_and_go_with_clips_that_wait() {
         assert!(rig.video.push_event(gst::event::Segment::new(&segment)));
     }
 }
+
+#[test]
+fn nothing_keeps_an_element_that_is_let_go() {
+    let mut rig = Rig::both(filter(listening(), "complete", PATIENT));
+    rig.play(&noise(4 * FRAME_SAMPLES), 0);
+    rig.show(6, 80);
+    let pads = ["audio_sink", "audio_src"].map(|name| rig.element.static_pad(name).unwrap());
+    let pads = pads.map(|pad| pad.downgrade());
+    let element = rig.element.downgrade();
+    drop(rig);
+    assert!(element.upgrade().is_none(), "a reference is left");
+    assert!(pads.iter().all(|pad| pad.upgrade().is_none()), "a pad is left");
+}

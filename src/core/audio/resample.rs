@@ -8,8 +8,8 @@ use super::RATE_HZ;
 const MAX_RATE_HZ: u32 = 768_000;
 /// Zero crossings of the filter on either side of its middle.
 const CROSSINGS: f64 = 16.0;
-/// Where the filter begins to cut, as a part of the lower rate's Nyquist frequency. Leaves room
-/// for the filter's slope, so that what folds back is quieter than -70 dB.
+/// Where the filter has cut by half (-6 dB), as a part of the lower rate's Nyquist frequency. Leaves
+/// room for the filter's slope: what folds back below 7.5 kHz is quieter than -70 dB.
 const ROLL_OFF: f64 = 0.9;
 /// Coefficients that the table of filter phases may hold.
 const MAX_COEFFICIENTS: usize = 1 << 18;
