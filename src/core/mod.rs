@@ -1,6 +1,7 @@
 //! The method: what M2SD computes, with no GStreamer, no inference runtime, no clock, no threads.
 
 pub mod align;
+pub mod audio;
 pub mod backoff;
 pub mod detect;
 pub mod geometry;

@@ -75,6 +75,10 @@ fn judgement_structure(judgement: &Judgement, classifier: &ClassifierName) -> gs
         structure.set("clip_start", score.span.start_ns);
         structure.set("clip_end", score.span.end_ns);
     }
+    if let Some(loudness) = judgement.loudness {
+        structure.set("audio_level_db", loudness.level_db);
+        structure.set("audio_coverage", loudness.coverage);
+    }
     structure
 }
 

@@ -12,14 +12,16 @@ use super::imp::CAT;
 use super::messages::{self, ClipReport};
 use super::outbox::Generation;
 use super::scene::FaceSample;
+use super::session::ClipEngine;
 use super::stats::ClipEnd;
 use crate::core::align::{AlignError, AlignedClip};
+use crate::core::audio::{ClipAudio, Loudness};
 use crate::core::geometry::BBox;
 use crate::core::image::ImageError;
 use crate::core::score::Probability;
 use crate::core::track::TrackId;
 use crate::core::window::{ClipWindow, FrameNumber, Span};
-use crate::infer::{ClassifierSpec, Scored};
+use crate::infer::{ClassifierSpec, ClipJob, Scored};
 
 /// A clip that the score board waits for. However it ends, the board hears of it once: also when
 /// the job that holds it is thrown away.
@@ -35,6 +37,7 @@ pub struct PendingClip {
     /// What the board will hear; skipped, unless something else becomes of the clip.
     end: ClipEnd,
     fake: Option<Probability>,
+    loudness: Option<Loudness>,
 }
 
 impl PendingClip {
@@ -59,7 +62,12 @@ impl PendingClip {
             bbox: newest.payload.bbox,
             end: ClipEnd::Skipped,
             fake: None,
+            loudness: None,
         })
+    }
+
+    pub fn span(&self) -> Span {
+        self.span
     }
 
     /// The clip could not be made.
@@ -111,6 +119,7 @@ impl PendingClip {
             provider: &spec.info.provider.to_string(),
             classifier: &self.shared.classifier(),
             frames: self.frames.len(),
+            loudness: self.loudness,
         };
         // Without a bus nobody asked to hear it.
         let _ = element.post_message(messages::clip(&element, &report));
@@ -122,6 +131,36 @@ impl Drop for PendingClip {
         self.shared.stats.clip(self.end);
         let outbox = &self.shared.outbox;
         outbox.clip_settled(self.generation, self.track, &self.frames, self.span, self.fake);
+    }
+}
+
+/// A full clip and its way to the classifier.
+pub struct Submission {
+    pub clip: ClipWindow<FaceSample>,
+    pub pending: PendingClip,
+    pub engines: Arc<ClipEngine>,
+}
+
+impl Submission {
+    /// Sends the clip to the classifier, with its sound for one that listens.
+    pub fn send(self, sound: Option<ClipAudio>) {
+        let Self { clip, mut pending, engines } = self;
+        pending.loudness = sound.as_ref().map(|sound| sound.loudness);
+        let pool = Arc::clone(engines.submitter.pool());
+        let frames = match clip_tensor(&clip, pool.spec()) {
+            Ok(frames) => frames,
+            Err(error) => {
+                gst::warning!(CAT, "Track {}: no clip: {error}", clip.track);
+                return pending.fail();
+            }
+        };
+        let samples = sound.map(|sound| sound.samples).unwrap_or_default();
+        let audio = engines.log_mel.as_ref().map(|log_mel| log_mel.spectrum(&samples));
+        let reply = Box::new(move |scored| pending.finish(pool.spec(), scored));
+        let job = ClipJob { frames, audio, reply };
+        if engines.submitter.submit(job).is_err() {
+            gst::debug!(CAT, "Track {}: flushed before it was scored", clip.track);
+        }
     }
 }
 

@@ -99,6 +99,10 @@ impl M2sdFilter {
         if let Some(stream) = &mut delivery.stream
             && !judged.frame.faces.is_empty()
         {
+            for judgement in &mut judged.judgements {
+                let span = judgement.score.map(|score| score.span);
+                judgement.loudness = span.and_then(|span| self.shared.audio.loudness(span));
+            }
             let span = flow::span(&judged.frame.buffer, delivery.segment.as_ref());
             let running_time = span.map(|span| gst::ClockTime::from_nseconds(span.start_ns));
             if settings.post_messages {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
+use super::audio::Tap;
 use super::imp::{CAT, M2sdFilter};
 use super::inbox::{Inbox, Input, PendingQuery};
 use super::messages::ClassifierName;
@@ -23,6 +24,8 @@ pub struct Shared {
     pub inbox: Inbox,
     pub outbox: Outbox,
     pub stats: Stats,
+    /// What is heard beside the pictures.
+    pub audio: Tap,
     /// What latency and buffering depend on. A leaf lock, held for a copy only.
     traits: Mutex<StreamTraits>,
     /// Who scores. A leaf lock, held for a copy only.
@@ -147,6 +150,7 @@ pub fn pads() -> (gst::Pad, gst::Pad) {
         .query_function(|_, parent, query| {
             M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.sink_query(query))
         })
+        .iterate_internal_links_function(M2sdFilter::internal_links)
         .flags(gst::PadFlags::PROXY_CAPS)
         .build();
     let src = gst::Pad::builder_from_template(negotiate::src_template())
@@ -162,6 +166,7 @@ pub fn pads() -> (gst::Pad, gst::Pad) {
                 this.src_activate_mode(mode, active)
             })
         })
+        .iterate_internal_links_function(M2sdFilter::internal_links)
         .flags(gst::PadFlags::PROXY_CAPS)
         .build();
     (sink, src)
@@ -254,6 +259,7 @@ impl M2sdFilter {
         let delivery = self.settings().delivery(live);
         let fps = caps.structure(0).and_then(|s| s.get::<gst::Fraction>("framerate").ok());
         let changed = self.shared.set_traits(|traits| {
+            traits.live = live;
             traits.delivery = delivery;
             traits.frame_duration = fps.and_then(negotiate::frame_duration);
         });

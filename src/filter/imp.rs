@@ -8,6 +8,7 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use super::analysis;
+use super::audio::AudioPads;
 use super::flow::Shared;
 use super::session::{self, ModelFiles, SessionError};
 use super::settings::{
@@ -34,6 +35,9 @@ const STATS: &str = "stats";
  * video classifier. Frames leave unchanged but for their metadata (`GstVideoRegionOfInterestMeta`
  * of type `face`) and, with #m2sdfilter:draw, a box; scores are posted on the bus as element
  * messages `m2sd-clip` and `m2sd-verdict`.
+ *
+ * Audio may go along through the request pad `audio_sink`. It leaves unchanged on `audio_src`,
+ * each clip tells how loud it was, and classifiers that listen hear it. M2SD itself only sees.
  *
  * ## Example
  *
@@ -144,6 +148,10 @@ pub struct M2sdFilter {
     ///
     /// Lock order: held for a swap only.
     worker: Mutex<Option<analysis::Worker>>,
+    /// The audio pads, while they are requested.
+    ///
+    /// Lock order: held for a copy or a swap only.
+    audio: Mutex<Option<Arc<AudioPads>>>,
 }
 
 impl M2sdFilter {
@@ -158,6 +166,14 @@ impl M2sdFilter {
 
     fn worker(&self) -> MutexGuard<'_, Option<analysis::Worker>> {
         self.worker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn audio_slot(&self) -> MutexGuard<'_, Option<Arc<AudioPads>>> {
+        self.audio.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn audio(&self) -> Option<Arc<AudioPads>> {
+        self.audio_slot().clone()
     }
 
     /// Posts an element error. `error` says what to do.
@@ -217,6 +233,7 @@ impl ObjectSubclass for M2sdFilter {
             srcpad,
             shared: Arc::default(),
             worker: Mutex::default(),
+            audio: Mutex::default(),
         }
     }
 }
@@ -276,6 +293,20 @@ impl ElementImpl for M2sdFilter {
         super::negotiate::pad_templates()
     }
 
+    fn request_new_pad(
+        &self,
+        template: &gst::PadTemplate,
+        _name: Option<&str>,
+        _caps: Option<&gst::Caps>,
+    ) -> Option<gst::Pad> {
+        // The only one that can be requested.
+        if template.presence() == gst::PadPresence::Request { self.request_audio() } else { None }
+    }
+
+    fn release_pad(&self, pad: &gst::Pad) {
+        self.release_audio(pad);
+    }
+
     fn change_state(
         &self,
         transition: gst::StateChange,
@@ -284,7 +315,12 @@ impl ElementImpl for M2sdFilter {
             gst::StateChange::NullToReady => self.check()?,
             gst::StateChange::ReadyToPaused => self.start()?,
             // Wakes every thread that waits, so that the pads can be deactivated.
-            gst::StateChange::PausedToReady => self.shared.stop(),
+            gst::StateChange::PausedToReady => {
+                self.shared.stop();
+                if let Some(audio) = self.audio() {
+                    audio.close();
+                }
+            }
             _ => {}
         }
         let result = self.parent_change_state(transition);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use gst::prelude::*;
 
 use super::outbox::Judgement;
+use crate::core::audio::Loudness;
 use crate::core::geometry::BBox;
 use crate::core::score::{Label, Probability};
 use crate::core::track::TrackId;
@@ -32,6 +33,8 @@ pub struct ClipReport<'a> {
     pub provider: &'a str,
     pub classifier: &'a ClassifierName,
     pub frames: usize,
+    /// `None` without an audio pad.
+    pub loudness: Option<Loudness>,
 }
 
 fn with_box(structure: &mut gst::Structure, bbox: &BBox) {
@@ -55,6 +58,11 @@ pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport<'_>) -> gst::Me
         .field("model-name", report.classifier.name.as_str())
         .field("trained", report.classifier.trained)
         .build();
+    if let Some(loudness) = report.loudness {
+        structure.set("audio-level-db", loudness.level_db);
+        structure.set("audio-coverage", loudness.coverage);
+        structure.set("audio-gaps", loudness.gaps);
+    }
     with_box(&mut structure, &report.bbox);
     gst::message::Element::builder(structure).src(element).build()
 }

@@ -21,6 +21,7 @@
 //! | `clips` | clips on their way through the classifier |
 //! | `delivery` | the source pad's task |
 //! | `negotiate` | overlay, allocation, latency |
+//! | `audio` | the audio pads, and what is heard on them |
 //! | `attach`, `analytics`, `overlay`, `messages`, `stats` | what leaves the element |
 
 use glib::prelude::*;
@@ -31,6 +32,7 @@ mod analysis;
 #[cfg(feature = "v1_24")]
 mod analytics;
 mod attach;
+mod audio;
 mod clips;
 mod delivery;
 mod flow;

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use gst::prelude::*;
 use gst_video::VideoFormat;
 
+use super::audio::Patience;
 use super::settings::Delivery;
 
 /// Formats that both pads take: the packed ones are analysed where they are, the others are
@@ -45,8 +46,23 @@ fn template(name: &str, direction: gst::PadDirection) -> Option<gst::PadTemplate
 static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
     let sink = template("sink", gst::PadDirection::Sink);
     let src = template("src", gst::PadDirection::Src);
-    [sink, src].into_iter().flatten().collect()
+    let audio_sink = audio_template(AUDIO_SINK, gst::PadDirection::Sink, gst::PadPresence::Request);
+    let audio_src = audio_template(AUDIO_SRC, gst::PadDirection::Src, gst::PadPresence::Sometimes);
+    [sink, src, audio_sink, audio_src].into_iter().flatten().collect()
 });
+
+pub const AUDIO_SINK: &str = "audio_sink";
+pub const AUDIO_SRC: &str = "audio_src";
+
+/// Any raw audio whose channels are interleaved.
+fn audio_template(
+    name: &str,
+    direction: gst::PadDirection,
+    presence: gst::PadPresence,
+) -> Option<gst::PadTemplate> {
+    let caps = gst_audio::AudioCapsBuilder::new_interleaved().build();
+    gst::PadTemplate::new(name, direction, presence, &caps).ok()
+}
 
 pub fn pad_templates() -> &'static [gst::PadTemplate] {
     &TEMPLATES
@@ -60,9 +76,19 @@ pub fn src_template() -> &'static gst::PadTemplate {
     &TEMPLATES[1]
 }
 
+pub fn audio_sink_template() -> Option<&'static gst::PadTemplate> {
+    TEMPLATES.iter().find(|template| template.name_template() == AUDIO_SINK)
+}
+
+pub fn audio_src_template() -> Option<&'static gst::PadTemplate> {
+    TEMPLATES.iter().find(|template| template.name_template() == AUDIO_SRC)
+}
+
 /// What latency and buffering depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamTraits {
+    /// Upstream is live: what waits here cannot be made up for.
+    pub live: bool,
     pub delivery: Delivery,
     /// `None` for a variable frame rate.
     pub frame_duration: Option<gst::ClockTime>,
@@ -80,7 +106,12 @@ const SLACK_FRAMES: usize = 8;
 
 impl Default for StreamTraits {
     fn default() -> Self {
-        Self { delivery: Delivery::Complete, frame_duration: None, clip_frames: USUAL_CLIP_FRAMES }
+        Self {
+            live: false,
+            delivery: Delivery::Complete,
+            frame_duration: None,
+            clip_frames: USUAL_CLIP_FRAMES,
+        }
     }
 }
 
@@ -94,7 +125,7 @@ impl StreamTraits {
     }
 
     /// How long a frame may wait for later frames and for its own detection.
-    fn latency(&self, budget: gst::ClockTime) -> gst::ClockTime {
+    pub fn latency(&self, budget: gst::ClockTime) -> gst::ClockTime {
         match self.delivery {
             Delivery::Live => budget,
             Delivery::Complete => {
@@ -102,6 +133,19 @@ impl StreamTraits {
                 frame * self.clip_frames.saturating_sub(1) as u64 + budget
             }
         }
+    }
+
+    /// How long a full clip may wait for its sound without making a frame late.
+    pub fn patience(&self, budget: gst::ClockTime) -> Patience {
+        let (most, from_newest) = match (self.delivery, self.live) {
+            // Frames do not wait for clips.
+            (Delivery::Live, _) => (budget, false),
+            // The other half is for the networks.
+            (Delivery::Complete, true) => (budget / 2, false),
+            // Nobody looks on: what is under way is waited for.
+            (Delivery::Complete, false) => (self.latency(budget), true),
+        };
+        Patience { most: most.into(), from_newest }
     }
 }
 

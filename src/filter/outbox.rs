@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use super::inbox::PendingQuery;
 use super::settings::Delivery;
+use crate::core::audio::Loudness;
 use crate::core::detect::Face;
 use crate::core::geometry::Point;
 use crate::core::score::{Label, Probability, Score, ScoreBoard, Verdict};
@@ -61,11 +62,14 @@ pub struct Judgement {
     pub score: Option<Score>,
     /// The label that held before, where this frame changed it.
     pub before: Option<Label>,
+    /// How loud the time was that the score speaks of; `None` without an audio pad or a score.
+    pub loudness: Option<Loudness>,
 }
 
 impl Judgement {
     /// A face that no track follows, or that has no score yet.
-    pub const NONE: Self = Self { label: Label::Insufficient, score: None, before: None };
+    pub const NONE: Self =
+        Self { label: Label::Insufficient, score: None, before: None, loudness: None };
 }
 
 /// A frame with one judgement a face, ready to leave.
@@ -324,7 +328,12 @@ impl State {
             verdict.update(score.fake);
         }
         let label = verdict.label();
-        Judgement { label, score: Some(score), before: (before != label).then_some(before) }
+        Judgement {
+            label,
+            score: Some(score),
+            before: (before != label).then_some(before),
+            loudness: None,
+        }
     }
 
     fn forget(&mut self, track: TrackId) {

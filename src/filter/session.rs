@@ -1,13 +1,14 @@
 //! The networks of a run: finding their files, loading them.
 
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use thiserror::Error;
 
 use super::messages::ClassifierName;
 use super::settings::Settings;
+use crate::core::audio::LogMel;
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::core::score::{NotAProbability, Probability, REFERENCE_THRESHOLD};
 use crate::infer::{
@@ -89,11 +90,18 @@ pub fn check_runtime() -> Result<(), SessionError> {
 pub struct Engines {
     pub detector: Detector,
     pub aligner: Option<Aligner>,
-    /// This element's place in the classifier's queue, which elements in one process share.
-    pub clips: Submitter,
+    pub clips: Arc<ClipEngine>,
     pub classifier: ClassifierName,
     /// P(fake) above which a face is fake.
     pub threshold: Probability,
+}
+
+/// What scores clips.
+pub struct ClipEngine {
+    /// This element's place in the classifier's queue, which elements in one process share.
+    pub submitter: Submitter,
+    /// For a classifier that listens.
+    pub log_mel: Option<LogMel>,
 }
 
 /// Clips of one element that may wait while one is being scored.
@@ -129,7 +137,10 @@ impl Engines {
             aligner,
             classifier: classifier_name(&files.classifier, sidecar),
             threshold: Probability::new(threshold)?,
-            clips: pool.submitter(),
+            clips: Arc::new(ClipEngine {
+                submitter: pool.submitter(),
+                log_mel: pool.spec().audio.map(|audio| LogMel::new(audio.mels, audio.frames)),
+            }),
         })
     }
 }

@@ -3,6 +3,8 @@
 //! Until the networks are loaded, `live` passes frames through and `complete` waits. When they
 //! fail later, frames pass in both.
 
+mod scoring;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -11,7 +13,7 @@ use std::time::Instant;
 use glib::subclass::prelude::*;
 use gst::prelude::*;
 
-use super::clips::{PendingClip, clip_tensor};
+use super::audio::WaitingClips;
 use super::flow::{self, Shared};
 use super::imp::CAT;
 use super::inbox::Input;
@@ -26,7 +28,7 @@ use crate::core::geometry::Size;
 use crate::core::schedule::Newest;
 use crate::core::track::{TrackId, TrackParams, Tracker};
 use crate::core::window::{ClipWindow, Sample, ShortTrack, WindowEvent, WindowParams, Windows};
-use crate::infer::{CancelToken, ClipJob};
+use crate::infer::CancelToken;
 
 /// The running analysis thread. Dropping it ends the thread and waits for that, also when the
 /// element is thrown away while it plays.
@@ -52,6 +54,7 @@ impl Worker {
             segment: None,
             pixels: None,
             stream: None,
+            waiting: None,
         };
         let thread = thread::Builder::new().name("m2sd-analysis".into()).spawn(move || {
             let run = std::panic::AssertUnwindSafe(|| analysis.run());
@@ -107,6 +110,8 @@ struct Analysis {
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
     pixels: Option<Pixels>,
     stream: Option<Stream>,
+    /// Started with the first clip that has sound.
+    waiting: Option<WaitingClips>,
 }
 
 impl Analysis {
@@ -139,7 +144,9 @@ impl Analysis {
             self.shared.stats.track_ends(track);
         }
         if let Some(engines) = self.supply.ready() {
-            engines.clips.flush();
+            // Also ends the waiting for sound and for room, so that stale clips go.
+            self.shared.audio.interrupt();
+            engines.clips.submitter.flush();
         }
     }
 
@@ -219,7 +226,7 @@ impl Analysis {
 
     fn engines_ready(&mut self) {
         let Some(engines) = self.supply.ready() else { return };
-        let spec = engines.clips.pool().spec();
+        let spec = engines.clips.submitter.pool().spec();
         gst::info!(CAT, "Classifier {} on {}", engines.classifier.name, spec.info.provider);
         self.shared.stats.set_provider(&spec.info.provider.to_string());
         self.shared.set_classifier(engines.classifier.clone());
@@ -312,7 +319,7 @@ impl Analysis {
         self.handle(events);
         match self.stream.as_mut().and_then(|stream| stream.line.forget(track)) {
             Some(_) if in_passing => self.shared.stats.clip(ClipEnd::Skipped),
-            Some(clip) => self.score(&clip),
+            Some(clip) => self.score(clip),
             None => {}
         }
         self.shared.stats.track_ends(track);
@@ -342,48 +349,14 @@ impl Analysis {
             }
         }
     }
+}
 
-    /// In complete mode every clip is scored, and the stream waits; in live mode a clip waits in
-    /// line, and the newest of each face is what counts.
-    fn line_up(&mut self, clip: ClipWindow<FaceSample>) {
-        if self.shared.traits().delivery == Delivery::Complete {
-            return self.score(&clip);
-        }
-        if let Some(stream) = &mut self.stream
-            && stream.line.offer(clip.track, clip).is_some()
-        {
-            self.shared.stats.clip(ClipEnd::Skipped);
-        }
-    }
-
-    /// Live mode: gives the classifier what it has room for, the longest unserved face first.
-    fn serve_line(&mut self) {
-        let room = self.settings.batch_size as usize;
-        while self.supply.ready().is_some_and(|engines| engines.clips.waiting() < room) {
-            let next = self.stream.as_mut().and_then(|stream| stream.line.serve());
-            let Some(clip) = next else { break };
-            self.score(&clip);
-        }
-    }
-
-    /// Sends a clip to the classifier, waiting for room.
-    fn score(&self, clip: &ClipWindow<FaceSample>) {
-        let Some(engines) = self.supply.ready() else { return };
-        let announced = PendingClip::announce(&self.element, &self.shared, self.generation, clip);
-        let Some(pending) = announced else { return };
-        let pool = Arc::clone(engines.clips.pool());
-        match clip_tensor(clip, pool.spec()) {
-            Err(error) => {
-                gst::warning!(CAT, "Track {}: no clip: {error}", clip.track);
-                pending.fail();
-            }
-            Ok(frames) => {
-                let reply = Box::new(move |scored| pending.finish(pool.spec(), scored));
-                let job = ClipJob { frames, audio: None, reply };
-                if engines.clips.submit(job).is_err() {
-                    gst::debug!(CAT, "Track {}: flushed before it was scored", clip.track);
-                }
-            }
+impl Drop for Analysis {
+    /// Nobody waits for the clips any more: one that waits for room must not hold up those who
+    /// wait for this thread.
+    fn drop(&mut self) {
+        if let Some(engines) = self.supply.ready() {
+            engines.clips.submitter.flush();
         }
     }
 }
@@ -391,7 +364,7 @@ impl Analysis {
 impl Stream {
     /// `None` when the classifier's clip has no frames, which loading has ruled out.
     fn new(size: Size, engines: &Engines, settings: &Settings, delivery: Delivery) -> Option<Self> {
-        let frames = engines.clips.pool().spec().frames;
+        let frames = engines.clips.submitter.pool().spec().frames;
         let params = WindowParams {
             frames: NonZeroUsize::new(frames)?,
             stride: NonZeroUsize::new(settings.clip_stride(delivery, frames))?,

@@ -1,0 +1,29 @@
+//! Sound beside the pictures.
+//!
+//! ```text
+//! audio_sink ─chain─► Ear (16 kHz mono) ─► Tap ─► clips, metadata
+//!      │
+//!      └─► AudioQueue ─► audio_src task: push
+//! ```
+//!
+//! The pads pass buffers, events and queries on as they are, from a task of their own: nothing of
+//! one medium waits for the other. What the chain function hears is copied into the [`Tap`], from
+//! which clips take the samples of their running time.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `pads` | the pair of pads: requests, chain, events, queries, task |
+//! | `queue` | the in-band queue between them, bounded in time |
+//! | `ear` | buffers of any format as 16 kHz mono samples |
+//! | `tap` | what was heard, and waiting for it |
+//! | `waiting` | clips that wait for their sound |
+
+mod ear;
+mod pads;
+mod queue;
+mod tap;
+mod waiting;
+
+pub use pads::AudioPads;
+pub use tap::{Patience, Tap};
+pub use waiting::WaitingClips;
