@@ -1,13 +1,17 @@
 //! The element `m2sdfilter` with the analytic networks: faces are drawn, so every box and score
 //! that must come out is known beforehand.
 
+mod errors;
 mod events;
 mod faces;
 mod flow;
 mod formats;
+mod lifecycle;
 mod metadata;
 mod negotiation;
 mod picture;
+mod process;
 mod sizes;
 mod support;
+mod surface;
 mod windows;

@@ -157,8 +157,8 @@ impl Rig {
         assert!(self.harness.push_event(gst::event::Eos::new()), "{:?}", self.errors());
         self.await_event(gst::EventType::Eos);
         let buffers = std::iter::from_fn(|| self.harness.try_pull()).collect();
-        let messages = self.messages();
-        assert_eq!(self.errors(), [""; 0]);
+        let (messages, errors) = self.drain_bus();
+        assert_eq!(errors, [""; 0]);
         Outcome { buffers, messages }
     }
 
@@ -173,17 +173,25 @@ impl Rig {
         }
     }
 
-    /// The element messages so far, taken from the bus.
-    pub fn messages(&self) -> Vec<gst::Structure> {
-        let elements = std::iter::from_fn(|| self.bus.pop_filtered(&[gst::MessageType::Element]));
-        elements.filter_map(|message| message.structure().map(|s| s.to_owned())).collect()
+    /// The element messages and the errors so far, taken from the bus.
+    fn drain_bus(&self) -> (Vec<gst::Structure>, Vec<String>) {
+        let (mut messages, mut errors) = (Vec::new(), Vec::new());
+        // Not filtered: popping one type throws away what comes before it.
+        for message in std::iter::from_fn(|| self.bus.pop()) {
+            match message.type_() {
+                gst::MessageType::Element => {
+                    messages.extend(message.structure().map(|s| s.to_owned()));
+                }
+                gst::MessageType::Error => errors.push(error_text(&message)),
+                _ => {}
+            }
+        }
+        (messages, errors)
     }
 
-    /// The error messages so far, taken from the bus.
+    /// The errors so far; what else was on the bus is gone.
     pub fn errors(&self) -> Vec<String> {
-        // Popping filtered drops what comes before: element messages are taken first.
-        let errors = std::iter::from_fn(|| self.bus.pop_filtered(&[gst::MessageType::Error]));
-        errors.map(|message| error_text(&message)).collect()
+        self.drain_bus().1
     }
 
     pub fn await_error(&self) -> String {
@@ -192,14 +200,9 @@ impl Rig {
         error_text(&message.expect("no error message"))
     }
 
-    /// Waits until the counter has this value, and fails when it goes beyond.
+    /// Waits until the statistics have this value.
     pub fn await_stat(&self, name: &str, value: u64) {
-        loop {
-            let now: u64 = stat(&self.element, name);
-            assert!(now <= value, "{name} is {now}, not {value}");
-            if now == value {
-                return;
-            }
+        while stat::<u64>(&self.element, name) != value {
             std::thread::yield_now();
         }
     }

@@ -1,0 +1,104 @@
+//! The plugin as a program loads it: in a process of its own, by `gst-launch-1.0`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::picture::{Picture, one_face};
+use super::support::{Watchdog, init, short_clips};
+
+/// The folder of the plugin that belongs to this test: cargo builds it where it builds the test.
+fn plugin_dir() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let dir = test.parent().unwrap().to_owned();
+    assert!(dir.join("libgstm2sd.so").is_file(), "no plugin in {}", dir.display());
+    dir
+}
+
+/// Plays raw RGB frames of the picture through `elements`, in an empty folder.
+fn launch(picture: &Picture, frames: usize, elements: &str, env: &[(&str, &str)]) -> Output {
+    init();
+    let _watchdog = Watchdog::new();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("frames.rgb"), picture.rgb().repeat(frames)).unwrap();
+    let (width, height) = (picture.width, picture.height);
+    let line = format!(
+        "filesrc location=frames.rgb ! rawvideoparse format=rgb width={width} height={height} \
+         framerate=25/1 ! {elements} ! fakesink"
+    );
+    Command::new("gst-launch-1.0")
+        .args(line.split_whitespace())
+        .current_dir(dir.path())
+        .env("GST_PLUGIN_PATH", plugin_dir())
+        .env("GST_REGISTRY", dir.path().join("registry.bin"))
+        .env("HOME", dir.path())
+        .env_remove("XDG_DATA_HOME")
+        .env_remove("M2SD_ENGINES")
+        .env("RUST_BACKTRACE", "1")
+        .envs(env.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    let text = format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err));
+    assert!(!text.contains("panicked"), "{text}");
+    assert!(output.status.code().is_some(), "ended by a signal: {}\n{text}", output.status);
+    text
+}
+
+fn filter(engines_dir: &Path) -> String {
+    format!("m2sdfilter engines-dir={} provider=cpu", engines_dir.display())
+}
+
+#[test]
+fn nothing_leaks() {
+    let tracer = [("GST_TRACERS", "leaks"), ("GST_DEBUG", "GST_TRACER:7")];
+    for (mode, frames) in [("complete", 20), ("complete", 2), ("live", 20)] {
+        let elements = format!("{} mode={mode}", filter(short_clips()));
+        let output = launch(&one_face(90), frames, &elements, &tracer);
+        let log = text(&output);
+        assert!(output.status.success(), "{log}");
+        // The tracer first describes its records, with types in the place of values.
+        assert!(log.contains("object-alive.class"), "the tracer did not run: {log}");
+        let is_record =
+            |line: &&str| line.contains("object-alive, ") && !line.contains("=(string)%s");
+        let alive: Vec<_> = log.lines().filter(is_record).collect();
+        assert!(alive.is_empty(), "{mode}: {alive:#?}");
+    }
+}
+
+#[test]
+fn a_runtime_that_is_not_there_is_named() {
+    for path in ["/nowhere/runtime", "/dev/null"] {
+        let elements = filter(short_clips());
+        let output = launch(&one_face(90), 5, &elements, &[("M2SD_RUNTIME", path)]);
+        let text = text(&output);
+        assert!(!output.status.success(), "{text}");
+        assert!(text.contains("ONNX Runtime") && text.contains(path), "{text}");
+        assert!(text.contains("make setup"), "what to do is missing: {text}");
+    }
+}
+
+#[test]
+fn without_models_the_error_names_them_and_every_folder() {
+    let empty = tempfile::tempdir().unwrap();
+    let output = launch(&one_face(90), 5, &filter(empty.path()), &[]);
+    let text = text(&output);
+    assert!(!output.status.success(), "{text}");
+    let folder = empty.path().to_str().unwrap();
+    for part in ["retinaface", folder, "m2sd/engines", "/usr/share/m2sd/engines", "m2sd models"] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+}
+
+#[test]
+fn stopping_while_the_networks_load_is_safe() {
+    // The source ends at once, most likely before the networks are there.
+    for _ in 0..5 {
+        let elements = format!("{} mode=live", filter(short_clips()));
+        let output = launch(&one_face(90), 1, &elements, &[]);
+        let text = text(&output);
+        assert!(output.status.success(), "{text}");
+    }
+}
