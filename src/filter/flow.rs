@@ -1,5 +1,6 @@
 //! Pad functions: what comes in, and the events and queries of both pads.
 
+use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -198,6 +199,7 @@ impl M2sdFilter {
             gst::EventView::FlushStop(_) => {
                 let pushed = self.srcpad.push_event(event);
                 self.shared.flush_stop();
+                self.requeue_lost_events();
                 self.start_delivery().is_ok() && pushed
             }
             gst::EventView::Caps(caps) => {
@@ -250,6 +252,33 @@ impl M2sdFilter {
         let _ = self.srcpad.pause_task();
         self.shared.flush_stop();
         self.start_delivery().is_ok()
+    }
+
+    /// A flush throws away what was on its way, also caps and tags, which upstream does not send
+    /// again: those that the source pad has not seen are sent once more.
+    fn requeue_lost_events(&self) {
+        let mut arrived = Vec::new();
+        self.srcpad.sticky_events_foreach(|event| {
+            arrived.push(event.as_ptr());
+            ControlFlow::Continue(gst::EventForeachAction::Keep)
+        });
+        let delivered_caps = self.shared.delivered_caps();
+        let mut lost = Vec::new();
+        self.sinkpad.sticky_events_foreach(|event| {
+            let has_arrived = match event.view() {
+                // The caps that were sent on may differ from those that came.
+                gst::EventView::Caps(caps) => delivered_caps == Some(caps.caps_owned()),
+                _ => arrived.contains(&event.as_ptr()),
+            };
+            if !has_arrived {
+                lost.push(event.clone());
+            }
+            ControlFlow::Continue(gst::EventForeachAction::Keep)
+        });
+        for event in lost {
+            // Refused only if the next flush has begun, which ends like this one.
+            let _ = self.enqueue(Input::Event(event));
+        }
     }
 
     /// Finds out, in upstream's thread, whether the stream is live and how fast its frames come.

@@ -5,9 +5,11 @@
 //! again.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use gst::ProgressType;
 use gst::prelude::*;
 
 use super::session::{Engines, ModelFiles, SessionError};
@@ -36,13 +38,33 @@ pub enum News {
     },
 }
 
+/// The thread that loads. Whoever ends the run joins it when the analysis has ended: ONNX Runtime
+/// must not be at work when a process exits.
+#[derive(Clone, Default)]
+pub struct Loader(Arc<Mutex<Option<JoinHandle<()>>>>);
+
+impl Loader {
+    fn replace(&self, thread: Option<JoinHandle<()>>) -> Option<JoinHandle<()>> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), thread)
+    }
+
+    /// Waits for the thread, outside of the lock. The last reference to the element may be dropped
+    /// on the thread itself, which then just ends.
+    pub fn join(&self) {
+        if let Some(thread) = self.replace(None)
+            && thread.thread().id() != thread::current().id()
+        {
+            let _panicked = thread.join();
+        }
+    }
+}
+
 pub struct Supply {
     element: glib::WeakRef<super::M2sdFilter>,
     settings: Settings,
     /// Of the run: no further network is loaded after it.
     cancel: CancelToken,
-    /// Joined at the end: ONNX Runtime must not be at work when a process exits.
-    loader: Option<JoinHandle<()>>,
+    loader: Loader,
     state: State,
     /// Whether they have ever loaded in this run.
     loaded_before: bool,
@@ -58,12 +80,13 @@ impl Supply {
         element: &super::M2sdFilter,
         settings: Settings,
         cancel: CancelToken,
+        loader: Loader,
     ) -> std::io::Result<Self> {
         let mut supply = Self {
             element: element.downgrade(),
             settings,
             cancel,
-            loader: None,
+            loader,
             state: State::Failed,
             loaded_before: false,
             backoff: Backoff::default(),
@@ -108,12 +131,6 @@ impl Supply {
                 Err(RecvTimeoutError::Disconnected) => break Err(SessionError::LoadPanicked),
             }
         };
-        if let Some(element) = self.element.upgrade() {
-            match &result {
-                Ok(_) => progress(&element, gst::ProgressType::Complete, "Networks loaded"),
-                Err(error) => progress(&element, gst::ProgressType::Error, &error.to_string()),
-            }
-        }
         match result {
             Ok(engines) => {
                 self.loaded_before = true;
@@ -135,14 +152,26 @@ impl Supply {
     fn load(&mut self, element: &super::M2sdFilter) -> std::io::Result<()> {
         let (loaded, receiver) = sync_channel(1);
         let (settings, cancel) = (self.settings.clone(), self.cancel.clone());
-        progress(element, gst::ProgressType::Start, "Loading the networks");
+        let weak = element.downgrade();
+        progress(element, ProgressType::Start, "Loading the networks");
         let loader = thread::Builder::new().name("m2sd-load".into()).spawn(move || {
             let files = ModelFiles::find(&settings);
             let result = files.and_then(|files| Engines::load(&files, &settings, &cancel));
+            // Said here, since programs wait for it and frames may not come.
+            if let Some(element) = weak.upgrade() {
+                let (kind, text) = match &result {
+                    Ok(_) => (ProgressType::Complete, "Networks loaded".to_owned()),
+                    Err(_) if cancel.is_cancelled() => {
+                        (ProgressType::Canceled, "Loading was cancelled".to_owned())
+                    }
+                    Err(error) => (ProgressType::Error, error.to_string()),
+                };
+                progress(&element, kind, &text);
+            }
             // The run may have ended meanwhile.
             let _ = loaded.send(result);
         })?;
-        self.loader = Some(loader);
+        self.loader.replace(Some(loader));
         self.state = State::Loading(receiver);
         Ok(())
     }
@@ -160,16 +189,7 @@ impl Supply {
     }
 }
 
-impl Drop for Supply {
-    fn drop(&mut self) {
-        self.cancel.cancel();
-        if let Some(loader) = self.loader.take() {
-            let _panicked = loader.join();
-        }
-    }
-}
-
-fn progress(element: &super::M2sdFilter, kind: gst::ProgressType, text: &str) {
+fn progress(element: &super::M2sdFilter, kind: ProgressType, text: &str) {
     let message = gst::message::Progress::builder(kind, "load", text).src(element).build();
     // Without a bus nobody asked to hear it.
     let _ = element.post_message(message);

@@ -11,6 +11,7 @@ mod metadata;
 mod negotiation;
 mod picture;
 mod process;
+mod recovery;
 mod sizes;
 mod support;
 mod surface;

@@ -313,20 +313,3 @@ fn what_a_frame_brings_along_stays() {
         assert_eq!(regions, ["car", "face"]);
     }
 }
-
-#[test]
-fn a_frame_without_a_time_is_analysed_but_in_no_clip() {
-    let picture = super::picture::one_face(90);
-    let info = picture.rgb_info();
-    let mut rig = Rig::new(filter(short_clips()));
-    rig.caps(&info);
-    for _ in 0..T {
-        let mut buffer = picture.buffer(&info, 0);
-        buffer.get_mut().unwrap().set_pts(gst::ClockTime::NONE);
-        rig.harness.push(buffer).unwrap();
-    }
-    let outcome = rig.finish();
-    assert!(outcome.messages.is_empty());
-    assert_eq!(outcome.buffers.len(), T);
-    assert!(outcome.buffers.iter().all(|buffer| found_one(buffer).label() == "insufficient"));
-}

@@ -23,11 +23,13 @@ use super::scene::{FaceSample, Scene, Seen};
 use super::session::Engines;
 use super::settings::{Delivery, OnError, Settings};
 use super::stats::ClipEnd;
-use super::supply::{News, Supply};
+use super::supply::{Loader, News, Supply};
 use crate::core::geometry::Size;
 use crate::core::schedule::Newest;
 use crate::core::track::{TrackId, TrackParams, Tracker};
-use crate::core::window::{ClipWindow, Sample, ShortTrack, WindowEvent, WindowParams, Windows};
+use crate::core::window::{
+    ClipWindow, Sample, ShortTrack, Span, WindowEvent, WindowParams, Windows,
+};
 use crate::infer::CancelToken;
 
 /// The running analysis thread. Dropping it ends the thread and waits for that, also when the
@@ -36,20 +38,23 @@ pub struct Worker {
     shared: Arc<Shared>,
     cancel: CancelToken,
     thread: Option<JoinHandle<()>>,
+    loader: Loader,
 }
 
 impl Worker {
     pub fn start(element: &super::M2sdFilter, settings: Settings) -> std::io::Result<Self> {
         let cancel = CancelToken::new();
+        let loader = Loader::default();
         let shared = Arc::clone(&element.imp().shared);
         let mut analysis = Analysis {
             element: element.downgrade(),
             shared: Arc::clone(&shared),
-            supply: Supply::start(element, settings.clone(), cancel.clone())?,
+            supply: Supply::start(element, settings.clone(), cancel.clone(), loader.clone())?,
             settings,
             cancel: cancel.clone(),
             generation: Generation::default(),
             frames: 0,
+            end_ns: 0,
             tracker: Tracker::new(TrackParams::default()),
             segment: None,
             pixels: None,
@@ -62,7 +67,7 @@ impl Worker {
                 analysis.fail("The analysis thread panicked, please report this");
             }
         })?;
-        Ok(Self { shared, cancel, thread: Some(thread) })
+        Ok(Self { shared, cancel, thread: Some(thread), loader })
     }
 }
 
@@ -76,6 +81,7 @@ impl Drop for Worker {
         {
             let _panicked = thread.join();
         }
+        self.loader.join();
     }
 }
 
@@ -105,6 +111,8 @@ struct Analysis {
     generation: Generation,
     /// Frames of this run so far.
     frames: u64,
+    /// The running time at which the newest frame ended.
+    end_ns: u64,
     /// Outlives caps and flushes, so that no two faces of a run have the same number.
     tracker: Tracker,
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
@@ -211,6 +219,8 @@ impl Analysis {
         match self.supply.advance(|| waits && shared.outbox.is_current(generation)) {
             News::None => {}
             News::Ready => self.engines_ready(),
+            // The element is being stopped.
+            News::NotLoaded { .. } if self.cancel.is_cancelled() => {}
             News::NotLoaded { error, first } => {
                 if first || self.settings.on_error == OnError::Fail {
                     if let Some(element) = self.element.upgrade() {
@@ -297,7 +307,7 @@ impl Analysis {
         for track in ended {
             self.close_track(track, Ending::Cut);
         }
-        let Some(span) = flow::span(buffer, self.segment.as_ref()) else { return faces };
+        let Some(span) = self.place(buffer) else { return faces };
         for (track, payload) in samples {
             self.shared.outbox.face_seen(self.generation, track, number);
             let sample = Sample { frame: number, span, payload };
@@ -306,6 +316,19 @@ impl Analysis {
             self.handle(events);
         }
         faces
+    }
+
+    /// The running time that a frame covers: a frame without a timestamp follows the one before.
+    /// `None` for a frame outside of the segment.
+    fn place(&mut self, buffer: &gst::BufferRef) -> Option<Span> {
+        let span = if buffer.pts().is_some() {
+            flow::span(buffer, self.segment.as_ref())?
+        } else {
+            let duration = self.shared.traits().frame_duration.unwrap_or_default();
+            Span { start_ns: self.end_ns, end_ns: self.end_ns + duration.nseconds() }
+        };
+        self.end_ns = span.end_ns;
+        Some(span)
     }
 
     /// Ends a track's windows. Short ones are padded and waiting clips are scored where the stream
