@@ -67,7 +67,7 @@ impl Analytics {
         self.first_seen = faces.iter().filter_map(|face| face.track).filter_map(since).collect();
     }
 
-    /// Forgets all tracks: those to come may have the same numbers.
+    /// Forgets all tracks: those to come are others, even under the same numbers.
     pub fn forget_tracks(&mut self) {
         self.first_seen.clear();
     }

@@ -63,7 +63,7 @@ impl M2sdFilter {
         gst::log!(CAT, imp = self, "Delivering {event:?}");
         #[cfg(feature = "v1_24")]
         if matches!(event.type_(), gst::EventType::Caps | gst::EventType::Segment) {
-            // The tracks of before have ended, and after new caps or a flush numbers start anew.
+            // The tracks of before have ended, whatever the numbers of those to come.
             delivery.analytics.forget_tracks();
         }
         match event.view() {
