@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds and tests with GStreamer 1.26, feature v1_24 included, in a Debian trixie chroot:
-# trixie.sh [COMMAND…]. Needs root and mmdebstrap; the chroot (1.4 GB) is made once, in $M2SD_TRIXIE.
+# trixie.sh [COMMAND…]. Needs root and mmdebstrap; the chroot (1.4 GB) is made once, in
+# $M2SD_TRIXIE, else target/trixie.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,10 +13,10 @@ rustup_home=${RUSTUP_HOME:-$HOME/.rustup}
 
 packages=(
     gcc libc6-dev pkgconf ca-certificates
-    libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libcairo2-dev
+    libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libcairo2-dev libgstrtspserver-1.0-dev
     libgstreamer-plugins-bad1.0-0
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
-    gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+    gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x
     fonts-dejavu-core
 )
 
@@ -34,7 +35,9 @@ make_chroot() {
             dpkg-deb -x libgstreamer-plugins-bad1.0-dev_*.deb "$1" &&
             rm libgstreamer-plugins-bad1.0-dev_*.deb' \
         trixie "$work"
+    echo "${packages[*]}" >"$work/packages"
     # In place at once or not at all.
+    rm -rf --one-file-system "$trixie"
     mv "$work" "$trixie"
 }
 
@@ -60,6 +63,6 @@ if [ "$(id -u)" -ne 0 ] || ! command -v mmdebstrap >/dev/null; then
     echo "trixie: needs root and mmdebstrap (apt-get install mmdebstrap); nothing was checked"
     exit 0
 fi
-[ -d "$trixie" ] || make_chroot
+[ "$(cat "$trixie/packages" 2>/dev/null)" = "${packages[*]}" ] || make_chroot
 [ $# -gt 0 ] || set -- cargo test --features harness,v1_24
 exec unshare --mount --propagation private "$0" --inside "$@"
