@@ -336,6 +336,15 @@ impl M2sdFilter {
 
     fn src_event(&self, event: gst::Event) -> bool {
         gst::log!(CAT, imp = self, "Upstream event {event:?}");
+        let was_unlinked = self.shared.flow() == Some(gst::FlowError::NotLinked);
+        if event.type_() == gst::EventType::Reconfigure && was_unlinked {
+            // Somebody has linked the pad again.
+            self.shared.flush_stop();
+            self.requeue_lost_events();
+            if let Err(error) = self.start_delivery() {
+                gst::warning!(CAT, imp = self, "The source pad's task does not start: {error}");
+            }
+        }
         self.sinkpad.push_event(event)
     }
 

@@ -180,6 +180,10 @@ pub fn propose_allocation(query: &mut gst::query::Allocation, traits: &StreamTra
         let size = size.map_or(0, |info| info.size() as u32);
         query.add_allocation_pool(None::<&gst::BufferPool>, size, more, 0);
     }
+    // A crop that is only noted on the frame would not be seen by the analysis.
+    while let Some(index) = query.find_allocation_meta::<gst_video::VideoCropMeta>() {
+        query.remove_nth_allocation_meta(index);
+    }
 }
 
 /// The caps to send downstream, and whether drawings go along as overlay metadata rather than

@@ -1,8 +1,6 @@
 //! Sound beside the pictures: what passes the audio pads, what clips hear, and what neither may
 //! do to the other. The networks are analytic, so every score can be computed beforehand.
 
-// Shared with tests that read more of it.
-#[allow(dead_code)]
 #[path = "../common/mod.rs"]
 mod common;
 

@@ -50,6 +50,21 @@ fn upstream_hears_why_downstream_stopped() {
 }
 
 #[test]
+fn a_pad_that_is_linked_again_goes_on() {
+    let mut rig = Rig::new(filter(short_clips()));
+    let refusal = refuse(&rig, gst::FlowError::NotLinked);
+    rig.caps(&one_face(90).rgb_info());
+    assert_eq!(push_until_refused(&mut rig), gst::FlowError::NotLinked);
+    let srcpad = rig.element.static_pad("src").unwrap();
+    srcpad.remove_probe(refusal);
+    // What linking a pad sends; nothing is upstream of the harness to answer it.
+    srcpad.send_event(gst::event::Reconfigure::new());
+    while rig.harness.try_pull().is_some() {}
+    rig.push_rgb(&one_face_each(&[90; T]));
+    assert_eq!(rig.finish().buffers.len(), T);
+}
+
+#[test]
 fn eos_gets_through_to_a_downstream_that_is_full() {
     let mut rig = Rig::new(filter(short_clips()));
     refuse(&rig, gst::FlowError::Eos);
