@@ -23,7 +23,7 @@ pub use error::InferError;
 pub use onnx::runtime_version;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, UnknownName};
 pub use pool::{ClipJob, Pool, PoolOptions, Refused, Scored, Submitter};
-pub use registry::shared_classifier;
+pub use registry::{lend_classifier, shared_classifier};
 pub use roles::{
     Aligner, AudioSpec, Classifier, ClassifierSpec, Clip, ClipScore, Detector, RawDetections,
     load_aligner, load_classifier, load_detector,

@@ -19,6 +19,17 @@ struct Key {
     pool: PoolOptions,
 }
 
+impl Key {
+    fn new(model: &Path, engine: &EngineOptions, pool: PoolOptions) -> Self {
+        Self {
+            model: model.canonicalize().unwrap_or_else(|_| model.to_owned()),
+            modified: model.metadata().and_then(|m| m.modified()).ok(),
+            engine: engine.clone(),
+            pool,
+        }
+    }
+}
+
 /// Holds the lock of one key while its model loads, so that the second of two elements that start
 /// together waits for the first one's engine, and one with another model does not wait.
 type Slot = Arc<Mutex<Weak<Pool>>>;
@@ -35,13 +46,7 @@ pub fn shared_classifier(
     engine: &EngineOptions,
     pool: PoolOptions,
 ) -> Result<Arc<Pool>, InferError> {
-    let key = Key {
-        model: model.canonicalize().unwrap_or_else(|_| model.to_owned()),
-        modified: model.metadata().and_then(|m| m.modified()).ok(),
-        engine: engine.clone(),
-        pool,
-    };
-    let slot = slot(key);
+    let slot = slot(Key::new(model, engine, pool));
     let mut running = slot.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pool) = running.upgrade() {
         return Ok(pool);
@@ -49,6 +54,24 @@ pub fn shared_classifier(
     let pool = Pool::new(load_classifier(model, engine)?, pool)?;
     *running = Arc::downgrade(&pool);
     Ok(pool)
+}
+
+/// Has `pool` serve everyone who asks for the classifier at `model` with these options, while it
+/// lives: for programs that bring an engine of their own. `None` when one is running already,
+/// which stays.
+pub fn lend_classifier(
+    model: &Path,
+    engine: &EngineOptions,
+    options: PoolOptions,
+    pool: &Arc<Pool>,
+) -> Option<()> {
+    let slot = slot(Key::new(model, engine, options));
+    let mut running = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if running.strong_count() > 0 {
+        return None;
+    }
+    *running = Arc::downgrade(pool);
+    Some(())
 }
 
 fn slot(key: Key) -> Slot {
