@@ -69,9 +69,11 @@ impl Drop for Server {
 fn client(port: u16, engines: &str) -> gst::Pipeline {
     let line = format!(
         "rtspsrc location=rtsp://127.0.0.1:{port}/camera latency=100 protocols=tcp name=camera \
+         m2sdfilter name=filter engines-dir={engines} provider=cpu max-latency=50000000 \
          camera. ! application/x-rtp,media=video ! rtph264depay ! avdec_h264 ! videoconvert ! \
-         m2sdfilter name=filter engines-dir={engines} provider=cpu max-latency=50000000 ! \
-         fakesink name=sink sync=true"
+         filter.sink filter.src ! fakesink sync=true \
+         camera. ! application/x-rtp,media=audio ! rtpmp4gdepay ! avdec_aac ! audioconvert ! \
+         filter.audio_sink filter.audio_src ! fakesink sync=true"
     );
     gst::parse::launch(&line).unwrap().downcast().unwrap()
 }
@@ -101,9 +103,10 @@ fn wait<T>(
     panic!("nothing came for {PATIENCE:?}");
 }
 
-fn score(message: &gst::Message) -> Option<f64> {
+/// Score and audio coverage of a scored clip.
+fn score(message: &gst::Message) -> Option<(f64, f64)> {
     let clip = message.structure().filter(|s| s.name() == "m2sd-clip")?;
-    clip.get("score").ok()
+    Some((clip.get("score").ok()?, clip.get("audio-coverage").ok()?))
 }
 
 /// Plays until 30 clips are scored. A connection may fail: whoever watches a camera tries again,
@@ -112,9 +115,10 @@ fn connect(port: u16, engines: &str) -> gst::Pipeline {
     for _ in 0..5 {
         let pipeline = client(port, engines);
         pipeline.set_state(gst::State::Playing).unwrap();
-        let scores: Option<Vec<f64>> = (0..30).map(|_| wait(&pipeline, score)).collect();
+        let scores: Option<Vec<_>> = (0..30).map(|_| wait(&pipeline, score)).collect();
         if let Some(scores) = scores {
-            assert!(scores.iter().all(|score| (0.0..=1.0).contains(score)));
+            assert!(scores.iter().all(|(score, _)| (0.0..=1.0).contains(score)));
+            assert!(scores.iter().any(|(_, coverage)| *coverage > 0.9), "{scores:?}");
             return pipeline;
         }
         pipeline.set_state(gst::State::Null).unwrap();
