@@ -69,6 +69,10 @@ impl M2sdFilter {
         match event.view() {
             gst::EventView::Caps(caps) => {
                 let plain = caps.caps_owned();
+                if self.shared.delivered_caps().as_ref() == Some(&plain) {
+                    // Sent again for the analysis, after a flush.
+                    return;
+                }
                 let (caps, attach_overlay) = negotiate::negotiate_overlay(&self.srcpad, &plain);
                 let info = gst_video::VideoInfo::from_caps(&plain).ok();
                 delivery.stream = info.map(|info| Stream {
@@ -78,7 +82,10 @@ impl M2sdFilter {
                 });
                 let event = gst::event::Caps::builder(&caps).seqnum(event.seqnum()).build();
                 self.srcpad.push_event(event);
-                self.shared.set_delivered_caps(Some(plain));
+                // In a flush they did not arrive.
+                if self.srcpad.current_caps().as_ref() == Some(&caps) {
+                    self.shared.set_delivered_caps(Some(plain));
+                }
                 return;
             }
             gst::EventView::Segment(segment) => {

@@ -138,7 +138,8 @@ impl Rig {
     pub fn push(&mut self, picture: &Picture, info: &gst_video::VideoInfo) {
         let buffer = picture.buffer(info, self.next);
         self.next += 1;
-        self.harness.push(buffer).unwrap();
+        let pushed = self.harness.push(buffer);
+        pushed.unwrap_or_else(|error| panic!("{error}; {:?}", self.errors()));
     }
 
     /// Sends pictures as RGB.

@@ -266,6 +266,13 @@ impl Analysis {
         let engines = self.supply.engines()?;
         let pixels = self.pixels.as_mut()?;
         let size = Size::new(pixels.info().width(), pixels.info().height())?;
+        // What the caps promise sizes the detector's input: the first frame must hold it.
+        if self.stream.is_none()
+            && let Err(error) = pixels.with_view(buffer, |_| ())
+        {
+            self.fail(&error.to_string());
+            return None;
+        }
         let delivery = self.shared.traits().delivery;
         let stream = match &mut self.stream {
             Some(stream) => stream,
