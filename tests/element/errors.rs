@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use gst::prelude::*;
 
 use super::picture::{one_face, one_face_each};
-use super::support::{Rig, Watchdog, error_text, filter, short_clips};
+use super::support::{Rig, T, Watchdog, error_text, filter, short_clips, write_networks};
 
 /// The texts of the errors on the bus after an attempt to start in this state.
 fn start(element: &gst::Element, state: gst::State) -> (bool, Vec<String>) {
@@ -28,13 +28,10 @@ fn assert_refused(element: &gst::Element, parts: &[&str]) {
     }
 }
 
-/// A copy of the networks that a test may damage.
+/// Networks that a test may damage.
 fn own_engines() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(short_clips()).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), dir.path().join(file.file_name())).unwrap();
-    }
+    write_networks(dir.path(), T, 32);
     dir
 }
 

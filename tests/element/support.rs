@@ -25,15 +25,20 @@ pub fn init() {
     });
 }
 
-/// The analytic networks, written once a process, with a classifier of this clip shape.
+/// Writes the analytic networks, with a classifier of this clip shape.
+pub fn write_networks(dir: &Path, frames: usize, size_px: usize) {
+    let classifier = Synth::Classifier(ClipShape { frames, size_px, audio: None });
+    for network in [Synth::Detector, Synth::Aligner, classifier] {
+        write(&network, dir).unwrap();
+    }
+}
+
+/// A folder of networks, written once a process.
 fn networks(cell: &OnceLock<PathBuf>, frames: usize, size_px: usize) -> &Path {
     cell.get_or_init(|| {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("element-clips-of-{frames}"));
         std::fs::create_dir_all(&dir).unwrap();
-        let classifier = Synth::Classifier(ClipShape { frames, size_px, audio: None });
-        for network in [Synth::Detector, Synth::Aligner, classifier] {
-            write(&network, &dir).unwrap();
-        }
+        write_networks(&dir, frames, size_px);
         dir
     })
 }
