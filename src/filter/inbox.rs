@@ -22,7 +22,7 @@ pub enum Input {
 }
 
 /// Buffers that may wait for the analysis thread. Few: upstream's pool may be small.
-const MAX_BUFFERS: usize = 2;
+pub const MAX_BUFFERS: usize = 2;
 
 #[derive(Default)]
 struct State {

@@ -3,6 +3,8 @@
 //! Packed 8-bit formats are read where they are. Every other format goes through GStreamer's own
 //! converter, which honours colorimetry, range and chroma siting, into one frame that is reused.
 
+use glib::translate::from_glib_none;
+use gst::prelude::*;
 use gst_video::VideoFrameRef;
 use gst_video::prelude::*;
 use gst_video::video_frame::IsVideoFrame;
@@ -117,6 +119,14 @@ impl Pixels {
             }
         }
     }
+}
+
+/// The most buffers that the pool of this one hands out; `None` without a pool or a limit.
+pub fn pool_limit(buffer: &gst::BufferRef) -> Option<u32> {
+    // SAFETY: `pool` is a plain field of a live buffer: null, or a pool that the buffer keeps.
+    let pool: Option<gst::BufferPool> = unsafe { from_glib_none((*buffer.as_ptr()).pool) };
+    let (_, _, _, max) = pool?.config().params()?;
+    (max > 0).then_some(max)
 }
 
 fn packed_view<B>(

@@ -259,3 +259,34 @@ fn downstream_that_overlays_gets_the_drawing_as_metadata() {
         }
     }
 }
+
+#[test]
+fn a_pool_of_four_buffers_is_enough() {
+    for mode in ["complete", "live"] {
+        let element = filter(super::support::published_clips());
+        element.set_property_from_str("mode", mode);
+        let mut rig = Rig::new(element);
+        let picture = one_face(90);
+        let info = picture.rgb_info();
+        rig.caps(&info);
+        let pool = gst::BufferPool::new();
+        let mut config = pool.config();
+        config.set_params(Some(&info.to_caps().unwrap()), info.size() as u32, 4, 4);
+        pool.set_config(config).unwrap();
+        pool.set_active(true).unwrap();
+        let mut left = 0;
+        for number in 0..40 {
+            // Waits for a free buffer, like a decoder.
+            let mut buffer = pool.acquire_buffer(None).unwrap();
+            let drawn = picture.buffer(&info, number);
+            let writable = buffer.get_mut().unwrap();
+            writable.copy_from_slice(0, &super::picture::bytes(&drawn)).unwrap();
+            writable.set_pts(drawn.pts());
+            writable.set_duration(drawn.duration());
+            rig.harness.push(buffer).unwrap();
+            left += std::iter::from_fn(|| rig.harness.try_pull()).count();
+        }
+        assert_eq!(left + rig.finish().buffers.len(), 40, "{mode}");
+        pool.set_active(false).unwrap();
+    }
+}

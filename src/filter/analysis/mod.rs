@@ -16,9 +16,9 @@ use gst::prelude::*;
 use super::audio::WaitingClips;
 use super::flow::{self, Shared};
 use super::imp::CAT;
-use super::inbox::Input;
+use super::inbox::{Input, MAX_BUFFERS as INBOX_FRAMES};
 use super::outbox::{Frame, FrameFace, Generation, Output, Stale};
-use super::pixels::Pixels;
+use super::pixels::{self, Pixels};
 use super::scene::{FaceSample, Scene, Seen};
 use super::session::Engines;
 use super::settings::{Delivery, OnError, Settings};
@@ -206,7 +206,21 @@ impl Analysis {
             Some(seen) => self.gather(seen, number, &buffer),
         };
         self.serve_line();
+        let buffer = self.keepable(buffer);
         self.pass(Output::Frame(Frame { number, buffer, faces, taken }))
+    }
+
+    /// A frame that may wait for its clips. One from a pool with fewer buffers than may wait is
+    /// copied: upstream would wait for it, and it for the frames that upstream cannot send.
+    fn keepable(&self, buffer: gst::Buffer) -> gst::Buffer {
+        let traits = self.shared.traits();
+        let waits = traits.delivery == Delivery::Complete;
+        let few = |limit: u32| (limit as usize) < traits.outbox_frames() + INBOX_FRAMES;
+        if waits && pixels::pool_limit(&buffer).is_some_and(few) {
+            // Without memory for a copy, the frame itself has to do.
+            return buffer.copy_deep().unwrap_or(buffer);
+        }
+        buffer
     }
 
     /// Takes the engines when they are loaded; in complete mode, waits for them at the start.
