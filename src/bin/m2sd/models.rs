@@ -1,5 +1,6 @@
 //! `m2sd models …`: import, fetch, list, verify, synth.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -46,6 +47,9 @@ pub struct ImportArgs {
     /// Attention heads of a transformer [default: its width / 64]
     #[arg(long)]
     heads: Option<usize>,
+    /// Name every ignored entry of a checkpoint
+    #[arg(long)]
+    verbose: bool,
     #[command(flatten)]
     dir: EnginesDir,
 }
@@ -83,16 +87,36 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
     for file in &args.files {
         let report =
             import::import(file, &args.dir.engines, &options).map_err(CliError::runtime)?;
-        print_import(&report);
+        print_import(&report, args.verbose);
     }
     Ok(())
 }
 
-fn print_import(report: &ImportReport) {
+fn print_import(report: &ImportReport, verbose: bool) {
     println!("{}: {}, {}", report.model.display(), report.network, training(&report.info));
-    if !report.ignored.is_empty() {
-        println!("  ignored {}: {}", report.ignored.len(), report.ignored.join(", "));
+    if report.ignored.is_empty() {
+        return;
     }
+    let ignored = if verbose { report.ignored.clone() } else { grouped(&report.ignored) };
+    println!("  ignored {}: {}", report.ignored.len(), ignored.join(", "));
+}
+
+/// Names that are alike, counted: what a network's layers repeat, and whole branches.
+fn grouped(names: &[String]) -> Vec<String> {
+    /// So many names of one branch are better counted than read.
+    const MANY: usize = 4;
+    let branch = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let mut groups = BTreeMap::<String, Vec<&String>>::new();
+    for name in names {
+        let counter = name.ends_with(".num_batches_tracked");
+        let group = if counter { "*.num_batches_tracked".to_owned() } else { branch(name) + ".*" };
+        groups.entry(group).or_default().push(name);
+    }
+    let short = |(group, names): (String, Vec<&String>)| match names.len() {
+        n if n > MANY => vec![format!("{n} × {group}")],
+        _ => names.into_iter().cloned().collect(),
+    };
+    groups.into_iter().flat_map(short).collect()
 }
 
 fn training(info: &ModelInfo) -> &'static str {
@@ -123,7 +147,7 @@ fn fetch_all(engines: &Path) -> Result<(), CliError> {
         bar.finish_and_clear();
         let path = fetched.map_err(CliError::runtime)?;
         let report = import::import(&path, engines, &ImportOptions::default());
-        print_import(&report.map_err(CliError::runtime)?);
+        print_import(&report.map_err(CliError::runtime)?, false);
     }
     Ok(())
 }
