@@ -109,10 +109,11 @@ fn score(message: &gst::Message) -> Option<(f64, f64)> {
     Some((clip.get("score").ok()?, clip.get("audio-coverage").ok()?))
 }
 
-/// Plays until 30 clips are scored. A connection may fail: whoever watches a camera tries again,
-/// as this does, a few times.
+/// Plays until 30 clips are scored. A connection may fail (rtspsrc ends some fresh ones with EOS):
+/// whoever watches a camera tries again, as this does, until its patience ends.
 fn connect(port: u16, engines: &str) -> gst::Pipeline {
-    for _ in 0..5 {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
         let pipeline = client(port, engines);
         pipeline.set_state(gst::State::Playing).unwrap();
         let scores: Option<Vec<_>> = (0..30).map(|_| wait(&pipeline, score)).collect();

@@ -276,15 +276,23 @@ fn a_pool_of_four_buffers_is_enough() {
         pool.set_active(true).unwrap();
         let mut left = 0;
         for number in 0..40 {
-            // Waits for a free buffer, like a decoder.
-            let mut buffer = pool.acquire_buffer(None).unwrap();
+            // Waits for a free buffer, like a decoder, while the sink takes what has come out: the
+            // harness would hold on to it otherwise.
+            let mut buffer = loop {
+                left += std::iter::from_fn(|| rig.harness.try_pull()).count();
+                let at_once =
+                    gst::BufferPoolAcquireParams::with_flags(gst::BufferPoolAcquireFlags::DONTWAIT);
+                match pool.acquire_buffer(Some(&at_once)) {
+                    Ok(buffer) => break buffer,
+                    Err(_) => std::thread::yield_now(),
+                }
+            };
             let drawn = picture.buffer(&info, number);
             let writable = buffer.get_mut().unwrap();
             writable.copy_from_slice(0, &super::picture::bytes(&drawn)).unwrap();
             writable.set_pts(drawn.pts());
             writable.set_duration(drawn.duration());
             rig.harness.push(buffer).unwrap();
-            left += std::iter::from_fn(|| rig.harness.try_pull()).count();
         }
         assert_eq!(left + rig.finish().buffers.len(), 40, "{mode}");
         pool.set_active(false).unwrap();
