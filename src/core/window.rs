@@ -53,13 +53,6 @@ pub struct WindowParams {
     pub stride: NonZeroUsize,
 }
 
-impl WindowParams {
-    /// The most frames that may have to follow a frame before its last clip is known.
-    pub fn lookahead_frames(&self) -> usize {
-        self.frames.get() - 1
-    }
-}
-
 /// A window that is full: `T` samples in playing order. Reflection repeats samples.
 #[derive(Debug)]
 pub struct ClipWindow<P> {

@@ -105,7 +105,7 @@ impl PendingClip {
     ) {
         let Some(element) = self.element.upgrade() else { return };
         if !self.shared.outbox.is_current(self.generation)
-            || !element.imp().settings().post_messages
+            || !element.imp().with_settings(|settings| settings.post_messages)
         {
             return;
         }

@@ -101,7 +101,7 @@ impl M2sdFilter {
     }
 
     fn deliver_frame(&self, delivery: &mut Delivery, mut judged: Judged) -> bool {
-        let settings = self.settings();
+        let (draw, post_messages) = self.with_settings(|s| (s.draw, s.post_messages));
         let classifier = self.shared.classifier();
         if let Some(stream) = &mut delivery.stream
             && !judged.frame.faces.is_empty()
@@ -112,10 +112,10 @@ impl M2sdFilter {
             }
             let span = flow::span(&judged.frame.buffer, delivery.segment.as_ref());
             let running_time = span.map(|span| gst::ClockTime::from_nseconds(span.start_ns));
-            if settings.post_messages {
+            if post_messages {
                 self.post_verdicts(&judged, running_time, &classifier);
             }
-            decorate(&mut judged, stream, settings.draw, &classifier);
+            decorate(&mut judged, stream, draw, &classifier);
             #[cfg(feature = "v1_24")]
             {
                 let size = (stream.info.width(), stream.info.height());

@@ -284,7 +284,7 @@ impl M2sdFilter {
     fn learn_stream(&self, caps: &gst::CapsRef) {
         let mut latency = gst::query::Latency::new();
         let live = self.sinkpad.peer_query(&mut latency) && latency.result().0;
-        let delivery = self.settings().delivery(live);
+        let delivery = self.with_settings(|settings| settings.delivery(live));
         let fps = caps.structure(0).and_then(|s| s.get::<gst::Fraction>("framerate").ok());
         let changed = self.shared.set_traits(|traits| {
             traits.live = live;
@@ -354,7 +354,8 @@ impl M2sdFilter {
                 if !self.sinkpad.peer_query(&mut upstream) {
                     return false;
                 }
-                let max_latency = gst::ClockTime::from_nseconds(self.settings().max_latency);
+                let max_latency = self.with_settings(|settings| settings.max_latency);
+                let max_latency = gst::ClockTime::from_nseconds(max_latency);
                 negotiate::answer_latency(
                     latency,
                     upstream.result(),

@@ -155,8 +155,14 @@ pub struct M2sdFilter {
 }
 
 impl M2sdFilter {
+    /// A copy of all settings, to work with for long.
     pub(super) fn settings(&self) -> Settings {
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.with_settings(Settings::clone)
+    }
+
+    /// Reads a setting or two under the lock, for what happens at every frame.
+    pub(super) fn with_settings<R>(&self, read: impl FnOnce(&Settings) -> R) -> R {
+        read(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn stats(&self) -> gst::Structure {

@@ -9,18 +9,11 @@ use gstm2sd::infer::{
 };
 use ndarray::{Array4, ArrayD};
 
+use crate::data::shared_dir;
+
 /// A file of the shared test data. Without the data this is fatal in CI and a line elsewhere.
 pub fn shared(file: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("M2SD_SHARED").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into());
-    let path = folder.join(file);
-    if path.exists() {
-        return Some(path);
-    }
-    let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    assert!(!ci, "{} is missing", path.display());
-    println!("skipped: {} is missing", path.display());
-    None
+    Some(shared_dir()?.join(file))
 }
 
 /// The providers to test on: the CPU, and OpenVINO where its plug-in accepts this machine.

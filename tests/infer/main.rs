@@ -1,6 +1,8 @@
 //! Engines on real networks and real libraries, and the pool on engines that do as they are told.
 
 mod common;
+#[path = "../common/mod.rs"]
+mod data;
 mod engines;
 mod gpu;
 mod library;

@@ -7,17 +7,11 @@ use gstm2sd::models::import::{ImportOptions, ImportReport, import};
 use gstm2sd::models::onnx::Port;
 use gstm2sd::models::{State, list, onnx, verify};
 
+use crate::common::shared_dir;
+
 /// The folder of test models, or `None`, said in one line, where it may be missing.
 fn models() -> Option<PathBuf> {
-    let shared = std::env::var_os("M2SD_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let models = shared.join("models");
-    if models.is_dir() {
-        return Some(models);
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "no test data in {}", models.display());
-    println!("skipped: no test data in {}; set M2SD_SHARED", models.display());
-    None
+    Some(shared_dir()?.join("models"))
 }
 
 fn import_one(source: &Path) -> (tempfile::TempDir, ImportReport) {

@@ -1,5 +1,7 @@
 //! Checkpoints, sound and hostile, through the public interface.
 
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../../fuzz/entries.rs"]
 mod entries;
 mod forge;

@@ -185,7 +185,8 @@ impl M2sdFilter {
 
     /// How much audio may wait: what plays while video takes its declared time, and slack.
     fn audio_capacity(&self) -> Duration {
-        let budget = gst::ClockTime::from_nseconds(self.settings().max_latency);
+        let max_latency = self.with_settings(|settings| settings.max_latency);
+        let budget = gst::ClockTime::from_nseconds(max_latency);
         Duration::from(self.shared.traits().latency(budget)) + SLACK
     }
 

@@ -7,6 +7,7 @@ use ndarray::{Array2, ArrayView3, ArrayView4, ArrayViewD, Axis, Ix2, stack};
 use super::{Batch, Signature, fits, open, shape_error, take};
 use crate::core::image::{ChannelOrder, Normalization};
 use crate::core::modelinfo::{ClassifierOutput, ModelInfo, Role};
+use crate::core::score::Probability;
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
 use crate::infer::options::EngineOptions;
@@ -49,8 +50,9 @@ impl ClipScore {
     fn new(outputs: [f32; 2], kind: ClassifierOutput) -> Result<Self, InferError> {
         let [fake, real] = outputs.map(f64::from);
         let fake = match kind {
-            // The softmax of two, in the form that cannot overflow to NaN.
-            ClassifierOutput::Logits => 1.0 / (1.0 + (real - fake).exp()),
+            ClassifierOutput::Logits => Probability::fake_from_logits(outputs)
+                .map_err(|e| InferError::WrongValues { what: SCORES, reason: e.to_string() })?
+                .get(),
             ClassifierOutput::Probabilities => {
                 // What fp16 rounding can do to a sum of one, and no more.
                 if fake < -0.01 || real < -0.01 || (fake + real - 1.0).abs() > 0.01 {
