@@ -12,5 +12,5 @@ if [ -z "${M2SD_RUNTIME:-}" ]; then
     exit 1
 fi
 # TensorRT is not part of every onnxruntime-gpu set-up: without it, its test says what is missing.
-cargo test --release --no-default-features --features infer --test infer -- \
+cargo test --release --no-default-features --features infer,models --test infer -- \
     --ignored gpu_ --nocapture

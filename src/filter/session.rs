@@ -108,25 +108,22 @@ pub struct ClipEngine {
 const WAITING_CLIPS: usize = 2;
 
 impl Engines {
-    /// Loads the networks one after the other; after `cancel`, no further one.
+    /// Loads the networks one after the other; `cancel` ends that.
     pub fn load(
         files: &ModelFiles,
         settings: &Settings,
         cancel: &CancelToken,
     ) -> Result<Self, SessionError> {
-        let go_on = || if cancel.is_cancelled() { Err(InferError::Cancelled) } else { Ok(()) };
-        go_on()?;
-        let detector = infer::load_detector(&files.detector, &files.options)?;
-        go_on()?;
+        let options = &files.options;
+        let detector = infer::load_detector(&files.detector, options, cancel)?;
         let aligner = files.aligner.as_deref();
-        let aligner = aligner.map(|path| infer::load_aligner(path, &files.options)).transpose()?;
-        go_on()?;
+        let aligner = aligner.map(|path| infer::load_aligner(path, options, cancel)).transpose()?;
         let pool = PoolOptions {
             queue: WAITING_CLIPS.max(settings.batch_size as usize),
             batch_size: settings.batch_size as usize,
             batch_timeout: Duration::from_nanos(settings.batch_timeout),
         };
-        let pool = infer::shared_classifier(&files.classifier, &files.options, pool)?;
+        let pool = infer::shared_classifier(&files.classifier, options, pool, cancel)?;
         let sidecar = &pool.spec().sidecar;
         let threshold = match settings.threshold {
             own if own >= 0.0 => own,

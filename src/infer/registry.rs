@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
+use super::cancel::CancelToken;
 use super::error::InferError;
 use super::options::EngineOptions;
 use super::pool::{Pool, PoolOptions};
@@ -30,29 +31,90 @@ impl Key {
     }
 }
 
-/// Holds the lock of one key while its model loads, so that the second of two elements that start
-/// together waits for the first one's engine, and one with another model does not wait.
-type Slot = Arc<Mutex<Weak<Pool>>>;
+/// One engine's place in the register. Whoever finds it empty loads, the others wait for that; one
+/// with another model does not wait.
+#[derive(Default)]
+struct Slot {
+    /// Lock order: taken after a [`CancelToken`]'s, whose hook wakes who waits here, and after
+    /// [`POOLS`]; nothing is taken under it. Held for a look or a change, never while loading.
+    state: Mutex<SlotState>,
+    changed: Condvar,
+}
 
-static POOLS: Mutex<Option<HashMap<Key, Slot>>> = Mutex::new(None);
+#[derive(Default)]
+struct SlotState {
+    running: Weak<Pool>,
+    loading: bool,
+}
+
+/// What a slot has for the next who asks.
+enum Turn {
+    Running(Arc<Pool>),
+    Load(LoadTurn),
+}
+
+/// The right to load. However the load ends, the next in line looks again.
+struct LoadTurn(Arc<Slot>);
+
+impl Drop for LoadTurn {
+    fn drop(&mut self) {
+        self.0.state().loading = false;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Slot {
+    fn state(&self) -> MutexGuard<'_, SlotState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while somebody else loads.
+    fn turn(self: &Arc<Self>, cancel: &CancelToken) -> Result<Turn, InferError> {
+        let others_load = |state: &mut SlotState| state.loading && !cancel.is_cancelled();
+        let state = self.changed.wait_while(self.state(), others_load);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if cancel.is_cancelled() {
+            return Err(InferError::Cancelled);
+        }
+        if let Some(pool) = state.running.upgrade() {
+            return Ok(Turn::Running(pool));
+        }
+        state.loading = true;
+        Ok(Turn::Load(LoadTurn(Arc::clone(self))))
+    }
+
+    /// Has who waits look again. Under the lock, as one who is about to wait would miss it.
+    fn wake(&self) {
+        let _state = self.state();
+        self.changed.notify_all();
+    }
+}
+
+/// Lock order: before a slot's; nothing else is taken under it. Held for a look-up.
+static POOLS: Mutex<Option<HashMap<Key, Arc<Slot>>>> = Mutex::new(None);
 
 /// The pool of the classifier at `model` with its sidecar, loaded with `engine`: the one that is
 /// running in this process, else a new one. It ends with its last user.
 ///
 /// # Errors
-/// Those of [`load_classifier`], and [`InferError::Thread`]. A failure is not kept.
+/// Those of [`load_classifier`], and [`InferError::Thread`]. A failure is not kept: another who
+/// waits for this load tries on its own.
 pub fn shared_classifier(
     model: &Path,
     engine: &EngineOptions,
     pool: PoolOptions,
+    cancel: &CancelToken,
 ) -> Result<Arc<Pool>, InferError> {
     let slot = slot(Key::new(model, engine, pool));
-    let mut running = slot.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(pool) = running.upgrade() {
-        return Ok(pool);
-    }
-    let pool = Pool::new(load_classifier(model, engine)?, pool)?;
-    *running = Arc::downgrade(&pool);
+    let waiting = Arc::clone(&slot);
+    let _registered = cancel.on_cancel(move || waiting.wake())?;
+    let turn = match slot.turn(cancel)? {
+        Turn::Running(pool) => return Ok(pool),
+        Turn::Load(turn) => turn,
+    };
+    let pool = Pool::new(load_classifier(model, engine, cancel)?, pool)?;
+    slot.state().running = Arc::downgrade(&pool);
+    drop(turn);
     Ok(pool)
 }
 
@@ -66,20 +128,18 @@ pub fn lend_classifier(
     pool: &Arc<Pool>,
 ) -> Option<()> {
     let slot = slot(Key::new(model, engine, options));
-    let mut running = slot.lock().unwrap_or_else(PoisonError::into_inner);
-    if running.strong_count() > 0 {
+    let mut state = slot.state();
+    if state.loading || state.running.strong_count() > 0 {
         return None;
     }
-    *running = Arc::downgrade(pool);
+    state.running = Arc::downgrade(pool);
     Some(())
 }
 
-fn slot(key: Key) -> Slot {
+fn slot(key: Key) -> Arc<Slot> {
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     let pools = pools.get_or_insert_default();
-    // Forget what has ended; a slot that is locked or held elsewhere is in use.
-    pools.retain(|_, slot| {
-        Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|pool| pool.strong_count() > 0)
-    });
+    // Forget what has ended; a slot that is held elsewhere is in use.
+    pools.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.state().running.strong_count() > 0);
     pools.entry(key).or_default().clone()
 }

@@ -39,7 +39,8 @@ fn detect(
 #[test]
 fn golden_detections() {
     let Some(dir) = shared_dir() else { return };
-    let mut detector = load_detector(&networks(&dir).retinaface, &cpu()).unwrap();
+    let mut detector =
+        load_detector(&networks(&dir).retinaface, &cpu(), &CancelToken::new()).unwrap();
     let params = DetectParams::default();
     let mut difference = Difference::default();
     for name in SCENES {
@@ -68,7 +69,7 @@ fn align(aligner: &mut Aligner, frame: &FrameView<'_>, bbox: &BBox) -> (Landmark
 #[test]
 fn golden_landmarks() {
     let Some(dir) = shared_dir() else { return };
-    let mut aligner = load_aligner(&networks(&dir).pfld, &cpu()).unwrap();
+    let mut aligner = load_aligner(&networks(&dir).pfld, &cpu(), &CancelToken::new()).unwrap();
     let mut worst_px = 0.0f32;
     for name in SCENES {
         let scene = Scene::read(&dir, name);
@@ -91,7 +92,7 @@ fn golden_landmarks() {
 #[test]
 fn golden_gdconv_outputs() {
     let Some(dir) = shared_dir() else { return };
-    let mut aligner = load_aligner(&networks(&dir).gdconv, &cpu()).unwrap();
+    let mut aligner = load_aligner(&networks(&dir).gdconv, &cpu(), &CancelToken::new()).unwrap();
     let scene = Scene::read(&dir, "one_face");
     let mut worst = 0.0f64;
     let goldens = read_json(&dir.join("golden/mobilenet_gdconv_seeded.json"));
@@ -132,7 +133,8 @@ fn aligned_clip(path: &Path, classifier: &Classifier) -> Array4<f32> {
 #[test]
 fn golden_logits() {
     let Some(dir) = shared_dir() else { return };
-    let mut classifier = load_classifier(&networks(&dir).m2sd_tiny, &cpu()).unwrap();
+    let mut classifier =
+        load_classifier(&networks(&dir).m2sd_tiny, &cpu(), &CancelToken::new()).unwrap();
     let (mut clips, mut worst) = (0, 0.0f64);
     for name in SCENES {
         let scene = Scene::read(&dir, name);

@@ -19,7 +19,7 @@ pub fn shared(file: &str) -> Option<PathBuf> {
 /// The providers to test on: the CPU, and OpenVINO where its plug-in accepts this machine.
 pub fn providers() -> Vec<Provider> {
     let Some(pfld) = shared("models/pfld_112.onnx") else { return Vec::new() };
-    match OnnxEngine::load(&pfld, &on(Provider::OpenVino)) {
+    match OnnxEngine::load(&pfld, &on(Provider::OpenVino), &CancelToken::new()) {
         Ok(_) => vec![Provider::Cpu, Provider::OpenVino],
         Err(error @ InferError::ProviderMissing { .. }) => {
             println!("on the CPU provider only: {error}");

@@ -17,7 +17,7 @@ const MESO4: &str = "models/meso4_df.onnx";
 const PFLD: &str = "models/pfld_112.onnx";
 
 fn load(path: &Path, options: &EngineOptions) -> Result<OnnxEngine, InferError> {
-    OnnxEngine::load(path, options)
+    OnnxEngine::load(path, options, &CancelToken::new())
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn golden_cpu_is_the_cpu_with_openvino_in_the_process() {
             _ => "CPUExecutionProvider",
         };
         let options = EngineOptions { precision: Precision::Fp32, ..on(provider) };
-        let mut classifier = load_classifier(&meso4, &options).unwrap();
+        let mut classifier = load_classifier(&meso4, &options, &CancelToken::new()).unwrap();
         let info = &classifier.spec().info;
         assert_eq!(info.provider, provider);
         assert_eq!(info.assigned, [ep]);
@@ -85,7 +85,7 @@ fn golden_what_a_provider_cannot_do_is_refused() {
 fn golden_landmarks_of_the_real_network() {
     let Some(pfld) = shared(PFLD) else { return };
     for provider in providers() {
-        let mut aligner = load_aligner(&pfld, &on(provider)).unwrap();
+        let mut aligner = load_aligner(&pfld, &on(provider), &CancelToken::new()).unwrap();
         assert_eq!(aligner.size_px(), 112);
         let faces = Array4::from_elem((3, 3, 112, 112), 0.5);
         let points = aligner.run(faces.view(), &CancelToken::new()).unwrap();
@@ -105,10 +105,11 @@ fn golden_landmarks_of_the_real_network() {
 fn golden_a_network_in_the_wrong_role_is_named_with_its_signature() {
     let (Some(pfld), Some(meso4)) = (shared(PFLD), shared(MESO4)) else { return };
     let cpu = on(Provider::Cpu);
-    let error = load_classifier(&pfld, &cpu).map(|_| ()).unwrap_err().to_string();
+    let error =
+        load_classifier(&pfld, &cpu, &CancelToken::new()).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("as classifier: expected clip f32[N,3,T,S,S]"), "{error}");
     assert!(error.contains("found input f32[") && error.contains(",136]"), "{error}");
-    let as_detector = load_detector(&meso4, &cpu).map(|_| ()).unwrap_err();
+    let as_detector = load_detector(&meso4, &cpu, &CancelToken::new()).map(|_| ()).unwrap_err();
     assert!(matches!(as_detector, InferError::WrongSignature { .. }), "{as_detector}");
 }
 
@@ -120,10 +121,12 @@ fn golden_a_sidecar_of_another_role_or_with_faults_is_refused() {
     std::fs::copy(meso4, &model).unwrap();
     let sidecar = dir.path().join("net.onnx.modelinfo");
     std::fs::write(&sidecar, "[modelinfo]\nrole=aligner").unwrap();
-    let error = load_classifier(&model, &on(Provider::Cpu)).map(|_| ()).unwrap_err();
+    let error =
+        load_classifier(&model, &on(Provider::Cpu), &CancelToken::new()).map(|_| ()).unwrap_err();
     assert!(matches!(error, InferError::WrongRole { .. }), "{error}");
     std::fs::write(&sidecar, "[modelinfo]\nthreshold=9").unwrap();
-    let error = load_classifier(&model, &on(Provider::Cpu)).map(|_| ()).unwrap_err();
+    let error =
+        load_classifier(&model, &on(Provider::Cpu), &CancelToken::new()).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("expected a probability"), "{error}");
 }
 
@@ -157,7 +160,7 @@ fn golden_missing_truncated_and_foreign_files() {
 #[test]
 fn golden_a_batch_scores_like_its_clips() {
     let Some(meso4) = shared(MESO4) else { return };
-    let mut classifier = load_classifier(&meso4, &on(Provider::Cpu)).unwrap();
+    let mut classifier = load_classifier(&meso4, &on(Provider::Cpu), &CancelToken::new()).unwrap();
     assert!(classifier.spec().batches);
     assert_eq!((classifier.spec().frames, classifier.spec().size_px), (1, 256));
     let pictures = [texture((3, 1, 256, 256)), Array4::zeros((3, 1, 256, 256))];
@@ -199,7 +202,7 @@ fn golden_two_engines_run_side_by_side() {
     let (Some(pfld), Some(meso4)) = (shared(PFLD), shared(MESO4)) else { return };
     thread::scope(|scope| {
         scope.spawn(|| {
-            let mut aligner = load_aligner(&pfld, &on(Provider::Cpu)).unwrap();
+            let mut aligner = load_aligner(&pfld, &on(Provider::Cpu), &CancelToken::new()).unwrap();
             let faces = Array4::from_elem((1, 3, 112, 112), 0.3);
             let first = aligner.run(faces.view(), &CancelToken::new()).unwrap();
             for _ in 0..20 {
@@ -207,7 +210,8 @@ fn golden_two_engines_run_side_by_side() {
             }
         });
         scope.spawn(|| {
-            let mut classifier = load_classifier(&meso4, &on(Provider::Auto)).unwrap();
+            let mut classifier =
+                load_classifier(&meso4, &on(Provider::Auto), &CancelToken::new()).unwrap();
             let picture = texture((3, 1, 256, 256));
             let clip = [Clip { frames: picture.view(), audio: None }];
             let first = classifier.run(&clip, &CancelToken::new()).unwrap();

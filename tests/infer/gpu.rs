@@ -7,7 +7,7 @@ use crate::common::{on, shared, texture};
 /// P(fake) of two clips, scored together.
 fn fakes(options: &EngineOptions) -> Option<[f64; 2]> {
     let meso4 = shared("models/meso4_df.onnx")?;
-    let mut classifier = load_classifier(&meso4, options).unwrap();
+    let mut classifier = load_classifier(&meso4, options, &CancelToken::new()).unwrap();
     println!("{:?}", classifier.spec().info);
     let pictures = [texture((3, 1, 256, 256)), texture((3, 1, 256, 256)) * -0.5];
     let clips = pictures.each_ref().map(|p| Clip { frames: p.view(), audio: None });

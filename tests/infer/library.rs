@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use gstm2sd::infer::EngineOptions;
 use gstm2sd::infer::onnx::OnnxEngine;
+use gstm2sd::infer::{CancelToken, EngineOptions};
 
 /// What loading a model says in a process with `M2SD_RUNTIME` set to `runtime`, tried twice.
 fn load_with(runtime: &Path) -> String {
@@ -28,7 +28,11 @@ fn load_with(runtime: &Path) -> String {
 #[ignore = "the child of the other tests"]
 fn probe() {
     for _ in 0..2 {
-        match OnnxEngine::load(&std::env::current_exe().unwrap(), &EngineOptions::default()) {
+        match OnnxEngine::load(
+            &std::env::current_exe().unwrap(),
+            &EngineOptions::default(),
+            &CancelToken::new(),
+        ) {
             Ok(_) => println!("\nPROBE loaded"),
             Err(error) => println!("\nPROBE {error}"),
         }

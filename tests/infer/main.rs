@@ -6,5 +6,6 @@ mod data;
 mod engines;
 mod gpu;
 mod library;
+mod loading;
 mod pool;
 mod roles;

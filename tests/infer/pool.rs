@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::infer::{
-    Classifier, ClipJob, EngineOptions, InferError, Pool, PoolOptions, Provider, Refused, Scored,
-    Submitter, shared_classifier,
+    CancelToken, Classifier, ClipJob, EngineOptions, InferError, Pool, PoolOptions, Provider,
+    Refused, Scored, Submitter, shared_classifier,
 };
 use ndarray::{Array2, Array4};
 
@@ -306,13 +306,13 @@ fn golden_elements_that_want_the_same_share_one_engine() {
     let cpu = on(Provider::Cpu);
     let options = PoolOptions::default();
     let pools: Vec<_> = thread::scope(|scope| {
-        let load = || shared_classifier(&meso4, &cpu, options).unwrap();
+        let load = || shared_classifier(&meso4, &cpu, options, &CancelToken::new()).unwrap();
         let threads: Vec<_> = (0..3).map(|_| scope.spawn(load)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(pools.iter().all(|pool| std::sync::Arc::ptr_eq(pool, &pools[0])));
     let one_thread = EngineOptions { threads: 1, ..cpu.clone() };
-    let other = shared_classifier(&meso4, &one_thread, options).unwrap();
+    let other = shared_classifier(&meso4, &one_thread, options, &CancelToken::new()).unwrap();
     assert!(!std::sync::Arc::ptr_eq(&other, &pools[0]));
 
     let spec = pools[0].spec();

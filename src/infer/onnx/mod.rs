@@ -49,7 +49,13 @@ impl OnnxEngine {
     /// # Errors
     /// For the library, the provider and the file, each its own [`InferError`]. With
     /// [`Provider::Auto`] the error is the CPU's, as it is the last to be tried.
-    pub fn load(path: &Path, options: &EngineOptions) -> Result<Self, InferError> {
+    /// [`InferError::Cancelled`] when `cancel` is or becomes cancelled: as soon as the provider can
+    /// stop, which for one that compiles the network as a whole is when that is done.
+    pub fn load(
+        path: &Path,
+        options: &EngineOptions,
+        cancel: &CancelToken,
+    ) -> Result<Self, InferError> {
         // Asked first, as it costs nothing, and as ONNX Runtime's words for it are its own.
         match std::fs::metadata(path) {
             Ok(found) if found.is_file() => {}
@@ -61,16 +67,17 @@ impl OnnxEngine {
         }
         let runtime = Runtime::get()?;
         if options.provider != Provider::Auto {
-            return Self::load_on(&runtime, options.provider, path, options);
+            return Self::load_on(&runtime, options.provider, path, options, cancel);
         }
         let mut passed_over = Vec::new();
         for provider in Provider::PREFERENCE.into_iter().filter(|p| *p != Provider::Cpu) {
-            match Self::load_on(&runtime, provider, path, options) {
+            match Self::load_on(&runtime, provider, path, options, cancel) {
                 Ok(engine) => return Ok(engine.having_passed_over(passed_over)),
+                Err(InferError::Cancelled) => return Err(InferError::Cancelled),
                 Err(error) => passed_over.push(error.to_string()),
             }
         }
-        let engine = Self::load_on(&runtime, Provider::Cpu, path, options)?;
+        let engine = Self::load_on(&runtime, Provider::Cpu, path, options, cancel)?;
         Ok(engine.having_passed_over(passed_over))
     }
 
@@ -84,10 +91,21 @@ impl OnnxEngine {
         provider: Provider,
         path: &Path,
         options: &EngineOptions,
+        cancel: &CancelToken,
     ) -> Result<Self, InferError> {
         let mut builder = providers::builder(runtime, provider, options, path)?;
+        let canceler = builder.canceler();
+        let registered = cancel.on_cancel(move || {
+            // It only raises a flag; should that fail, the load goes on to its end.
+            let _may_fail = canceler.cancel();
+        })?;
         // The binding panics on kinds of inputs and outputs that it does not know.
-        let session = guarded(|| builder.commit_from_file(path))
+        let loaded = guarded(|| builder.commit_from_file(path));
+        drop(registered);
+        if cancel.is_cancelled() {
+            return Err(InferError::Cancelled);
+        }
+        let session = loaded
             .map_err(|panic| unreadable(path, &panic))?
             .map_err(|error| unreadable(path, &format!("{provider}: {error}")))?;
         let assigned = assigned(&session).map_err(|e| unreadable(path, &e.to_string()))?;

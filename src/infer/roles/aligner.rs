@@ -35,8 +35,9 @@ impl Aligner {
         path: &Path,
         sidecar: &ModelInfo,
         options: &EngineOptions,
+        cancel: &CancelToken,
     ) -> Result<Self, InferError> {
-        Self::from_engine(open(path, options)?, sidecar)
+        Self::from_engine(open(path, options, cancel)?, sidecar)
     }
 
     /// # Errors

@@ -108,8 +108,9 @@ impl Classifier {
         path: &Path,
         sidecar: &ModelInfo,
         options: &EngineOptions,
+        cancel: &CancelToken,
     ) -> Result<Self, InferError> {
-        Self::from_engine(open(path, options)?, sidecar)
+        Self::from_engine(open(path, options, cancel)?, sidecar)
     }
 
     /// # Errors

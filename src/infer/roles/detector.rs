@@ -50,8 +50,9 @@ impl Detector {
         path: &Path,
         sidecar: &ModelInfo,
         options: &EngineOptions,
+        cancel: &CancelToken,
     ) -> Result<Self, InferError> {
-        Self::from_engine(open(path, options)?, sidecar)
+        Self::from_engine(open(path, options, cancel)?, sidecar)
     }
 
     /// # Errors

@@ -11,6 +11,7 @@ use ndarray::ArrayD;
 pub use self::aligner::Aligner;
 pub use self::classifier::{AudioSpec, Classifier, ClassifierSpec, Clip, ClipScore};
 pub use self::detector::{Detector, RawDetections};
+use super::cancel::CancelToken;
 use super::error::InferError;
 use super::onnx::OnnxEngine;
 use super::options::EngineOptions;
@@ -21,24 +22,36 @@ use crate::core::modelinfo::{ModelInfo, Role};
 ///
 /// # Errors
 /// As [`Detector::load`]; [`InferError::Sidecar`] and [`InferError::WrongRole`] for the sidecar.
-pub fn load_detector(path: &Path, options: &EngineOptions) -> Result<Detector, InferError> {
-    Detector::load(path, &sidecar(path, Role::Detector)?, options)
+pub fn load_detector(
+    path: &Path,
+    options: &EngineOptions,
+    cancel: &CancelToken,
+) -> Result<Detector, InferError> {
+    Detector::load(path, &sidecar(path, Role::Detector)?, options, cancel)
 }
 
 /// Loads an aligner and the sidecar beside it.
 ///
 /// # Errors
 /// As [`Aligner::load`]; [`InferError::Sidecar`] and [`InferError::WrongRole`] for the sidecar.
-pub fn load_aligner(path: &Path, options: &EngineOptions) -> Result<Aligner, InferError> {
-    Aligner::load(path, &sidecar(path, Role::Aligner)?, options)
+pub fn load_aligner(
+    path: &Path,
+    options: &EngineOptions,
+    cancel: &CancelToken,
+) -> Result<Aligner, InferError> {
+    Aligner::load(path, &sidecar(path, Role::Aligner)?, options, cancel)
 }
 
 /// Loads a classifier and the sidecar beside it.
 ///
 /// # Errors
 /// As [`Classifier::load`]; [`InferError::Sidecar`] and [`InferError::WrongRole`] for the sidecar.
-pub fn load_classifier(path: &Path, options: &EngineOptions) -> Result<Classifier, InferError> {
-    Classifier::load(path, &sidecar(path, Role::Classifier)?, options)
+pub fn load_classifier(
+    path: &Path,
+    options: &EngineOptions,
+    cancel: &CancelToken,
+) -> Result<Classifier, InferError> {
+    Classifier::load(path, &sidecar(path, Role::Classifier)?, options, cancel)
 }
 
 fn sidecar(path: &Path, expected: Role) -> Result<ModelInfo, InferError> {
@@ -52,8 +65,12 @@ fn sidecar(path: &Path, expected: Role) -> Result<ModelInfo, InferError> {
     }
 }
 
-fn open(path: &Path, options: &EngineOptions) -> Result<Box<dyn Engine>, InferError> {
-    Ok(Box::new(OnnxEngine::load(path, options)?))
+fn open(
+    path: &Path,
+    options: &EngineOptions,
+    cancel: &CancelToken,
+) -> Result<Box<dyn Engine>, InferError> {
+    Ok(Box::new(OnnxEngine::load(path, options, cancel)?))
 }
 
 /// An engine's signature, being held against a role.

@@ -1,0 +1,74 @@
+//! Loading is cancelled, and who waits for another's load is not held up by it.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gstm2sd::infer::onnx::OnnxEngine;
+use gstm2sd::infer::{
+    CancelToken, EngineOptions, InferError, PoolOptions, Provider, shared_classifier,
+};
+use gstm2sd::models::synth::{Synth, TransformerShape, write};
+
+use crate::common::on;
+
+/// A transformer that takes a moment to load: 90 MB.
+fn slow_to_load(dir: &Path) -> PathBuf {
+    let shape = TransformerShape { width: 384, heads: 6, ..TransformerShape::BASE };
+    write(&Synth::Transformer { shape, seed: 1 }, dir).unwrap()
+}
+
+fn load_time(model: &Path, options: &EngineOptions) -> Duration {
+    let started = Instant::now();
+    OnnxEngine::load(model, options, &CancelToken::new()).unwrap();
+    started.elapsed()
+}
+
+#[test]
+fn a_load_is_cancelled_before_and_during() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = slow_to_load(dir.path());
+    let options = on(Provider::Cpu);
+    let whole = load_time(&model, &options);
+
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let early = OnnxEngine::load(&model, &options, &cancel);
+    assert!(matches!(early, Err(InferError::Cancelled)));
+
+    // At whichever moment it comes, it is the answer, and no provider is tried after it.
+    for options in [options, on(Provider::Auto)] {
+        for part in 1..4 {
+            let cancel = CancelToken::new();
+            thread::scope(|scope| {
+                let load = scope.spawn(|| OnnxEngine::load(&model, &options, &cancel));
+                thread::sleep(whole * part / 8);
+                cancel.cancel();
+                assert!(matches!(load.join().unwrap(), Err(InferError::Cancelled)));
+            });
+        }
+    }
+}
+
+#[test]
+fn who_waits_for_a_cancelled_load_loads_and_who_is_cancelled_waits_no_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = slow_to_load(dir.path());
+    let options = on(Provider::Cpu);
+    let whole = load_time(&model, &options);
+    let ask = |cancel: &CancelToken| {
+        shared_classifier(&model, &options, PoolOptions::default(), cancel)
+    };
+    let [first, second, third] = [(); 3].map(|()| CancelToken::new());
+    thread::scope(|scope| {
+        let loads = scope.spawn(|| ask(&first));
+        thread::sleep(whole / 8);
+        let [waits, gives_up] = [&second, &third].map(|cancel| scope.spawn(move || ask(cancel)));
+        third.cancel();
+        let given_up = gives_up.join().unwrap();
+        assert!(matches!(given_up, Err(InferError::Cancelled)));
+        first.cancel();
+        assert!(matches!(loads.join().unwrap(), Err(InferError::Cancelled)));
+        assert!(waits.join().unwrap().is_ok());
+    });
+}
