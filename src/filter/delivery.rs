@@ -8,7 +8,7 @@ use super::imp::{CAT, M2sdFilter};
 use super::messages::{self, ClassifierName};
 use super::outbox::{Judged, Ready};
 use super::overlay::Overlay;
-use super::{attach, flow, negotiate};
+use super::{attach, flow, negotiate, task};
 
 /// What the task knows of the stream that it pushes.
 #[derive(Default)]
@@ -29,15 +29,17 @@ struct Stream {
 impl M2sdFilter {
     /// Starts, or resumes after a flush, the task of the source pad.
     pub(super) fn start_delivery(&self) -> Result<(), glib::BoolError> {
-        let weak = self.obj().downgrade();
-        let mut delivery = Delivery::default();
-        self.srcpad.start_task(move || {
-            let Some(element) = weak.upgrade() else { return };
-            let this = element.imp();
-            let go_on = this.catch_panic(|| false, |this| this.deliver_one(&mut delivery));
-            if !go_on {
-                // Fails only when the pad is being deactivated, which ends the task as well.
-                let _ = this.srcpad.pause_task();
+        task::start_or_resume(&self.srcpad, || {
+            let weak = self.obj().downgrade();
+            let mut delivery = Delivery::default();
+            move || {
+                let Some(element) = weak.upgrade() else { return };
+                let this = element.imp();
+                let go_on = this.catch_panic(|| false, |this| this.deliver_one(&mut delivery));
+                if !go_on {
+                    // Fails only when the pad is being deactivated, which ends the task as well.
+                    let _ = this.srcpad.pause_task();
+                }
             }
         })
     }

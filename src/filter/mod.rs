@@ -19,7 +19,7 @@
 //! | `pixels` | a buffer as the core's frame view |
 //! | `analysis`, `scene` | the analysis thread, and what it does with a frame |
 //! | `clips` | clips on their way through the classifier |
-//! | `delivery` | the source pad's task |
+//! | `delivery`, `task` | the source pad's task |
 //! | `negotiate` | overlay, allocation, latency |
 //! | `audio` | the audio pads, and what is heard on them |
 //! | `attach`, `analytics`, `overlay`, `messages`, `stats` | what leaves the element |
@@ -48,6 +48,7 @@ mod session;
 mod settings;
 mod stats;
 mod supply;
+mod task;
 
 pub use session::{ModelFiles, SessionError};
 pub use settings::{ChannelOrder, Mode, OnError, PointsFrom, Precision, Provider};
