@@ -126,7 +126,7 @@ impl M2sdFilter {
                 }
             }
         }
-        self.shared.stats.frame_out(judged.frame.taken.elapsed());
+        self.shared.stats.frame_out(judged.frame.arrived.elapsed());
         match self.srcpad.push(judged.frame.buffer) {
             Ok(_) => true,
             Err(error) => {

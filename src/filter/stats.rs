@@ -78,7 +78,7 @@ impl Stats {
         self.lock().frames_in += 1;
     }
 
-    /// A frame left, this long after the analysis thread took it.
+    /// A frame left, this long after it came.
     pub fn frame_out(&self, after: Duration) {
         let mut counters = self.lock();
         counters.frames_out += 1;

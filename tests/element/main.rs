@@ -13,6 +13,7 @@ mod negotiation;
 mod picture;
 mod process;
 mod recovery;
+mod scripted;
 mod sizes;
 mod support;
 mod surface;

@@ -129,7 +129,7 @@ impl Analysis {
                 self.begin_generation(generation);
             }
             let passed = match input {
-                Input::Buffer(buffer) => self.frame(buffer),
+                Input::Frame { buffer, arrived } => self.frame(buffer, arrived),
                 Input::Event(event) => self.event(event),
                 Input::Query(query) => {
                     if query.closes_windows {
@@ -193,8 +193,7 @@ impl Analysis {
         self.pass(Output::Event(event))
     }
 
-    fn frame(&mut self, buffer: gst::Buffer) -> Result<(), Stale> {
-        let taken = Instant::now();
+    fn frame(&mut self, buffer: gst::Buffer, arrived: Instant) -> Result<(), Stale> {
         let number = self.frames;
         self.frames += 1;
         if buffer.flags().contains(gst::BufferFlags::DISCONT) {
@@ -207,7 +206,7 @@ impl Analysis {
         };
         self.serve_line();
         let buffer = self.keepable(buffer);
-        self.pass(Output::Frame(Frame { number, buffer, faces, taken }))
+        self.pass(Output::Frame(Frame { number, buffer, faces, arrived }))
     }
 
     /// A frame that may wait for its clips. One from a pool with fewer buffers than may wait is
