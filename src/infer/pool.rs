@@ -80,7 +80,9 @@ pub struct Submitter {
 
 struct Shared {
     options: PoolOptions,
-    /// Held for bookkeeping only: never over a run, a reply or the drop of a job.
+    /// Lock order: before a [`CancelToken`]'s, as a stale run is cancelled under it, so that no run
+    /// that begins later is. Held for bookkeeping only: never over a run, a reply or the drop of a
+    /// job.
     state: Mutex<State>,
     work: Condvar,
     room: Condvar,
