@@ -75,7 +75,7 @@ fn a_large_network_does_not_hold_up_the_end() {
     drop(rig);
     for part in 1..4 {
         let rig = Rig::new(element.clone());
-        std::thread::sleep(whole * part / 8);
+        std::thread::sleep(whole * part / 16);
         to_null(&element);
         let messages: Vec<_> = std::iter::from_fn(|| rig.bus.pop()).collect();
         assert!(messages.iter().any(|m| is_progress(m, gst::ProgressType::Canceled)));
