@@ -51,6 +51,11 @@ impl LandmarkCrop {
         self.rect
     }
 
+    /// What the aligner sees; black where the square leaves the frame.
+    pub fn region(&self) -> Region {
+        self.region
+    }
+
     /// Fills the aligner's input `[3, S, S]`; black where the square leaves the frame.
     ///
     /// # Errors

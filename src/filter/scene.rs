@@ -11,7 +11,7 @@ use super::settings::{Delivery, PointsFrom, Settings};
 use crate::core::align::FaceCrop;
 use crate::core::detect::{self, DetectError, DetectParams, DetectorOutputs, Face};
 use crate::core::geometry::{BBox, Size};
-use crate::core::image::{ChannelOrder, FrameView, ImageError, Region};
+use crate::core::image::{ChannelOrder, FrameView, ImageError, PlaneWriter, Region};
 use crate::core::landmarks::{LandmarkCrop, LandmarkError, five_from_68};
 use crate::core::track::{TrackId, Tracker};
 use crate::infer::{Aligner, CancelToken, InferError};
@@ -58,6 +58,8 @@ struct Rules {
 pub struct Scene {
     rules: Rules,
     frame: Size,
+    /// For the detector's input, and for the aligner's: each resizes alike from frame to frame.
+    writers: [PlaneWriter; 2],
     planes: Array3<f32>,
     /// The faces of the newest detection: they hold until the next one.
     faces: Vec<FrameFace>,
@@ -88,7 +90,14 @@ impl Scene {
             points_from: settings.points_from,
         };
         let (w, h) = (input.width() as usize, input.height() as usize);
-        Self { rules, frame, planes: Array3::zeros((3, h, w)), faces: Vec::new(), countdown: 0 }
+        Self {
+            rules,
+            frame,
+            writers: Default::default(),
+            planes: Array3::zeros((3, h, w)),
+            faces: Vec::new(),
+            countdown: 0,
+        }
     }
 
     /// Looks at the next frame. With `hurry`, a detection that is due waits for a later frame.
@@ -126,7 +135,8 @@ impl Scene {
     ) -> Result<Vec<Face>, SceneError> {
         let norm = engines.detector.normalization();
         let region = Region::whole(self.frame);
-        view.write_planes(region, self.rules.order, norm, self.planes.view_mut())?;
+        let [writer, _] = &mut self.writers;
+        writer.write(view, region, self.rules.order, norm, self.planes.view_mut())?;
         let raw = engines.detector.run(self.planes.view(), cancel)?;
         let outputs = DetectorOutputs {
             boxes: raw.boxes.view(),
@@ -138,7 +148,7 @@ impl Scene {
 
     /// The 68 points of each face, as far as an aligner is loaded and sees it.
     fn landmarks(
-        &self,
+        &mut self,
         view: &FrameView<'_>,
         faces: &[Face],
         engines: &mut Engines,
@@ -148,7 +158,8 @@ impl Scene {
         let crops: Vec<_> =
             faces.iter().map(|face| LandmarkCrop::new(&face.bbox, self.frame)).collect();
         let seen: Vec<_> = crops.iter().flatten().copied().collect();
-        let mut points = run_aligner(aligner, view, &seen, cancel)?.into_iter();
+        let [_, writer] = &mut self.writers;
+        let mut points = run_aligner(aligner, writer, view, &seen, cancel)?.into_iter();
         Ok(crops.iter().map(|crop| crop.and_then(|_| points.next()).map(Box::new)).collect())
     }
 
@@ -177,14 +188,16 @@ type Landmarks = [crate::core::geometry::Point; 68];
 
 fn run_aligner(
     aligner: &mut Aligner,
+    writer: &mut PlaneWriter,
     view: &FrameView<'_>,
     crops: &[LandmarkCrop],
     cancel: &CancelToken,
 ) -> Result<Vec<Landmarks>, SceneError> {
     let side = aligner.size_px();
     let mut faces = Array4::zeros((crops.len(), 3, side, side));
+    let (order, norm) = (aligner.channel_order(), aligner.normalization());
     for (crop, planes) in crops.iter().zip(faces.axis_iter_mut(Axis(0))) {
-        crop.write_planes(view, aligner.channel_order(), aligner.normalization(), planes)?;
+        writer.write(view, crop.region(), order, norm, planes)?;
     }
     let outputs = aligner.run(faces.view(), cancel)?;
     let rows = crops.iter().zip(outputs.rows());

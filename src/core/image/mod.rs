@@ -5,15 +5,18 @@
 
 mod frame;
 mod planes;
+mod rows;
 #[cfg(test)]
 mod tests;
+mod yuv;
 
 use thiserror::Error;
 
 use super::geometry::{CropRect, Size};
 
 pub use frame::{FrameView, PixelLayout, RgbImage};
-pub use planes::Region;
+pub use planes::{PlaneWriter, Region};
+pub use yuv::{BytePlane, Chroma, YuvColour, YuvMatrix};
 
 /// Why a picture or a tensor cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub enum ImageError {
     Shape { found: Vec<usize>, expected: String },
     #[error("the tensor of shape {shape:?} is a strided view; pass one that is contiguous")]
     Strided { shape: Vec<usize> },
+    #[error("the 4:2:0 frame cannot be converted to RGB: {0}")]
+    Yuv(String),
 }
 
 /// The order in which a network reads the three colour channels.
