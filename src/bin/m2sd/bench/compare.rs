@@ -20,12 +20,16 @@ pub fn read(path: &Path) -> Result<Value, CliError> {
     }
 }
 
-/// Every number by its place: `limits.clip_ms`, `0.measured.stages.warp.p50_ms`.
+/// What grows with the time that was measured, and says nothing by itself.
+const AMOUNTS: [&str; 4] = ["count", "total_ms", "wall_s", "frames"];
+
+/// Every number by its place: `limits.clip_ms`, `stages.warp.p50_ms`.
 fn numbers(value: &Value, place: String, into: &mut BTreeMap<String, f64>) {
     let below = |name: &str| if place.is_empty() { name.into() } else { format!("{place}.{name}") };
     match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, value)| numbers(value, below(name), into));
+            let told = fields.iter().filter(|(name, _)| !AMOUNTS.contains(&name.as_str()));
+            told.for_each(|(name, value)| numbers(value, below(name), into));
         }
         Value::Number(number) => {
             into.extend(number.as_f64().map(|number| (place, number)));

@@ -123,15 +123,24 @@ impl Report {
         )?;
         writeln!(
             out,
-            "{} on {}: {:.1} ms a clip alone, {:.2} clips/s; matrix products {:.3} TFLOP/s",
+            "{} on {}: {:.1} ms a clip alone (least {:.1}), {:.2} clips/s, {:.1} ms of CPU time",
             settings.classifier,
             limits.provider,
             limits.clip_ms,
+            limits.clip_least_ms,
             limits.clips_per_s,
-            limits.tflop_per_s
+            limits.clip_cpu_ms
         )?;
-        if let Some(ratio) = limits.clip_by_products {
-            writeln!(out, "a clip takes {ratio:.2} times its arithmetic at that rate")?;
+        writeln!(
+            out,
+            "matrix products: {:.3} TFLOP/s, {:.3} for each second of CPU time",
+            limits.tflop_per_s, limits.tflop_per_cpu_s
+        )?;
+        if let (Some(wall), Some(cpu)) = (limits.clip_by_products, limits.clip_by_products_cpu) {
+            writeln!(
+                out,
+                "a clip takes {wall:.2} times its arithmetic at that rate, {cpu:.2} in CPU time"
+            )?;
         }
         self.results.iter().try_for_each(|entry| entry.write(out, settings))
     }

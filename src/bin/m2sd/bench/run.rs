@@ -1,6 +1,5 @@
 //! One case measured: streams of frames from memory through elements, between two marks.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gstm2sd::filter::M2sdFilter;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::case::Case;
 use super::input::Input;
@@ -52,7 +51,13 @@ pub struct Measured {
     pub latency_p50_ms: f64,
     pub latency_p95_ms: f64,
     pub detections_per_frame: f64,
-    pub stages: BTreeMap<String, StageTime>,
+    /// By name, in the order of the element.
+    #[serde(serialize_with = "as_map")]
+    pub stages: Vec<(String, StageTime)>,
+}
+
+fn as_map<S: Serializer>(stages: &[(String, StageTime)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(stages.iter().map(|(name, stage)| (name, stage)))
 }
 
 impl Measured {
@@ -118,6 +123,12 @@ pub fn measure(
         marks
     });
     let [begin, end] = measured?;
+    if begin.frames == end.frames {
+        return Err(CliError::input(format!(
+            "no frame left within {} s; allow more with --seconds",
+            args.seconds
+        )));
+    }
     Ok(between(&begin, &end, args.fps))
 }
 
@@ -325,17 +336,20 @@ fn between(begin: &Mark, end: &Mark, fps: u32) -> Measured {
 }
 
 /// Counts and totals between the marks; percentiles of the newest samples, the mean over streams.
-fn stages(begin: &Mark, end: &Mark) -> BTreeMap<String, StageTime> {
-    let mut stages = BTreeMap::<String, StageTime>::new();
+fn stages(begin: &Mark, end: &Mark) -> Vec<(String, StageTime)> {
+    let mut stages = Vec::<(String, StageTime)>::new();
     let streams = end.stats.len() as f64;
     let of = |stats: &gst::Structure| stats.get::<gst::Structure>("stages").ok();
     for (begin, end) in begin.stats.iter().zip(&end.stats) {
         let (Some(begin), Some(end)) = (of(begin), of(end)) else { continue };
-        for name in end.fields() {
+        for (place, name) in end.fields().enumerate() {
             let pair = (begin.get::<gst::Structure>(name), end.get::<gst::Structure>(name));
             let (Ok(before), Ok(after)) = pair else { continue };
             let grown = |field| number(&after, field) - number(&before, field);
-            let stage = stages.entry(name.to_string()).or_default();
+            if stages.len() == place {
+                stages.push((name.to_string(), StageTime::default()));
+            }
+            let Some((_, stage)) = stages.get_mut(place) else { continue };
             stage.count += grown("count") as u64;
             stage.total_ms += grown("total-ms");
             stage.p50_ms += number(&after, "p50-ms") / streams;
