@@ -13,6 +13,7 @@ use super::messages::{self, ClipReport};
 use super::outbox::Generation;
 use super::scene::FaceSample;
 use super::session::ClipEngine;
+use super::stages::{Stage, Stages};
 use super::stats::ClipEnd;
 use crate::core::align::{AlignError, AlignedClip};
 use crate::core::audio::{ClipAudio, Loudness};
@@ -84,6 +85,7 @@ impl PendingClip {
         match fake {
             Ok((fake, outputs)) => {
                 self.shared.clip_answered(None);
+                self.shared.stats.stages.add(Stage::Classify, scored.run);
                 self.end = ClipEnd::Scored(scored.run);
                 self.fake = Some(fake);
                 self.post(spec, fake, outputs, scored.run);
@@ -147,7 +149,8 @@ impl Submission {
         let Self { clip, mut pending, engines } = self;
         pending.loudness = sound.as_ref().map(|sound| sound.loudness);
         let pool = Arc::clone(engines.submitter.pool());
-        let frames = match clip_tensor(&clip, pool.spec()) {
+        let stages = &pending.shared.stats.stages;
+        let frames = match clip_tensor(&clip, pool.spec(), stages) {
             Ok(frames) => frames,
             Err(error) => {
                 gst::warning!(CAT, "Track {}: no clip: {error}", clip.track);
@@ -176,10 +179,14 @@ pub enum ClipError {
 pub fn clip_tensor(
     clip: &ClipWindow<FaceSample>,
     spec: &ClassifierSpec,
+    stages: &Stages,
 ) -> Result<Array4<f32>, ClipError> {
     let crops = clip.samples.iter().map(|sample| &sample.payload.crop);
-    let aligned = AlignedClip::align(crops, spec.size_px as u32)?;
-    let mut planes = Array4::zeros(aligned.pixels().dim());
-    aligned.write_planes(spec.channel_order, spec.normalization, planes.view_mut())?;
-    Ok(planes)
+    let align = || AlignedClip::align(crops, spec.size_px as u32);
+    let aligned = stages.time(Stage::Warp, align)?;
+    stages.time(Stage::Normalise, || {
+        let mut planes = Array4::zeros(aligned.pixels().dim());
+        aligned.write_planes(spec.channel_order, spec.normalization, planes.view_mut())?;
+        Ok(planes)
+    })
 }

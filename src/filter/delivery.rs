@@ -8,6 +8,7 @@ use super::imp::{CAT, M2sdFilter};
 use super::messages::{self, ClassifierName};
 use super::outbox::{Judged, Ready};
 use super::overlay::Overlay;
+use super::stages::Stage;
 use super::{attach, flow, negotiate, task};
 
 /// What the task knows of the stream that it pushes.
@@ -103,6 +104,22 @@ impl M2sdFilter {
     }
 
     fn deliver_frame(&self, delivery: &mut Delivery, mut judged: Judged) -> bool {
+        let stages = &self.shared.stats.stages;
+        stages.time(Stage::Overlay, || self.annotate(delivery, &mut judged));
+        self.shared.stats.frame_out(judged.frame.arrived.elapsed());
+        match stages.time(Stage::Push, || self.srcpad.push(judged.frame.buffer)) {
+            Ok(_) => true,
+            Err(error) => {
+                gst::debug!(CAT, imp = self, "Downstream returned {error}");
+                self.shared.fail(error);
+                self.end_refused(error);
+                false
+            }
+        }
+    }
+
+    /// Says on the frame and on the bus what is known of its faces.
+    fn annotate(&self, delivery: &mut Delivery, judged: &mut Judged) {
         let (draw, post_messages) = self.with_settings(|s| (s.draw, s.post_messages));
         let classifier = self.shared.classifier();
         if let Some(stream) = &mut delivery.stream
@@ -115,25 +132,15 @@ impl M2sdFilter {
             let span = flow::span(&judged.frame.buffer, delivery.segment.as_ref());
             let running_time = span.map(|span| gst::ClockTime::from_nseconds(span.start_ns));
             if post_messages {
-                self.post_verdicts(&judged, running_time, &classifier);
+                self.post_verdicts(judged, running_time, &classifier);
             }
-            decorate(&mut judged, stream, draw, &classifier);
+            decorate(judged, stream, draw, &classifier);
             #[cfg(feature = "v1_24")]
             {
                 let size = (stream.info.width(), stream.info.height());
-                if let Err(error) = delivery.analytics.attach(&mut judged, size, running_time) {
+                if let Err(error) = delivery.analytics.attach(judged, size, running_time) {
                     gst::warning!(CAT, imp = self, "Cannot attach analytics: {error}");
                 }
-            }
-        }
-        self.shared.stats.frame_out(judged.frame.arrived.elapsed());
-        match self.srcpad.push(judged.frame.buffer) {
-            Ok(_) => true,
-            Err(error) => {
-                gst::debug!(CAT, imp = self, "Downstream returned {error}");
-                self.shared.fail(error);
-                self.end_refused(error);
-                false
             }
         }
     }

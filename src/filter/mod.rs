@@ -22,7 +22,7 @@
 //! | `delivery`, `task` | the source pad's task |
 //! | `negotiate` | overlay, allocation, latency |
 //! | `audio` | the audio pads, and what is heard on them |
-//! | `attach`, `analytics`, `overlay`, `messages`, `stats` | what leaves the element |
+//! | `attach`, `analytics`, `overlay`, `messages`, `stats`, `stages` | what leaves the element |
 
 use glib::prelude::*;
 use glib::subclass::prelude::*;
@@ -46,6 +46,7 @@ mod pixels;
 mod scene;
 mod session;
 mod settings;
+mod stages;
 mod stats;
 mod supply;
 mod task;

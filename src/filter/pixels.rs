@@ -11,6 +11,7 @@ use gst_video::prelude::*;
 use gst_video::video_frame::IsVideoFrame;
 use thiserror::Error;
 
+use super::stages::{Stage, Stages};
 use crate::core::geometry::Size;
 use crate::core::image::{
     BytePlane, Chroma, FrameView, ImageError, PixelLayout, YuvColour, YuvMatrix,
@@ -41,6 +42,7 @@ enum Source {
 pub struct Pixels {
     info: gst_video::VideoInfo,
     source: Source,
+    stages: Stages,
 }
 
 /// The layout of formats that the core reads without conversion.
@@ -86,12 +88,13 @@ fn describe(info: &gst_video::VideoInfo) -> String {
 }
 
 impl Pixels {
-    pub fn for_caps(caps: &gst::CapsRef) -> Result<Self, PixelError> {
+    /// The time that conversions take goes to `stages`.
+    pub fn for_caps(caps: &gst::CapsRef, stages: Stages) -> Result<Self, PixelError> {
         let not_raw = |source| PixelError::Converter { from: caps.to_string(), source };
-        Self::new(&gst_video::VideoInfo::from_caps(caps).map_err(not_raw)?)
+        Self::new(&gst_video::VideoInfo::from_caps(caps).map_err(not_raw)?, stages)
     }
 
-    fn new(info: &gst_video::VideoInfo) -> Result<Self, PixelError> {
+    fn new(info: &gst_video::VideoInfo, stages: Stages) -> Result<Self, PixelError> {
         let source = match (packed_layout(info.format()), yuv420_colour(info)) {
             (Some(layout), _) => Source::Packed(layout),
             (None, Some(colour)) => Source::Yuv420(colour),
@@ -112,7 +115,7 @@ impl Pixels {
                 Source::Converted { converter, rgb }
             }
         };
-        Ok(Self { info: info.clone(), source })
+        Ok(Self { info: info.clone(), source, stages })
     }
 
     pub fn info(&self) -> &gst_video::VideoInfo {
@@ -144,7 +147,7 @@ impl Pixels {
                 let rgb = rgb.make_mut();
                 let mut target = VideoFrameRef::from_buffer_ref_writable(rgb, &out);
                 let target = target.as_mut().map_err(|_| wrong())?;
-                converter.frame_ref(&frame, target);
+                self.stages.time(Stage::Convert, || converter.frame_ref(&frame, target));
                 Ok(look(packed_view(target, PixelLayout::Rgb)?))
             }
         }

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::outbox::FrameFace;
 use super::session::Engines;
 use super::settings::{Delivery, PointsFrom, Settings};
+use super::stages::{Stage, Stages};
 use crate::core::align::FaceCrop;
 use crate::core::detect::{self, DetectError, DetectParams, DetectorOutputs, Face};
 use crate::core::geometry::{BBox, Size};
@@ -65,10 +66,17 @@ pub struct Scene {
     faces: Vec<FrameFace>,
     /// Frames until detection is due.
     countdown: u32,
+    stages: Stages,
 }
 
 impl Scene {
-    pub fn new(frame: Size, engines: &Engines, settings: &Settings, delivery: Delivery) -> Self {
+    pub fn new(
+        frame: Size,
+        engines: &Engines,
+        settings: &Settings,
+        delivery: Delivery,
+        stages: Stages,
+    ) -> Self {
         let detector = &engines.detector;
         let input = match (detector.width_px(), detector.height_px()) {
             (None, None) => limited(frame, settings.detect_size_px(delivery)),
@@ -90,14 +98,9 @@ impl Scene {
             points_from: settings.points_from,
         };
         let (w, h) = (input.width() as usize, input.height() as usize);
-        Self {
-            rules,
-            frame,
-            writers: Default::default(),
-            planes: Array3::zeros((3, h, w)),
-            faces: Vec::new(),
-            countdown: 0,
-        }
+        let planes = Array3::zeros((3, h, w));
+        let writers = Default::default();
+        Self { rules, frame, writers, planes, faces: Vec::new(), countdown: 0, stages }
     }
 
     /// Looks at the next frame. With `hurry`, a detection that is due waits for a later frame.
@@ -116,7 +119,7 @@ impl Scene {
             self.countdown = self.rules.interval - 1;
             let started = Instant::now();
             let faces = self.detect(view, engines, cancel)?;
-            let update = tracker.update(&faces);
+            let update = self.stages.time(Stage::Track, || tracker.update(&faces));
             let aligned = self.landmarks(view, &faces, engines, cancel)?;
             let known = faces.into_iter().zip(update.tracks).zip(aligned);
             let join = |((face, track), landmarks)| FrameFace { track, face, landmarks };
@@ -124,7 +127,8 @@ impl Scene {
             ended = update.ended;
             detected = Some(started.elapsed());
         }
-        Ok(Seen { samples: self.crops(view), faces: self.faces.clone(), ended, detected })
+        let samples = self.stages.time(Stage::Crop, || self.crops(view));
+        Ok(Seen { samples, faces: self.faces.clone(), ended, detected })
     }
 
     fn detect(
@@ -136,14 +140,18 @@ impl Scene {
         let norm = engines.detector.normalization();
         let region = Region::whole(self.frame);
         let [writer, _] = &mut self.writers;
-        writer.write(view, region, self.rules.order, norm, self.planes.view_mut())?;
-        let raw = engines.detector.run(self.planes.view(), cancel)?;
+        let (order, planes) = (self.rules.order, self.planes.view_mut());
+        self.stages.time(Stage::Prepare, || writer.write(view, region, order, norm, planes))?;
+        let planes = self.planes.view();
+        let raw = self.stages.time(Stage::Detect, || engines.detector.run(planes, cancel))?;
         let outputs = DetectorOutputs {
             boxes: raw.boxes.view(),
             classes: raw.classes.view(),
             landmarks: raw.landmarks.view(),
         };
-        Ok(detect::decode(&outputs, self.rules.input, self.frame, &self.rules.params)?)
+        let Rules { input, params, .. } = &self.rules;
+        let decode = || detect::decode(&outputs, *input, self.frame, params);
+        Ok(self.stages.time(Stage::Decode, decode)?)
     }
 
     /// The 68 points of each face, as far as an aligner is loaded and sees it.
@@ -159,7 +167,8 @@ impl Scene {
             faces.iter().map(|face| LandmarkCrop::new(&face.bbox, self.frame)).collect();
         let seen: Vec<_> = crops.iter().flatten().copied().collect();
         let [_, writer] = &mut self.writers;
-        let mut points = run_aligner(aligner, writer, view, &seen, cancel)?.into_iter();
+        let points = run_aligner(aligner, writer, view, &seen, cancel, &self.stages)?;
+        let mut points = points.into_iter();
         Ok(crops.iter().map(|crop| crop.and_then(|_| points.next()).map(Box::new)).collect())
     }
 
@@ -192,14 +201,18 @@ fn run_aligner(
     view: &FrameView<'_>,
     crops: &[LandmarkCrop],
     cancel: &CancelToken,
+    stages: &Stages,
 ) -> Result<Vec<Landmarks>, SceneError> {
     let side = aligner.size_px();
-    let mut faces = Array4::zeros((crops.len(), 3, side, side));
     let (order, norm) = (aligner.channel_order(), aligner.normalization());
-    for (crop, planes) in crops.iter().zip(faces.axis_iter_mut(Axis(0))) {
-        writer.write(view, crop.region(), order, norm, planes)?;
-    }
-    let outputs = aligner.run(faces.view(), cancel)?;
+    let faces = stages.time(Stage::LandmarkCrop, || -> Result<_, ImageError> {
+        let mut faces = Array4::zeros((crops.len(), 3, side, side));
+        for (crop, planes) in crops.iter().zip(faces.axis_iter_mut(Axis(0))) {
+            writer.write(view, crop.region(), order, norm, planes)?;
+        }
+        Ok(faces)
+    })?;
+    let outputs = stages.time(Stage::Landmarks, || aligner.run(faces.view(), cancel))?;
     let rows = crops.iter().zip(outputs.rows());
     let points = rows.map(|(crop, row)| crop.points(&row.to_vec()));
     Ok(points.collect::<Result<_, _>>()?)

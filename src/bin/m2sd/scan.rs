@@ -121,7 +121,7 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn input_uri(input: &str) -> Result<String, CliError> {
+pub fn input_uri(input: &str) -> Result<String, CliError> {
     if input.contains("://") {
         return Ok(input.to_owned());
     }

@@ -24,6 +24,7 @@ use super::pixels::{self, Pixels};
 use super::scene::{FaceSample, Scene, Seen};
 use super::session::Engines;
 use super::settings::{Delivery, OnError, Settings};
+use super::stages::Stages;
 use super::stats::ClipEnd;
 use super::supply::{Loader, News, Supply};
 use crate::core::geometry::Size;
@@ -149,7 +150,7 @@ impl Analysis {
             gst::EventView::Caps(caps) => {
                 self.close_windows(Ending::Cut);
                 self.stream = None;
-                match Pixels::for_caps(caps.caps()) {
+                match Pixels::for_caps(caps.caps(), self.shared.stats.stages.clone()) {
                     Ok(pixels) => self.pixels = Some(pixels),
                     Err(error) => self.fail(&error.to_string()),
                 }
@@ -269,7 +270,8 @@ impl Analysis {
                     self.shared.traits().outbox_frames(),
                     engines.threshold,
                 );
-                none.insert(Stream::new(size, engines, &self.settings, delivery)?)
+                let stages = self.shared.stats.stages.clone();
+                none.insert(Stream::new(size, engines, &self.settings, delivery, stages)?)
             }
         };
         let hurry = delivery == Delivery::Live && self.shared.inbox.depth() > 0;
@@ -380,13 +382,19 @@ impl Drop for Analysis {
 
 impl Stream {
     /// `None` when the classifier's clip has no frames, which loading has ruled out.
-    fn new(size: Size, engines: &Engines, settings: &Settings, delivery: Delivery) -> Option<Self> {
+    fn new(
+        size: Size,
+        engines: &Engines,
+        settings: &Settings,
+        delivery: Delivery,
+        stages: Stages,
+    ) -> Option<Self> {
         let frames = engines.clips.submitter.pool().spec().frames;
         let params = WindowParams {
             frames: NonZeroUsize::new(frames)?,
             stride: NonZeroUsize::new(settings.clip_stride(delivery, frames))?,
         };
-        let scene = Scene::new(size, engines, settings, delivery);
+        let scene = Scene::new(size, engines, settings, delivery, stages);
         Some(Self { scene, windows: Windows::new(params), line: Newest::default() })
     }
 }

@@ -7,6 +7,7 @@
 mod aligner;
 mod classifier;
 mod detector;
+pub mod product;
 pub mod scene;
 mod seeded;
 
