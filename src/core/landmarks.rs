@@ -65,6 +65,19 @@ impl LandmarkCrop {
         frame.write_planes(self.region, order, norm, planes)
     }
 
+    /// As [`Self::write_planes`], for an aligner that reads the 8-bit levels themselves.
+    ///
+    /// # Errors
+    /// As [`FrameView::write_planes`].
+    pub fn write_levels(
+        &self,
+        frame: &FrameView<'_>,
+        order: ChannelOrder,
+        planes: ArrayViewMut3<'_, u8>,
+    ) -> Result<(), ImageError> {
+        frame.write_levels(self.region, order, planes)
+    }
+
     /// The network's 136 numbers, x and y of each point in 0..=1 of what it read, as points of
     /// the frame.
     ///

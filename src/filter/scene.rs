@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ndarray::{Array3, Array4, Axis};
+use ndarray::{Array3, Array4, Axis, Ix3, Ix4};
 use thiserror::Error;
 
 use super::outbox::FrameFace;
@@ -11,10 +11,10 @@ use super::settings::{Delivery, PointsFrom, Settings};
 use crate::core::align::FaceCrop;
 use crate::core::detect::{self, DetectError, DetectParams, DetectorOutputs, Face};
 use crate::core::geometry::{BBox, Size};
-use crate::core::image::{ChannelOrder, FrameView, ImageError, Region};
+use crate::core::image::{ChannelOrder, FrameView, ImageError, Normalization, PixelValues, Region};
 use crate::core::landmarks::{LandmarkCrop, LandmarkError, five_from_68};
 use crate::core::track::{TrackId, Tracker};
-use crate::infer::{Aligner, CancelToken, InferError};
+use crate::infer::{Aligner, CancelToken, InferError, Tensor, TensorView};
 
 #[derive(Debug, Error)]
 pub enum SceneError {
@@ -54,11 +54,46 @@ struct Rules {
     points_from: PointsFrom,
 }
 
+/// The detector's input, kept from frame to frame, and how it is filled.
+enum Planes {
+    Normalized(Normalization, Array3<f32>),
+    Levels(Array3<u8>),
+}
+
+impl Planes {
+    fn new(values: PixelValues, size: Size) -> Self {
+        let dims = (3, size.height() as usize, size.width() as usize);
+        match values {
+            PixelValues::Normalized(norm) => Self::Normalized(norm, Array3::zeros(dims)),
+            PixelValues::Levels => Self::Levels(Array3::zeros(dims)),
+        }
+    }
+
+    /// The whole frame, as the detector reads it.
+    fn fill(
+        &mut self,
+        view: &FrameView<'_>,
+        order: ChannelOrder,
+    ) -> Result<TensorView<'_, Ix3>, ImageError> {
+        let whole = Region::whole(view.size());
+        match self {
+            Self::Normalized(norm, planes) => {
+                view.write_planes(whole, order, *norm, planes.view_mut())?;
+                Ok(planes.view().into())
+            }
+            Self::Levels(planes) => {
+                view.write_levels(whole, order, planes.view_mut())?;
+                Ok(planes.view().into())
+            }
+        }
+    }
+}
+
 /// The faces of frames of one size.
 pub struct Scene {
     rules: Rules,
     frame: Size,
-    planes: Array3<f32>,
+    planes: Planes,
     /// The faces of the newest detection: they hold until the next one.
     faces: Vec<FrameFace>,
     /// Frames until detection is due.
@@ -87,8 +122,8 @@ impl Scene {
             order: settings.channel_order(detector.sidecar().channel_order),
             points_from: settings.points_from,
         };
-        let (w, h) = (input.width() as usize, input.height() as usize);
-        Self { rules, frame, planes: Array3::zeros((3, h, w)), faces: Vec::new(), countdown: 0 }
+        let planes = Planes::new(detector.values(), input);
+        Self { rules, frame, planes, faces: Vec::new(), countdown: 0 }
     }
 
     /// Looks at the next frame. With `hurry`, a detection that is due waits for a later frame.
@@ -124,10 +159,8 @@ impl Scene {
         engines: &mut Engines,
         cancel: &CancelToken,
     ) -> Result<Vec<Face>, SceneError> {
-        let norm = engines.detector.normalization();
-        let region = Region::whole(self.frame);
-        view.write_planes(region, self.rules.order, norm, self.planes.view_mut())?;
-        let raw = engines.detector.run(self.planes.view(), cancel)?;
+        let picture = self.planes.fill(view, self.rules.order)?;
+        let raw = engines.detector.run(picture, cancel)?;
         let outputs = DetectorOutputs {
             boxes: raw.boxes.view(),
             classes: raw.classes.view(),
@@ -181,15 +214,37 @@ fn run_aligner(
     crops: &[LandmarkCrop],
     cancel: &CancelToken,
 ) -> Result<Vec<Landmarks>, SceneError> {
-    let side = aligner.size_px();
-    let mut faces = Array4::zeros((crops.len(), 3, side, side));
-    for (crop, planes) in crops.iter().zip(faces.axis_iter_mut(Axis(0))) {
-        crop.write_planes(view, aligner.channel_order(), aligner.normalization(), planes)?;
-    }
+    let faces = aligner_input(aligner, view, crops)?;
     let outputs = aligner.run(faces.view(), cancel)?;
     let rows = crops.iter().zip(outputs.rows());
     let points = rows.map(|(crop, row)| crop.points(&row.to_vec()));
     Ok(points.collect::<Result<_, _>>()?)
+}
+
+/// `[N,3,S,S]`, as the aligner reads it.
+fn aligner_input(
+    aligner: &Aligner,
+    view: &FrameView<'_>,
+    crops: &[LandmarkCrop],
+) -> Result<Tensor<Ix4>, ImageError> {
+    let (side, order) = (aligner.size_px(), aligner.channel_order());
+    let dims = (crops.len(), 3, side, side);
+    match aligner.values() {
+        PixelValues::Normalized(norm) => {
+            let mut faces = Array4::zeros(dims);
+            for (crop, planes) in crops.iter().zip(faces.axis_iter_mut(Axis(0))) {
+                crop.write_planes(view, order, norm, planes)?;
+            }
+            Ok(faces.into())
+        }
+        PixelValues::Levels => {
+            let mut faces = Array4::zeros(dims);
+            for (crop, planes) in crops.iter().zip(faces.axis_iter_mut(Axis(0))) {
+                crop.write_levels(view, order, planes)?;
+            }
+            Ok(faces.into())
+        }
+    }
 }
 
 /// `frame`, scaled down so that its longer side is at most `longest_px`.

@@ -13,7 +13,7 @@ use super::onnx::{self, Dim, OnnxError, Summary};
 use super::store::{StoreError, store};
 use super::torch::{Checkpoint, TorchError};
 use crate::core::image::{ChannelOrder, Normalization};
-use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role};
+use crate::core::modelinfo::{ModelInfo, ModelInfoError, Port, PortType, Role};
 
 /// What a file does not say about itself.
 #[derive(Clone, Debug, Default)]
@@ -272,7 +272,7 @@ impl Network {
             source: Some(format!("imported from {name}")),
             channel_order: Some(order),
             normalization: Some(normalization),
-            input: Some(self.input().to_owned()),
+            ports: vec![Port::pixels(self.input(), PortType::Float32)],
             ..ModelInfo::default()
         }
     }

@@ -139,6 +139,14 @@ impl AlignedClip {
         self.pixels.view()
     }
 
+    /// The planes in `order`, as a classifier reads them that takes the 8-bit levels themselves.
+    pub fn into_levels(mut self, order: ChannelOrder) -> Array4<u8> {
+        if order == ChannelOrder::Bgr {
+            self.pixels.invert_axis(Axis(0));
+        }
+        self.pixels
+    }
+
     /// The smallest rectangle of the frame that holds every crop.
     pub fn union(&self) -> CropRect {
         self.union

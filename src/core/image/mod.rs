@@ -54,6 +54,15 @@ impl ChannelOrder {
     }
 }
 
+/// What a network reads of a picture's 8-bit levels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PixelValues {
+    /// 32-bit floats, mapped before they are given to it.
+    Normalized(Normalization),
+    /// The levels themselves; a network that takes these has the map inside.
+    Levels,
+}
+
 /// Per-channel affine map from an 8-bit value to what a network reads: `x * scale + offset`.
 ///
 /// Channels are in the network's own order.
@@ -72,6 +81,9 @@ impl Normalization {
         scale: [1.0 / (255.0 * 0.229), 1.0 / (255.0 * 0.224), 1.0 / (255.0 * 0.225)],
         offset: [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225],
     };
+
+    /// Levels as they are: the `ranges` of a network that reads bytes.
+    pub const IDENTITY: Self = Self { scale: [1.0; 3], offset: [0.0; 3] };
 
     /// `x - (104, 117, 123)`, RetinaFace's means in the order in which it subtracts them.
     pub const RETINAFACE: Self = Self { scale: [1.0; 3], offset: [-104.0, -117.0, -123.0] };

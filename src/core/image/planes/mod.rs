@@ -1,5 +1,5 @@
-//! From packed pixels to the float planes that a network reads: crop, resize, normalise, split
-//! channels, in one pass.
+//! From packed pixels to the planes that a network reads: crop, resize, normalise, split channels,
+//! in one pass.
 
 mod resize;
 
@@ -49,7 +49,25 @@ impl FrameView<'_> {
         norm: Normalization,
         planes: ArrayViewMut3<'_, f32>,
     ) -> Result<(), ImageError> {
-        let mut target = Target::new(order, norm, planes)?;
+        self.fill(region, &mut Target::new(order, norm, planes)?);
+        Ok(())
+    }
+
+    /// As [`Self::write_planes`], for a network that reads the 8-bit levels themselves.
+    ///
+    /// # Errors
+    /// As [`Self::write_planes`].
+    pub fn write_levels(
+        &self,
+        region: Region,
+        order: ChannelOrder,
+        planes: ArrayViewMut3<'_, u8>,
+    ) -> Result<(), ImageError> {
+        self.fill(region, &mut Target::new(order, Normalization::IDENTITY, planes)?);
+        Ok(())
+    }
+
+    fn fill<V: Value>(&self, region: Region, target: &mut Target<'_, V>) {
         let same_size = (target.width, target.height)
             == (region.size.width() as usize, region.size.height() as usize);
         match region.inside(self.size()) {
@@ -58,31 +76,50 @@ impl FrameView<'_> {
                     for_layout!(self.layout(), copy_row(row, target.row(y)));
                 }
             }
-            _ => resize::resize(self, region, &mut target),
+            _ => resize::resize(self, region, target),
         }
-        Ok(())
+    }
+}
+
+/// What a plane is made of.
+trait Value: Copy {
+    /// From a level, 0..=255, and its channel's map.
+    fn from_level(level: i32, scale: f32, offset: f32) -> Self;
+}
+
+impl Value for f32 {
+    #[inline]
+    fn from_level(level: i32, scale: f32, offset: f32) -> Self {
+        level as f32 * scale + offset
+    }
+}
+
+impl Value for u8 {
+    #[inline]
+    fn from_level(level: i32, _scale: f32, _offset: f32) -> Self {
+        level as u8
     }
 }
 
 /// The planes that take red, green and blue, whatever the order in which the network has them.
-struct Target<'a> {
-    colours: [Plane<'a>; 3],
+struct Target<'a, V> {
+    colours: [Plane<'a, V>; 3],
     width: usize,
     height: usize,
 }
 
 /// The values of one channel, a whole plane or one row of it, and the map that they go through.
-struct Plane<'a> {
-    values: &'a mut [f32],
+struct Plane<'a, V> {
+    values: &'a mut [V],
     scale: f32,
     offset: f32,
 }
 
-impl<'a> Target<'a> {
+impl<'a, V> Target<'a, V> {
     fn new(
         order: ChannelOrder,
         norm: Normalization,
-        planes: ArrayViewMut3<'a, f32>,
+        planes: ArrayViewMut3<'a, V>,
     ) -> Result<Self, ImageError> {
         let (channels, height, width) = planes.dim();
         let shape = planes.shape().to_vec();
@@ -106,7 +143,7 @@ impl<'a> Target<'a> {
         Ok(Self { colours, width, height })
     }
 
-    fn row(&mut self, y: usize) -> [Plane<'_>; 3] {
+    fn row(&mut self, y: usize) -> [Plane<'_, V>; 3] {
         let columns = y * self.width..(y + 1) * self.width;
         self.colours.each_mut().map(|plane| Plane {
             values: plane.values.get_mut(columns.clone()).unwrap_or_default(),
@@ -118,12 +155,12 @@ impl<'a> Target<'a> {
 
 fn copy_row<const BYTES: usize, const RED: usize, const GREEN: usize, const BLUE: usize>(
     from: &[u8],
-    [red, green, blue]: [Plane<'_>; 3],
+    [red, green, blue]: [Plane<'_, impl Value>; 3],
 ) {
     let colours = red.values.iter_mut().zip(green.values).zip(blue.values);
     for (((r, g), b), pixel) in colours.zip(from.as_chunks::<BYTES>().0) {
-        *r = f32::from(pixel[RED]) * red.scale + red.offset;
-        *g = f32::from(pixel[GREEN]) * green.scale + green.offset;
-        *b = f32::from(pixel[BLUE]) * blue.scale + blue.offset;
+        *r = Value::from_level(pixel[RED].into(), red.scale, red.offset);
+        *g = Value::from_level(pixel[GREEN].into(), green.scale, green.offset);
+        *b = Value::from_level(pixel[BLUE].into(), blue.scale, blue.offset);
     }
 }

@@ -1,7 +1,7 @@
 //! Bilinear resizing in 16-bit fixed point, row by row: the arithmetic of OpenCV's `resize`, so
 //! that a network sees what the reference's networks saw, and one that vectorises.
 
-use super::{Plane, Region, Target};
+use super::{Plane, Region, Target, Value};
 use crate::core::image::frame::for_layout;
 use crate::core::image::{FrameView, PixelLayout};
 
@@ -55,7 +55,7 @@ impl WideRow {
     }
 }
 
-pub(super) fn resize(frame: &FrameView<'_>, region: Region, target: &mut Target<'_>) {
+pub(super) fn resize<V: Value>(frame: &FrameView<'_>, region: Region, target: &mut Target<'_, V>) {
     let (size, frame_size) = (region.size, frame.size());
     let columns = taps(region.x_px, size.width(), frame_size.width(), target.width);
     let lines = taps(region.y_px, size.height(), frame_size.height(), target.height);
@@ -103,13 +103,13 @@ fn widen<const BYTES: usize, const RED: usize, const GREEN: usize, const BLUE: u
 }
 
 /// The vertical pass, to 8 bits, and the map to what the network reads.
-fn blend(upper: &[i16], lower: &[i16], weights: [i16; 2], plane: Plane<'_>) {
+fn blend<V: Value>(upper: &[i16], lower: &[i16], weights: [i16; 2], plane: Plane<'_, V>) {
     // 8 bits of value, 22 of weight, less what was dropped before and 16 here, leaves 2 to round.
     const LEFT_BITS: u32 = 2 * WEIGHT_BITS - DROPPED_BITS - 16;
     let high = |value: i16, weight: i16| (i32::from(value) * i32::from(weight)) >> 16;
     let [w0, w1] = weights;
     for ((value, u), l) in plane.values.iter_mut().zip(upper).zip(lower) {
         let level = (high(*u, w0) + high(*l, w1) + (1 << (LEFT_BITS - 1))) >> LEFT_BITS;
-        *value = level as f32 * plane.scale + plane.offset;
+        *value = V::from_level(level, plane.scale, plane.offset);
     }
 }
