@@ -240,6 +240,16 @@ impl ModelInfo {
         input.map(|port| port.name.as_str())
     }
 
+    /// How levels become what the network computes with, in the role `role`: the sidecar's word,
+    /// else RetinaFace's, 0..=1 for aligners and ImageNet's for classifiers.
+    pub fn normalization_as(&self, role: Role) -> Normalization {
+        self.normalization.unwrap_or(match role {
+            Role::Detector => Normalization::RETINAFACE,
+            Role::Aligner => Normalization::UNIT,
+            Role::Classifier => Normalization::IMAGENET_RGB,
+        })
+    }
+
     fn set_tensor(
         &mut self,
         section: &str,

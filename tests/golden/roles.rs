@@ -15,7 +15,7 @@ use ndarray::{Array1, Array3, Axis, Ix3, Ix4};
 use crate::common::golden::{Picture, SCENES, Scene, index, list, point_list};
 use crate::common::{read_json, shared_dir};
 use crate::faces::{Difference, distance_px};
-use crate::networks::{cpu, networks};
+use crate::networks::{both, cpu};
 
 /// A region of a picture as a network reads it.
 fn planes(
@@ -61,14 +61,19 @@ fn detect(
 #[test]
 fn golden_detections() {
     let Some(dir) = shared_dir() else { return };
-    let mut detector =
-        load_detector(&networks(&dir).retinaface, &cpu(), &CancelToken::new()).unwrap();
+    for networks in both(&dir) {
+        detections(&dir, &networks.retinaface);
+    }
+}
+
+fn detections(dir: &Path, model: &Path) {
+    let mut detector = load_detector(model, &cpu(), &CancelToken::new()).unwrap();
     let params = DetectParams::default();
     let mut difference = Difference::default();
     for name in SCENES {
-        let scene = Scene::read(&dir, name);
+        let scene = Scene::read(dir, name);
         for (index, golden) in scene.frames.iter().enumerate() {
-            let picture = Picture::of_scene(&dir, name, index);
+            let picture = Picture::of_scene(dir, name, index);
             let found = detect(&mut detector, &picture.view(), ChannelOrder::Rgb, &params);
             assert_eq!(found.len(), golden.len(), "{name} {index}");
             difference.add(&found, golden);
@@ -101,12 +106,18 @@ fn align(aligner: &mut Aligner, frame: &FrameView<'_>, bbox: &BBox) -> (Landmark
 #[test]
 fn golden_landmarks() {
     let Some(dir) = shared_dir() else { return };
-    let mut aligner = load_aligner(&networks(&dir).pfld, &cpu(), &CancelToken::new()).unwrap();
+    for networks in both(&dir) {
+        landmarks(&dir, &networks.pfld);
+    }
+}
+
+fn landmarks(dir: &Path, model: &Path) {
+    let mut aligner = load_aligner(model, &cpu(), &CancelToken::new()).unwrap();
     let mut worst_px = 0.0f32;
     for name in SCENES {
-        let scene = Scene::read(&dir, name);
+        let scene = Scene::read(dir, name);
         for (index, faces) in scene.frames.iter().enumerate() {
-            let picture = Picture::of_scene(&dir, name, index);
+            let picture = Picture::of_scene(dir, name, index);
             let goldens = list(&scene.golden["frames"][index]);
             for (face, golden) in faces.iter().zip(goldens) {
                 let (crop, output) = align(&mut aligner, &picture.view(), &face.bbox);
@@ -124,13 +135,19 @@ fn golden_landmarks() {
 #[test]
 fn golden_gdconv_outputs() {
     let Some(dir) = shared_dir() else { return };
-    let mut aligner = load_aligner(&networks(&dir).gdconv, &cpu(), &CancelToken::new()).unwrap();
-    let scene = Scene::read(&dir, "one_face");
+    for networks in both(&dir) {
+        gdconv_outputs(&dir, &networks.gdconv);
+    }
+}
+
+fn gdconv_outputs(dir: &Path, model: &Path) {
+    let mut aligner = load_aligner(model, &cpu(), &CancelToken::new()).unwrap();
+    let scene = Scene::read(dir, "one_face");
     let mut worst = 0.0f64;
     let goldens = read_json(&dir.join("golden/mobilenet_gdconv_seeded.json"));
     for golden in list(&goldens) {
         let index = index(&golden["frame"]);
-        let picture = Picture::of_scene(&dir, "one_face", index);
+        let picture = Picture::of_scene(dir, "one_face", index);
         let bbox = scene.frames[index][0].bbox;
         let (_, output) = align(&mut aligner, &picture.view(), &bbox);
         let golden = list(&golden["output"]);
@@ -167,11 +184,16 @@ fn aligned_clip(path: &Path, classifier: &Classifier) -> Tensor<Ix4> {
 #[test]
 fn golden_logits() {
     let Some(dir) = shared_dir() else { return };
-    let mut classifier =
-        load_classifier(&networks(&dir).m2sd_tiny, &cpu(), &CancelToken::new()).unwrap();
+    for networks in both(&dir) {
+        logits(&dir, &networks.m2sd_tiny);
+    }
+}
+
+fn logits(dir: &Path, model: &Path) {
+    let mut classifier = load_classifier(model, &cpu(), &CancelToken::new()).unwrap();
     let (mut clips, mut worst) = (0, 0.0f64);
     for name in SCENES {
-        let scene = Scene::read(&dir, name);
+        let scene = Scene::read(dir, name);
         for (index, golden) in scene.clips().into_iter().enumerate() {
             let path = dir.join(format!("golden/{name}_clip{index}_aligned.png"));
             if !path.is_file() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use ndarray::{Array2, Axis, Ix2, Ix4, concatenate};
 
 use super::{Batch, Signature, fits, open, require_values, shape_error, take};
-use crate::core::image::{ChannelOrder, Normalization, PixelValues};
+use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
@@ -46,7 +46,7 @@ impl Aligner {
     pub fn from_engine(engine: Box<dyn Engine>, sidecar: &ModelInfo) -> Result<Self, InferError> {
         let expected = "face f32 or u8[N,3,S,S] -> f32[N,136]";
         let signature = Signature { info: engine.info(), role: Role::Aligner, expected };
-        let normalization = sidecar.normalization.unwrap_or(Normalization::UNIT);
+        let normalization = sidecar.normalization_as(Role::Aligner);
         let ([batch, channels, height_px, width_px], values) =
             signature.only_input(normalization)?;
         let batch = signature.batch(batch)?;

@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayD, Ix2};
 
 use super::clips::{Clip, ClipStager, Packer, StagedClips};
 use super::{Batch, Signature, fits, open, shape_error, take};
-use crate::core::image::{ChannelOrder, Normalization, PixelValues};
+use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ClassifierOutput, ModelInfo, Role};
 use crate::core::score::Probability;
 use crate::infer::cancel::CancelToken;
@@ -118,7 +118,7 @@ impl Classifier {
             [audio, clip] if audio.name == AUDIO => (clip, Some(audio), true),
             _ => return Err(signature.wrong()),
         };
-        let normalization = sidecar.normalization.unwrap_or(Normalization::IMAGENET_RGB);
+        let normalization = sidecar.normalization_as(Role::Classifier);
         let ([batch, channels, frames, height_px, width_px], values) =
             signature.pixels(clip, normalization)?;
         let mut batch = signature.batch(batch)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use ndarray::{Array2, Array3, Axis, Ix3};
 
 use super::{Signature, fits, open, require_values, shape_error, take};
-use crate::core::image::{ChannelOrder, Normalization, PixelValues};
+use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
@@ -61,7 +61,7 @@ impl Detector {
     pub fn from_engine(engine: Box<dyn Engine>, sidecar: &ModelInfo) -> Result<Self, InferError> {
         let expected = "image f32 or u8[N,3,H,W] -> f32[N,A,4], f32[N,A,2], f32[N,A,10]";
         let signature = Signature { info: engine.info(), role: Role::Detector, expected };
-        let normalization = sidecar.normalization.unwrap_or(Normalization::RETINAFACE);
+        let normalization = sidecar.normalization_as(Role::Detector);
         let ([batch, channels, height_px, width_px], values) =
             signature.only_input(normalization)?;
         signature.batch(batch)?;
