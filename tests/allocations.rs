@@ -78,7 +78,7 @@ fn routines_of_the_method() {
             allocations(|| {
                 let crop = LandmarkCrop::new(&face.bbox, size).unwrap();
                 let planes = aligned_face.view_mut();
-                crop.write_planes(&view, ChannelOrder::Rgb, norm, planes).unwrap();
+                view.write_planes(crop.region(), ChannelOrder::Rgb, norm, planes).unwrap();
             }),
             5,
         ),
