@@ -126,7 +126,7 @@ impl AlignedClip {
 
         let side = side_px as usize;
         let mut pixels = Array4::zeros((3, crops.clone().count(), side, side));
-        let warp = Warp::new(&to_union, side);
+        let mut warp = Warp::new(&to_union, side);
         for (crop, mut picture) in crops.zip(pixels.axis_iter_mut(Axis(1))) {
             let offset = [crop.rect.x() - union.x(), crop.rect.y() - union.y()];
             warp.sample(&crop.image, offset, &mut picture);
