@@ -12,7 +12,10 @@ use gstm2sd::core::align::{AlignedClip, FaceCrop};
 use gstm2sd::core::audio::{LogMel, RATE_HZ, Resampler};
 use gstm2sd::core::detect::{Anchors, DetectParams, DetectorOutputs, Face, decode};
 use gstm2sd::core::geometry::{BBox, FivePoints, Point, Similarity, Size};
-use gstm2sd::core::image::{ChannelOrder, FrameView, Normalization, PixelLayout, Region};
+use gstm2sd::core::image::{
+    BytePlane, ChannelOrder, Chroma, FrameView, Normalization, PixelLayout, PlaneWriter, Region,
+    YuvColour, YuvMatrix,
+};
 use gstm2sd::core::landmarks::LandmarkCrop;
 use gstm2sd::core::track::{TrackId, TrackParams, Tracker};
 use gstm2sd::core::window::{Sample, Span, WindowParams, Windows};
@@ -51,6 +54,29 @@ impl Picture {
     fn view(&self) -> FrameView<'_> {
         let stride = self.size.width() as usize * self.layout.bytes_per_pixel();
         FrameView::new(&self.pixels, self.size, stride, self.layout).unwrap()
+    }
+}
+
+/// A 4:2:0 frame, its planes behind one another.
+struct YuvPicture {
+    size: Size,
+    bytes: Vec<u8>,
+}
+
+impl YuvPicture {
+    fn new(size: Size) -> Self {
+        let luma = size.width() as usize * size.height() as usize;
+        Self { size, bytes: (0..luma * 3 / 2).map(|i| (i * 31 % 251) as u8).collect() }
+    }
+
+    fn view(&self) -> FrameView<'_> {
+        let (width, height) = (self.size.width() as usize, self.size.height() as usize);
+        let (luma, chroma) = self.bytes.split_at(width * height);
+        let (u, v) = chroma.split_at(chroma.len() / 2);
+        let plane = |data, stride_bytes| BytePlane { data, stride_bytes };
+        let chroma = Chroma::Planar { u: plane(u, width / 2), v: plane(v, width / 2) };
+        let colour = YuvColour { matrix: YuvMatrix::Bt709, full_range: false };
+        FrameView::yuv420(plane(luma, width), chroma, self.size, colour).unwrap()
     }
 }
 
@@ -218,4 +244,30 @@ fn similarity_fit(bencher: Bencher) {
     bencher
         .counter(ItemsCount::new(pairs.len()))
         .bench_local(|| Similarity::fit(black_box(&pairs).iter().copied()));
+}
+
+/// A 4:2:0 frame to the detector's input of the same size.
+#[divan::bench(args = LINES)]
+fn write_planes_yuv420(bencher: Bencher, lines: u32) {
+    let picture = YuvPicture::new(size(lines));
+    let (width, height) = (picture.size.width() as usize, picture.size.height() as usize);
+    let mut planes = Array3::zeros((3, height, width));
+    let mut writer = PlaneWriter::default();
+    let bytes = picture.bytes.len() + written(planes.shape());
+    bencher.counter(BytesCount::new(bytes)).bench_local(|| {
+        let (region, norm) = (Region::whole(picture.size), Normalization::RETINAFACE);
+        let view = picture.view();
+        writer.write(&view, region, ChannelOrder::Bgr, norm, planes.view_mut()).unwrap();
+    });
+}
+
+/// The surroundings of a face in a 4:2:0 frame.
+#[divan::bench(args = SIDES)]
+fn crop_yuv420(bencher: Bencher, side: u32) {
+    let picture = YuvPicture::new(size(1080));
+    let face = face(301.0, 201.0, side as f32);
+    let bytes = 12 * (side * side) as usize;
+    bencher
+        .counter(BytesCount::new(bytes))
+        .bench_local(|| FaceCrop::new(&picture.view(), &face.bbox, face.points).unwrap());
 }

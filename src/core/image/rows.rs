@@ -1,25 +1,42 @@
 //! The rows of a picture as packed pixels, whatever it is made of.
 
+use std::ops::Range;
+
 use super::frame::{FrameView, Pixels};
 use super::{ImageError, PixelLayout};
-use crate::core::geometry::CropRect;
+use crate::core::geometry::{CropRect, Size};
 
-/// Memory for a converted row, to be kept from one picture to the next.
+/// Memory for converted rows, to be kept from one picture to the next.
 #[derive(Debug, Default)]
 pub struct RowMemory(Vec<u8>);
 
+/// Rows that are converted at once where all are wanted: enough that the call costs little, few
+/// enough that they stay in the nearest cache.
+const STRIP_ROWS: u32 = 16;
+/// Where rows are left out: those that share their chroma.
+const PAIR_ROWS: u32 = 2;
+
 /// Reads rows of a window of a picture. What is packed is read where it lies; 4:2:0 is converted
-/// row by row as they are asked for, in memory that stays in the cache.
+/// a strip at a time as its rows are asked for, in memory that stays in the cache.
 pub(super) struct Rows<'a, 's> {
     frame: FrameView<'a>,
     window: CropRect,
     memory: &'s mut RowMemory,
+    strip_rows: u32,
+    /// The rows in the memory.
+    held: Range<u32>,
 }
 
 impl<'a, 's> Rows<'a, 's> {
     /// `None` when `window` is not inside the picture.
     pub fn new(frame: FrameView<'a>, window: CropRect, memory: &'s mut RowMemory) -> Option<Self> {
-        window.fits(frame.size()).then_some(Self { frame, window, memory })
+        let strip_rows = STRIP_ROWS;
+        window.fits(frame.size()).then_some(Self { frame, window, memory, strip_rows, held: 0..0 })
+    }
+
+    /// Says that rows will be left out: not to be converted for nothing.
+    pub fn sparse(&mut self) {
+        self.strip_rows = PAIR_ROWS;
     }
 
     pub fn window(&self) -> CropRect {
@@ -49,11 +66,21 @@ impl<'a, 's> Rows<'a, 's> {
             }
             Pixels::Yuv420(yuv) => yuv,
         };
-        // Chroma begins at even columns.
+        // Chroma begins at even columns and rows.
         let x = self.window.x() & !1;
         let width = self.window.right() - x;
-        self.memory.0.resize(width as usize * 3, 0);
-        yuv.write_row(x, y, width, &mut self.memory.0)?;
-        Ok(self.memory.0.get((left - x as usize) * 3..).unwrap_or_default())
+        let row_bytes = width as usize * 3;
+        if !self.held.contains(&y) {
+            let top = y & !1;
+            let last = self.window.bottom().next_multiple_of(2).min(self.frame.size().height());
+            let bottom = top.saturating_add(self.strip_rows).min(last);
+            let Some(size) = Size::new(width, bottom - top) else { return Ok(&[]) };
+            self.memory.0.resize(self.strip_rows as usize * row_bytes, 0);
+            yuv.write_rgb(x, top, size, &mut self.memory.0)?;
+            self.held = top..bottom;
+        }
+        let start = (y - self.held.start) as usize * row_bytes;
+        let columns = start + (left - x as usize) * 3..start + row_bytes;
+        Ok(self.memory.0.get(columns).unwrap_or_default())
     }
 }

@@ -100,6 +100,9 @@ impl Resizer {
         target: &mut Target<'_, V>,
     ) -> Result<(), ImageError> {
         let (size, window, layout) = (region.size, rows.window(), rows.layout());
+        if size.height() as usize > 2 * target.height {
+            rows.sparse();
+        }
         // In px of the window.
         let start = |region_px: i32, window_px: u32| region_px.saturating_sub_unsigned(window_px);
         let (x, y) = (start(region.x_px, window.x()), start(region.y_px, window.y()));

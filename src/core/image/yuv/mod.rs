@@ -70,15 +70,23 @@ impl<'a> BytePlane<'a> {
         Ok(())
     }
 
-    /// `length` bytes of row `y` from byte `x`; nothing where they are not all there.
-    fn part(&self, x: u32, y: u32, length: u32) -> &'a [u8] {
+    /// From byte `x` of row `y` on.
+    fn rest(&self, x: u32, y: u32) -> &'a [u8] {
         let start = (y as usize).saturating_mul(self.stride_bytes).saturating_add(x as usize);
-        let rest = self.data.get(start..);
-        rest.and_then(|rest| rest.get(..length as usize)).unwrap_or_default()
+        self.data.get(start..).unwrap_or_default()
+    }
+
+    /// From byte `x` of row `y` on, with the stride; or `width` bytes of that row alone.
+    fn part(&self, x: u32, y: u32, width: Option<u32>) -> (&'a [u8], u32) {
+        let rest = self.rest(x, y);
+        match width {
+            Some(width) => (rest.get(..width as usize).unwrap_or_default(), width),
+            None => (rest, u32::try_from(self.stride_bytes).unwrap_or(u32::MAX)),
+        }
     }
 }
 
-impl Yuv420<'_> {
+impl<'a> Yuv420<'a> {
     /// Whether the planes hold a picture of `size`.
     pub fn check(&self, size: Size) -> Result<(), ImageError> {
         let (width, height) = (size.width(), size.height());
@@ -97,42 +105,72 @@ impl Yuv420<'_> {
         }
     }
 
-    /// Writes `width_px` pixels of row `y` from column `x`, which is even, as packed RGB. The caller
-    /// has checked that they are there.
+    /// Writes `size` pixels from column `x` and row `y` on, which are even, as packed RGB rows
+    /// without padding. The caller has checked that they are there.
     ///
     /// # Errors
-    /// [`ImageError::Yuv`] when `rgb` has another size.
-    pub fn write_row(
+    /// [`ImageError::Yuv`] when `rgb` does not have room for them.
+    pub fn write_rgb(&self, x: u32, y: u32, size: Size, rgb: &mut [u8]) -> Result<(), ImageError> {
+        let row_bytes = size.width() as usize * 3;
+        if self.has_whole_strides(x, y, size) {
+            return self.convert(x, y, size, false, rgb);
+        }
+        // The picture's last rows, one by one.
+        let Some(row) = Size::new(size.width(), 1) else { return Ok(()) };
+        let rows = rgb.chunks_exact_mut(row_bytes).zip(y..y + size.height());
+        rows.into_iter().try_for_each(|(rgb, y)| self.convert(x, y, row, true, rgb))
+    }
+
+    /// Whether there is a whole stride from the first byte of each row on. The converters count on
+    /// that; buffers need not end so.
+    fn has_whole_strides(&self, x: u32, y: u32, size: Size) -> bool {
+        let (rows, chroma_rows) = (size.height(), size.height().div_ceil(2));
+        let has = |plane: &BytePlane<'_>, x, y, rows: u32| {
+            plane.rest(x, y).len() >= plane.stride_bytes.saturating_mul(rows as usize)
+        };
+        has(&self.luma, x, y, rows)
+            && match &self.chroma {
+                Chroma::Planar { u, v } => {
+                    [u, v].iter().all(|plane| has(plane, x / 2, y / 2, chroma_rows))
+                }
+                Chroma::InterleavedUv(plane) | Chroma::InterleavedVu(plane) => {
+                    has(plane, x, y / 2, chroma_rows)
+                }
+            }
+    }
+
+    /// Calls the converter; with `tight`, for a single row, whose planes are cut to what is read.
+    fn convert(
         &self,
         x: u32,
         y: u32,
-        width_px: u32,
+        size: Size,
+        tight: bool,
         rgb: &mut [u8],
     ) -> Result<(), ImageError> {
-        // A row at a time, its planes cut to what is read: the converters count on whole strides
-        // behind the last row, which buffers need not have.
-        let (width, height) = (width_px, 1);
-        let (chroma_width, chroma_x) = (width.div_ceil(2), x / 2);
-        let y_plane = self.luma.part(x, y, width);
+        let (width, height) = (size.width(), size.height());
+        let chroma_width = width.div_ceil(2);
+        let part = |plane: &BytePlane<'a>, x, y, width| plane.part(x, y, tight.then_some(width));
+        let (y_plane, y_stride) = part(&self.luma, x, y, width);
         let row_bytes = width.saturating_mul(3);
         let range = if self.colour.full_range { YuvRange::Full } else { YuvRange::Limited };
         let matrix = self.colour.matrix.into();
-        let mut interleaved = |plane: BytePlane<'_>, convert: Convert| {
-            let uv_stride = chroma_width * 2;
-            let uv_plane = plane.part(x, y / 2, uv_stride);
-            let image =
-                YuvBiPlanarImage { y_plane, y_stride: width, uv_plane, uv_stride, width, height };
+        let mut interleaved = |plane: &BytePlane<'a>, convert: Convert| {
+            let (uv_plane, uv_stride) = part(plane, x, y / 2, chroma_width * 2);
+            let image = YuvBiPlanarImage { y_plane, y_stride, uv_plane, uv_stride, width, height };
             convert(&image, rgb, row_bytes, range, matrix, YuvConversionMode::Balanced)
         };
-        let converted = match self.chroma {
+        let converted = match &self.chroma {
             Chroma::Planar { u, v } => {
+                let (u_plane, u_stride) = part(u, x / 2, y / 2, chroma_width);
+                let (v_plane, v_stride) = part(v, x / 2, y / 2, chroma_width);
                 let image = YuvPlanarImage {
                     y_plane,
-                    y_stride: width,
-                    u_plane: u.part(chroma_x, y / 2, chroma_width),
-                    u_stride: chroma_width,
-                    v_plane: v.part(chroma_x, y / 2, chroma_width),
-                    v_stride: chroma_width,
+                    y_stride,
+                    u_plane,
+                    u_stride,
+                    v_plane,
+                    v_stride,
                     width,
                     height,
                 };
