@@ -3,6 +3,7 @@
 
 mod resize;
 
+use multiversion::multiversion;
 use ndarray::ArrayViewMut3;
 
 use self::resize::Resizer;
@@ -227,14 +228,16 @@ impl<'a, V> Target<'a, V> {
     }
 }
 
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn copy_row<const BYTES: usize, const RED: usize, const GREEN: usize, const BLUE: usize>(
     from: &[u8],
-    [red, green, blue]: [Plane<'_, impl Value>; 3],
+    colours: [Plane<'_, impl Value>; 3],
 ) {
-    let colours = red.values.iter_mut().zip(green.values).zip(blue.values);
-    for (((r, g), b), pixel) in colours.zip(from.as_chunks::<BYTES>().0) {
-        *r = Value::from_level(pixel[RED].into(), red.scale, red.offset);
-        *g = Value::from_level(pixel[GREEN].into(), green.scale, green.offset);
-        *b = Value::from_level(pixel[BLUE].into(), blue.scale, blue.offset);
+    let pixels = from.as_chunks::<BYTES>().0;
+    // A colour at a time: each is a run of equal steps, which vectorises.
+    for (plane, offset) in colours.into_iter().zip([RED, GREEN, BLUE]) {
+        for (value, pixel) in plane.values.iter_mut().zip(pixels) {
+            *value = Value::from_level(pixel[offset].into(), plane.scale, plane.offset);
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Bilinear resizing in 16-bit fixed point, row by row: the arithmetic of OpenCV's `resize`, so
 //! that a network sees what the reference's networks saw, and one that vectorises.
 
+use multiversion::multiversion;
+
 use super::{Plane, Region, Target, Value};
 use crate::core::image::frame::for_layout;
 use crate::core::image::rows::Rows;
@@ -134,6 +136,7 @@ impl Resizer {
 }
 
 /// The horizontal pass.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn widen<const BYTES: usize, const RED: usize, const GREEN: usize, const BLUE: usize>(
     from: &[u8],
     taps: &[[Tap; 2]],
@@ -156,6 +159,7 @@ fn widen<const BYTES: usize, const RED: usize, const GREEN: usize, const BLUE: u
 }
 
 /// The vertical pass, to 8 bits, and the map to what the network reads.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn blend<V: Value>(upper: &[i16], lower: &[i16], weights: [i16; 2], plane: Plane<'_, V>) {
     // 8 bits of value, 22 of weight, less what was dropped before and 16 here, leaves 2 to round.
     const LEFT_BITS: u32 = 2 * WEIGHT_BITS - DROPPED_BITS - 16;
