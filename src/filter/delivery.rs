@@ -172,16 +172,20 @@ impl M2sdFilter {
 /// Attaches metadata to the frame and draws on it.
 fn decorate(judged: &mut Judged, stream: &mut Stream, draw: bool, classifier: &ClassifierName) {
     let size = (stream.info.width(), stream.info.height());
-    let composition = if draw { stream.overlay.compose(judged, classifier) } else { None };
-    let buffer = judged.frame.buffer.make_mut();
-    for (face, judgement) in judged.frame.faces.iter().zip(&judged.judgements) {
+    let Judged { frame, judgements } = judged;
+    let (buffer, faces) = (frame.buffer.make_mut(), &frame.faces);
+    for (face, judgement) in faces.iter().zip(&*judgements) {
         attach::attach(buffer, size, face, judgement, classifier);
     }
-    let Some(composition) = composition else { return };
+    if !draw {
+        return;
+    }
     if stream.attach_overlay {
-        gst_video::VideoOverlayCompositionMeta::add(buffer, &composition);
+        if let Some(composition) = stream.overlay.compose(faces, judgements, classifier) {
+            gst_video::VideoOverlayCompositionMeta::add(buffer, &composition);
+        }
     } else if let Ok(mut frame) = VideoFrameRef::from_buffer_ref_writable(buffer, &stream.info)
-        && composition.blend(&mut frame).is_err()
+        && stream.overlay.blend(faces, judgements, classifier, &mut frame).is_err()
     {
         gst::warning!(CAT, "Cannot draw on {} frames", stream.info.format());
     }

@@ -22,7 +22,7 @@
 //! | `delivery`, `task` | the source pad's task |
 //! | `negotiate` | overlay, allocation, latency |
 //! | `audio` | the audio pads, and what is heard on them |
-//! | `attach`, `analytics`, `overlay`, `messages`, `stats`, `stages` | what leaves the element |
+//! | `attach`, `analytics`, `overlay`, `part`, `messages`, `stats`, `stages` | what leaves the element |
 
 use glib::prelude::*;
 use glib::subclass::prelude::*;
@@ -43,6 +43,7 @@ mod messages;
 mod negotiate;
 mod outbox;
 mod overlay;
+mod part;
 mod pixels;
 mod scene;
 mod session;

@@ -10,7 +10,7 @@ use super::settings::Delivery;
 
 /// Formats that both pads take: the packed ones are analysed where they are, the others are
 /// converted, one frame at a time.
-const FORMATS: [VideoFormat; 25] = [
+pub const FORMATS: [VideoFormat; 25] = [
     VideoFormat::I420,
     VideoFormat::Nv12,
     VideoFormat::Rgb,

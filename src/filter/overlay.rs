@@ -3,15 +3,17 @@
 //! A drawing is a `GstVideoOverlayComposition`: four thin one-colour rectangles for a box and one
 //! picture for its label, which is rendered anew only when its text changes. It is attached to the
 //! frame when downstream draws such things itself, else blended in by GStreamer's own code, which
-//! knows every format.
+//! knows every format, face by face.
 
 use std::collections::HashMap;
 
-use gst_video::{VideoFormat, VideoOverlayComposition, VideoOverlayRectangle};
+use gst_video::{VideoFormat, VideoFrameRef, VideoOverlayComposition, VideoOverlayRectangle};
 
 use super::attach::pixel_rect;
 use super::messages::ClassifierName;
-use super::outbox::{FrameFace, Judged, Judgement};
+use super::outbox::{FrameFace, Judgement};
+use super::part;
+use crate::core::geometry::CropRect;
 use crate::core::score::Label;
 
 /// Red, green, blue in 0..=1.
@@ -71,22 +73,56 @@ impl Overlay {
         }
     }
 
-    /// The drawing of all faces of a frame; `None` when there is nothing to draw.
+    /// The drawing of all faces of a frame, for whoever draws it; `None` when there is none.
     pub fn compose(
         &mut self,
-        judged: &Judged,
+        faces: &[FrameFace],
+        judgements: &[Judgement],
         classifier: &ClassifierName,
     ) -> Option<VideoOverlayComposition> {
-        let mut rectangles = Vec::new();
-        for (face, judgement) in judged.frame.faces.iter().zip(&judged.judgements) {
-            rectangles.extend(self.outline(face, judgement.label));
-            rectangles.extend(self.label(face, judgement, classifier));
+        let placed: Vec<_> = self.drawings(faces, judgements, classifier).flatten().collect();
+        composition(&placed, [0, 0])
+    }
+
+    /// Draws all faces onto their frame, which is mapped.
+    ///
+    /// # Errors
+    /// When GStreamer cannot draw on the frame's format.
+    pub fn blend(
+        &mut self,
+        faces: &[FrameFace],
+        judgements: &[Judgement],
+        classifier: &ClassifierName,
+        frame: &mut VideoFrameRef<&mut gst::BufferRef>,
+    ) -> Result<(), glib::BoolError> {
+        for placed in self.drawings(faces, judgements, classifier) {
+            let Some(area) = placed.iter().map(|p| p.area).reduce(CropRect::union) else {
+                continue;
+            };
+            part::with_part(frame, area, |part, origin| match composition(&placed, origin) {
+                Some(composition) => composition.blend(part),
+                None => Ok(()),
+            })?;
         }
-        VideoOverlayComposition::new(rectangles.iter()).ok()
+        Ok(())
+    }
+
+    /// What is drawn for each face.
+    fn drawings<'a>(
+        &'a mut self,
+        faces: &'a [FrameFace],
+        judgements: &'a [Judgement],
+        classifier: &'a ClassifierName,
+    ) -> impl Iterator<Item = Vec<Placed>> + 'a {
+        faces.iter().zip(judgements).map(|(face, judgement)| {
+            let mut placed = self.outline(face, judgement.label);
+            placed.extend(self.label(face, judgement, classifier));
+            placed
+        })
     }
 
     /// The four edges of a face's box.
-    fn outline(&mut self, face: &FrameFace, label: Label) -> Vec<VideoOverlayRectangle> {
+    fn outline(&mut self, face: &FrameFace, label: Label) -> Vec<Placed> {
         let (x, y, w, h) = pixel_rect(&face.face.bbox, self.width, self.height);
         let line = self.line_px.min(w).min(h);
         if line == 0 {
@@ -102,7 +138,7 @@ impl Overlay {
         };
         [(x, y, w, line), (x, y + h - line, w, line), (x, y, line, h), (x + w - line, y, line, h)]
             .into_iter()
-            .map(|(x, y, w, h)| rectangle(&fill.pixels, x as i32, y as i32, w, h))
+            .filter_map(|(x, y, w, h)| Placed::new(&fill.pixels, x, y, w, h))
             .collect()
     }
 
@@ -112,7 +148,7 @@ impl Overlay {
         face: &FrameFace,
         judgement: &Judgement,
         classifier: &ClassifierName,
-    ) -> Option<VideoOverlayRectangle> {
+    ) -> Option<Placed> {
         let key = (text(face, judgement, classifier), judgement.label);
         if self.pictures.len() >= MAX_PICTURES {
             self.pictures.clear();
@@ -125,14 +161,33 @@ impl Overlay {
         let (x, y, _, _) = pixel_rect(&face.face.bbox, self.width, self.height);
         let right = self.width.saturating_sub(picture.width);
         let above = y.saturating_sub(picture.height);
-        let (w, h) = (picture.width, picture.height);
-        Some(rectangle(&picture.pixels, x.min(right) as i32, above as i32, w, h))
+        Placed::new(&picture.pixels, x.min(right), above, picture.width, picture.height)
     }
 }
 
-fn rectangle(pixels: &gst::Buffer, x: i32, y: i32, w: u32, h: u32) -> VideoOverlayRectangle {
-    let flags = gst_video::VideoOverlayFormatFlags::PREMULTIPLIED_ALPHA;
-    VideoOverlayRectangle::new_raw(pixels, x, y, w, h, flags)
+/// A picture and where in the frame it goes.
+struct Placed {
+    pixels: gst::Buffer,
+    area: CropRect,
+}
+
+impl Placed {
+    fn new(pixels: &gst::Buffer, x: u32, y: u32, width: u32, height: u32) -> Option<Self> {
+        let area = CropRect::from_edges(x, y, x.checked_add(width)?, y.checked_add(height)?)?;
+        Some(Self { pixels: pixels.clone(), area })
+    }
+}
+
+/// One drawing, for a frame whose first pixel is at `origin`; `None` for nothing.
+fn composition(placed: &[Placed], origin: [u32; 2]) -> Option<VideoOverlayComposition> {
+    let rectangles = placed.iter().map(|Placed { pixels, area }| {
+        let [x, y] = [(area.x(), origin[0]), (area.y(), origin[1])]
+            .map(|(at, from)| at.saturating_sub(from) as i32);
+        let flags = gst_video::VideoOverlayFormatFlags::PREMULTIPLIED_ALPHA;
+        VideoOverlayRectangle::new_raw(pixels, x, y, area.width(), area.height(), flags)
+    });
+    let rectangles: Vec<_> = rectangles.collect();
+    VideoOverlayComposition::new(rectangles.iter()).ok()
 }
 
 /// A tiny picture of one colour, to be scaled.

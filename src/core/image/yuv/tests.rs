@@ -156,9 +156,15 @@ proptest! {
         edges in prop::array::uniform4(0u32..40),
         place in prop::array::uniform2(-10i32..30),
         to in prop::array::uniform2(1usize..30),
+        interleaved: bool,
+        padding in 0usize..3,
     ) {
-        let picture = Picture::new(width, height, 1);
-        let view = picture.planar(COLOURS[0]);
+        let picture = Picture::new(width, height, padding);
+        let woven = picture.woven(&picture.u, &picture.v);
+        let view = match interleaved {
+            true => picture.interleaved(&woven, true),
+            false => picture.planar(COLOURS[0]),
+        };
         let rgb = whole(&view);
         let [left, right] = [edges[0].min(edges[1]), edges[0].max(edges[1])].map(|v| v.min(width));
         let [top, bottom] = [edges[2].min(edges[3]), edges[2].max(edges[3])].map(|v| v.min(height));
