@@ -150,7 +150,7 @@ impl Entry {
     fn write(&self, out: &mut String, settings: &Settings) -> std::fmt::Result {
         let m = &self.measured;
         writeln!(out, "\n{}: {:.1} faces found, {}", self.case, m.faces_per_detection, m.provider)?;
-        let headline = m.headline().map(|(_, value, unit)| format!("{value:.2} {unit}"));
+        let headline = m.headline().map(|(value, unit)| format!("{value:.2} {unit}"));
         writeln!(out, "  {} ({:.0} MB of it input)", headline.join(", "), self.input_mb)?;
         writeln!(
             out,
