@@ -74,7 +74,7 @@ impl Curve<'_> {
         let place = |(x, y): (f64, f64)| (x / end_x * width, height - y / end_y * height);
         writeln!(svg, "<text x=\"0\" y=\"-14\" font-weight=\"bold\">{}</text>", self.title)?;
         for y in [0.0, 0.5, 1.0].map(|part| part * end_y) {
-            let at = place((0.0, y)).1;
+            let (at, y) = (place((0.0, y)).1, (y * 1e6).round() / 1e6);
             writeln!(svg, "<path d=\"M0 {at:.1}H{width}\" stroke=\"#ccc\"/>")?;
             writeln!(svg, "<text x=\"-6\" y=\"{:.1}\" text-anchor=\"end\">{y}</text>", at + 4.0)?;
         }

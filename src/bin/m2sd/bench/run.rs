@@ -48,6 +48,8 @@ pub struct Measured {
     pub own_ms_per_frame: f64,
     /// The time that it took, by the wall's.
     pub own_share_of_wall: f64,
+    /// The part of the time in which the classifier ran; more than 1 where clips share runs.
+    pub classifier_busy: f64,
     pub clips_skipped: u64,
     pub clips_failed: u64,
     /// From a frame's arrival to its leave.
@@ -249,6 +251,9 @@ fn between(begin: &Mark, end: &Mark, fps: u32) -> Measured {
     let wall_s = (end.at - begin.at).as_secs_f64();
     let frames = (end.frames - begin.frames) as f64;
     let stages = stages(begin, end);
+    let total_ms = |stage: &str| {
+        stages.iter().find(|(name, _)| name == stage).map_or(0.0, |(_, time)| time.total_ms)
+    };
     let own = || stages.iter().filter(|(name, _)| !NOT_OURS.contains(&name.as_str()));
     let detections = grown("frames-analysed");
     let provider = end.stats.first().and_then(|stats| stats.get("provider").ok());
@@ -263,6 +268,7 @@ fn between(begin: &Mark, end: &Mark, fps: u32) -> Measured {
         peak_memory_mb: process::peak_memory_mb(),
         own_ms_per_frame: own().map(|(_, s)| s.p50_ms * s.count as f64).sum::<f64>() / frames,
         own_share_of_wall: own().map(|(_, s)| s.total_ms).sum::<f64>() / (1e3 * wall_s),
+        classifier_busy: total_ms("classify") / (1e3 * wall_s),
         clips_skipped: grown("clips-skipped") as u64,
         clips_failed: grown("clips-failed") as u64,
         latency_p50_ms: newest("latency-p50-ms"),
