@@ -116,7 +116,7 @@ fn landmark_crop(bencher: Bencher, side: u32) {
     bencher.counter(BytesCount::new(bytes)).bench_local(|| {
         let crop = LandmarkCrop::new(black_box(&face.bbox), picture.size).unwrap();
         let (order, norm) = (ChannelOrder::Rgb, Normalization::UNIT);
-        crop.write_planes(&picture.view(), order, norm, planes.view_mut()).unwrap();
+        picture.view().write_planes(crop.region(), order, norm, planes.view_mut()).unwrap();
     });
 }
 

@@ -167,7 +167,9 @@ fn bench_counts_what_the_element_did() {
     let engines = text(&engines);
     let networks = ["--engines", engines, "--classifier", "analytic_classifier"];
     let size = ["--frames", "8", "--seconds", "10", "--faces", "2", "--detect-interval", "2"];
-    let args = [&["bench", "--provider", "cpu", "--json", "-"], &networks[..], &size[..]].concat();
+    // A format that has to be converted, so that this stage has work too.
+    let how = ["bench", "--provider", "cpu", "--json", "-", "--format", "YUY2"];
+    let args = [&how[..], &networks[..], &size[..]].concat();
     let run = m2sd(&args);
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     assert!(stderr(&run).contains("classifier alone"), "{}", stderr(&run));
@@ -185,4 +187,31 @@ fn bench_counts_what_the_element_did() {
     assert_eq!(missing.status.code(), Some(3), "{}", stderr(&missing));
     let wrong = m2sd(&["bench", "--resolution", "huge"]);
     assert_eq!(wrong.status.code(), Some(2), "{}", stderr(&wrong));
+}
+
+#[test]
+fn networks_that_read_bytes_see_the_same() {
+    let (video, floats) = (scene().join("scene.mp4"), scene().join("engines"));
+    let bytes = tempfile::tempdir().unwrap();
+    for network in Synth::analytic() {
+        let model = synth::write(&network, &floats).unwrap();
+        let import = ["models", "import", text(&model), "--input", "u8", "--engines"];
+        let run = m2sd(&[&import[..], &[text(bytes.path())]].concat());
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    }
+    let listed = m2sd(&["models", "list", "--engines", text(bytes.path())]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert_eq!(listed.matches("_u8 u8[").count(), 3, "{listed}");
+
+    let clips = |engines: &Path| {
+        let scan = ["scan", text(&video), "--json", "-", "--no-video", "--engines", text(engines)];
+        let run = m2sd(&[&scan[..], &["--provider", "cpu"]].concat());
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+        let records = records(&String::from_utf8_lossy(&run.stdout));
+        let clips = of_type(&records, "clip").into_iter();
+        clips.map(|clip| clip["score"].as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    let (floats, bytes) = (clips(&floats), clips(bytes.path()));
+    assert!(!floats.is_empty() && floats.len() == bytes.len(), "{floats:?} {bytes:?}");
+    assert!(floats.iter().zip(&bytes).all(|(a, b)| (a - b).abs() < 1e-3), "{floats:?} {bytes:?}");
 }

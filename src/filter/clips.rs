@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use glib::subclass::prelude::*;
 use gst::prelude::*;
-use ndarray::Array4;
+use ndarray::{Array4, Ix4};
 use thiserror::Error;
 
 use super::flow::Shared;
@@ -18,11 +18,11 @@ use super::stats::ClipEnd;
 use crate::core::align::{AlignError, AlignedClip};
 use crate::core::audio::{ClipAudio, Loudness};
 use crate::core::geometry::BBox;
-use crate::core::image::ImageError;
+use crate::core::image::{ImageError, PixelValues};
 use crate::core::score::Probability;
 use crate::core::track::TrackId;
 use crate::core::window::{ClipWindow, FrameNumber, Span};
-use crate::infer::{ClassifierSpec, ClipJob, Provider, Scored};
+use crate::infer::{ClassifierSpec, ClipJob, Provider, Scored, Tensor};
 
 /// A clip that the score board waits for. However it ends, the board hears of it once: also when
 /// the job that holds it is thrown away.
@@ -182,13 +182,17 @@ pub fn clip_tensor(
     clip: &ClipWindow<FaceSample>,
     spec: &ClassifierSpec,
     stages: &Stages,
-) -> Result<Array4<f32>, ClipError> {
+) -> Result<Tensor<Ix4>, ClipError> {
     let crops = clip.samples.iter().map(|sample| &sample.payload.crop);
     let align = || AlignedClip::align(crops, spec.size_px as u32);
     let aligned = stages.time(Stage::Warp, align)?;
+    let norm = match spec.values {
+        PixelValues::Normalized(norm) => norm,
+        PixelValues::Levels => return Ok(aligned.into_levels(spec.channel_order).into()),
+    };
     stages.time(Stage::Normalise, || {
         let mut planes = Array4::zeros(aligned.pixels().dim());
-        aligned.write_planes(spec.channel_order, spec.normalization, planes.view_mut())?;
-        Ok(planes)
+        aligned.write_planes(spec.channel_order, norm, planes.view_mut())?;
+        Ok(planes.into())
     })
 }

@@ -16,7 +16,7 @@
 //! | `session`, `supply` | finding and loading the engines; what happens when they fail |
 //! | `flow` | pad functions: chain, events, queries |
 //! | `inbox`, `outbox` | the two in-band queues between the three threads |
-//! | `pixels` | a buffer as the core's frame view |
+//! | `pixels`, `inputs` | a buffer as the core's frame view, and as the networks read it |
 //! | `analysis`, `scene` | the analysis thread, and what it does with a frame |
 //! | `clips` | clips on their way through the classifier |
 //! | `delivery`, `task` | the source pad's task |
@@ -38,6 +38,7 @@ mod delivery;
 mod flow;
 mod imp;
 mod inbox;
+mod inputs;
 mod messages;
 mod negotiate;
 mod outbox;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use ndarray::{Array3, Array4, Axis};
 use thiserror::Error;
 
+use super::inputs::{AlignerInput, DetectorInput};
 use super::outbox::FrameFace;
 use super::session::Engines;
 use super::settings::{Delivery, PointsFrom, Settings};
@@ -12,7 +12,7 @@ use super::stages::{Stage, Stages};
 use crate::core::align::FaceCrop;
 use crate::core::detect::{self, DetectError, DetectParams, DetectorOutputs, Face};
 use crate::core::geometry::{BBox, Size};
-use crate::core::image::{ChannelOrder, FrameView, ImageError, Region};
+use crate::core::image::{ChannelOrder, FrameView, ImageError};
 use crate::core::landmarks::{LandmarkCrop, LandmarkError, five_from_68};
 use crate::core::track::{TrackId, Tracker};
 use crate::infer::{Aligner, CancelToken, InferError};
@@ -59,7 +59,8 @@ struct Rules {
 pub struct Scene {
     rules: Rules,
     frame: Size,
-    planes: Array3<f32>,
+    detector_input: DetectorInput,
+    aligner_input: AlignerInput,
     /// The faces of the newest detection: they hold until the next one.
     faces: Vec<FrameFace>,
     /// Frames until detection is due.
@@ -95,9 +96,10 @@ impl Scene {
             order: settings.channel_order(detector.sidecar().channel_order),
             points_from: settings.points_from,
         };
-        let (w, h) = (input.width() as usize, input.height() as usize);
-        let planes = Array3::zeros((3, h, w));
-        Self { rules, frame, planes, faces: Vec::new(), countdown: 0, stages }
+        let detector_input = DetectorInput::new(detector.values(), input);
+        let aligner_input = AlignerInput::default();
+        let (faces, countdown) = (Vec::new(), 0);
+        Self { rules, frame, detector_input, aligner_input, faces, countdown, stages }
     }
 
     /// Looks at the next frame. With `hurry`, a detection that is due waits for a later frame.
@@ -134,13 +136,10 @@ impl Scene {
         engines: &mut Engines,
         cancel: &CancelToken,
     ) -> Result<Vec<Face>, SceneError> {
-        let norm = engines.detector.normalization();
-        let region = Region::whole(self.frame);
-        let planes = self.planes.view_mut();
-        let order = self.rules.order;
-        self.stages.time(Stage::Prepare, || view.write_planes(region, order, norm, planes))?;
-        let planes = self.planes.view();
-        let raw = self.stages.time(Stage::Detect, || engines.detector.run(planes, cancel))?;
+        let (order, input) = (self.rules.order, &mut self.detector_input);
+        self.stages.time(Stage::Prepare, || input.fill(view, order))?;
+        let picture = self.detector_input.view();
+        let raw = self.stages.time(Stage::Detect, || engines.detector.run(picture, cancel))?;
         let outputs = DetectorOutputs {
             boxes: raw.boxes.view(),
             classes: raw.classes.view(),
@@ -153,7 +152,7 @@ impl Scene {
 
     /// The 68 points of each face, as far as an aligner is loaded and sees it.
     fn landmarks(
-        &self,
+        &mut self,
         view: &FrameView<'_>,
         faces: &[Face],
         engines: &mut Engines,
@@ -163,7 +162,9 @@ impl Scene {
         let crops: Vec<_> =
             faces.iter().map(|face| LandmarkCrop::new(&face.bbox, self.frame)).collect();
         let seen: Vec<_> = crops.iter().flatten().copied().collect();
-        let mut points = run_aligner(aligner, view, &seen, cancel, &self.stages)?.into_iter();
+        let input = &mut self.aligner_input;
+        let points = run_aligner(aligner, input, view, &seen, cancel, &self.stages)?;
+        let mut points = points.into_iter();
         Ok(crops.iter().map(|crop| crop.and_then(|_| points.next()).map(Box::new)).collect())
     }
 
@@ -192,21 +193,14 @@ type Landmarks = [crate::core::geometry::Point; 68];
 
 fn run_aligner(
     aligner: &mut Aligner,
+    input: &mut AlignerInput,
     view: &FrameView<'_>,
     crops: &[LandmarkCrop],
     cancel: &CancelToken,
     stages: &Stages,
 ) -> Result<Vec<Landmarks>, SceneError> {
-    let side = aligner.size_px();
-    let (order, norm) = (aligner.channel_order(), aligner.normalization());
-    let faces = stages.time(Stage::LandmarkCrop, || -> Result<_, ImageError> {
-        let mut faces = Array4::zeros((crops.len(), 3, side, side));
-        for (crop, planes) in crops.iter().zip(faces.axis_iter_mut(Axis(0))) {
-            crop.write_planes(view, order, norm, planes)?;
-        }
-        Ok(faces)
-    })?;
-    let outputs = stages.time(Stage::Landmarks, || aligner.run(faces.view(), cancel))?;
+    let faces = stages.time(Stage::LandmarkCrop, || input.fill(aligner, view, crops))?;
+    let outputs = stages.time(Stage::Landmarks, || aligner.run(faces, cancel))?;
     let rows = crops.iter().zip(outputs.rows());
     let points = rows.map(|(crop, row)| crop.points(&row.to_vec()));
     Ok(points.collect::<Result<_, _>>()?)

@@ -62,6 +62,7 @@ fn lend(dir: &Path, answer: Answer) -> Arc<Pool> {
         model: "scripted".into(),
         inputs: vec![tensor("clip", &[1, 3, T, 32, 32])],
         outputs: vec![tensor("logits", &[1, 2])],
+        largest_batch: None,
         provider: Provider::Cpu,
         assigned: Vec::new(),
         runtime: "none".into(),

@@ -126,7 +126,7 @@ impl AlignedClip {
 
         let side = side_px as usize;
         let mut pixels = Array4::zeros((3, crops.clone().count(), side, side));
-        let warp = Warp::new(&to_union, side);
+        let mut warp = Warp::new(&to_union, side);
         for (crop, mut picture) in crops.zip(pixels.axis_iter_mut(Axis(1))) {
             let offset = [crop.rect.x() - union.x(), crop.rect.y() - union.y()];
             warp.sample(&crop.image, offset, &mut picture);
@@ -137,6 +137,14 @@ impl AlignedClip {
     /// Red, green and blue planes `[3, T, S, S]`, 8 bits.
     pub fn pixels(&self) -> ArrayView4<'_, u8> {
         self.pixels.view()
+    }
+
+    /// The planes in `order`, as a classifier reads them that takes the 8-bit levels themselves.
+    pub fn into_levels(mut self, order: ChannelOrder) -> Array4<u8> {
+        if order == ChannelOrder::Bgr {
+            self.pixels.invert_axis(Axis(0));
+        }
+        self.pixels
     }
 
     /// The smallest rectangle of the frame that holds every crop.

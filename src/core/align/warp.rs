@@ -1,7 +1,12 @@
 //! Sampling a picture through a transform: bilinear, as OpenCV's `warpAffine`, in fixed point that
 //! is fine enough to round to the same level almost always.
+//!
+//! A row of the result is made in two steps: where each of its pixels comes from, with the loads
+//! that this takes, one by one; then the mixing, which the compiler does for many pixels at once,
+//! with whatever vector instructions the machine has.
 
-use ndarray::{Array1, ArrayViewMut3, Zip, s};
+use multiversion::multiversion;
+use ndarray::{ArrayViewMut3, s};
 
 use crate::core::geometry::Similarity;
 use crate::core::image::RgbImage;
@@ -10,7 +15,7 @@ use crate::core::image::RgbImage;
 const PLACE_BITS: u32 = 16;
 /// Twice these and the 8 bits of a level fit 32 bits.
 const FRACTION_BITS: u32 = 11;
-const ONE: u64 = 1 << FRACTION_BITS;
+const ONE: i32 = 1 << FRACTION_BITS;
 /// Half a step of the rounding.
 const HALF_STEP: i64 = 1 << (PLACE_BITS - FRACTION_BITS - 1);
 /// Far outside every picture, and far from overflow.
@@ -19,8 +24,31 @@ const FARTHEST: f64 = 1e15;
 /// Where each pixel of a square picture comes from: the place of pixel (x, y), in 1/65536 px, is
 /// the sum of a part that only depends on x and one that only depends on y.
 pub(super) struct Warp {
-    columns: Array1<[i64; 2]>,
+    columns: Vec<[i64; 2]>,
     rows: Vec<[i64; 2]>,
+    taps: Taps,
+}
+
+/// The four neighbours of each pixel of a row, each as red, green, blue from its lowest byte on,
+/// and the distances from the first in 1/2048 px.
+#[derive(Default)]
+struct Taps {
+    /// Upper left, upper right, lower left, lower right.
+    corners: [Vec<u32>; 4],
+    fractions: [Vec<i32>; 2],
+    /// Where the first of them begins in the picture's bytes.
+    offsets: Vec<u32>,
+}
+
+/// No offset: some of the four pixels are not in the picture.
+const OUTSIDE: u32 = u32::MAX;
+
+impl Taps {
+    fn resize(&mut self, length: usize) {
+        self.corners.iter_mut().for_each(|corner| corner.resize(length, 0));
+        self.fractions.iter_mut().for_each(|fraction| fraction.resize(length, 0));
+        self.offsets.resize(length, OUTSIDE);
+    }
 }
 
 impl Warp {
@@ -32,15 +60,18 @@ impl Warp {
         };
         let [[xx, xy, x0], [yx, yy, y0]] = to_source.matrix();
         let steps = (0..side).map(|n| n as f64);
+        let mut taps = Taps::default();
+        taps.resize(side);
         Self {
             columns: steps.clone().map(|x| [fixed(xx * x), fixed(yx * x)]).collect(),
             rows: steps.map(|y| [xy * y + x0, yy * y + y0].map(|v| fixed(v) + HALF_STEP)).collect(),
+            taps,
         }
     }
 
     /// Fills `picture` `[3, S, S]` from `image`, which lies at `offset` px; black elsewhere.
     pub(super) fn sample(
-        &self,
+        &mut self,
         image: &RgbImage,
         offset: [u32; 2],
         picture: &mut ArrayViewMut3<'_, u8>,
@@ -51,15 +82,18 @@ impl Warp {
         let (mut red, mut green, mut blue) = picture.multi_slice_mut(planes);
         let lines = red.rows_mut().into_iter().zip(green.rows_mut()).zip(blue.rows_mut());
         for (((red, green), blue), row) in lines.zip(&self.rows) {
-            let (x, y) = (row[0] - offset[0], row[1] - offset[1]);
-            Zip::from(red).and(green).and(blue).and(&self.columns).for_each(|r, g, b, step| {
-                [*r, *g, *b] = source.at(x + step[0], y + step[1]);
-            });
+            let start = [row[0] - offset[0], row[1] - offset[1]];
+            source.look_up(start, &self.columns, &mut self.taps);
+            let colours = [red, green, blue].map(|row| row.into_slice().unwrap_or_default());
+            for (shift, colour) in [0, 8, 16].into_iter().zip(colours) {
+                mix(&self.taps, shift, colour);
+            }
         }
     }
 }
 
 struct Source<'a> {
+    data: &'a [u8],
     pixels: &'a [[u8; 3]],
     width: usize,
     height: usize,
@@ -68,61 +102,77 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     fn new(image: &'a RgbImage) -> Self {
         let (width, height) = (image.size().width() as usize, image.size().height() as usize);
-        Self { pixels: image.data().as_chunks::<3>().0, width, height }
+        Self { data: image.data(), pixels: image.data().as_chunks::<3>().0, width, height }
     }
 
-    /// The colour at a place in 1/65536 px.
-    #[inline]
-    fn at(&self, x: i64, y: i64) -> [u8; 3] {
-        let fraction = |v: i64| ((v >> (PLACE_BITS - FRACTION_BITS)) as u64) & (ONE - 1);
-        let (fx, fy) = (fraction(x), fraction(y));
-        let (x, y) = (x >> PLACE_BITS, y >> PLACE_BITS);
-        match self.square(x, y) {
-            Some([upper, lower]) => blend(upper, lower, fx, fy),
-            None => self.blend_at_edge(x, y, fx, fy),
+    /// Finds the neighbours of the pixels of one row, which begins at `start`.
+    fn look_up(&self, start: [i64; 2], columns: &[[i64; 2]], taps: &mut Taps) {
+        place(start, columns, [self.width, self.height], taps);
+        let [upper_left, upper_right, lower_left, lower_right] = &mut taps.corners;
+        let corners = upper_left.iter_mut().zip(upper_right).zip(lower_left).zip(lower_right);
+        let pair = |start: usize| self.data.get(start..)?.first_chunk::<8>();
+        for (((((ul, ur), ll), lr), offset), step) in corners.zip(&taps.offsets).zip(columns) {
+            let offset = *offset as usize;
+            // Outside, and at the very last pixels, which have no eight bytes.
+            [*ul, *ur, *ll, *lr] = match (pair(offset), pair(offset + self.width * 3)) {
+                (Some(upper), Some(lower)) => {
+                    let [upper, lower] = [upper, lower].map(|bytes| u64::from_le_bytes(*bytes));
+                    [upper as u32, (upper >> 24) as u32, lower as u32, (lower >> 24) as u32]
+                }
+                _ => {
+                    let [x, y] = [start[0] + step[0], start[1] + step[1]].map(|v| v >> PLACE_BITS);
+                    self.square_at_edge(x, y)
+                }
+            };
         }
-    }
-
-    /// The pixel (x, y) and its right neighbour, and the two below, where all four exist.
-    #[inline]
-    fn square(&self, x: i64, y: i64) -> Option<[&'a [[u8; 3]; 2]; 2]> {
-        let (column, row) = (usize::try_from(x).ok()?, usize::try_from(y).ok()?);
-        if column + 1 >= self.width || row + 1 >= self.height {
-            return None;
-        }
-        let start = row * self.width + column;
-        let pair = |start: usize| self.pixels.get(start..)?.first_chunk::<2>();
-        Some([pair(start)?, pair(start + self.width)?])
     }
 
     /// Of the four pixels, those outside the picture are black.
-    #[cold]
-    fn blend_at_edge(&self, x: i64, y: i64, fx: u64, fy: u64) -> [u8; 3] {
+    fn square_at_edge(&self, x: i64, y: i64) -> [u32; 4] {
         let inside = |v: i64, length: usize| usize::try_from(v).ok().filter(|v| *v < length);
         let pixel = |x: i64, y: i64| {
             let place = inside(x, self.width).zip(inside(y, self.height));
             let found = place.and_then(|(x, y)| self.pixels.get(y * self.width + x));
-            found.copied().unwrap_or_default()
+            let [red, green, blue] = found.copied().unwrap_or_default();
+            u32::from_le_bytes([red, green, blue, 0])
         };
-        let [upper, lower] = [y, y + 1].map(|y| [pixel(x, y), pixel(x + 1, y)]);
-        blend(&upper, &lower, fx, fy)
+        [pixel(x, y), pixel(x + 1, y), pixel(x, y + 1), pixel(x + 1, y + 1)]
     }
 }
 
-/// Four neighbouring pixels, weighted by the distances `fx` and `fy` from the first.
-///
-/// Red and blue share one 64-bit sum, 32 bits each, which spares a third of the multiplications.
-#[inline]
-fn blend(upper: &[[u8; 3]; 2], lower: &[[u8; 3]; 2], fx: u64, fy: u64) -> [u8; 3] {
-    const HALF: u64 = ONE * ONE / 2;
-    let w11 = fx * fy;
-    let (w10, w01) = (fx * ONE - w11, fy * ONE - w11);
-    let w00 = ONE * ONE - w10 - w01 - w11;
-    let mix = |lanes: fn(&[u8; 3]) -> u64| {
-        let ([p00, p10], [p01, p11]) = (upper, lower);
-        lanes(p00) * w00 + lanes(p10) * w10 + lanes(p01) * w01 + lanes(p11) * w11
-    };
-    let red_blue = mix(|[r, _, b]| u64::from(*r) | u64::from(*b) << 32) + (HALF | HALF << 32);
-    let green = mix(|[_, g, _]| u64::from(*g)) + HALF;
-    [red_blue, green, red_blue >> 32].map(|sum| (sum >> (2 * FRACTION_BITS)) as u8)
+/// Where the pixels of one row come from: in the picture's bytes, or [`OUTSIDE`], and in between.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn place(start: [i64; 2], columns: &[[i64; 2]], [width, height]: [usize; 2], taps: &mut Taps) {
+    let fraction = |v: i64| (v >> (PLACE_BITS - FRACTION_BITS)) as i32 & (ONE - 1);
+    let [along, down] = &mut taps.fractions;
+    let (row_px, last) = (width as i64, [width as i64 - 1, height as i64 - 1]);
+    let taps = taps.offsets.iter_mut().zip(along.iter_mut().zip(down));
+    for ((offset, (fx, fy)), step) in taps.zip(columns) {
+        let (x, y) = (start[0] + step[0], start[1] + step[1]);
+        (*fx, *fy) = (fraction(x), fraction(y));
+        let (x, y) = (x >> PLACE_BITS, y >> PLACE_BITS);
+        let inside = (x >= 0) & (y >= 0) & (x < last[0]) & (y < last[1]);
+        // Inside, it fits: a picture has fewer than 2^32 bytes.
+        *offset = if inside { ((y * row_px + x) * 3) as u32 } else { OUTSIDE };
+    }
+}
+
+/// Mixes one colour of a row, the byte of each neighbour that is `shift` bits up.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn mix(taps: &Taps, shift: u32, row: &mut [u8]) {
+    const HALF: i32 = ONE * ONE / 2;
+    let level = |corner: u32| (corner >> shift & 255) as i32;
+    let [upper_left, upper_right, lower_left, lower_right] = &taps.corners;
+    let [along, down] = &taps.fractions;
+    let corners = upper_left.iter().zip(upper_right).zip(lower_left.iter().zip(lower_right));
+    let fractions = along.iter().zip(down);
+    for ((to, ((ul, ur), (ll, lr))), (fx, fy)) in row.iter_mut().zip(corners).zip(fractions) {
+        let across = |left: u32, right: u32| {
+            let (left, right) = (level(left), level(right));
+            (left << FRACTION_BITS) + (right - left) * fx
+        };
+        let (upper, lower) = (across(*ul, *ur), across(*ll, *lr));
+        let sum = (upper << FRACTION_BITS) + (lower - upper) * fy;
+        *to = ((sum + HALF) >> (2 * FRACTION_BITS)) as u8;
+    }
 }

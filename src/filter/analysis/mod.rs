@@ -4,10 +4,12 @@
 //! fail later, frames pass in both.
 
 mod scoring;
+#[cfg(test)]
+mod tests;
+mod worker;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use glib::subclass::prelude::*;
@@ -32,59 +34,7 @@ use crate::core::window::{
     ClipWindow, Sample, ShortTrack, Span, WindowEvent, WindowParams, Windows,
 };
 use crate::infer::CancelToken;
-
-/// The running analysis thread. Dropping it ends the thread and waits for that, also when the
-/// element is thrown away while it plays.
-pub struct Worker {
-    shared: Arc<Shared>,
-    cancel: CancelToken,
-    thread: Option<JoinHandle<()>>,
-    loader: Loader,
-}
-
-impl Worker {
-    pub fn start(element: &super::M2sdFilter, settings: Settings) -> std::io::Result<Self> {
-        let cancel = CancelToken::new();
-        let loader = Loader::default();
-        let shared = Arc::clone(&element.imp().shared);
-        let mut analysis = Analysis {
-            element: element.downgrade(),
-            shared: Arc::clone(&shared),
-            supply: Supply::start(element, settings.clone(), cancel.clone(), loader.clone())?,
-            settings,
-            cancel: cancel.clone(),
-            generation: Generation::default(),
-            frames: 0,
-            end_ns: 0,
-            tracker: Tracker::new(TrackParams::default()),
-            segment: None,
-            pixels: None,
-            stream: None,
-            waiting: None,
-        };
-        let thread = thread::Builder::new().name("m2sd-analysis".into()).spawn(move || {
-            let run = std::panic::AssertUnwindSafe(|| analysis.run());
-            if std::panic::catch_unwind(run).is_err() {
-                analysis.fail("The analysis thread panicked, please report this");
-            }
-        })?;
-        Ok(Self { shared, cancel, thread: Some(thread), loader })
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.cancel.cancel();
-        self.shared.stop();
-        // The last reference to the element may be dropped on the thread itself.
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != thread::current().id()
-        {
-            let _panicked = thread.join();
-        }
-        self.loader.join();
-    }
-}
+pub use worker::Worker;
 
 /// What belongs to the caps that hold, once the engines are there.
 struct Stream {
@@ -124,6 +74,30 @@ struct Analysis {
 }
 
 impl Analysis {
+    /// Starts the loading of the networks.
+    fn new(
+        element: &super::M2sdFilter,
+        settings: Settings,
+        cancel: CancelToken,
+        loader: Loader,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
+            element: element.downgrade(),
+            shared: Arc::clone(&element.imp().shared),
+            supply: Supply::start(element, settings.clone(), cancel.clone(), loader)?,
+            settings,
+            cancel,
+            generation: Generation::default(),
+            frames: 0,
+            end_ns: 0,
+            tracker: Tracker::new(TrackParams::default()),
+            segment: None,
+            pixels: None,
+            stream: None,
+            waiting: None,
+        })
+    }
+
     fn run(&mut self) {
         while let Some((generation, input)) = self.shared.inbox.pop() {
             if generation != self.generation {

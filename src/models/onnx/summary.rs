@@ -7,13 +7,14 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 use std::path::Path;
 
-use prost::Message;
 use thiserror::Error;
 
 use super::proto::{self, dimension};
+use super::wire::{Value, Wire};
+use crate::core::modelinfo::PortType;
 
 /// Inputs and outputs of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,14 +25,16 @@ pub struct Summary {
     /// Inputs that a caller must give: without those that only name a weight.
     pub inputs: Vec<Port>,
     pub outputs: Vec<Port>,
+    /// Whether it holds, or names the file of, what a provider has compiled: no other can run it.
+    pub is_compiled: bool,
 }
 
 /// One input or output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
     pub name: String,
-    /// Whether its elements are 32-bit floats.
-    pub is_f32: bool,
+    /// `None`: of a type that no network here has.
+    pub element: Option<PortType>,
     pub dims: Vec<Dim>,
 }
 
@@ -45,7 +48,8 @@ pub enum Dim {
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dims: Vec<_> = self.dims.iter().map(Dim::to_string).collect();
-        write!(f, "{} [{}]", self.name, dims.join(","))
+        let element = if self.element == Some(PortType::Uint8) { "u8" } else { "" };
+        write!(f, "{} {element}[{}]", self.name, dims.join(","))
     }
 }
 
@@ -61,7 +65,7 @@ impl fmt::Display for Dim {
 
 #[derive(Debug, Error)]
 pub enum OnnxError {
-    #[error("cannot read the file: {0}")]
+    #[error("cannot read or copy the file: {0}")]
     Io(#[from] std::io::Error),
     #[error("byte {at}: {found}; not an ONNX file, or a damaged one")]
     Malformed { at: u64, found: &'static str },
@@ -80,10 +84,8 @@ pub fn summary(path: &Path) -> Result<Summary, OnnxError> {
 }
 
 /// Reads the summary of a whole ONNX file.
-pub fn scan(mut source: impl Read + Seek) -> Result<Summary, OnnxError> {
-    let end = source.seek(SeekFrom::End(0))?;
-    source.rewind()?;
-    let mut wire = Wire { reader: BufReader::new(source), at: 0 };
+pub fn scan(source: impl Read + Seek) -> Result<Summary, OnnxError> {
+    let (mut wire, end) = Wire::open(source)?;
     let mut found = Found::default();
     wire.message(end, |wire, field, value| match (field, value) {
         (1, Value::Number(version)) => {
@@ -103,6 +105,9 @@ pub fn scan(mut source: impl Read + Seek) -> Result<Summary, OnnxError> {
     found.finish()
 }
 
+/// ONNX Runtime's operator for what a provider has compiled.
+pub(crate) const COMPILED: &str = "EPContext";
+
 #[derive(Default)]
 struct Found {
     ir_version: Option<u64>,
@@ -110,6 +115,7 @@ struct Found {
     weights: HashSet<String>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    is_compiled: bool,
 }
 
 impl Found {
@@ -120,6 +126,7 @@ impl Found {
             opset: self.opset.ok_or(OnnxError::Without("operator set version"))?,
             inputs: self.inputs,
             outputs: self.outputs,
+            is_compiled: self.is_compiled,
         };
         match &summary {
             s if s.inputs.is_empty() => Err(OnnxError::Without("input")),
@@ -131,6 +138,10 @@ impl Found {
 
 fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Result<(), OnnxError> {
     wire.message(len, |wire, field, value| match (field, value) {
+        (1, Value::Bytes(len)) => {
+            found.is_compiled |= operator(wire, len)? == COMPILED;
+            Ok(())
+        }
         (5, Value::Bytes(len)) => {
             found.weights.insert(weight_name(wire, len)?);
             Ok(())
@@ -145,6 +156,19 @@ fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Res
         }
         (_, other) => wire.skip(other),
     })
+}
+
+/// The operator of a node. Its attributes are passed over: a whole engine may be among them.
+fn operator<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<String, OnnxError> {
+    let mut operator = String::new();
+    wire.message(len, |wire, field, value| match (field, value) {
+        (4, Value::Bytes(len)) => {
+            operator = String::from_utf8_lossy(&wire.bytes(len)?).into_owned();
+            Ok(())
+        }
+        (_, other) => wire.skip(other),
+    })?;
+    Ok(operator)
 }
 
 fn weight_name<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<String, OnnxError> {
@@ -175,107 +199,19 @@ fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Port, OnnxError>
         Some(dimension::Value::Name(name)) => Ok(Dim::Dynamic(name)),
         None => Ok(Dim::Dynamic(String::new())),
     });
-    let is_f32 = tensor.elem_type == proto::FLOAT;
-    Ok(Port { name: info.name, is_f32, dims: dims.collect::<Result<_, _>>()? })
-}
-
-/// A field's value in protobuf's wire format, bytes not yet read.
-#[derive(Clone, Copy)]
-enum Value {
-    Number(u64),
-    Fixed(u64),
-    Bytes(u64),
-}
-
-struct Wire<R> {
-    reader: BufReader<R>,
-    at: u64,
-}
-
-impl<R: Read + Seek> Wire<R> {
-    /// Calls `each` for every field of a message of `len` bytes; `each` reads or skips the value.
-    fn message(
-        &mut self,
-        len: u64,
-        mut each: impl FnMut(&mut Self, u64, Value) -> Result<(), OnnxError>,
-    ) -> Result<(), OnnxError> {
-        let beyond =
-            |at| OnnxError::Malformed { at, found: "a field that ends beyond its message" };
-        let end = self.at.checked_add(len).ok_or(beyond(self.at))?;
-        while self.at < end {
-            let (field, value) = self.field()?;
-            let size = match value {
-                Value::Bytes(size) | Value::Fixed(size) => size,
-                Value::Number(_) => 0,
-            };
-            if self.at.checked_add(size).is_none_or(|after| after > end) {
-                return Err(beyond(self.at));
-            }
-            each(self, field, value)?;
-        }
-        Ok(())
-    }
-
-    fn field(&mut self) -> Result<(u64, Value), OnnxError> {
-        let key = self.varint()?;
-        let value = match key & 7 {
-            0 => Value::Number(self.varint()?),
-            1 => Value::Fixed(8),
-            2 => Value::Bytes(self.varint()?),
-            5 => Value::Fixed(4),
-            _ => {
-                let found = "a field of unknown kind";
-                return Err(OnnxError::Malformed { at: self.at, found });
-            }
-        };
-        Ok((key >> 3, value))
-    }
-
-    fn varint(&mut self) -> Result<u64, OnnxError> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let mut byte = [0];
-            self.reader.read_exact(&mut byte)?;
-            self.at += 1;
-            number |= u64::from(byte[0] & 0x7f) << shift;
-            if byte[0] & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(OnnxError::Malformed { at: self.at, found: "a number of more than 64 bits" })
-    }
-
-    fn bytes(&mut self, len: u64) -> Result<Vec<u8>, OnnxError> {
-        let mut bytes = Vec::new();
-        let got = self.reader.by_ref().take(len).read_to_end(&mut bytes)?;
-        self.at += got as u64;
-        if got as u64 == len {
-            Ok(bytes)
-        } else {
-            Err(OnnxError::Malformed { at: self.at, found: "the end of the file" })
-        }
-    }
-
-    fn decode<M: Message + Default>(&mut self, len: u64) -> Result<M, OnnxError> {
-        let at = self.at;
-        let bytes = self.bytes(len)?;
-        M::decode(bytes.as_slice())
-            .map_err(|_| OnnxError::Malformed { at, found: "a message that makes no sense" })
-    }
-
-    fn skip(&mut self, value: Value) -> Result<(), OnnxError> {
-        if let Value::Bytes(len) | Value::Fixed(len) = value {
-            let beyond = OnnxError::Malformed { at: self.at, found: "a length beyond any file" };
-            self.reader.seek_relative(i64::try_from(len).map_err(|_| beyond)?)?;
-            self.at += len;
-        }
-        Ok(())
-    }
+    let element = match tensor.elem_type {
+        proto::FLOAT => Some(PortType::Float32),
+        proto::UINT8 => Some(PortType::Uint8),
+        _ => None,
+    };
+    Ok(Port { name: info.name, element, dims: dims.collect::<Result<_, _>>()? })
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
+
+    use prost::Message;
 
     use super::*;
 

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
+use gstm2sd::core::image::PixelValues;
 use gstm2sd::infer::onnx::OnnxEngine;
-use gstm2sd::infer::{CancelToken, Clip, Engine, InferError, load_classifier};
+use gstm2sd::infer::{CancelToken, Clip, Engine, InferError, Tensor, load_classifier};
 use gstm2sd::models::synth::product;
-use ndarray::{Array2, Array3, Array4};
+use ndarray::{Array2, Array3, Array4, Ix4};
 use serde::Serialize;
 
 use super::input::Input;
@@ -104,12 +105,18 @@ impl Limits {
         let spec = classifier.spec().clone();
         let (frames, side) = (spec.frames, spec.size_px);
         let pixel = |(c, t, y, x)| ((c + t * 3 + y * 5 + x * 7) as f32 * 0.1).sin();
-        let clip = Array4::from_shape_fn((3, frames, side, side), pixel);
+        let dims = (3, frames, side, side);
+        let clip: Tensor<Ix4> = match spec.values {
+            PixelValues::Normalized(_) => Array4::from_shape_fn(dims, pixel).into(),
+            PixelValues::Levels => {
+                Array4::from_shape_fn(dims, |place| (128.0 + 100.0 * pixel(place)) as u8).into()
+            }
+        };
         let audio = spec.audio.map(|audio| Array3::zeros((1, audio.mels, audio.frames)));
         let clip = Clip { frames: clip.view(), audio: audio.as_ref().map(|audio| audio.view()) };
 
         let [products, clips] = in_turn([
-            &mut || products.run(&[x.view().into_dyn()], &cancel).map(drop),
+            &mut || products.run(&[x.view().into_dyn().into()], &cancel).map(drop),
             &mut || classifier.run(&[clip], &cancel).map(drop),
         ])?;
         let rates = products.least_s().map(|seconds| product::FLOP / seconds);
