@@ -85,7 +85,7 @@ fn routines_of_the_method() {
         ("decoding", allocations(|| drop(decode(&outputs, size, size, &params).unwrap())), 2),
         ("track", allocations(|| drop(tracker.update(std::slice::from_ref(&face)))), 4),
         ("crop", allocations(|| drop(FaceCrop::new(&view, &face.bbox, face.points))), 1),
-        ("warp", allocations(|| drop(AlignedClip::align(crops.iter(), 224).unwrap())), 3),
+        ("warp", allocations(|| drop(AlignedClip::align(crops.iter(), 224).unwrap())), 10),
         (
             "planes of a clip",
             allocations(|| {

@@ -22,7 +22,7 @@ use crate::core::image::{ImageError, PixelValues};
 use crate::core::score::Probability;
 use crate::core::track::TrackId;
 use crate::core::window::{ClipWindow, FrameNumber, Span};
-use crate::infer::{ClassifierSpec, ClipJob, Scored, Tensor};
+use crate::infer::{ClassifierSpec, ClipJob, Provider, Scored, Tensor};
 
 /// A clip that the score board waits for. However it ends, the board hears of it once: also when
 /// the job that holds it is thrown away.
@@ -76,8 +76,8 @@ impl PendingClip {
         self.end = ClipEnd::Failed;
     }
 
-    /// The classifier has answered.
-    pub fn finish(mut self, spec: &ClassifierSpec, scored: Scored) {
+    /// The classifier has answered, run by `provider`.
+    pub fn finish(mut self, provider: Provider, scored: Scored) {
         let fake = scored.result.map_err(|e| e.to_string()).and_then(|score| {
             let fake = Probability::new(score.fake).map_err(|e| e.to_string())?;
             Ok((fake, score.outputs))
@@ -88,7 +88,7 @@ impl PendingClip {
                 self.shared.stats.stages.add(Stage::Classify, scored.run);
                 self.end = ClipEnd::Scored(scored.run);
                 self.fake = Some(fake);
-                self.post(spec, fake, outputs, scored.run);
+                self.post(provider, fake, outputs, scored.run);
             }
             Err(error) => {
                 gst::warning!(CAT, "Track {}: a clip was not scored: {error}", self.track);
@@ -100,7 +100,7 @@ impl PendingClip {
 
     fn post(
         &self,
-        spec: &ClassifierSpec,
+        provider: Provider,
         fake: Probability,
         outputs: [f32; 2],
         took: std::time::Duration,
@@ -118,7 +118,7 @@ impl PendingClip {
             span: self.span,
             bbox: self.bbox,
             took,
-            provider: &spec.info.provider.to_string(),
+            provider: &provider.to_string(),
             classifier: &self.shared.classifier(),
             frames: self.frames.len(),
             loudness: self.loudness,
@@ -159,7 +159,9 @@ impl Submission {
         };
         let samples = sound.map(|sound| sound.samples).unwrap_or_default();
         let audio = engines.log_mel.as_ref().map(|log_mel| log_mel.spectrum(&samples));
-        let reply = Box::new(move |scored| pending.finish(pool.spec(), scored));
+        // Not the pool itself: were it to go with its last reply, nobody would wait for its thread.
+        let provider = pool.spec().info.provider;
+        let reply = Box::new(move |scored| pending.finish(provider, scored));
         let job = ClipJob { frames, audio, reply };
         if engines.submitter.submit(job).is_err() {
             gst::debug!(CAT, "Track {}: flushed before it was scored", clip.track);

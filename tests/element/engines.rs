@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 
 use gst::prelude::*;
 use gstm2sd::infer::{InferError, Provider};
 
 use super::picture::{Picture, face, found, one_face};
 use super::scripted::{gated, scripted};
-use super::support::{Rig, stat};
+use super::support::{Rig, T, stat};
 
 fn two_faces() -> Picture {
     Picture::new(160, 120, &[face(8, 8, 40, 90), face(100, 60, 48, 30)])
@@ -120,6 +121,28 @@ fn on_error_fail_stops_the_stream() {
         rig.next += 1;
     }
     assert!(rig.await_error().contains("scripted"));
+}
+
+/// ONNX Runtime must not be at work when a process exits, so whoever stops the element waits for
+/// the classifier's thread, and no run may hold on to what would be waited for.
+#[test]
+fn a_run_does_not_keep_the_classifier_that_it_runs_on() {
+    let (running, is_running) = channel();
+    let (open, gate) = channel::<()>();
+    let (element, _dir, pool) = scripted(move |_| {
+        running.send(()).unwrap();
+        // Cannot be cancelled, like networks that a provider has compiled into one step.
+        let _ = gate.recv();
+        Ok(1.0)
+    });
+    let mut rig = Rig::new(element);
+    let picture = one_face(90);
+    rig.caps(&picture.rgb_info());
+    rig.push_rgb(&vec![picture; T]);
+    is_running.recv().unwrap();
+    rig.element.set_state(gst::State::Null).unwrap();
+    assert_eq!(Arc::strong_count(&pool), 1, "only the test's own");
+    drop(open);
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl Sweep {
             Self::Faces => [1, 2, 4, 6, 8].map(|faces| Case { faces, ..base() }).into(),
             Self::Streams => [1, 2, 4, 8].map(|streams| Case { streams, ..base() }).into(),
             Self::Stride => [1, 2, 4, 8, 16].map(|stride| Case { stride, ..base() }).into(),
-            Self::Resolution => [360, 540, 720, 1080, 1440, 2160]
+            Self::Resolution => [360, 720, 1080, 1440, 2160]
                 .map(|lines| Case { resolution: Resolution::lines(lines), ..base() })
                 .into(),
             Self::All => Vec::new(),

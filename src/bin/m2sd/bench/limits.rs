@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::input::Input;
 use super::networks::Networks;
-use super::{Mode, process, run};
+use super::{Mode, process, stream};
 use crate::error::CliError;
 
 /// Long enough that single disturbances do not count.
@@ -142,20 +142,20 @@ impl Limits {
 /// or from RGB to BGR; with all that it takes to send the frame there.
 pub fn videoconvert(input: &Input) -> Result<f64, CliError> {
     let pipeline = gst::Pipeline::new();
-    let source = run::source(input, false)?;
+    let source = stream::source(input, false)?;
     let format = if input.info.format() == gst_video::VideoFormat::Rgb { "BGR" } else { "RGB" };
     let convert = format!("videoconvert ! capsfilter caps=video/x-raw,format={format}");
     let convert = gst::parse::bin_from_description(&convert, true).map_err(CliError::runtime)?;
-    let sink = run::sink()?;
+    let sink = stream::sink()?;
     let elements = [&source, convert.upcast_ref(), &sink];
     pipeline.add_many(elements).map_err(CliError::runtime)?;
     gst::Element::link_many(elements).map_err(CliError::runtime)?;
-    let frames = run::count_frames(&sink, |_| ());
+    let frames = stream::count(&sink, || ());
     // An error that explains itself is on the bus.
     let _ = pipeline.set_state(gst::State::Playing);
     let stop = AtomicBool::new(false);
     let measured = std::thread::scope(|scope| {
-        scope.spawn(|| run::feed(&source, input, Mode::Complete, &stop));
+        scope.spawn(|| stream::feed(&source, input, Mode::Complete, &stop));
         let mark = || (process::cpu_time(), frames.load(Ordering::Relaxed));
         // The first frames negotiate.
         std::thread::sleep(CONVERSION / 4);

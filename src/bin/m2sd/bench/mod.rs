@@ -10,6 +10,7 @@ mod plot;
 mod process;
 mod report;
 mod run;
+mod stream;
 
 use std::path::PathBuf;
 
@@ -65,7 +66,7 @@ pub struct BenchArgs {
     /// Measure so many frames of a stream …
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     frames: u64,
-    /// … but no longer than this
+    /// … but no longer than this, if a few have left
     #[arg(long, default_value_t = 20.0)]
     seconds: f64,
     /// Analytic networks and a full-size transformer with random weights, made up for the run

@@ -48,8 +48,8 @@ fn picture(sweep: Sweep, entries: &[Entry]) -> String {
     );
     for panel in 0..panels {
         let pairs = entries.iter().zip(&figures);
-        let points = pairs.map(|(entry, f)| (sweep.value(&entry.case), f[panel].1)).collect();
-        let title = figures[0][panel].2;
+        let points = pairs.map(|(entry, f)| (sweep.value(&entry.case), f[panel].0)).collect();
+        let title = figures[0][panel].1;
         let x = panel as f64 * (PANEL.0 + MARGIN.0) + MARGIN.0;
         // Writing to a string does not fail.
         let _ = writeln!(svg, "<g transform=\"translate({x} {})\">", MARGIN.1);
@@ -74,7 +74,7 @@ impl Curve<'_> {
         let place = |(x, y): (f64, f64)| (x / end_x * width, height - y / end_y * height);
         writeln!(svg, "<text x=\"0\" y=\"-14\" font-weight=\"bold\">{}</text>", self.title)?;
         for y in [0.0, 0.5, 1.0].map(|part| part * end_y) {
-            let at = place((0.0, y)).1;
+            let (at, y) = (place((0.0, y)).1, (y * 1e6).round() / 1e6);
             writeln!(svg, "<path d=\"M0 {at:.1}H{width}\" stroke=\"#ccc\"/>")?;
             writeln!(svg, "<text x=\"-6\" y=\"{:.1}\" text-anchor=\"end\">{y}</text>", at + 4.0)?;
         }
@@ -97,5 +97,26 @@ impl Curve<'_> {
             "<text x=\"{middle}\" y=\"{below}\" text-anchor=\"middle\">{}</text>",
             self.axis
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_end_at_round_numbers() {
+        for (most, end) in [(0.7, 0.8), (3.1, 4.0), (10.0, 10.0), (1152.0, 2000.0)] {
+            assert!((round_up(most) - end).abs() < 1e-9, "{most}: {}", round_up(most));
+        }
+    }
+
+    #[test]
+    fn a_point_is_where_its_numbers_say() {
+        let mut svg = String::new();
+        let points = vec![(1.0, 10.0), (2.0, 5.0)];
+        Curve { title: "frames/s", axis: "faces", points }.draw(&mut svg).unwrap();
+        let (x, y) = (PANEL.0, PANEL.1 / 2.0);
+        assert!(svg.contains(&format!("d=\"M{:.1} 0.0L{x:.1} {y:.1}\"", x / 2.0)), "{svg}");
     }
 }

@@ -150,12 +150,16 @@ impl Entry {
     fn write(&self, out: &mut String, settings: &Settings) -> std::fmt::Result {
         let m = &self.measured;
         writeln!(out, "\n{}: {:.1} faces found, {}", self.case, m.faces_per_detection, m.provider)?;
-        let headline = m.headline().map(|(_, value, unit)| format!("{value:.2} {unit}"));
+        let headline = m.headline().map(|(value, unit)| format!("{value:.2} {unit}"));
         writeln!(out, "  {} ({:.0} MB of it input)", headline.join(", "), self.input_mb)?;
         writeln!(
             out,
-            "  clips/s {:.3} of the classifier alone; failed {}; detections a frame {:.2}",
-            self.clips_by_bare_classifier, m.clips_failed, m.detections_per_frame
+            "  classifier busy {:.2} % of the time, clips/s {:.3} of the classifier alone; \
+             clips failed {}; detections a frame {:.2}",
+            100.0 * m.classifier_busy,
+            self.clips_by_bare_classifier,
+            m.clips_failed,
+            m.detections_per_frame
         )?;
         writeln!(
             out,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use super::case::Case;
 use super::input::Input;
 use super::networks::Networks;
-use super::{BenchArgs, Mode, process};
+use super::{BenchArgs, Mode, process, stream};
 use crate::error::CliError;
 
 /// Frames that leave before anything is measured: networks have run, and clips follow one another.
@@ -20,6 +20,9 @@ const WARM_UP_COMPLETE: u64 = 4;
 const WARM_UP_LIVE: u64 = 32;
 /// Networks run there, or downstream does.
 const NOT_OURS: [&str; 4] = ["detect", "landmarks", "classify", "push"];
+/// Where clips begin at every frame; else for each frame from one clip to the next.
+const FEWEST_FRAMES: u32 = 4;
+/// How often a wait looks for errors.
 const GLANCE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -45,6 +48,8 @@ pub struct Measured {
     pub own_ms_per_frame: f64,
     /// The time that it took, by the wall's.
     pub own_share_of_wall: f64,
+    /// The part of the time in which the classifier ran; more than 1 where clips share runs.
+    pub classifier_busy: f64,
     pub clips_skipped: u64,
     pub clips_failed: u64,
     /// From a frame's arrival to its leave.
@@ -61,13 +66,13 @@ fn as_map<S: Serializer>(stages: &[(String, StageTime)], serializer: S) -> Resul
 }
 
 impl Measured {
-    /// What is written of it beside its stages: name, value, unit.
-    pub fn headline(&self) -> [(&'static str, f64, &'static str); 4] {
+    /// What it comes to: values and their units.
+    pub fn headline(&self) -> [(f64, &'static str); 4] {
         [
-            ("frames", self.frames_per_s, "frames/s"),
-            ("clips", self.clips_per_s, "clips/s"),
-            ("cpu", self.cpu_s_per_stream_s, "CPU s per stream s"),
-            ("memory", self.peak_memory_mb, "MB at most"),
+            (self.frames_per_s, "frames/s"),
+            (self.clips_per_s, "clips/s"),
+            (self.cpu_s_per_stream_s, "CPU s per stream s"),
+            (self.peak_memory_mb, "MB at most"),
         ]
     }
 }
@@ -86,18 +91,19 @@ struct Stream {
     frames_out: Arc<AtomicU64>,
 }
 
-/// What a stream's last pad says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reached {
-    WarmUp,
-    End,
+impl Stream {
+    fn frames_out(&self) -> u64 {
+        self.frames_out.load(Ordering::Relaxed)
+    }
 }
 
 struct Bench {
     pipeline: gst::Pipeline,
     bus: gst::Bus,
     streams: Vec<Stream>,
-    reached: Receiver<Reached>,
+    /// Hears of every frame that leaves.
+    left: Receiver<()>,
+    warm_up: u64,
 }
 
 pub fn measure(
@@ -111,11 +117,11 @@ pub fn measure(
     let stop = AtomicBool::new(false);
     let measured = std::thread::scope(|scope| {
         let marks = bench.start().and_then(|()| {
-            for stream in &bench.streams {
+            for Stream { source, .. } in &bench.streams {
                 let stop = &stop;
-                scope.spawn(move || feed(&stream.source, input, args.mode, stop));
+                scope.spawn(move || stream::feed(source, input, args.mode, stop));
             }
-            bench.marks(Duration::from_secs_f64(args.seconds.clamp(0.1, 1e6)))
+            bench.marks(args, case)
         });
         stop.store(true, Ordering::Relaxed);
         // Wakes the feeders. Going down cannot fail in a way that matters now.
@@ -123,12 +129,6 @@ pub fn measure(
         marks
     });
     let [begin, end] = measured?;
-    if begin.frames == end.frames {
-        return Err(CliError::input(format!(
-            "no frame left within {} s; allow more with --seconds",
-            args.seconds
-        )));
-    }
     Ok(between(&begin, &end, args.fps))
 }
 
@@ -141,25 +141,28 @@ impl Bench {
     ) -> Result<Self, CliError> {
         let pipeline = gst::Pipeline::new();
         let bus = pipeline.bus().ok_or_else(|| CliError::runtime("the pipeline has no bus"))?;
-        let (reaches, reached) = channel();
+        let (leaves, left) = channel();
         let warm_up = match args.mode {
             Mode::Complete => WARM_UP_COMPLETE,
             Mode::Live => WARM_UP_LIVE,
         };
-        let marks = [warm_up, warm_up + args.frames];
         let streams = (0..case.streams).map(|_| {
             let filter = networks.filter(args)?;
             filter.set_property("clip-stride", case.stride);
-            let source = source(input, args.mode == Mode::Live)?;
-            let sink = sink()?;
+            let source = stream::source(input, args.mode == Mode::Live)?;
+            let sink = stream::sink()?;
             pipeline.add_many([&source, filter.upcast_ref(), &sink]).map_err(CliError::runtime)?;
             let elements = [&source, filter.upcast_ref(), &sink];
             gst::Element::link_many(elements).map_err(CliError::runtime)?;
-            let frames_out = count(&sink, marks, reaches.clone());
+            let leaves = leaves.clone();
+            let frames_out = stream::count(&sink, move || {
+                // Nobody listens when the measurement is over.
+                let _ = leaves.send(());
+            });
             Ok(Stream { source, filter, frames_out })
         });
         let streams = streams.collect::<Result<Vec<_>, CliError>>()?;
-        Ok(Self { pipeline, bus, streams, reached })
+        Ok(Self { pipeline, bus, streams, left, warm_up })
     }
 
     /// Until all networks are loaded.
@@ -182,29 +185,30 @@ impl Bench {
         Ok(())
     }
 
-    /// From when every stream is warm to when the first is at its end, or time is up.
-    fn marks(&self, longest: Duration) -> Result<[Mark; 2], CliError> {
-        let mut cold = self.streams.len();
-        while cold > 0 {
-            let reached = self.await_mark(None)?;
-            cold -= usize::from(reached == Some(Reached::WarmUp));
-        }
+    /// From when every stream is warm to when the first is at its end, or time is up; at the leave
+    /// of a frame both, and with so many between them that one more or less does not matter.
+    fn marks(&self, args: &BenchArgs, case: &Case) -> Result<[Mark; 2], CliError> {
+        let warm = |stream: &Stream| stream.frames_out() >= self.warm_up;
+        self.await_frame(|| self.streams.iter().all(warm))?;
         let begin = self.mark();
-        self.await_mark(Some(begin.at + longest))?;
+        let until = begin.at + Duration::from_secs_f64(args.seconds.clamp(0.0, 1e6));
+        let enough = begin.frames + u64::from(FEWEST_FRAMES * case.stride.max(1));
+        let at_end = |stream: &Stream| stream.frames_out() >= self.warm_up + args.frames;
+        self.await_frame(|| {
+            self.streams.iter().any(at_end)
+                || (Instant::now() >= until && self.frames_out() >= enough)
+        })?;
         Ok([begin, self.mark()])
     }
 
-    /// What a stream has reached next; `None` when time is up.
-    fn await_mark(&self, until: Option<Instant>) -> Result<Option<Reached>, CliError> {
+    /// Waits until `is_it` says so when a frame has left.
+    fn await_frame(&self, is_it: impl Fn() -> bool) -> Result<(), CliError> {
         loop {
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            match self.reached.recv_timeout(left.unwrap_or(GLANCE).min(GLANCE)) {
-                Ok(reached) => return Ok(Some(reached)),
+            match self.left.recv_timeout(GLANCE) {
+                Ok(()) if is_it() => return Ok(()),
+                Ok(()) => continue,
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(CliError::runtime("the streams are gone"));
-                }
-                Err(RecvTimeoutError::Timeout) if left.is_some_and(|left| left.is_zero()) => {
-                    return Ok(None);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -215,81 +219,16 @@ impl Bench {
         }
     }
 
+    fn frames_out(&self) -> u64 {
+        self.streams.iter().map(Stream::frames_out).sum()
+    }
+
     fn mark(&self) -> Mark {
-        let out = |stream: &Stream| stream.frames_out.load(Ordering::Relaxed);
         Mark {
             at: Instant::now(),
             cpu: process::cpu_time(),
-            frames: self.streams.iter().map(out).sum(),
+            frames: self.frames_out(),
             stats: self.streams.iter().map(|stream| stream.filter.property("stats")).collect(),
-        }
-    }
-}
-
-fn make(factory: &str) -> Result<gst::Element, CliError> {
-    gst::ElementFactory::make(factory).build().map_err(CliError::runtime)
-}
-
-/// Frames are pushed into it; it waits while two have not been taken.
-pub fn source(input: &Input, live: bool) -> Result<gst::Element, CliError> {
-    let source = make("appsrc")?;
-    let caps = input.info.to_caps().map_err(CliError::runtime)?;
-    source.set_property("caps", caps);
-    source.set_property_from_str("format", "time");
-    source.set_property("is-live", live);
-    source.set_property("block", true);
-    source.set_property("max-buffers", 2u64);
-    source.set_property("max-bytes", 0u64);
-    Ok(source)
-}
-
-/// Takes everything at once and keeps nothing.
-pub fn sink() -> Result<gst::Element, CliError> {
-    let sink = make("fakesink")?;
-    sink.set_property("sync", false);
-    sink.set_property("enable-last-sample", false);
-    Ok(sink)
-}
-
-/// Counts the frames that come to `sink`, and says when there were so many.
-fn count(sink: &gst::Element, marks: [u64; 2], reaches: Sender<Reached>) -> Arc<AtomicU64> {
-    count_frames(sink, move |count| {
-        let reached = [Reached::WarmUp, Reached::End].into_iter().zip(marks);
-        for (reached, _) in reached.filter(|(_, mark)| *mark == count) {
-            // Nobody listens when the measurement is over.
-            let _ = reaches.send(reached);
-        }
-    })
-}
-
-/// Counts the frames that come to `sink`; `each` hears of every one.
-pub fn count_frames(
-    sink: &gst::Element,
-    each: impl Fn(u64) + Send + Sync + 'static,
-) -> Arc<AtomicU64> {
-    let frames = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&frames);
-    if let Some(pad) = sink.static_pad("sink") {
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            each(counter.fetch_add(1, Ordering::Relaxed) + 1);
-            gst::PadProbeReturn::Ok
-        });
-    }
-    frames
-}
-
-/// Sends frames until `stop`, or until nobody takes them: in real time where that is wanted.
-pub fn feed(source: &gst::Element, input: &Input, mode: Mode, stop: &AtomicBool) {
-    let begin = Instant::now();
-    for number in 0.. {
-        let frame = input.frame(number);
-        if mode == Mode::Live {
-            let due = frame.pts().map_or(Duration::ZERO, Duration::from);
-            std::thread::sleep((begin + due).saturating_duration_since(Instant::now()));
-        }
-        let pushed: gst::FlowReturn = source.emit_by_name("push-buffer", &[&frame]);
-        if pushed != gst::FlowReturn::Ok || stop.load(Ordering::Relaxed) {
-            break;
         }
     }
 }
@@ -312,6 +251,9 @@ fn between(begin: &Mark, end: &Mark, fps: u32) -> Measured {
     let wall_s = (end.at - begin.at).as_secs_f64();
     let frames = (end.frames - begin.frames) as f64;
     let stages = stages(begin, end);
+    let total_ms = |stage: &str| {
+        stages.iter().find(|(name, _)| name == stage).map_or(0.0, |(_, time)| time.total_ms)
+    };
     let own = || stages.iter().filter(|(name, _)| !NOT_OURS.contains(&name.as_str()));
     let detections = grown("frames-analysed");
     let provider = end.stats.first().and_then(|stats| stats.get("provider").ok());
@@ -326,6 +268,7 @@ fn between(begin: &Mark, end: &Mark, fps: u32) -> Measured {
         peak_memory_mb: process::peak_memory_mb(),
         own_ms_per_frame: own().map(|(_, s)| s.p50_ms * s.count as f64).sum::<f64>() / frames,
         own_share_of_wall: own().map(|(_, s)| s.total_ms).sum::<f64>() / (1e3 * wall_s),
+        classifier_busy: total_ms("classify") / (1e3 * wall_s),
         clips_skipped: grown("clips-skipped") as u64,
         clips_failed: grown("clips-failed") as u64,
         latency_p50_ms: newest("latency-p50-ms"),
