@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::options::{Device, Precision, Provider};
 use crate::core::modelinfo::{ModelInfoError, Role};
+use crate::models::engine_file::EngineFileError;
 
 /// Every failure of this layer. Each says what was found, what was expected and what to do.
 #[derive(Debug, Error)]
@@ -42,6 +43,13 @@ pub enum InferError {
         list(used)
     )]
     ProviderNotUsed { asked: Provider, used: Vec<String> },
+
+    #[error("the engine cache {}: {source}. Make it writable, or free space", path.display())]
+    Cache { path: PathBuf, source: std::io::Error },
+    #[error("{} holds an engine of TensorRT; use provider=tensorrt, not {asked}", path.display())]
+    Compiled { path: PathBuf, asked: Provider },
+    #[error(transparent)]
+    EngineFile(#[from] EngineFileError),
 
     #[error("there is no model at {}. See `m2sd models list`, or give another path", path.display())]
     ModelMissing { path: PathBuf },

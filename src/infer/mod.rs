@@ -8,10 +8,14 @@
 
 mod cancel;
 mod engine;
+pub mod engine_cache;
 mod error;
+mod gpu;
+mod loading;
 pub mod onnx;
 mod options;
 mod pool;
+mod profile;
 mod registry;
 mod roles;
 mod tensor;
@@ -22,9 +26,11 @@ use std::num::NonZeroUsize;
 pub use cancel::{CancelToken, HookGuard};
 pub use engine::{Engine, Staged, Stager};
 pub use error::InferError;
+pub use loading::{LoadStep, Loading};
 pub use onnx::runtime_version;
-pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, UnknownName};
+pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes, UnknownName};
 pub use pool::{ClipJob, Pool, PoolOptions, Refused, Scored, Submitter};
+pub use profile::Profile;
 pub use registry::{lend_classifier, shared_classifier};
 pub use roles::{
     Aligner, AudioSpec, Classifier, ClassifierSpec, Clip, ClipScore, ClipStager, Detector,

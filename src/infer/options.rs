@@ -183,6 +183,27 @@ pub struct EngineOptions {
     pub threads: usize,
     /// Where TensorRT keeps the engines it built; `None`: `cache` beside the model.
     pub cache_dir: Option<PathBuf>,
+    /// What TensorRT's engines are built for.
+    pub shapes: Shapes,
+}
+
+/// How large the inputs of the networks become, where the networks leave that open. TensorRT
+/// builds its engines for these and takes nothing larger; no other provider cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shapes {
+    /// The most clips of one run.
+    pub batch: usize,
+    /// The most faces that landmarks are found for in one run.
+    pub faces: usize,
+    /// The longest side of the detector's picture, in pixels.
+    pub detect_px: usize,
+}
+
+impl Default for Shapes {
+    /// A clip at a time, ten faces, frames of UHD.
+    fn default() -> Self {
+        Self { batch: 1, faces: 10, detect_px: 3840 }
+    }
 }
 
 impl EngineOptions {

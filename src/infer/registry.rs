@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use super::cancel::CancelToken;
 use super::error::InferError;
+use super::loading::Loading;
 use super::options::EngineOptions;
 use super::pool::{Pool, PoolOptions};
 use super::roles::load_classifier;
@@ -99,12 +100,14 @@ static POOLS: Mutex<Option<HashMap<Key, Arc<Slot>>>> = Mutex::new(None);
 /// # Errors
 /// Those of [`load_classifier`], and [`InferError::Thread`]. A failure is not kept: another who
 /// waits for this load tries on its own.
-pub fn shared_classifier(
+pub fn shared_classifier<'a>(
     model: &Path,
     engine: &EngineOptions,
     pool: PoolOptions,
-    cancel: &CancelToken,
+    loading: impl Into<Loading<'a>>,
 ) -> Result<Arc<Pool>, InferError> {
+    let loading = loading.into();
+    let cancel = loading.cancel;
     let slot = slot(Key::new(model, engine, pool));
     let waiting = Arc::clone(&slot);
     let _registered = cancel.on_cancel(move || waiting.wake())?;
@@ -112,7 +115,7 @@ pub fn shared_classifier(
         Turn::Running(pool) => return Ok(pool),
         Turn::Load(turn) => turn,
     };
-    let pool = Pool::new(load_classifier(model, engine, cancel)?, pool)?;
+    let pool = Pool::new(load_classifier(model, engine, loading)?, pool)?;
     slot.state().running = Arc::downgrade(&pool);
     drop(turn);
     Ok(pool)

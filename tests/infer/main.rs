@@ -9,3 +9,4 @@ mod library;
 mod loading;
 mod pool;
 mod roles;
+mod staging;

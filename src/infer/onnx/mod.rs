@@ -1,8 +1,12 @@
 //! ONNX Runtime, the only back end: no other module names its crate.
 
+mod bound;
+mod load;
 mod locate;
 mod providers;
 mod runtime;
+mod tensorrt;
+mod turns;
 
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,10 +19,14 @@ use ort::AsPointer;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
+use self::bound::Bound;
+use self::load::Request;
 use self::runtime::Runtime;
 pub use self::runtime::{Severity, set_log_sink};
 use super::cancel::CancelToken;
+use super::engine::{Staged, Stager};
 use super::error::{InferError, panic_text};
+use super::loading::Loading;
 use super::options::{EngineOptions, Provider};
 use super::{ElementType, Engine, EngineInfo, TensorIn, TensorInfo};
 
@@ -29,6 +37,8 @@ use super::{ElementType, Engine, EngineInfo, TensorIn, TensorInfo};
 pub struct OnnxEngine {
     session: Session,
     info: EngineInfo,
+    /// For providers with a memory of their own.
+    bound: Option<Bound>,
 }
 
 /// Opens ONNX Runtime's library and returns its version, such as `1.32.0`.
@@ -40,7 +50,7 @@ pub fn runtime_version() -> Result<String, InferError> {
 }
 
 impl OnnxEngine {
-    /// Loads an ONNX file. The first call in a process finds and opens ONNX Runtime: in the
+    /// Loads an ONNX file, or an engine of TensorRT whose sidecar describes it. The first call in a process finds and opens ONNX Runtime: in the
     /// folder or file that `$M2SD_RUNTIME` or the library that `$ORT_DYLIB_PATH` names; in
     /// `./.runtime`; in `.runtime` or `m2sd-runtime` beside the plugin or program and in up to
     /// three folders above; in `$XDG_DATA_HOME/m2sd/runtime`; in `/usr/lib/m2sd/runtime`; where
@@ -49,13 +59,14 @@ impl OnnxEngine {
     /// # Errors
     /// For the library, the provider and the file, each its own [`InferError`]. With
     /// [`Provider::Auto`] the error is the CPU's, as it is the last to be tried.
-    /// [`InferError::Cancelled`] when `cancel` is or becomes cancelled: as soon as the provider can
+    /// [`InferError::Cancelled`] when the load's token is or becomes cancelled: as soon as the provider can
     /// stop, which for one that compiles the network as a whole is when that is done.
-    pub fn load(
+    pub fn load<'a>(
         path: &Path,
         options: &EngineOptions,
-        cancel: &CancelToken,
+        loading: impl Into<Loading<'a>>,
     ) -> Result<Self, InferError> {
+        let loading = loading.into();
         // Asked first, as it costs nothing, and as ONNX Runtime's words for it are its own.
         match std::fs::metadata(path) {
             Ok(found) if found.is_file() => {}
@@ -65,70 +76,12 @@ impl OnnxEngine {
             }
             Err(e) => return Err(unreadable(path, &e.to_string())),
         }
+        let request = Request::new(path, options, loading)?;
         let runtime = Runtime::get()?;
-        if options.provider != Provider::Auto {
-            return Self::load_on(&runtime, options.provider, path, options, cancel);
+        match options.provider {
+            Provider::Auto => request.load_on_best(&runtime),
+            provider => request.load_on(&runtime, provider),
         }
-        let mut passed_over = Vec::new();
-        for provider in Provider::PREFERENCE.into_iter().filter(|p| *p != Provider::Cpu) {
-            match Self::load_on(&runtime, provider, path, options, cancel) {
-                Ok(engine) => return Ok(engine.having_passed_over(passed_over)),
-                Err(InferError::Cancelled) => return Err(InferError::Cancelled),
-                Err(error) => passed_over.push(error.to_string()),
-            }
-        }
-        let engine = Self::load_on(&runtime, Provider::Cpu, path, options, cancel)?;
-        Ok(engine.having_passed_over(passed_over))
-    }
-
-    fn having_passed_over(mut self, passed_over: Vec<String>) -> Self {
-        self.info.passed_over = passed_over;
-        self
-    }
-
-    fn load_on(
-        runtime: &Runtime,
-        provider: Provider,
-        path: &Path,
-        options: &EngineOptions,
-        cancel: &CancelToken,
-    ) -> Result<Self, InferError> {
-        let mut builder = providers::builder(runtime, provider, options, path)?;
-        let canceler = builder.canceler();
-        let registered = cancel.on_cancel(move || {
-            // It only raises a flag; should that fail, the load goes on to its end.
-            let _may_fail = canceler.cancel();
-        })?;
-        // The binding panics on kinds of inputs and outputs that it does not know.
-        let loaded = guarded(|| builder.commit_from_file(path));
-        drop(registered);
-        if cancel.is_cancelled() {
-            return Err(InferError::Cancelled);
-        }
-        let session = loaded
-            .map_err(|panic| unreadable(path, &panic))?
-            .map_err(|error| unreadable(path, &format!("{provider}: {error}")))?;
-        let assigned = assigned(&session).map_err(|e| unreadable(path, &e.to_string()))?;
-        let name = providers::ep_name(provider);
-        let right = match provider {
-            Provider::Cpu => assigned.iter().all(|used| used == name),
-            // What it cannot run goes to the CPU; a graph of constants has nothing to give.
-            _ => assigned.is_empty() || assigned.iter().any(|used| used == name),
-        };
-        if !right {
-            return Err(InferError::ProviderNotUsed { asked: provider, used: assigned });
-        }
-        let info = EngineInfo {
-            model: path.display().to_string(),
-            inputs: session.inputs().iter().map(tensor_info).collect(),
-            outputs: session.outputs().iter().map(tensor_info).collect(),
-            largest_batch: None,
-            provider,
-            assigned,
-            runtime: format!("ONNX Runtime {}", runtime.version),
-            passed_over: Vec::new(),
-        };
-        Ok(Self { session, info })
     }
 }
 
@@ -203,23 +156,52 @@ impl Engine for OnnxEngine {
         inputs: &[TensorIn<'_>],
         cancel: &CancelToken,
     ) -> Result<Vec<ArrayD<f32>>, InferError> {
-        let provider = self.info.provider;
-        let failed = |e: ort::Error| InferError::RunFailed { provider, reason: e.to_string() };
-        let options = Arc::new(RunOptions::new().map_err(failed)?);
-        let _registered = cancel.on_cancel({
-            let options = options.clone();
-            move || {
-                // It only raises a flag; should that fail, the run goes on to its end.
-                let _may_fail = options.terminate();
-            }
-        })?;
-        let outputs = guarded(|| run(&mut self.session, inputs, &options));
-        let outputs = outputs.unwrap_or_else(|panic| Err(ort::Error::new(panic)));
-        outputs.map_err(|error| match cancel.is_cancelled() {
-            true => InferError::Cancelled,
-            false => failed(error),
+        let (session, bound) = (&mut self.session, &mut self.bound);
+        cancellable(self.info.provider, cancel, |options| match bound {
+            Some(bound) => bound.run(session, inputs, options),
+            None => run(session, inputs, options),
         })
     }
+
+    fn stager(&mut self) -> Option<Box<dyn Stager>> {
+        // Without one, inputs are copied when their run begins.
+        self.bound.as_ref()?.stager(&self.session).ok()
+    }
+
+    fn run_staged(
+        &mut self,
+        staged: Staged,
+        cancel: &CancelToken,
+    ) -> Result<Vec<ArrayD<f32>>, InferError> {
+        let (session, bound) = (&mut self.session, &mut self.bound);
+        cancellable(self.info.provider, cancel, |options| match bound {
+            Some(bound) => bound.run_staged(session, &staged, options),
+            None => Err(ort::Error::new("nothing is staged for it")),
+        })
+    }
+}
+
+/// Runs with options through which `cancel` ends the run.
+fn cancellable(
+    provider: Provider,
+    cancel: &CancelToken,
+    run: impl FnOnce(&RunOptions) -> ort::Result<Vec<ArrayD<f32>>>,
+) -> Result<Vec<ArrayD<f32>>, InferError> {
+    let failed = |e: ort::Error| InferError::RunFailed { provider, reason: e.to_string() };
+    let options = Arc::new(RunOptions::new().map_err(failed)?);
+    let _registered = cancel.on_cancel({
+        let options = options.clone();
+        move || {
+            // It only raises a flag; should that fail, the run goes on to its end.
+            let _may_fail = options.terminate();
+        }
+    })?;
+    let outputs = guarded(|| run(&options));
+    let outputs = outputs.unwrap_or_else(|panic| Err(ort::Error::new(panic)));
+    outputs.map_err(|error| match cancel.is_cancelled() {
+        true => InferError::Cancelled,
+        false => failed(error),
+    })
 }
 
 fn run(

@@ -1,7 +1,6 @@
 //! How a session is told who shall run it.
 
-use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::path::PathBuf;
 
 use ort::ep::{self, ExecutionProviderDispatch};
 use ort::memory::DeviceType;
@@ -9,7 +8,9 @@ use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use super::runtime::Runtime;
+use super::tensorrt::{self, Plan};
 use crate::infer::error::InferError;
+use crate::infer::gpu;
 use crate::infer::options::{DeviceKind, EngineOptions, Precision, Provider};
 
 /// ONNX Runtime's name of a provider.
@@ -22,25 +23,30 @@ pub(super) fn ep_name(provider: Provider) -> &'static str {
     }
 }
 
-/// A session builder for `model` that is bound to `provider` and to nothing else, so far as
+/// A session builder that is bound to a provider for the host and to nothing else, so far as
 /// ONNX Runtime can be bound.
-pub(super) fn builder(
+pub(super) fn on_host(
     runtime: &Runtime,
     provider: Provider,
     options: &EngineOptions,
-    model: &Path,
 ) -> Result<SessionBuilder, InferError> {
-    let general = general(runtime, options.resolved_threads());
-    let builder = general.map_err(|e| missing(provider, e.to_string()))?;
+    let builder = general_for(runtime, provider, options)?;
     match provider {
-        Provider::Auto | Provider::Cpu => cpu(runtime, builder, options),
         Provider::OpenVino => openvino(runtime, builder, options),
-        Provider::Cuda => cuda(runtime, builder, options),
-        Provider::TensorRt => tensorrt(runtime, builder, options, model),
+        _ => cpu(runtime, builder, options),
     }
 }
 
-fn missing(provider: Provider, reason: String) -> InferError {
+fn general_for(
+    runtime: &Runtime,
+    provider: Provider,
+    options: &EngineOptions,
+) -> Result<SessionBuilder, InferError> {
+    let general = general(runtime, options.resolved_threads());
+    general.map_err(|e| missing(provider, e.to_string()))
+}
+
+pub(super) fn missing(provider: Provider, reason: String) -> InferError {
     let remedy = match provider {
         Provider::Auto | Provider::Cpu => "Run `make setup` to install ONNX Runtime again",
         Provider::OpenVino => "Run `make setup` to install it",
@@ -168,93 +174,122 @@ fn on_devices(
     }
 }
 
-fn cuda(
-    runtime: &Runtime,
-    builder: SessionBuilder,
-    options: &EngineOptions,
-) -> Result<SessionBuilder, InferError> {
-    if let precision @ (Precision::Fp16 | Precision::Bf16) = options.precision {
-        let remedy = "it computes in the file's own: use precision=auto, or provider=tensorrt";
-        let provider = Provider::Cuda;
-        return Err(InferError::PrecisionUnsupported { provider, precision, remedy });
+/// The GPU that a provider runs on.
+pub(super) struct Gpu {
+    pub ordinal: i32,
+}
+
+impl Gpu {
+    /// The one that the options name, once it is clear that everything for the provider is there.
+    ///
+    /// # Errors
+    /// [`InferError::ProviderMissing`] with all that is missing, [`InferError::DeviceMissing`],
+    /// [`InferError::PrecisionUnsupported`].
+    pub(super) fn find(
+        runtime: &Runtime,
+        provider: Provider,
+        options: &EngineOptions,
+    ) -> Result<Self, InferError> {
+        if provider == Provider::Cuda
+            && let precision @ (Precision::Fp16 | Precision::Bf16) = options.precision
+        {
+            let remedy = "it computes in the file's own: use precision=auto, or provider=tensorrt";
+            return Err(InferError::PrecisionUnsupported { provider, precision, remedy });
+        }
+        let device = options.device;
+        let (DeviceKind::Gpu, Ok(ordinal)) =
+            (device.kind.unwrap_or(DeviceKind::Gpu), i32::try_from(device.ordinal))
+        else {
+            return Err(InferError::DeviceMissing { provider, device, found: vec!["gpu".into()] });
+        };
+        // All at once, as ONNX Runtime would tell of one file after the other.
+        let mut lacking = Vec::new();
+        lacking.extend(gpu::gpu(device.ordinal).err());
+        let library = provider_library(runtime, provider);
+        if let Some(library) = library.filter(|library| !library.is_file()) {
+            let file = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let runtime = runtime.library.display();
+            lacking.push(format!("{runtime} was built without it ({file})"));
+        }
+        if provider == Provider::TensorRt {
+            lacking.extend(tensorrt_version(runtime).err());
+        }
+        if lacking.is_empty() {
+            Ok(Self { ordinal })
+        } else {
+            Err(missing(provider, lacking.join("; ")))
+        }
     }
-    let ordinal = gpu_ordinal(runtime, Provider::Cuda, options)?;
-    let cuda = cuda_provider(ordinal, options.precision);
+}
+
+/// Where ONNX Runtime's library for a GPU provider would be; `None` where its own was found by the
+/// system's loader.
+fn provider_library(runtime: &Runtime, provider: Provider) -> Option<PathBuf> {
+    let file = match provider {
+        Provider::TensorRt => "libonnxruntime_providers_tensorrt.so",
+        _ => "libonnxruntime_providers_cuda.so",
+    };
+    runtime.library.is_absolute().then(|| runtime.library.with_file_name(file))
+}
+
+/// The version of the TensorRT that this ONNX Runtime uses.
+pub(super) fn tensorrt_version(runtime: &Runtime) -> Result<String, String> {
+    let library = provider_library(runtime, Provider::TensorRt).unwrap_or_default();
+    gpu::tensorrt_version(&library)
+}
+
+/// A session builder for CUDA; with `graphs` its runs are recorded and replayed.
+pub(super) fn cuda(
+    runtime: &Runtime,
+    gpu: &Gpu,
+    options: &EngineOptions,
+    graphs: bool,
+) -> Result<SessionBuilder, InferError> {
+    let builder = general_for(runtime, Provider::Cuda, options)?;
+    let cuda = cuda_provider(gpu.ordinal, options.precision, graphs);
     with_providers(builder, Provider::Cuda, [cuda])
 }
 
-fn cuda_provider(ordinal: i32, precision: Precision) -> ExecutionProviderDispatch {
-    let cuda = ep::CUDA::default().with_device_id(ordinal);
+fn cuda_provider(ordinal: i32, precision: Precision, graphs: bool) -> ExecutionProviderDispatch {
+    let cuda = ep::CUDA::default().with_device_id(ordinal).with_cuda_graph(graphs);
     // TF32 rounds to ten bits of mantissa: nobody who asks for fp32 means that.
     let cuda = cuda.with_tf32(precision != Precision::Fp32);
     cuda.build().error_on_failure()
 }
 
-fn tensorrt(
+/// A session builder for TensorRT; with `graphs` its runs are recorded and replayed.
+pub(super) fn tensorrt(
     runtime: &Runtime,
-    builder: SessionBuilder,
+    gpu: &Gpu,
     options: &EngineOptions,
-    model: &Path,
+    plan: &Plan,
+    graphs: bool,
 ) -> Result<SessionBuilder, InferError> {
-    let provider = Provider::TensorRt;
-    let ordinal = gpu_ordinal(runtime, provider, options)?;
-    let cache = engine_cache(options, model);
-    std::fs::create_dir_all(&cache)
-        .map_err(|e| missing(provider, format!("its cache {}: {e}", cache.display())))?;
-    let cache = cache.display();
-    let precision = options.precision;
-    let tensorrt = ep::TensorRT::default()
-        .with_device_id(ordinal)
-        .with_fp16(matches!(precision, Precision::Auto | Precision::Fp16))
+    let builder = general_for(runtime, Provider::TensorRt, options)?;
+    let precision = tensorrt::precision(options.precision);
+    let mut tensorrt = ep::TensorRT::default()
+        .with_device_id(gpu.ordinal)
+        .with_fp16(precision == Precision::Fp16)
         .with_bf16(precision == Precision::Bf16)
         .with_int8(precision == Precision::Int8)
         // The sums of squares of a wide transformer overflow fp16.
         .with_layer_norm_fp32_fallback(true)
-        .with_engine_cache(true)
-        .with_engine_cache_path(&cache)
-        .with_timing_cache(true)
-        .with_timing_cache_path(&cache)
-        .build()
-        .error_on_failure();
-    // What TensorRT leaves over stays on the GPU.
-    with_providers(builder, provider, [tensorrt, cuda_provider(ordinal, precision)])
-}
-
-/// A folder for the engines of one state of one file: TensorRT's cache names the graph, not its
-/// weights, and would run a retrained model with the old ones.
-fn engine_cache(options: &EngineOptions, model: &Path) -> PathBuf {
-    let root = options.cache_dir.clone();
-    let root = root.unwrap_or_else(|| model.parent().unwrap_or(Path::new(".")).join("cache"));
-    let stem = model.file_stem().unwrap_or_default().to_string_lossy();
-    let state = std::fs::metadata(model).ok();
-    let bytes = state.as_ref().map_or(0, |s| s.len());
-    let modified = state.and_then(|s| s.modified().ok()?.duration_since(UNIX_EPOCH).ok());
-    root.join(format!("{stem}-{bytes:x}-{:x}", modified.unwrap_or_default().as_nanos()))
-}
-
-/// The GPU to use, once it is clear that this build of ONNX Runtime knows the provider.
-fn gpu_ordinal(
-    runtime: &Runtime,
-    provider: Provider,
-    options: &EngineOptions,
-) -> Result<i32, InferError> {
-    let file = match provider {
-        Provider::TensorRt => "libonnxruntime_providers_tensorrt.so",
-        _ => "libonnxruntime_providers_cuda.so",
-    };
-    let device = options.device;
-    let ordinal = i32::try_from(device.ordinal).ok();
-    match (device.kind.unwrap_or(DeviceKind::Gpu), ordinal) {
-        (DeviceKind::Gpu, Some(ordinal)) => {
-            // Said here, as ONNX Runtime's own message is about files.
-            if runtime.library.is_absolute() && !runtime.library.with_file_name(file).is_file() {
-                let library = runtime.library.display();
-                return Err(missing(provider, format!("{library} was built without it ({file})")));
-            }
-            Ok(ordinal)
-        }
-        _ => Err(InferError::DeviceMissing { provider, device, found: vec!["gpu".into()] }),
+        .with_cuda_graph(graphs);
+    if let Some((place, profile)) = plan.place() {
+        let place = place.display();
+        tensorrt = tensorrt
+            .with_engine_cache(true)
+            .with_engine_cache_path(&place)
+            .with_timing_cache(true)
+            .with_timing_cache_path(&place)
+            .with_profile_min_shapes(profile.min())
+            .with_profile_opt_shapes(profile.opt())
+            .with_profile_max_shapes(profile.max());
     }
+    let tensorrt = tensorrt.build().error_on_failure();
+    // What TensorRT leaves over stays on the GPU. A graph is TensorRT's alone: it has every node.
+    let rest = cuda_provider(gpu.ordinal, options.precision, false);
+    with_providers(builder, Provider::TensorRt, [tensorrt, rest])
 }
 
 fn with_providers<const N: usize>(
@@ -279,18 +314,5 @@ mod tests {
         );
         let options = EngineOptions { device: "gpu".parse().unwrap(), ..Default::default() };
         assert_eq!(openvino_config(&options), r#"{"GPU":{}}"#);
-    }
-
-    #[test]
-    fn another_state_of_a_file_has_another_cache() {
-        let dir = tempfile::tempdir().unwrap();
-        let model = dir.path().join("net.onnx");
-        let cache = || engine_cache(&EngineOptions::default(), &model);
-        std::fs::write(&model, "one").unwrap();
-        let before = cache();
-        assert!(before.starts_with(dir.path().join("cache")));
-        assert_eq!(before, cache());
-        std::fs::write(&model, "other").unwrap();
-        assert_ne!(before, cache());
     }
 }

@@ -4,16 +4,15 @@ use std::path::Path;
 
 use ndarray::{Array2, Axis, Ix2, Ix4, concatenate};
 
-use super::{Batch, Signature, fits, open, require_values, shape_error, take};
+use super::{Batch, Signature, fits, open, require_values, shape_error, sizes, take};
 use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
+use crate::infer::loading::Loading;
 use crate::infer::options::EngineOptions;
 use crate::infer::{Engine, EngineInfo, TensorView};
 
-/// The side of the published small networks (PFLD, MobileFaceNet), for a file that leaves it open.
-const DEFAULT_SIZE_PX: usize = 112;
 /// 68 points, x and y in turn.
 const COORDINATES: usize = 136;
 
@@ -32,13 +31,13 @@ impl Aligner {
     ///
     /// # Errors
     /// Those of [`crate::infer::onnx::OnnxEngine::load`], and [`InferError::WrongSignature`].
-    pub fn load(
+    pub fn load<'a>(
         path: &Path,
         sidecar: &ModelInfo,
         options: &EngineOptions,
-        cancel: &CancelToken,
+        loading: impl Into<Loading<'a>>,
     ) -> Result<Self, InferError> {
-        Self::from_engine(open(path, options, cancel)?, sidecar)
+        Self::from_engine(open(path, Role::Aligner, options, loading.into())?, sidecar)
     }
 
     /// # Errors
@@ -51,7 +50,7 @@ impl Aligner {
             signature.only_input(normalization)?;
         let batch = signature.batch(batch)?;
         signature.require(channels.is_none_or(|c| c == 3))?;
-        let size_px = height_px.or(width_px).unwrap_or(DEFAULT_SIZE_PX);
+        let size_px = height_px.or(width_px).unwrap_or(sizes::ALIGNER_PX);
         signature.require(size_px > 0 && width_px.is_none_or(|w| w == size_px))?;
         let output = signature.output(2, COORDINATES)?;
         Ok(Self { sidecar: sidecar.clone(), values, size_px, batch, output, engine })

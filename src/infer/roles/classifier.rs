@@ -5,18 +5,16 @@ use std::path::Path;
 use ndarray::{Array2, ArrayD, Ix2};
 
 use super::clips::{Clip, ClipStager, Packer, StagedClips};
-use super::{Batch, Signature, fits, open, shape_error, take};
+use super::{Batch, Signature, fits, open, shape_error, sizes, take};
 use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ClassifierOutput, ModelInfo, Role};
 use crate::core::score::Probability;
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
+use crate::infer::loading::Loading;
 use crate::infer::options::EngineOptions;
 use crate::infer::{Engine, EngineInfo, TensorInfo};
 
-/// M2SD's own clip, for a file that leaves its dimensions open (REFERENCE §5).
-const DEFAULT_FRAMES: usize = 16;
-const DEFAULT_SIZE_PX: usize = 224;
 /// The name that makes a second input the audio.
 const AUDIO: &str = "audio";
 const SCORES: &str = "the classifier's scores";
@@ -97,13 +95,13 @@ impl Classifier {
     ///
     /// # Errors
     /// Those of [`crate::infer::onnx::OnnxEngine::load`], and [`InferError::WrongSignature`].
-    pub fn load(
+    pub fn load<'a>(
         path: &Path,
         sidecar: &ModelInfo,
         options: &EngineOptions,
-        cancel: &CancelToken,
+        loading: impl Into<Loading<'a>>,
     ) -> Result<Self, InferError> {
-        Self::from_engine(open(path, options, cancel)?, sidecar)
+        Self::from_engine(open(path, Role::Classifier, options, loading.into())?, sidecar)
     }
 
     /// # Errors
@@ -123,8 +121,8 @@ impl Classifier {
             signature.pixels(clip, normalization)?;
         let mut batch = signature.batch(batch)?;
         signature.require(channels.is_none_or(|c| c == 3))?;
-        let frames = frames.unwrap_or(DEFAULT_FRAMES);
-        let size_px = height_px.or(width_px).unwrap_or(DEFAULT_SIZE_PX);
+        let frames = frames.unwrap_or(sizes::CLIP_FRAMES);
+        let size_px = height_px.or(width_px).unwrap_or(sizes::CLIP_PX);
         signature.require(frames > 0 && size_px > 0 && width_px.is_none_or(|w| w == size_px))?;
         let audio = match audio_input {
             None => None,

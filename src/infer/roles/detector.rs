@@ -9,6 +9,7 @@ use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
+use crate::infer::loading::Loading;
 use crate::infer::options::EngineOptions;
 use crate::infer::{Engine, EngineInfo, TensorView};
 
@@ -47,13 +48,13 @@ impl Detector {
     ///
     /// # Errors
     /// Those of [`crate::infer::onnx::OnnxEngine::load`], and [`InferError::WrongSignature`].
-    pub fn load(
+    pub fn load<'a>(
         path: &Path,
         sidecar: &ModelInfo,
         options: &EngineOptions,
-        cancel: &CancelToken,
+        loading: impl Into<Loading<'a>>,
     ) -> Result<Self, InferError> {
-        Self::from_engine(open(path, options, cancel)?, sidecar)
+        Self::from_engine(open(path, Role::Detector, options, loading.into())?, sidecar)
     }
 
     /// # Errors

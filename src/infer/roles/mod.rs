@@ -14,8 +14,8 @@ pub use self::aligner::Aligner;
 pub use self::classifier::{AudioSpec, Classifier, ClassifierSpec, ClipScore};
 pub use self::clips::{Clip, ClipStager, StagedClips};
 pub use self::detector::{Detector, RawDetections};
-use super::cancel::CancelToken;
 use super::error::InferError;
+use super::loading::Loading;
 use super::onnx::OnnxEngine;
 use super::options::EngineOptions;
 use super::{ElementType, Engine, EngineInfo, TensorInfo, TensorView};
@@ -26,36 +26,36 @@ use crate::core::modelinfo::{ModelInfo, Role};
 ///
 /// # Errors
 /// As [`Detector::load`]; [`InferError::Sidecar`] and [`InferError::WrongRole`] for the sidecar.
-pub fn load_detector(
+pub fn load_detector<'a>(
     path: &Path,
     options: &EngineOptions,
-    cancel: &CancelToken,
+    loading: impl Into<Loading<'a>>,
 ) -> Result<Detector, InferError> {
-    Detector::load(path, &sidecar(path, Role::Detector)?, options, cancel)
+    Detector::load(path, &sidecar(path, Role::Detector)?, options, loading)
 }
 
 /// Loads an aligner and the sidecar beside it.
 ///
 /// # Errors
 /// As [`Aligner::load`]; [`InferError::Sidecar`] and [`InferError::WrongRole`] for the sidecar.
-pub fn load_aligner(
+pub fn load_aligner<'a>(
     path: &Path,
     options: &EngineOptions,
-    cancel: &CancelToken,
+    loading: impl Into<Loading<'a>>,
 ) -> Result<Aligner, InferError> {
-    Aligner::load(path, &sidecar(path, Role::Aligner)?, options, cancel)
+    Aligner::load(path, &sidecar(path, Role::Aligner)?, options, loading)
 }
 
 /// Loads a classifier and the sidecar beside it.
 ///
 /// # Errors
 /// As [`Classifier::load`]; [`InferError::Sidecar`] and [`InferError::WrongRole`] for the sidecar.
-pub fn load_classifier(
+pub fn load_classifier<'a>(
     path: &Path,
     options: &EngineOptions,
-    cancel: &CancelToken,
+    loading: impl Into<Loading<'a>>,
 ) -> Result<Classifier, InferError> {
-    Classifier::load(path, &sidecar(path, Role::Classifier)?, options, cancel)
+    Classifier::load(path, &sidecar(path, Role::Classifier)?, options, loading)
 }
 
 fn sidecar(path: &Path, expected: Role) -> Result<ModelInfo, InferError> {
@@ -71,10 +71,11 @@ fn sidecar(path: &Path, expected: Role) -> Result<ModelInfo, InferError> {
 
 fn open(
     path: &Path,
+    role: Role,
     options: &EngineOptions,
-    cancel: &CancelToken,
+    loading: Loading<'_>,
 ) -> Result<Box<dyn Engine>, InferError> {
-    Ok(Box::new(OnnxEngine::load(path, options, cancel)?))
+    Ok(Box::new(OnnxEngine::load(path, options, loading.of(role))?))
 }
 
 /// An engine's signature, being held against a role.
@@ -158,6 +159,15 @@ impl<'a> Signature<'a> {
             (Some(_), _) => Err(self.wrong()),
         }
     }
+}
+
+/// What networks are fed where their files leave it open.
+pub(super) mod sizes {
+    /// The side of the published small aligners (PFLD, MobileFaceNet).
+    pub const ALIGNER_PX: usize = 112;
+    /// M2SD's own clip (REFERENCE §5).
+    pub const CLIP_FRAMES: usize = 16;
+    pub const CLIP_PX: usize = 224;
 }
 
 /// How many samples a run can take.

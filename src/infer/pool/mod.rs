@@ -4,9 +4,9 @@
 //! stream cannot starve a quiet one, up to a batch at a time. A flush makes a new generation:
 //! what waits is dropped, and a run whose jobs are all of the past is cancelled.
 
-use std::any::Any;
+mod work;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use ndarray::{Array3, Ix4};
 
 use super::cancel::CancelToken;
-use super::error::{InferError, panic_text};
-use super::roles::{Classifier, ClassifierSpec, Clip, ClipScore};
+use super::error::InferError;
+use super::roles::{Classifier, ClassifierSpec, ClipScore};
 use super::tensor::Tensor;
 
 /// How a pool takes and groups its work.
@@ -95,7 +95,9 @@ struct State {
     next_id: u64,
     /// The lane that was served last.
     served: u64,
-    running: Option<Running>,
+    /// The runs that jobs were taken for: the one in progress, and one that is being staged or
+    /// waits for its turn.
+    running: Vec<Running>,
     closing: bool,
 }
 
@@ -120,7 +122,15 @@ struct Waiting {
     since: Instant,
 }
 
+/// The jobs of one run.
+struct Batch {
+    id: u64,
+    cancel: CancelToken,
+    jobs: Vec<Waiting>,
+}
+
 struct Running {
+    id: u64,
     cancel: CancelToken,
     /// Lane and generation of each job.
     origins: Vec<(u64, u64)>,
@@ -131,12 +141,12 @@ impl State {
         !self.closing && self.lanes.get(&lane).is_some_and(|lane| lane.generation == generation)
     }
 
-    /// Cancels the run in flight if nobody waits for it any more.
+    /// Cancels the runs that nobody waits for any more.
     fn cancel_if_stale(&self) {
-        if let Some(running) = &self.running
-            && !running.origins.iter().any(|origin| self.is_current(*origin))
-        {
-            running.cancel.cancel();
+        for running in &self.running {
+            if !running.origins.iter().any(|origin| self.is_current(*origin)) {
+                running.cancel.cancel();
+            }
         }
     }
 
@@ -162,7 +172,7 @@ impl Shared {
     }
 
     /// Waits for work, and for company where that is wanted; `None` at the end.
-    fn next_batch(&self, batch_size: usize) -> Option<(CancelToken, Vec<Waiting>)> {
+    fn next_batch(&self, batch_size: usize) -> Option<Batch> {
         let mut state = self.state();
         while state.waiting() == 0 {
             let idle = |s: &mut State| !s.closing && s.waiting() == 0;
@@ -184,15 +194,18 @@ impl Shared {
             jobs.push(job);
         }
         let cancel = CancelToken::new();
-        state.running = Some(Running { cancel: cancel.clone(), origins });
+        state.next_id += 1;
+        let id = state.next_id;
+        state.running.push(Running { id, cancel: cancel.clone(), origins });
         self.room.notify_all();
-        Some((cancel, jobs))
+        Some(Batch { id, cancel, jobs })
     }
 
-    /// Ends the run; says for each of its jobs whether its submitter still wants the answer.
-    fn finish(&self) -> Vec<bool> {
+    /// Ends a run; says for each of its jobs whether its submitter still wants the answer.
+    fn finish(&self, id: u64) -> Vec<bool> {
         let mut state = self.state();
-        let origins = state.running.take().map(|running| running.origins).unwrap_or_default();
+        let place = state.running.iter().position(|running| running.id == id);
+        let origins = place.map(|place| state.running.remove(place).origins).unwrap_or_default();
         origins.into_iter().map(|origin| state.is_current(origin)).collect()
     }
 
@@ -223,7 +236,7 @@ impl Pool {
         let worker = {
             let shared = shared.clone();
             let thread = thread::Builder::new().name("m2sd-classify".to_owned());
-            thread.spawn(move || work(&shared, classifier)).map_err(InferError::Thread)?
+            thread.spawn(move || work::work(&shared, classifier)).map_err(InferError::Thread)?
         };
         Ok(Arc::new(Self { shared, spec, worker: Some(worker) }))
     }
@@ -329,46 +342,4 @@ impl Drop for Submitter {
     fn drop(&mut self) {
         self.pool.shared.discard(self.id, |state, id| state.lanes.remove(&id));
     }
-}
-
-fn work(shared: &Shared, mut classifier: Classifier) {
-    let together = classifier.together(shared.options.batch_size);
-    while let Some((cancel, jobs)) = shared.next_batch(together) {
-        let started = Instant::now();
-        let scores = score(&mut classifier, &jobs, &cancel);
-        let run = started.elapsed();
-        let wanted = shared.finish();
-        let mut scores = scores.map(Vec::into_iter).map_err(Arc::new);
-        for (Waiting { job, since }, wanted) in jobs.into_iter().zip(wanted) {
-            let result = match &mut scores {
-                Ok(scores) => scores
-                    .next()
-                    .ok_or_else(|| Arc::new(panicked("classifier", &"fewer scores than clips"))),
-                Err(error) => Err(error.clone()),
-            };
-            if wanted {
-                let scored = Scored { result, queued: started.duration_since(since), run };
-                // A reply that panics is its submitter's loss, not the other streams'.
-                let _panicked = catch_unwind(AssertUnwindSafe(|| (job.reply)(scored)));
-            }
-        }
-    }
-}
-
-fn score(
-    classifier: &mut Classifier,
-    jobs: &[Waiting],
-    cancel: &CancelToken,
-) -> Result<Vec<ClipScore>, InferError> {
-    let clips = jobs.iter().map(|Waiting { job, .. }| Clip {
-        frames: job.frames.view(),
-        audio: job.audio.as_ref().map(|audio| audio.view()),
-    });
-    let clips: Vec<_> = clips.collect();
-    let run = catch_unwind(AssertUnwindSafe(|| classifier.run(&clips, cancel)));
-    run.unwrap_or_else(|payload| Err(panicked("classifier", payload.as_ref())))
-}
-
-fn panicked(what: &'static str, payload: &(dyn Any + Send)) -> InferError {
-    InferError::Panicked { what, reason: panic_text(payload) }
 }

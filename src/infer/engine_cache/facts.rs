@@ -1,0 +1,160 @@
+//! What an engine of TensorRT depends on. A change of any of it makes another engine.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::infer::options::Precision;
+
+/// The libraries and the GPU that engines are built with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// TensorRT's version, such as `10.3.0`.
+    pub tensorrt: String,
+    /// The driver's, such as `550.54.15`.
+    pub driver: String,
+    /// The GPU's architecture, such as `sm_90`.
+    pub gpu_arch: String,
+    /// ONNX Runtime's version, which decides what of a network TensorRT is given.
+    pub runtime: String,
+}
+
+/// Everything that an engine is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineFacts {
+    /// The file's name without its ending, for people.
+    pub model: String,
+    pub model_sha256: String,
+    pub precision: Precision,
+    /// The smallest, best and largest shapes of the inputs.
+    pub profile: [String; 3],
+    pub machine: Machine,
+}
+
+/// Why the facts of an engine cannot be read.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{0} is missing or no value")]
+pub struct NoFacts(&'static str);
+
+impl EngineFacts {
+    /// The name of the folder in which the engine is kept: readable at its front, and another one
+    /// for every change of any fact.
+    pub fn key(&self) -> String {
+        let digest = Sha256::digest(self.to_string());
+        let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+        let model: String = self.model.chars().take(48).map(plain).collect();
+        format!("{model}-{}-{hash}", self.precision)
+    }
+
+    fn entries(&self) -> [(&'static str, String); 10] {
+        let Machine { tensorrt, driver, gpu_arch, runtime } = &self.machine;
+        let [min, opt, max] = &self.profile;
+        [
+            ("model", self.model.replace(['\n', '\r'], " ")),
+            ("model-sha256", self.model_sha256.clone()),
+            ("precision", self.precision.to_string()),
+            ("profile-min", min.clone()),
+            ("profile-opt", opt.clone()),
+            ("profile-max", max.clone()),
+            ("tensorrt", tensorrt.clone()),
+            ("driver", driver.clone()),
+            ("gpu", gpu_arch.clone()),
+            ("onnxruntime", runtime.clone()),
+        ]
+    }
+}
+
+impl fmt::Display for EngineFacts {
+    /// One `key=value` a line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.entries().iter().try_for_each(|(key, value)| writeln!(f, "{key}={value}"))
+    }
+}
+
+impl FromStr for EngineFacts {
+    type Err = NoFacts;
+
+    fn from_str(text: &str) -> Result<Self, NoFacts> {
+        let values: BTreeMap<_, _> = text.lines().filter_map(|l| l.split_once('=')).collect();
+        let get = |key: &'static str| {
+            values.get(key).map(|value| (*value).to_owned()).ok_or(NoFacts(key))
+        };
+        Ok(Self {
+            model: get("model")?,
+            model_sha256: get("model-sha256")?,
+            precision: get("precision")?.parse().map_err(|_| NoFacts("precision"))?,
+            profile: [get("profile-min")?, get("profile-opt")?, get("profile-max")?],
+            machine: Machine {
+                tensorrt: get("tensorrt")?,
+                driver: get("driver")?,
+                gpu_arch: get("gpu")?,
+                runtime: get("onnxruntime")?,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn facts() -> EngineFacts {
+        EngineFacts {
+            model: "m2sd".into(),
+            model_sha256: "ab".repeat(32),
+            precision: Precision::Fp16,
+            profile: ["clip:1x3", "clip:2x3", "clip:4x3"].map(str::to_owned),
+            machine: Machine {
+                tensorrt: "10.3.0".into(),
+                driver: "550.54.15".into(),
+                gpu_arch: "sm_90".into(),
+                runtime: "1.32.0".into(),
+            },
+        }
+    }
+
+    #[test]
+    fn every_fact_changes_the_key() {
+        let with = |change: fn(&mut EngineFacts)| {
+            let mut facts = facts();
+            change(&mut facts);
+            facts.key()
+        };
+        let changes: [fn(&mut EngineFacts); 9] = [
+            |f| f.model_sha256 = "cd".repeat(32),
+            |f| f.precision = Precision::Fp32,
+            |f| f.profile[0] = "clip:2x3".into(),
+            |f| f.profile[1] = "clip:3x3".into(),
+            |f| f.profile[2] = "clip:5x3".into(),
+            |f| f.machine.tensorrt = "10.4.0".into(),
+            |f| f.machine.driver = "560.0".into(),
+            |f| f.machine.gpu_arch = "sm_89".into(),
+            |f| f.machine.runtime = "1.33.0".into(),
+        ];
+        let mut keys: Vec<_> = changes.into_iter().map(with).collect();
+        keys.push(facts().key());
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), 10);
+        assert_eq!(facts().key(), facts().key());
+        assert!(facts().key().starts_with("m2sd-fp16-"));
+    }
+
+    #[test]
+    fn a_key_is_a_file_name_whatever_the_model_is_called() {
+        let key = EngineFacts { model: "../a b/ü\n".repeat(20), ..facts() }.key();
+        assert!(key.len() < 100 && !key.contains(['/', ' ', '\n']), "{key}");
+    }
+
+    #[test]
+    fn facts_are_read_back() {
+        let text = facts().to_string();
+        assert_eq!(text.parse(), Ok(facts()));
+        let without = text.replace("driver=", "river=");
+        assert_eq!(without.parse::<EngineFacts>(), Err(NoFacts("driver")));
+    }
+}

@@ -1,0 +1,423 @@
+//! Inputs and outputs that are bound to memory which is kept from run to run: the device's own,
+//! where the provider has one, so that one run's inputs can be copied there during another run.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ndarray::ArrayD;
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
+use ort::value::{DynTensor, DynTensorValueType, TensorElementType};
+
+use super::turns;
+use crate::infer::TensorIn;
+use crate::infer::engine::{Staged, Stager};
+use crate::infer::error::InferError;
+use crate::infer::options::Provider;
+
+/// Where a provider has its tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    /// In the host's memory. No provider needs that bound; it is what machines without a GPU test.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
+    Host,
+    /// On the GPU with this number.
+    Cuda(i32),
+}
+
+/// What allocates tensors for one thread.
+struct Memory {
+    device: Allocator,
+    /// For the host's end of a copy; `None` where the host reaches the device's memory.
+    host: Option<Allocator>,
+}
+
+impl Memory {
+    fn new(home: Home, session: &Session) -> ort::Result<Self> {
+        let Home::Cuda(id) = home else {
+            return Ok(Self { device: Allocator::default(), host: None });
+        };
+        let of = |device, kind| {
+            let info = MemoryInfo::new(device, id, AllocatorType::Device, kind)?;
+            Allocator::new(session, info)
+        };
+        let device = of(AllocationDevice::CUDA, MemoryType::Default)?;
+        // The GPU copies faster from memory that stays where it is; any other will do.
+        let pinned = of(AllocationDevice::CUDA_PINNED, MemoryType::CPUInput);
+        Ok(Self { device, host: Some(pinned.unwrap_or_default()) })
+    }
+}
+
+/// One input's memory.
+struct Buffer {
+    shape: Vec<usize>,
+    element: TensorElementType,
+    device: DynTensor,
+    host: Option<DynTensor>,
+}
+
+impl Buffer {
+    fn new(memory: &Memory, element: TensorElementType, shape: &[usize]) -> ort::Result<Self> {
+        let tensor = |allocator| DynTensor::new(allocator, element, shape);
+        let host = memory.host.as_ref().map(tensor).transpose()?;
+        Ok(Self { shape: shape.to_vec(), element, device: tensor(&memory.device)?, host })
+    }
+
+    fn fits(&self, input: &TensorIn<'_>) -> bool {
+        self.element == element_of(input) && self.shape == input.shape()
+    }
+
+    /// Copies its numbers to a buffer of the same shape.
+    fn copy_to(&self, to: &mut Self) -> ort::Result<()> {
+        // Through a session of ONNX Runtime's own, which with OpenVINO in the process would run
+        // there for tensors of the host.
+        if self.host.is_some() || self.shape != to.shape {
+            return self.device.copy_into(&mut to.device);
+        }
+        match self.element {
+            TensorElementType::Uint8 => {
+                to.device.try_extract_array_mut::<u8>()?.assign(&self.device.try_extract_array()?);
+            }
+            _ => {
+                to.device.try_extract_array_mut::<f32>()?.assign(&self.device.try_extract_array()?);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, input: &TensorIn<'_>) -> ort::Result<()> {
+        let reachable = self.host.as_mut().unwrap_or(&mut self.device);
+        match input {
+            TensorIn::F32(values) => reachable.try_extract_array_mut()?.assign(values),
+            TensorIn::U8(values) => reachable.try_extract_array_mut()?.assign(values),
+        }
+        match &self.host {
+            Some(host) => host.copy_into(&mut self.device),
+            None => Ok(()),
+        }
+    }
+}
+
+fn element_of(input: &TensorIn<'_>) -> TensorElementType {
+    match input {
+        TensorIn::F32(_) => TensorElementType::Float32,
+        TensorIn::U8(_) => TensorElementType::Uint8,
+    }
+}
+
+/// The memory of one run's inputs.
+struct Slot {
+    buffers: Vec<Buffer>,
+    binding: IoBinding,
+}
+
+/// A run whose every address and shape stays, which the provider records and replays.
+struct Recorded {
+    slot: Slot,
+    /// Whether it has run, which is when it was recorded.
+    ran: bool,
+}
+
+/// The names of a session's inputs and outputs, in order.
+struct Names {
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+}
+
+impl Names {
+    fn of(session: &Session) -> Self {
+        let names = |outlets: &[ort::value::Outlet]| {
+            outlets.iter().map(|outlet| outlet.name().to_owned()).collect()
+        };
+        Self { inputs: names(session.inputs()), outputs: names(session.outputs()) }
+    }
+}
+
+/// The bound half of an engine that runs.
+pub(super) struct Bound {
+    home: Home,
+    provider: Provider,
+    names: Arc<Names>,
+    slots: Arc<[Mutex<Slot>; Staged::SLOTS]>,
+    memory: Memory,
+    recorded: Option<Recorded>,
+}
+
+impl Bound {
+    /// `fixed`: the shapes of the inputs and outputs, where they never change and runs shall be
+    /// recorded.
+    pub(super) fn new(
+        session: &Session,
+        home: Home,
+        provider: Provider,
+        fixed: Option<&FixedShapes>,
+    ) -> ort::Result<Self> {
+        let slot = || -> ort::Result<Slot> {
+            Ok(Slot { buffers: Vec::new(), binding: session.create_binding()? })
+        };
+        let memory = Memory::new(home, session)?;
+        let names = Arc::new(Names::of(session));
+        let recorded = fixed.map(|shapes| shapes.bind(slot()?, &memory, &names)).transpose()?;
+        let slots = Arc::new([Mutex::new(slot()?), Mutex::new(slot()?)]);
+        Ok(Self { home, provider, names, slots, memory, recorded })
+    }
+
+    pub(super) fn stager(&self, session: &Session) -> ort::Result<Box<dyn Stager>> {
+        Ok(Box::new(BoundStager {
+            provider: self.provider,
+            names: self.names.clone(),
+            slots: self.slots.clone(),
+            memory: Memory::new(self.home, session)?,
+            next: 0,
+        }))
+    }
+
+    /// Copies `inputs` and runs on them.
+    pub(super) fn run(
+        &mut self,
+        session: &mut Session,
+        inputs: &[TensorIn<'_>],
+        options: &RunOptions,
+    ) -> ort::Result<Vec<ArrayD<f32>>> {
+        let here = Staged { slot: 0 };
+        {
+            let _turn = turns::run();
+            let mut slot = lock(&self.slots, &here)?;
+            fill(&mut slot, &self.memory, &self.names, inputs)?;
+        }
+        self.run_staged(session, &here, options)
+    }
+
+    pub(super) fn run_staged(
+        &mut self,
+        session: &mut Session,
+        staged: &Staged,
+        options: &RunOptions,
+    ) -> ort::Result<Vec<ArrayD<f32>>> {
+        let slot = lock(&self.slots, staged)?;
+        let Some(recorded) = &mut self.recorded else {
+            let _turn = turns::run();
+            return run(session, &slot.binding, &self.names, options);
+        };
+        for (from, to) in slot.buffers.iter().zip(&mut recorded.slot.buffers) {
+            let _turn = turns::run();
+            from.copy_to(to)?;
+        }
+        let outputs = if recorded.ran {
+            let _turn = turns::run();
+            run(session, &recorded.slot.binding, &self.names, options)
+        } else {
+            let _turn = turns::record();
+            run(session, &recorded.slot.binding, &self.names, options)
+        };
+        recorded.ran |= outputs.is_ok();
+        outputs
+    }
+}
+
+/// The inputs and outputs of a network that has no other shapes: name by name, in order.
+pub(super) struct FixedShapes {
+    pub inputs: Vec<(TensorElementType, Vec<usize>)>,
+    /// Floats all.
+    pub outputs: Vec<Vec<usize>>,
+}
+
+impl FixedShapes {
+    fn bind(&self, mut slot: Slot, memory: &Memory, names: &Names) -> ort::Result<Recorded> {
+        for (name, (element, shape)) in names.inputs.iter().zip(&self.inputs) {
+            let buffer = Buffer::new(memory, *element, shape)?;
+            slot.binding.bind_input(name, &buffer.device)?;
+            slot.buffers.push(buffer);
+        }
+        for (name, shape) in names.outputs.iter().zip(&self.outputs) {
+            let tensor = DynTensor::new(&memory.device, TensorElementType::Float32, &shape[..])?;
+            slot.binding.bind_output(name, tensor)?;
+        }
+        Ok(Recorded { slot, ran: false })
+    }
+}
+
+fn lock<'a>(
+    slots: &'a [Mutex<Slot>; Staged::SLOTS],
+    staged: &Staged,
+) -> ort::Result<MutexGuard<'a, Slot>> {
+    let slot = slots.get(staged.slot).ok_or_else(|| ort::Error::new("no such place for inputs"))?;
+    Ok(slot.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Copies inputs into a slot. Memory is made anew only where a shape is another than before.
+fn fill(
+    slot: &mut Slot,
+    memory: &Memory,
+    names: &Names,
+    inputs: &[TensorIn<'_>],
+) -> ort::Result<()> {
+    if inputs.len() != names.inputs.len() {
+        let (found, expected) = (inputs.len(), names.inputs.len());
+        return Err(ort::Error::new(format!("{found} inputs for a network of {expected}")));
+    }
+    let same = slot.buffers.len() == inputs.len()
+        && slot.buffers.iter().zip(inputs).all(|(buffer, input)| buffer.fits(input));
+    if !same {
+        slot.buffers.clear();
+        slot.binding.clear();
+        for (name, input) in names.inputs.iter().zip(inputs) {
+            let buffer = Buffer::new(memory, element_of(input), input.shape())?;
+            slot.binding.bind_input(name, &buffer.device)?;
+            slot.buffers.push(buffer);
+        }
+        // Bound anew as well: ONNX Runtime keeps the outputs' memory, which has the shapes of
+        // before.
+        for name in &names.outputs {
+            slot.binding.bind_output_to_device(name, &MemoryInfo::default())?;
+        }
+    }
+    slot.buffers.iter_mut().zip(inputs).try_for_each(|(buffer, input)| buffer.write(input))
+}
+
+fn run(
+    session: &mut Session,
+    binding: &IoBinding,
+    names: &Names,
+    options: &RunOptions<NoSelectedOutputs>,
+) -> ort::Result<Vec<ArrayD<f32>>> {
+    let outputs = session.run_binding_with_options(binding, options)?;
+    let output = |name: &String| -> ort::Result<ArrayD<f32>> {
+        let value = outputs.get(name).ok_or_else(|| ort::Error::new("an output is missing"))?;
+        let value = value.view().downcast::<DynTensorValueType>()?;
+        if value.memory_info().is_cpu_accessible() {
+            return Ok(value.try_extract_array::<f32>()?.to_owned());
+        }
+        let value = value.to(AllocationDevice::CPU, 0)?;
+        Ok(value.try_extract_array::<f32>()?.to_owned())
+    };
+    names.outputs.iter().map(output).collect()
+}
+
+/// The half that copies.
+struct BoundStager {
+    provider: Provider,
+    names: Arc<Names>,
+    slots: Arc<[Mutex<Slot>; Staged::SLOTS]>,
+    memory: Memory,
+    /// The slot whose turn it is.
+    next: usize,
+}
+
+impl Stager for BoundStager {
+    fn stage(&mut self, inputs: &[TensorIn<'_>]) -> Result<Staged, InferError> {
+        let staged = Staged { slot: self.next };
+        self.next = (self.next + 1) % Staged::SLOTS;
+        let filled = super::guarded(|| {
+            let mut slot = lock(&self.slots, &staged)?;
+            let _turn = turns::run();
+            fill(&mut slot, &self.memory, &self.names, inputs)
+        });
+        let provider = self.provider;
+        let failed = |reason| InferError::RunFailed { provider, reason };
+        filled.map_err(failed)?.map_err(|e| failed(e.to_string()))?;
+        Ok(staged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array5;
+
+    use super::*;
+    use crate::infer::onnx::OnnxEngine;
+    use crate::infer::{CancelToken, Engine, EngineOptions};
+    use crate::models::synth::{ClipShape, Synth, write};
+
+    /// An engine on the CPU, for comparison and for its session.
+    fn engine(network: Synth) -> (OnnxEngine, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let model = write(&network, dir.path()).unwrap();
+        let options = EngineOptions { provider: Provider::Cpu, ..Default::default() };
+        (OnnxEngine::load(&model, &options, &CancelToken::new()).unwrap(), dir)
+    }
+
+    fn clips(count: usize, value: f32) -> ArrayD<f32> {
+        let clips = Array5::from_shape_fn((count, 3, 2, 32, 32), |(n, c, _, _, x)| {
+            value + n as f32 * 0.3 + c as f32 * 0.1 + x as f32 * 0.01
+        });
+        clips.into_dyn()
+    }
+
+    const CLIP: ClipShape = ClipShape { frames: 2, size_px: 32, audio: None };
+
+    #[test]
+    fn what_is_bound_gives_what_is_passed_gives_whatever_the_shapes() {
+        let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
+        let (mut other, _dir) = engine(Synth::Classifier(CLIP));
+        let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, None).unwrap();
+        let options = RunOptions::new().unwrap();
+        // The same shape again, a larger one, and the first again.
+        for (count, value) in [(1, 0.0), (1, 0.5), (3, 0.2), (1, 0.9)] {
+            let clips = clips(count, value);
+            let expected = plain.run(&[clips.view().into()], &CancelToken::new()).unwrap();
+            let found = bound.run(&mut other.session, &[clips.view().into()], &options).unwrap();
+            assert_eq!(found, expected);
+        }
+        let none = bound.run(&mut other.session, &[], &options);
+        assert!(none.unwrap_err().to_string().contains("0 inputs for a network of 1"));
+    }
+
+    #[test]
+    fn memory_is_kept_while_the_shape_is() {
+        let (mut other, _dir) = engine(Synth::Classifier(CLIP));
+        let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, None).unwrap();
+        let options = RunOptions::new().unwrap();
+        let mut address = |count| {
+            bound.run(&mut other.session, &[clips(count, 0.1).view().into()], &options).unwrap();
+            let slot = bound.slots[0].lock().unwrap();
+            slot.buffers[0].device.data_ptr() as usize
+        };
+        let first = address(1);
+        assert_eq!(address(1), first);
+        assert_ne!(address(2), 0);
+    }
+
+    #[test]
+    fn the_next_inputs_are_staged_beside_those_that_wait() {
+        let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
+        let (mut other, _dir) = engine(Synth::Classifier(CLIP));
+        let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, None).unwrap();
+        let mut stager = bound.stager(&other.session).unwrap();
+        let options = RunOptions::new().unwrap();
+        let inputs = [clips(1, 0.0), clips(2, 0.4), clips(1, 0.8)];
+        let mut waiting = stager.stage(&[inputs[0].view().into()]).unwrap();
+        for (n, input) in inputs.iter().enumerate() {
+            let next = inputs.get(n + 1).map(|i| stager.stage(&[i.view().into()]).unwrap());
+            let found = bound.run_staged(&mut other.session, &waiting, &options).unwrap();
+            let expected = plain.run(&[input.view().into()], &CancelToken::new()).unwrap();
+            assert_eq!(found, expected);
+            if let Some(next) = next {
+                assert_ne!(next, waiting);
+                waiting = next;
+            }
+        }
+    }
+
+    #[test]
+    fn runs_of_fixed_shapes_keep_every_address() {
+        let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
+        let (mut other, _dir) = engine(Synth::Classifier(CLIP));
+        let fixed = FixedShapes {
+            inputs: vec![(TensorElementType::Float32, vec![1, 3, 2, 32, 32])],
+            outputs: vec![vec![1, 2]],
+        };
+        let mut bound =
+            Bound::new(&other.session, Home::Host, Provider::Cpu, Some(&fixed)).unwrap();
+        let options = RunOptions::new().unwrap();
+        for value in [0.0, 0.5, 1.0] {
+            let clip = clips(1, value);
+            let expected = plain.run(&[clip.view().into()], &CancelToken::new()).unwrap();
+            let found = bound.run(&mut other.session, &[clip.view().into()], &options).unwrap();
+            assert_eq!(found, expected);
+            assert!(bound.recorded.as_ref().unwrap().ran);
+        }
+        // Another shape than the fixed one is an error, not a copy of a part.
+        let two = bound.run(&mut other.session, &[clips(2, 0.0).view().into()], &options);
+        assert!(two.is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! The pool's threads: one that runs, and for a device one that copies ahead.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Instant;
+
+use super::{Batch, Scored, Shared, Waiting};
+use crate::infer::cancel::CancelToken;
+use crate::infer::error::{InferError, panic_text};
+use crate::infer::roles::{Classifier, Clip, ClipScore, ClipStager, StagedClips};
+
+/// Runs the jobs as they come. Where the classifier runs on a device, another thread brings the
+/// clips of the next run there meanwhile.
+pub(super) fn work(shared: &Shared, mut classifier: Classifier) {
+    let together = classifier.together(shared.options.batch_size);
+    let stager = classifier.stager();
+    let mut serve = |batch, staged| serve(shared, &mut classifier, batch, staged);
+    let Some(mut stager) = stager else {
+        while let Some(batch) = shared.next_batch(together) {
+            serve(batch, None);
+        }
+        return;
+    };
+    thread::scope(|scope| {
+        // Without room, so that no more than one run waits beside the one in progress.
+        let (hand_over, staged) = sync_channel(0);
+        let ahead = thread::Builder::new().name("m2sd-stage".to_owned());
+        let ahead = ahead.spawn_scoped(scope, move || {
+            while let Some(batch) = shared.next_batch(together) {
+                let clips = stage(&mut stager, &batch.jobs);
+                if hand_over.send((batch, Some(clips))).is_err() {
+                    return;
+                }
+            }
+        });
+        if ahead.is_ok() {
+            staged.into_iter().for_each(|(batch, clips)| serve(batch, clips));
+        } else {
+            // No more threads: runs that copy their own clips do as well.
+            while let Some(batch) = shared.next_batch(together) {
+                serve(batch, None);
+            }
+        }
+    });
+}
+
+type Staging = Result<StagedClips, InferError>;
+
+fn stage(stager: &mut ClipStager, jobs: &[Waiting]) -> Staging {
+    let staged = catch_unwind(AssertUnwindSafe(|| stager.stage(&clips(jobs))));
+    staged.unwrap_or_else(|payload| Err(panicked("classifier", payload.as_ref())))
+}
+
+/// Scores the jobs of one run and answers those that are still wanted.
+fn serve(
+    shared: &Shared,
+    classifier: &mut Classifier,
+    Batch { id, cancel, jobs }: Batch,
+    staged: Option<Staging>,
+) {
+    let started = Instant::now();
+    let scores = score(classifier, &jobs, staged, &cancel);
+    let run = started.elapsed();
+    let wanted = shared.finish(id);
+    let mut scores = scores.map(Vec::into_iter).map_err(Arc::new);
+    for (Waiting { job, since }, wanted) in jobs.into_iter().zip(wanted) {
+        let result = match &mut scores {
+            Ok(scores) => scores
+                .next()
+                .ok_or_else(|| Arc::new(panicked("classifier", &"fewer scores than clips"))),
+            Err(error) => Err(error.clone()),
+        };
+        if wanted {
+            let scored = Scored { result, queued: started.duration_since(since), run };
+            // A reply that panics is its submitter's loss, not the other streams'.
+            let _panicked = catch_unwind(AssertUnwindSafe(|| (job.reply)(scored)));
+        }
+    }
+}
+
+fn score(
+    classifier: &mut Classifier,
+    jobs: &[Waiting],
+    staged: Option<Staging>,
+    cancel: &CancelToken,
+) -> Result<Vec<ClipScore>, InferError> {
+    let run = catch_unwind(AssertUnwindSafe(|| match staged {
+        Some(staged) => classifier.run_staged(staged?, cancel),
+        None => classifier.run(&clips(jobs), cancel),
+    }));
+    run.unwrap_or_else(|payload| Err(panicked("classifier", payload.as_ref())))
+}
+
+fn clips(jobs: &[Waiting]) -> Vec<Clip<'_>> {
+    let clips = jobs.iter().map(|Waiting { job, .. }| Clip {
+        frames: job.frames.view(),
+        audio: job.audio.as_ref().map(|audio| audio.view()),
+    });
+    clips.collect()
+}
+
+fn panicked(what: &'static str, payload: &(dyn Any + Send)) -> InferError {
+    InferError::Panicked { what, reason: panic_text(payload) }
+}
