@@ -38,7 +38,7 @@ deny:
 		echo "deny: cargo-deny is not installed: cargo install --locked cargo-deny"; exit 1; }
 	cargo deny check
 
-# Try the CUDA and TensorRT providers, where there is a GPU.
+# Compare the CUDA and TensorRT providers with the CPU and time them, where there is a GPU.
 gpu-check: setup
 	scripts/gpu-check.sh
 

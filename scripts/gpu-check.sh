@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Says whether this machine can run the CUDA and TensorRT providers, and tests them if it can.
+# Compares the CUDA and TensorRT providers with the CPU and times them, where there is a GPU.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if ! nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>/dev/null; then
+if ! nvidia-smi --query-gpu=name,driver_version,compute_cap --format=csv,noheader 2>/dev/null; then
     echo "gpu-check: no NVIDIA GPU here (nvidia-smi finds none); nothing was checked"
     exit 0
 fi
@@ -11,6 +11,34 @@ if [ -z "${M2SD_RUNTIME:-}" ]; then
     echo "gpu-check: set M2SD_RUNTIME to an onnxruntime-gpu build; the one in .runtime/ is for CPUs" >&2
     exit 1
 fi
-# TensorRT is not part of every onnxruntime-gpu set-up: without it, its test says what is missing.
-cargo test --release --no-default-features --features infer,models --test infer -- \
-    --ignored gpu_ --nocapture
+
+cargo build --release
+m2sd=target/release/m2sd
+# Says by exit code whether TensorRT can be used, and by message what is missing.
+models=$(mktemp -d)
+trap 'rm -rf "$models"' EXIT
+"$m2sd" models synth --engines "$models" >/dev/null
+
+check() {
+    echo "gpu-check: $1 against the CPU"
+    cargo test --release --no-default-features --features infer --test infer -- \
+        --ignored "gpu_$1" --nocapture
+}
+bench() {
+    echo "gpu-check: bench table of $1"
+    "$m2sd" bench --provider "$1" --json "target/gpu-bench-$1.json"
+}
+
+check cuda
+tensorrt=no
+if "$m2sd" engines build --engines "$models"; then
+    tensorrt=yes
+    check tensorrt
+fi
+bench cuda
+if [ $tensorrt = yes ]; then
+    bench tensorrt
+    echo "gpu-check: CUDA and TensorRT agree with the CPU"
+else
+    echo "gpu-check: CUDA agrees with the CPU; TensorRT was NOT checked, see above"
+fi

@@ -12,7 +12,7 @@ use crate::core::audio::LogMel;
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::core::score::{NotAProbability, Probability, REFERENCE_THRESHOLD};
 use crate::infer::{
-    self, Aligner, CancelToken, Detector, EngineOptions, InferError, PoolOptions, Submitter,
+    self, Aligner, Detector, EngineOptions, InferError, Loading, PoolOptions, Submitter,
 };
 use crate::models::resolve::{ResolveError, Search};
 
@@ -108,22 +108,23 @@ pub struct ClipEngine {
 const WAITING_CLIPS: usize = 2;
 
 impl Engines {
-    /// Loads the networks one after the other; `cancel` ends that.
+    /// Loads the networks one after the other.
     pub fn load(
         files: &ModelFiles,
         settings: &Settings,
-        cancel: &CancelToken,
+        loading: Loading<'_>,
     ) -> Result<Self, SessionError> {
         let options = &files.options;
-        let detector = infer::load_detector(&files.detector, options, cancel)?;
+        let detector = infer::load_detector(&files.detector, options, loading)?;
         let aligner = files.aligner.as_deref();
-        let aligner = aligner.map(|path| infer::load_aligner(path, options, cancel)).transpose()?;
+        let aligner =
+            aligner.map(|path| infer::load_aligner(path, options, loading)).transpose()?;
         let pool = PoolOptions {
             queue: WAITING_CLIPS.max(settings.batch_size as usize),
             batch_size: settings.batch_size as usize,
             batch_timeout: Duration::from_nanos(settings.batch_timeout),
         };
-        let pool = infer::shared_classifier(&files.classifier, options, pool, cancel)?;
+        let pool = infer::shared_classifier(&files.classifier, options, pool, loading)?;
         let sidecar = &pool.spec().sidecar;
         let threshold = match settings.threshold {
             own if own >= 0.0 => own,

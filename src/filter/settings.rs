@@ -234,6 +234,18 @@ impl Settings {
             device: self.device.as_deref().unwrap_or_default().parse()?,
             threads: self.threads as usize,
             cache_dir: None,
+            shapes: self.shapes(),
         })
+    }
+
+    /// The sizes that TensorRT's engines are built for; the same in all modes, so that an engine
+    /// that was built ahead serves them all.
+    fn shapes(&self) -> infer::Shapes {
+        let detect_px = match self.detect_size {
+            0 => infer::Shapes::default().detect_px,
+            px => px as usize,
+        };
+        let (batch, faces) = (self.batch_size as usize, self.max_faces as usize);
+        infer::Shapes { batch: batch.max(1), faces: faces.max(1), detect_px }
     }
 }

@@ -1,8 +1,8 @@
 //! The networks of a run, from loading to breaking and loading again.
 //!
-//! Loading takes a second or more, so it has a thread of its own and is announced by Progress
-//! messages. Networks that fail while running are dropped and, after a pause that doubles, loaded
-//! again.
+//! Loading takes a second or more, with TensorRT minutes the first time, so it has a thread of its
+//! own and is announced by Progress messages. Networks that fail while running are dropped and,
+//! after a pause that doubles, loaded again.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use gst::prelude::*;
 use super::session::{Engines, ModelFiles, SessionError};
 use super::settings::Settings;
 use crate::core::backoff::Backoff;
-use crate::infer::CancelToken;
+use crate::infer::{CancelToken, LoadStep, Loading};
 
 enum State {
     Loading(Receiver<Result<Engines, SessionError>>),
@@ -158,7 +158,13 @@ impl Supply {
         progress(element, ProgressType::Start, "Loading the networks");
         let loader = thread::Builder::new().name("m2sd-load".into()).spawn(move || {
             let files = ModelFiles::find(&settings);
-            let result = files.and_then(|files| Engines::load(&files, &settings, &cancel));
+            let told = |step: LoadStep<'_>| {
+                if let Some(element) = weak.upgrade() {
+                    progress(&element, ProgressType::Continue, &step_text(step));
+                }
+            };
+            let loading = Loading::new(&cancel, &told);
+            let result = files.and_then(|files| Engines::load(&files, &settings, loading));
             // Said here, since programs wait for it and frames may not come.
             if let Some(element) = weak.upgrade() {
                 let (kind, text) = match &result {
@@ -188,6 +194,15 @@ impl Supply {
     /// The networks did what they should.
     pub fn worked(&mut self) {
         self.backoff.succeeded();
+    }
+}
+
+fn step_text(step: LoadStep<'_>) -> String {
+    match step {
+        LoadStep::Building { model } => format!(
+            "Building the TensorRT engine of {}: this takes minutes, once",
+            model.file_name().unwrap_or_default().to_string_lossy()
+        ),
     }
 }
 

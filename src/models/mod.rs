@@ -20,4 +20,5 @@ pub mod torch;
 
 pub use file::sha256;
 pub use inventory::{Listed, State, Verified, list, verify};
+pub use resolve::onnx_files;
 pub use store::StoreError;

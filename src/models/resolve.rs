@@ -151,7 +151,7 @@ fn models_of(dir: &Path, role: Role) -> Result<Vec<(u32, Found)>, ResolveError> 
 }
 
 /// The `.onnx` files of a folder, sorted; none where the folder cannot be read.
-pub(super) fn onnx_files(dir: &Path) -> Vec<PathBuf> {
+pub fn onnx_files(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries
         .map(|entry| entry.path())

@@ -2,6 +2,7 @@
 
 mod bench;
 mod encode;
+mod engines;
 mod error;
 mod models;
 mod pipeline;
@@ -34,6 +35,9 @@ enum Command {
     /// Import, fetch, list and verify models
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// Build TensorRT's engines ahead of time, show and remove them
+    #[command(subcommand)]
+    Engines(engines::EnginesCommand),
     /// Write a video of drawn faces for the analytic networks of `m2sd models synth`
     SynthVideo(synth_video::SynthVideoArgs),
 }
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         Command::Scan(args) => scan::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Models(command) => models::run(&command),
+        Command::Engines(command) => engines::run(&command),
         Command::SynthVideo(args) => synth_video::run(&args),
     };
     match result {

@@ -10,6 +10,7 @@ use ort::value::{DynTensor, DynTensorValueType, TensorElementType};
 
 use super::turns;
 use crate::infer::TensorIn;
+use crate::infer::cancel::CancelToken;
 use crate::infer::engine::{Staged, Stager};
 use crate::infer::error::InferError;
 use crate::infer::options::Provider;
@@ -177,6 +178,7 @@ impl Bound {
         session: &mut Session,
         inputs: &[TensorIn<'_>],
         options: &RunOptions,
+        cancel: &CancelToken,
     ) -> ort::Result<Vec<ArrayD<f32>>> {
         let here = Staged { slot: 0 };
         {
@@ -184,7 +186,7 @@ impl Bound {
             let mut slot = lock(&self.slots, &here)?;
             fill(&mut slot, &self.memory, &self.names, inputs)?;
         }
-        self.run_staged(session, &here, options)
+        self.run_staged(session, &here, options, cancel)
     }
 
     pub(super) fn run_staged(
@@ -192,6 +194,7 @@ impl Bound {
         session: &mut Session,
         staged: &Staged,
         options: &RunOptions,
+        cancel: &CancelToken,
     ) -> ort::Result<Vec<ArrayD<f32>>> {
         let slot = lock(&self.slots, staged)?;
         let Some(recorded) = &mut self.recorded else {
@@ -206,7 +209,8 @@ impl Bound {
             let _turn = turns::run();
             run(session, &recorded.slot.binding, &self.names, options)
         } else {
-            let _turn = turns::record();
+            let turn = turns::record(cancel);
+            let _turn = turn.map_err(|e| ort::Error::new(e.to_string()))?;
             run(session, &recorded.slot.binding, &self.names, options)
         };
         recorded.ran |= outputs.is_ok();
@@ -325,7 +329,7 @@ mod tests {
 
     use super::*;
     use crate::infer::onnx::OnnxEngine;
-    use crate::infer::{CancelToken, Engine, EngineOptions};
+    use crate::infer::{Engine, EngineOptions};
     use crate::models::synth::{ClipShape, Synth, write};
 
     /// An engine on the CPU, for comparison and for its session.
@@ -355,10 +359,12 @@ mod tests {
         for (count, value) in [(1, 0.0), (1, 0.5), (3, 0.2), (1, 0.9)] {
             let clips = clips(count, value);
             let expected = plain.run(&[clips.view().into()], &CancelToken::new()).unwrap();
-            let found = bound.run(&mut other.session, &[clips.view().into()], &options).unwrap();
+            let found = bound
+                .run(&mut other.session, &[clips.view().into()], &options, &CancelToken::new())
+                .unwrap();
             assert_eq!(found, expected);
         }
-        let none = bound.run(&mut other.session, &[], &options);
+        let none = bound.run(&mut other.session, &[], &options, &CancelToken::new());
         assert!(none.unwrap_err().to_string().contains("0 inputs for a network of 1"));
     }
 
@@ -368,7 +374,14 @@ mod tests {
         let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, None).unwrap();
         let options = RunOptions::new().unwrap();
         let mut address = |count| {
-            bound.run(&mut other.session, &[clips(count, 0.1).view().into()], &options).unwrap();
+            bound
+                .run(
+                    &mut other.session,
+                    &[clips(count, 0.1).view().into()],
+                    &options,
+                    &CancelToken::new(),
+                )
+                .unwrap();
             let slot = bound.slots[0].lock().unwrap();
             slot.buffers[0].device.data_ptr() as usize
         };
@@ -388,7 +401,9 @@ mod tests {
         let mut waiting = stager.stage(&[inputs[0].view().into()]).unwrap();
         for (n, input) in inputs.iter().enumerate() {
             let next = inputs.get(n + 1).map(|i| stager.stage(&[i.view().into()]).unwrap());
-            let found = bound.run_staged(&mut other.session, &waiting, &options).unwrap();
+            let found = bound
+                .run_staged(&mut other.session, &waiting, &options, &CancelToken::new())
+                .unwrap();
             let expected = plain.run(&[input.view().into()], &CancelToken::new()).unwrap();
             assert_eq!(found, expected);
             if let Some(next) = next {
@@ -412,12 +427,19 @@ mod tests {
         for value in [0.0, 0.5, 1.0] {
             let clip = clips(1, value);
             let expected = plain.run(&[clip.view().into()], &CancelToken::new()).unwrap();
-            let found = bound.run(&mut other.session, &[clip.view().into()], &options).unwrap();
+            let found = bound
+                .run(&mut other.session, &[clip.view().into()], &options, &CancelToken::new())
+                .unwrap();
             assert_eq!(found, expected);
             assert!(bound.recorded.as_ref().unwrap().ran);
         }
         // Another shape than the fixed one is an error, not a copy of a part.
-        let two = bound.run(&mut other.session, &[clips(2, 0.0).view().into()], &options);
+        let two = bound.run(
+            &mut other.session,
+            &[clips(2, 0.0).view().into()],
+            &options,
+            &CancelToken::new(),
+        );
         assert!(two.is_err());
     }
 }

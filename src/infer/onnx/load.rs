@@ -101,7 +101,7 @@ impl<'a> Request<'a> {
 
     fn load_on_cuda(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
         let gpu = Gpu::find(runtime, Provider::Cuda, self.options)?;
-        let _turn = turns::load();
+        let _turn = turns::load(self.loading.cancel)?;
         let fixed = self.fixed_shapes();
         let load = |graphs| {
             self.commit(Provider::Cuda, providers::cuda(runtime, &gpu, self.options, graphs)?)
@@ -116,7 +116,7 @@ impl<'a> Request<'a> {
 
     fn load_on_tensorrt(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
         let gpu = Gpu::find(runtime, Provider::TensorRt, self.options)?;
-        let _turn = turns::load();
+        let _turn = turns::load(self.loading.cancel)?;
         let plan = Plan::new(runtime, &gpu, self)?;
         let mut fixed = self.fixed_shapes();
         let load = |graphs| {

@@ -10,7 +10,7 @@ mod turns;
 
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{ptr, slice};
 
@@ -25,7 +25,9 @@ use self::runtime::Runtime;
 pub use self::runtime::{Severity, set_log_sink};
 use super::cancel::CancelToken;
 use super::engine::{Staged, Stager};
+use super::engine_cache::Present;
 use super::error::{InferError, panic_text};
+use super::gpu;
 use super::loading::Loading;
 use super::options::{EngineOptions, Provider};
 use super::{ElementType, Engine, EngineInfo, TensorIn, TensorInfo};
@@ -47,6 +49,19 @@ pub struct OnnxEngine {
 /// [`InferError::LibraryMissing`], [`InferError::LibraryUnusable`], [`InferError::LibraryTooOld`].
 pub fn runtime_version() -> Result<String, InferError> {
     Ok(Runtime::get()?.version.clone())
+}
+
+/// What there is on this machine, beside `models`, that engines of TensorRT may have been built
+/// for. What cannot be found out is left open; a model that cannot be read is none.
+pub fn present(models: &[PathBuf]) -> Present {
+    let runtime = Runtime::get().ok();
+    Present {
+        models_sha256: models.iter().filter_map(|m| crate::models::sha256(m).ok()).collect(),
+        tensorrt: runtime.as_ref().and_then(|r| providers::tensorrt_version(r).ok()),
+        driver: gpu::driver().ok(),
+        runtime: runtime.map(|runtime| runtime.version.clone()),
+        gpu_archs: gpu::architectures(),
+    }
 }
 
 impl OnnxEngine {
@@ -158,7 +173,7 @@ impl Engine for OnnxEngine {
     ) -> Result<Vec<ArrayD<f32>>, InferError> {
         let (session, bound) = (&mut self.session, &mut self.bound);
         cancellable(self.info.provider, cancel, |options| match bound {
-            Some(bound) => bound.run(session, inputs, options),
+            Some(bound) => bound.run(session, inputs, options, cancel),
             None => run(session, inputs, options),
         })
     }
@@ -175,7 +190,7 @@ impl Engine for OnnxEngine {
     ) -> Result<Vec<ArrayD<f32>>, InferError> {
         let (session, bound) = (&mut self.session, &mut self.bound);
         cancellable(self.info.provider, cancel, |options| match bound {
-            Some(bound) => bound.run_staged(session, &staged, options),
+            Some(bound) => bound.run_staged(session, &staged, options, cancel),
             None => Err(ort::Error::new("nothing is staged for it")),
         })
     }

@@ -1,0 +1,241 @@
+//! `m2sd engines …`: build, list, prune.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use gstm2sd::core::modelinfo::Role;
+use gstm2sd::infer::engine_cache::{self, Cached, EngineFacts, Stale};
+use gstm2sd::infer::{
+    self, CancelToken, Device, EngineInfo, EngineOptions, InferError, LoadStep, Loading, Precision,
+    Provider, Shapes,
+};
+use gstm2sd::models::onnx_files;
+use gstm2sd::models::resolve::Search;
+use indicatif::ProgressBar;
+
+use crate::error::CliError;
+
+#[derive(Subcommand)]
+pub enum EnginesCommand {
+    /// Build the engines that are not there, for the networks that a scan would use
+    Build(BuildArgs),
+    /// Show the engines, and which of them will never be loaded again
+    List(Cache),
+    /// Remove the engines that will never be loaded again
+    Prune(PruneArgs),
+}
+
+#[derive(Args)]
+pub struct Cache {
+    /// Folder with the models; the engines are in its folder cache
+    #[arg(long, value_name = "DIR", default_value = "engines")]
+    engines: PathBuf,
+}
+
+#[derive(Args)]
+pub struct BuildArgs {
+    /// The networks, by file or name in the folder [default: the best of each role]
+    #[arg(value_name = "ROLE=MODEL", value_parser = role_and_model)]
+    models: Vec<(Role, String)>,
+    /// fp16, bf16, fp32, or int8 for a quantised model
+    #[arg(long, default_value = "fp16")]
+    precision: Precision,
+    /// As the element's property of this name
+    #[arg(long, default_value = "auto")]
+    device: Device,
+    /// As the element's property of this name
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    batch_size: u32,
+    /// As the element's property of this name
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    max_faces: u32,
+    /// As the element's property of this name; 0 is frames of up to UHD
+    #[arg(long, default_value_t = 0)]
+    detect_size: u32,
+    #[command(flatten)]
+    cache: Cache,
+}
+
+#[derive(Args)]
+pub struct PruneArgs {
+    /// Remove the others as well
+    #[arg(long)]
+    all: bool,
+    /// Only say what would be removed
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    cache: Cache,
+}
+
+impl Cache {
+    fn root(&self) -> PathBuf {
+        self.engines.join("cache")
+    }
+}
+
+fn role_and_model(text: &str) -> Result<(Role, String), String> {
+    let (role, model) = text.split_once('=').ok_or("expected ROLE=MODEL")?;
+    let role = Role::ALL.into_iter().find(|known| known.as_str() == role);
+    let role = role.ok_or("expected detector=, aligner= or classifier=")?;
+    Ok((role, model.to_owned()))
+}
+
+pub fn run(command: &EnginesCommand) -> Result<(), CliError> {
+    match command {
+        EnginesCommand::Build(args) => build(args),
+        EnginesCommand::List(cache) => {
+            list(cache);
+            Ok(())
+        }
+        EnginesCommand::Prune(args) => prune(args),
+    }
+}
+
+fn build(args: &BuildArgs) -> Result<(), CliError> {
+    let detect_px = match args.detect_size {
+        0 => Shapes::default().detect_px,
+        px => px as usize,
+    };
+    let (batch, faces) = (args.batch_size as usize, args.max_faces as usize);
+    let options = EngineOptions {
+        provider: Provider::TensorRt,
+        device: args.device,
+        precision: args.precision,
+        threads: 0,
+        cache_dir: Some(args.cache.root()),
+        shapes: Shapes { batch, faces, detect_px },
+    };
+    let cancel = CancelToken::new();
+    let on_signal = cancel.clone();
+    ctrlc::set_handler(move || on_signal.cancel()).map_err(CliError::runtime)?;
+    for (role, model) in networks(args)? {
+        build_one(role, &model, &options, &cancel)?;
+    }
+    Ok(())
+}
+
+/// The networks to build for, detector first.
+fn networks(args: &BuildArgs) -> Result<Vec<(Role, PathBuf)>, CliError> {
+    let search = Search::in_dirs([args.cache.engines.clone()]);
+    let mut networks = Vec::new();
+    for role in Role::ALL {
+        let named: Vec<_> = args.models.iter().filter(|(of, _)| *of == role).collect();
+        for (_, model) in &named {
+            let found = search.find(role, Some(model)).map_err(CliError::runtime)?;
+            networks.push((role, found.path));
+        }
+        if args.models.is_empty() {
+            match search.find(role, None) {
+                Ok(found) => networks.push((role, found.path)),
+                // The element does without.
+                Err(_) if role == Role::Aligner => {}
+                Err(error) => return Err(CliError::runtime(error)),
+            }
+        }
+    }
+    Ok(networks)
+}
+
+fn build_one(
+    role: Role,
+    model: &Path,
+    options: &EngineOptions,
+    cancel: &CancelToken,
+) -> Result<(), CliError> {
+    let name = model.file_name().unwrap_or_default().to_string_lossy();
+    let bar = ProgressBar::new_spinner().with_message(format!("{role} {name}: looking"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let started = Instant::now();
+    let built = std::cell::Cell::new(false);
+    let told = |LoadStep::Building { .. }: LoadStep<'_>| {
+        built.set(true);
+        if bar.is_hidden() {
+            eprintln!("{role} {name}: building, which takes minutes");
+        }
+        bar.set_message(format!("{role} {name}: building, which takes minutes"));
+    };
+    let loaded = load(role, model, options, Loading::new(cancel, &told));
+    bar.finish_and_clear();
+    let info = loaded.map_err(CliError::runtime)?;
+    let took = started.elapsed().as_secs();
+    let what = if built.get() { format!("built in {took} s") } else { "is there".to_owned() };
+    println!("{role} {name}: {what} ({}, {})", options.precision, info.assigned.join(", "));
+    Ok(())
+}
+
+fn load(
+    role: Role,
+    model: &Path,
+    options: &EngineOptions,
+    loading: Loading<'_>,
+) -> Result<EngineInfo, InferError> {
+    Ok(match role {
+        Role::Detector => infer::load_detector(model, options, loading)?.info().clone(),
+        Role::Aligner => infer::load_aligner(model, options, loading)?.info().clone(),
+        Role::Classifier => infer::load_classifier(model, options, loading)?.spec().info.clone(),
+    })
+}
+
+/// The engines of a cache, each with why it is stale, if it is.
+fn engines(cache: &Cache) -> Vec<(Cached, Option<Stale>)> {
+    let all = engine_cache::list(&cache.root());
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let present = infer::onnx::present(&onnx_files(&cache.engines));
+    let stale = |engine: Cached| {
+        let stale = engine.stale(&present);
+        (engine, stale)
+    };
+    all.into_iter().map(stale).collect()
+}
+
+fn list(cache: &Cache) {
+    let engines = engines(cache);
+    if engines.is_empty() {
+        println!("No engines in {}. Build them with `m2sd engines build`.", cache.root().display());
+    }
+    for (engine, stale) in &engines {
+        let (name, megabytes) = (name(engine), engine.bytes as f64 / 1e6);
+        let state = stale.as_ref().map_or("usable".to_owned(), |why| format!("STALE: {why}"));
+        println!("{name:<44} {megabytes:>7.1} MB  {state}");
+        if let Some(EngineFacts { profile: [min, _, max], machine, .. }) = &engine.facts {
+            println!("    {min} to {max}");
+            println!(
+                "    TensorRT {}, driver {}, {}, ONNX Runtime {}",
+                machine.tensorrt, machine.driver, machine.gpu_arch, machine.runtime
+            );
+        }
+    }
+}
+
+fn prune(args: &PruneArgs) -> Result<(), CliError> {
+    let mut kept = 0;
+    for (engine, stale) in engines(&args.cache) {
+        let name = name(&engine);
+        let Some(why) = stale.map(|why| why.to_string()).or(args.all.then(|| "--all".to_owned()))
+        else {
+            kept += 1;
+            continue;
+        };
+        if args.dry_run {
+            println!("would remove {name}: {why}");
+            continue;
+        }
+        match engine.remove() {
+            Ok(true) => println!("removed {name}: {why}"),
+            Ok(false) => println!("kept {name}: it is in use"),
+            Err(error) => {
+                return Err(CliError::runtime(format!("cannot remove {name}: {error}")));
+            }
+        }
+    }
+    println!("{kept} engines are usable");
+    Ok(())
+}
+
+fn name(engine: &Cached) -> String {
+    engine.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
