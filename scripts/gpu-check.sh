@@ -26,7 +26,7 @@ check() {
 }
 bench() {
     echo "gpu-check: bench table of $1"
-    "$m2sd" bench --provider "$1" --json "target/gpu-bench-$1.json"
+    "$m2sd" bench --synthetic --provider "$1" --json "target/gpu-bench-$1.json"
 }
 
 check cuda

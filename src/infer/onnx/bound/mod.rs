@@ -1,6 +1,9 @@
 //! Inputs and outputs that are bound to memory which is kept from run to run: the device's own,
 //! where the provider has one, so that one run's inputs can be copied there during another run.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ndarray::ArrayD;
@@ -311,7 +314,7 @@ impl Stager for BoundStager {
     fn stage(&mut self, inputs: &[TensorIn<'_>]) -> Result<Staged, InferError> {
         let staged = Staged { slot: self.next };
         self.next = (self.next + 1) % Staged::SLOTS;
-        let filled = super::guarded(|| {
+        let filled = crate::infer::onnx::guarded(|| {
             let mut slot = lock(&self.slots, &staged)?;
             let _turn = turns::run();
             fill(&mut slot, &self.memory, &self.names, inputs)
@@ -320,126 +323,5 @@ impl Stager for BoundStager {
         let failed = |reason| InferError::RunFailed { provider, reason };
         filled.map_err(failed)?.map_err(|e| failed(e.to_string()))?;
         Ok(staged)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ndarray::Array5;
-
-    use super::*;
-    use crate::infer::onnx::OnnxEngine;
-    use crate::infer::{Engine, EngineOptions};
-    use crate::models::synth::{ClipShape, Synth, write};
-
-    /// An engine on the CPU, for comparison and for its session.
-    fn engine(network: Synth) -> (OnnxEngine, tempfile::TempDir) {
-        let dir = tempfile::tempdir().unwrap();
-        let model = write(&network, dir.path()).unwrap();
-        let options = EngineOptions { provider: Provider::Cpu, ..Default::default() };
-        (OnnxEngine::load(&model, &options, &CancelToken::new()).unwrap(), dir)
-    }
-
-    fn clips(count: usize, value: f32) -> ArrayD<f32> {
-        let clips = Array5::from_shape_fn((count, 3, 2, 32, 32), |(n, c, _, _, x)| {
-            value + n as f32 * 0.3 + c as f32 * 0.1 + x as f32 * 0.01
-        });
-        clips.into_dyn()
-    }
-
-    const CLIP: ClipShape = ClipShape { frames: 2, size_px: 32, audio: None };
-
-    #[test]
-    fn what_is_bound_gives_what_is_passed_gives_whatever_the_shapes() {
-        let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
-        let (mut other, _dir) = engine(Synth::Classifier(CLIP));
-        let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, None).unwrap();
-        let options = RunOptions::new().unwrap();
-        // The same shape again, a larger one, and the first again.
-        for (count, value) in [(1, 0.0), (1, 0.5), (3, 0.2), (1, 0.9)] {
-            let clips = clips(count, value);
-            let expected = plain.run(&[clips.view().into()], &CancelToken::new()).unwrap();
-            let found = bound
-                .run(&mut other.session, &[clips.view().into()], &options, &CancelToken::new())
-                .unwrap();
-            assert_eq!(found, expected);
-        }
-        let none = bound.run(&mut other.session, &[], &options, &CancelToken::new());
-        assert!(none.unwrap_err().to_string().contains("0 inputs for a network of 1"));
-    }
-
-    #[test]
-    fn memory_is_kept_while_the_shape_is() {
-        let (mut other, _dir) = engine(Synth::Classifier(CLIP));
-        let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, None).unwrap();
-        let options = RunOptions::new().unwrap();
-        let mut address = |count| {
-            bound
-                .run(
-                    &mut other.session,
-                    &[clips(count, 0.1).view().into()],
-                    &options,
-                    &CancelToken::new(),
-                )
-                .unwrap();
-            let slot = bound.slots[0].lock().unwrap();
-            slot.buffers[0].device.data_ptr() as usize
-        };
-        let first = address(1);
-        assert_eq!(address(1), first);
-        assert_ne!(address(2), 0);
-    }
-
-    #[test]
-    fn the_next_inputs_are_staged_beside_those_that_wait() {
-        let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
-        let (mut other, _dir) = engine(Synth::Classifier(CLIP));
-        let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, None).unwrap();
-        let mut stager = bound.stager(&other.session).unwrap();
-        let options = RunOptions::new().unwrap();
-        let inputs = [clips(1, 0.0), clips(2, 0.4), clips(1, 0.8)];
-        let mut waiting = stager.stage(&[inputs[0].view().into()]).unwrap();
-        for (n, input) in inputs.iter().enumerate() {
-            let next = inputs.get(n + 1).map(|i| stager.stage(&[i.view().into()]).unwrap());
-            let found = bound
-                .run_staged(&mut other.session, &waiting, &options, &CancelToken::new())
-                .unwrap();
-            let expected = plain.run(&[input.view().into()], &CancelToken::new()).unwrap();
-            assert_eq!(found, expected);
-            if let Some(next) = next {
-                assert_ne!(next, waiting);
-                waiting = next;
-            }
-        }
-    }
-
-    #[test]
-    fn runs_of_fixed_shapes_keep_every_address() {
-        let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
-        let (mut other, _dir) = engine(Synth::Classifier(CLIP));
-        let fixed = FixedShapes {
-            inputs: vec![(TensorElementType::Float32, vec![1, 3, 2, 32, 32])],
-            outputs: vec![vec![1, 2]],
-        };
-        let mut bound =
-            Bound::new(&other.session, Home::Host, Provider::Cpu, Some(&fixed)).unwrap();
-        let options = RunOptions::new().unwrap();
-        for value in [0.0, 0.5, 1.0] {
-            let clip = clips(1, value);
-            let expected = plain.run(&[clip.view().into()], &CancelToken::new()).unwrap();
-            let found = bound
-                .run(&mut other.session, &[clip.view().into()], &options, &CancelToken::new())
-                .unwrap();
-            assert_eq!(found, expected);
-            assert!(bound.recorded.as_ref().unwrap().ran);
-        }
-        // Another shape than the fixed one is an error, not a copy of a part.
-        let two = bound.run(
-            &mut other.session,
-            &[clips(2, 0.0).view().into()],
-            &options,
-            &CancelToken::new(),
-        );
-        assert!(two.is_err());
     }
 }
