@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::cancel::CancelToken;
 use super::error::InferError;
 use super::loading::Loading;
-use super::options::EngineOptions;
+use super::options::{EngineOptions, Shapes};
 use super::pool::{Pool, PoolOptions};
 use super::roles::load_classifier;
 
@@ -23,10 +23,12 @@ struct Key {
 
 impl Key {
     fn new(model: &Path, engine: &EngineOptions, pool: PoolOptions) -> Self {
+        // The sizes of what other roles are fed do not make a classifier another one.
+        let shapes = Shapes { batch: engine.shapes.batch, ..Shapes::default() };
         Self {
             model: model.canonicalize().unwrap_or_else(|_| model.to_owned()),
             modified: model.metadata().and_then(|m| m.modified()).ok(),
-            engine: engine.clone(),
+            engine: EngineOptions { shapes, ..engine.clone() },
             pool,
         }
     }

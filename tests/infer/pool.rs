@@ -7,7 +7,7 @@ use std::time::Duration;
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::infer::{
     CancelToken, Classifier, ClipJob, EngineOptions, InferError, Pool, PoolOptions, Provider,
-    Refused, Scored, Submitter, shared_classifier,
+    Refused, Scored, Shapes, Submitter, shared_classifier,
 };
 use ndarray::{Array2, Array4};
 
@@ -311,6 +311,10 @@ fn golden_elements_that_want_the_same_share_one_engine() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(pools.iter().all(|pool| std::sync::Arc::ptr_eq(pool, &pools[0])));
+    let crowded = Shapes { faces: 20, detect_px: 640, ..Shapes::default() };
+    let crowded = EngineOptions { shapes: crowded, ..cpu.clone() };
+    let same = shared_classifier(&meso4, &crowded, options, &CancelToken::new()).unwrap();
+    assert!(std::sync::Arc::ptr_eq(&same, &pools[0]), "sizes for other roles");
     let one_thread = EngineOptions { threads: 1, ..cpu.clone() };
     let other = shared_classifier(&meso4, &one_thread, options, &CancelToken::new()).unwrap();
     assert!(!std::sync::Arc::ptr_eq(&other, &pools[0]));
