@@ -12,7 +12,8 @@ use crate::core::audio::LogMel;
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::core::score::{NotAProbability, Probability, REFERENCE_THRESHOLD};
 use crate::infer::{
-    self, Aligner, CancelToken, Detector, EngineOptions, InferError, PoolOptions, Submitter,
+    self, Aligner, CancelToken, Detector, EngineOptions, InferError, PoolOptions, Precision,
+    Submitter,
 };
 use crate::models::resolve::{ResolveError, Search};
 
@@ -115,9 +116,10 @@ impl Engines {
         cancel: &CancelToken,
     ) -> Result<Self, SessionError> {
         let options = &files.options;
-        let detector = infer::load_detector(&files.detector, options, cancel)?;
+        let beside = beside_the_classifier(options);
+        let detector = infer::load_detector(&files.detector, &beside, cancel)?;
         let aligner = files.aligner.as_deref();
-        let aligner = aligner.map(|path| infer::load_aligner(path, options, cancel)).transpose()?;
+        let aligner = aligner.map(|path| infer::load_aligner(path, &beside, cancel)).transpose()?;
         let pool = PoolOptions {
             queue: WAITING_CLIPS.max(settings.batch_size as usize),
             batch_size: settings.batch_size as usize,
@@ -140,6 +142,16 @@ impl Engines {
             }),
         })
     }
+}
+
+/// How the networks run that are not the classifier: only that one, which takes nearly all of the
+/// time, has to be quantised for `precision=int8`.
+fn beside_the_classifier(options: &EngineOptions) -> EngineOptions {
+    let precision = match options.precision {
+        Precision::Int8 => Precision::Auto,
+        asked => asked,
+    };
+    EngineOptions { precision, ..options.clone() }
 }
 
 /// The file's stem, as DL Streamer names models. Weights nobody vouches for count as trained:

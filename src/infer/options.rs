@@ -43,7 +43,8 @@ pub enum Precision {
     Fp32,
     Fp16,
     Bf16,
-    /// A file that was quantised (QDQ) beforehand. The weights are the file's own.
+    /// That of a file that was quantised (QDQ) beforehand, and of no other. What the file leaves
+    /// in floating point is computed as with [`Precision::Auto`].
     Int8,
 }
 

@@ -10,7 +10,7 @@ use gst::prelude::*;
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::infer::{
     CancelToken, Classifier, ElementType, Engine, EngineInfo, EngineOptions, InferError, Pool,
-    PoolOptions, Provider, TensorIn, TensorInfo, lend_classifier,
+    PoolOptions, Precision, Provider, TensorIn, TensorInfo, lend_classifier,
 };
 use gstm2sd::models::synth::{Synth, write};
 use ndarray::{Array2, ArrayD};
@@ -66,6 +66,7 @@ fn lend(dir: &Path, answer: Answer) -> Arc<Pool> {
         inputs: vec![tensor("clip", &[1, 3, T, 32, 32])],
         outputs: vec![tensor("logits", &[1, 2])],
         provider: Provider::Cpu,
+        precision: Precision::Auto,
         assigned: Vec::new(),
         runtime: "none".into(),
         passed_over: Vec::new(),

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use gstm2sd::infer::onnx::OnnxEngine;
 use gstm2sd::infer::{
-    CancelToken, ElementType, Engine, EngineInfo, EngineOptions, InferError, Provider, TensorIn,
-    TensorInfo,
+    CancelToken, ElementType, Engine, EngineInfo, EngineOptions, InferError, Precision, Provider,
+    TensorIn, TensorInfo,
 };
 use ndarray::{Array4, ArrayD};
 
@@ -67,6 +67,7 @@ impl Fake {
             inputs,
             outputs,
             provider: Provider::Cpu,
+            precision: Precision::Auto,
             assigned: Vec::new(),
             runtime: "none".to_owned(),
             passed_over: Vec::new(),

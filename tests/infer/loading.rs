@@ -56,9 +56,8 @@ fn who_waits_for_a_cancelled_load_loads_and_who_is_cancelled_waits_no_longer() {
     let model = slow_to_load(dir.path());
     let options = on(Provider::Cpu);
     let whole = load_time(&model, &options);
-    let ask = |cancel: &CancelToken| {
-        shared_classifier(&model, &options, PoolOptions::default(), cancel)
-    };
+    let ask =
+        |cancel: &CancelToken| shared_classifier(&model, &options, PoolOptions::default(), cancel);
     let [first, second, third] = [(); 3].map(|()| CancelToken::new());
     thread::scope(|scope| {
         let loads = scope.spawn(|| ask(&first));

@@ -171,7 +171,8 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
                 let inputs = summary.inputs.iter().map(ToString::to_string);
                 let outputs = summary.outputs.iter().map(ToString::to_string);
                 let (inputs, outputs) = (join(inputs), join(outputs));
-                println!("{:11}{inputs} -> {outputs}", "");
+                let precision = if summary.quantised { ", int8" } else { "" };
+                println!("{:11}{inputs} -> {outputs}{precision}", "");
             }
             Err(error) => println!("{:11}unreadable: {error}", ""),
         }

@@ -1,19 +1,16 @@
 //! What an ONNX file takes and gives, without reading its weights.
-//!
-//! The file is walked field by field and everything of no interest is skipped, so a file of
-//! gigabytes costs as much as its list of nodes. No length in it is believed before the data
-//! behind it is there.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use prost::Message;
 use thiserror::Error;
 
 use super::proto::{self, dimension};
+use crate::core::onnx::{GRAPH_NODE, MODEL_GRAPH, Value, Wire, WireError, node_quantises};
 
 /// Inputs and outputs of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +21,8 @@ pub struct Summary {
     /// Inputs that a caller must give: without those that only name a weight.
     pub inputs: Vec<Port>,
     pub outputs: Vec<Port>,
+    /// Whether it computes with 8-bit integers, having been quantised beforehand.
+    pub quantised: bool,
 }
 
 /// One input or output.
@@ -61,10 +60,8 @@ impl fmt::Display for Dim {
 
 #[derive(Debug, Error)]
 pub enum OnnxError {
-    #[error("cannot read the file: {0}")]
-    Io(#[from] std::io::Error),
-    #[error("byte {at}: {found}; not an ONNX file, or a damaged one")]
-    Malformed { at: u64, found: &'static str },
+    #[error(transparent)]
+    Wire(#[from] WireError),
     #[error("no {0} in it; not an ONNX file, or a damaged one")]
     Without(&'static str),
     #[error(
@@ -76,29 +73,27 @@ pub enum OnnxError {
 
 /// Reads the summary of the file at `path`.
 pub fn summary(path: &Path) -> Result<Summary, OnnxError> {
-    scan(File::open(path)?)
+    scan(File::open(path).map_err(WireError::Io)?)
 }
 
 /// Reads the summary of a whole ONNX file.
-pub fn scan(mut source: impl Read + Seek) -> Result<Summary, OnnxError> {
-    let end = source.seek(SeekFrom::End(0))?;
-    source.rewind()?;
-    let mut wire = Wire { reader: BufReader::new(source), at: 0 };
+pub fn scan(source: impl Read + Seek) -> Result<Summary, OnnxError> {
+    let (mut wire, len) = Wire::new(source)?;
     let mut found = Found::default();
-    wire.message(end, |wire, field, value| match (field, value) {
+    wire.message(len, |wire, field, value| match (field, value) {
         (1, Value::Number(version)) => {
             found.ir_version = Some(version);
             Ok(())
         }
-        (7, Value::Bytes(len)) => graph(wire, len, &mut found),
+        (MODEL_GRAPH, Value::Bytes(len)) => graph(wire, len, &mut found),
         (8, Value::Bytes(len)) => {
-            let set: proto::OperatorSetIdProto = wire.decode(len)?;
+            let set: proto::OperatorSetIdProto = decode(wire, len)?;
             if matches!(set.domain.as_str(), "" | "ai.onnx") {
                 found.opset = u64::try_from(set.version).ok();
             }
             Ok(())
         }
-        (_, other) => wire.skip(other),
+        (_, other) => Ok(wire.skip(other)?),
     })?;
     found.finish()
 }
@@ -110,6 +105,7 @@ struct Found {
     weights: HashSet<String>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    quantised: bool,
 }
 
 impl Found {
@@ -120,6 +116,7 @@ impl Found {
             opset: self.opset.ok_or(OnnxError::Without("operator set version"))?,
             inputs: self.inputs,
             outputs: self.outputs,
+            quantised: self.quantised,
         };
         match &summary {
             s if s.inputs.is_empty() => Err(OnnxError::Without("input")),
@@ -131,6 +128,10 @@ impl Found {
 
 fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Result<(), OnnxError> {
     wire.message(len, |wire, field, value| match (field, value) {
+        (GRAPH_NODE, Value::Bytes(len)) => {
+            found.quantised |= node_quantises(wire, len)?;
+            Ok(())
+        }
         (5, Value::Bytes(len)) => {
             found.weights.insert(weight_name(wire, len)?);
             Ok(())
@@ -143,13 +144,13 @@ fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Res
             found.outputs.push(port(wire, len)?);
             Ok(())
         }
-        (_, other) => wire.skip(other),
+        (_, other) => Ok(wire.skip(other)?),
     })
 }
 
 fn weight_name<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<String, OnnxError> {
     let (mut name, mut external) = (String::new(), false);
-    wire.message(len, |wire, field, value| match (field, value) {
+    wire.message::<WireError>(len, |wire, field, value| match (field, value) {
         (8, Value::Bytes(len)) => {
             name = String::from_utf8_lossy(&wire.bytes(len)?).into_owned();
             Ok(())
@@ -164,14 +165,14 @@ fn weight_name<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<String, O
 }
 
 fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Port, OnnxError> {
-    let at = wire.at;
-    let info: proto::ValueInfoProto = wire.decode(len)?;
+    let at = wire.at();
+    let info: proto::ValueInfoProto = decode(wire, len)?;
     let tensor = info.r#type.and_then(|t| t.tensor_type);
-    let tensor = tensor.ok_or(OnnxError::Malformed { at, found: "a port that is no tensor" })?;
+    let tensor = tensor.ok_or(WireError::Malformed { at, found: "a port that is no tensor" })?;
     let dims = tensor.shape.unwrap_or_default().dim.into_iter().map(|d| match d.value {
         Some(dimension::Value::Size(size)) => usize::try_from(size)
             .map(Dim::Fixed)
-            .map_err(|_| OnnxError::Malformed { at, found: "a negative size" }),
+            .map_err(|_| WireError::Malformed { at, found: "a negative size" }),
         Some(dimension::Value::Name(name)) => Ok(Dim::Dynamic(name)),
         None => Ok(Dim::Dynamic(String::new())),
     });
@@ -179,98 +180,15 @@ fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Port, OnnxError>
     Ok(Port { name: info.name, is_f32, dims: dims.collect::<Result<_, _>>()? })
 }
 
-/// A field's value in protobuf's wire format, bytes not yet read.
-#[derive(Clone, Copy)]
-enum Value {
-    Number(u64),
-    Fixed(u64),
-    Bytes(u64),
-}
-
-struct Wire<R> {
-    reader: BufReader<R>,
-    at: u64,
-}
-
-impl<R: Read + Seek> Wire<R> {
-    /// Calls `each` for every field of a message of `len` bytes; `each` reads or skips the value.
-    fn message(
-        &mut self,
-        len: u64,
-        mut each: impl FnMut(&mut Self, u64, Value) -> Result<(), OnnxError>,
-    ) -> Result<(), OnnxError> {
-        let beyond =
-            |at| OnnxError::Malformed { at, found: "a field that ends beyond its message" };
-        let end = self.at.checked_add(len).ok_or(beyond(self.at))?;
-        while self.at < end {
-            let (field, value) = self.field()?;
-            let size = match value {
-                Value::Bytes(size) | Value::Fixed(size) => size,
-                Value::Number(_) => 0,
-            };
-            if self.at.checked_add(size).is_none_or(|after| after > end) {
-                return Err(beyond(self.at));
-            }
-            each(self, field, value)?;
-        }
-        Ok(())
-    }
-
-    fn field(&mut self) -> Result<(u64, Value), OnnxError> {
-        let key = self.varint()?;
-        let value = match key & 7 {
-            0 => Value::Number(self.varint()?),
-            1 => Value::Fixed(8),
-            2 => Value::Bytes(self.varint()?),
-            5 => Value::Fixed(4),
-            _ => {
-                let found = "a field of unknown kind";
-                return Err(OnnxError::Malformed { at: self.at, found });
-            }
-        };
-        Ok((key >> 3, value))
-    }
-
-    fn varint(&mut self) -> Result<u64, OnnxError> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let mut byte = [0];
-            self.reader.read_exact(&mut byte)?;
-            self.at += 1;
-            number |= u64::from(byte[0] & 0x7f) << shift;
-            if byte[0] & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(OnnxError::Malformed { at: self.at, found: "a number of more than 64 bits" })
-    }
-
-    fn bytes(&mut self, len: u64) -> Result<Vec<u8>, OnnxError> {
-        let mut bytes = Vec::new();
-        let got = self.reader.by_ref().take(len).read_to_end(&mut bytes)?;
-        self.at += got as u64;
-        if got as u64 == len {
-            Ok(bytes)
-        } else {
-            Err(OnnxError::Malformed { at: self.at, found: "the end of the file" })
-        }
-    }
-
-    fn decode<M: Message + Default>(&mut self, len: u64) -> Result<M, OnnxError> {
-        let at = self.at;
-        let bytes = self.bytes(len)?;
-        M::decode(bytes.as_slice())
-            .map_err(|_| OnnxError::Malformed { at, found: "a message that makes no sense" })
-    }
-
-    fn skip(&mut self, value: Value) -> Result<(), OnnxError> {
-        if let Value::Bytes(len) | Value::Fixed(len) = value {
-            let beyond = OnnxError::Malformed { at: self.at, found: "a length beyond any file" };
-            self.reader.seek_relative(i64::try_from(len).map_err(|_| beyond)?)?;
-            self.at += len;
-        }
-        Ok(())
-    }
+/// Reads a message of `len` bytes as prost has it.
+fn decode<M: Message + Default, R: Read + Seek>(
+    wire: &mut Wire<R>,
+    len: u64,
+) -> Result<M, WireError> {
+    let at = wire.at();
+    let bytes = wire.bytes(len)?;
+    M::decode(bytes.as_slice())
+        .map_err(|_| WireError::Malformed { at, found: "a message that makes no sense" })
 }
 
 #[cfg(test)]
@@ -314,6 +232,27 @@ mod tests {
         assert_eq!((found.ir_version, found.opset), (8, 17));
         let inputs: Vec<_> = found.inputs.iter().map(Port::to_string).collect();
         assert_eq!(inputs, ["x [N,3]"]);
+        assert!(!found.quantised);
+    }
+
+    #[test]
+    fn a_quantised_network_is_known_by_its_operators() {
+        let node = |op: &str| proto::NodeProto {
+            // What is named after an operator is not one.
+            name: "DequantizeLinear".into(),
+            op_type: op.into(),
+            ..Default::default()
+        };
+        for (ops, quantised) in [
+            (vec!["MatMul", "Add"], false),
+            (vec!["QuantizeLinear", "DequantizeLinear", "MatMul"], true),
+            (vec!["DynamicQuantizeLinear", "MatMulInteger", "Cast"], true),
+        ] {
+            let mut model = model();
+            model.graph.as_mut().unwrap().node = ops.into_iter().map(node).collect();
+            let found = scan(Cursor::new(model.encode_to_vec())).unwrap();
+            assert_eq!(found.quantised, quantised, "{:?}", model.graph.unwrap().node);
+        }
     }
 
     #[test]
@@ -323,7 +262,7 @@ mod tests {
             assert!(scan(Cursor::new(&whole[..len])).is_err(), "{len} bytes were enough");
         }
         let error = scan(Cursor::new(b"<!DOCTYPE html>")).unwrap_err();
-        assert!(matches!(error, OnnxError::Malformed { .. }), "{error}");
+        assert!(matches!(error, OnnxError::Wire(WireError::Malformed { .. })), "{error}");
         // A field of 2^63 bytes.
         let huge = b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\x7f";
         assert!(scan(Cursor::new(huge)).is_err());
