@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use glib::subclass::prelude::*;
 use gst::prelude::*;
-use ndarray::Array4;
+use ndarray::{Array4, ArrayView4};
 use thiserror::Error;
 
 use super::flow::Shared;
@@ -22,6 +22,18 @@ use crate::core::score::Probability;
 use crate::core::track::TrackId;
 use crate::core::window::{ClipWindow, FrameNumber, Span};
 use crate::infer::{ClassifierSpec, ClipJob, Scored};
+
+/// The pictures of a clip on its way to the classifier.
+pub struct ClipPixels<'a> {
+    pub track: TrackId,
+    /// In running time.
+    pub span: Span,
+    /// Red, green and blue planes `[3,T,S,S]` of the aligned face, before any normalization.
+    pub pixels: ArrayView4<'a, u8>,
+}
+
+/// Who is shown every clip before it is scored.
+pub type ClipTap = dyn Fn(&ClipPixels<'_>) + Send + Sync;
 
 /// A clip that the score board waits for. However it ends, the board hears of it once: also when
 /// the job that holds it is thrown away.
@@ -147,7 +159,14 @@ impl Submission {
         let Self { clip, mut pending, engines } = self;
         pending.loudness = sound.as_ref().map(|sound| sound.loudness);
         let pool = Arc::clone(engines.submitter.pool());
-        let frames = match clip_tensor(&clip, pool.spec()) {
+        let tap = pending.shared.clip_tap();
+        let show = |clip: &AlignedClip| {
+            if let Some(tap) = tap {
+                let (track, span) = (pending.track, pending.span);
+                tap(&ClipPixels { track, span, pixels: clip.pixels() });
+            }
+        };
+        let frames = match clip_tensor(&clip, pool.spec(), show) {
             Ok(frames) => frames,
             Err(error) => {
                 gst::warning!(CAT, "Track {}: no clip: {error}", clip.track);
@@ -172,13 +191,15 @@ pub enum ClipError {
     Image(#[from] ImageError),
 }
 
-/// Aligns a clip and writes it as the classifier reads it, `[3,T,S,S]`.
-pub fn clip_tensor(
+/// Aligns a clip, shows it to `show` and writes it as the classifier reads it, `[3,T,S,S]`.
+fn clip_tensor(
     clip: &ClipWindow<FaceSample>,
     spec: &ClassifierSpec,
+    show: impl FnOnce(&AlignedClip),
 ) -> Result<Array4<f32>, ClipError> {
     let crops = clip.samples.iter().map(|sample| &sample.payload.crop);
     let aligned = AlignedClip::align(crops, spec.size_px as u32)?;
+    show(&aligned);
     let mut planes = Array4::zeros(aligned.pixels().dim());
     aligned.write_planes(spec.channel_order, spec.normalization, planes.view_mut())?;
     Ok(planes)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use glib::value::ToSendValue;
 
+use crate::core::percentile::percentile;
 use crate::core::track::TrackId;
 use crate::core::window::FrameNumber;
 
@@ -25,10 +26,7 @@ impl Recent {
 
     /// In milliseconds; 0 before the first sample. `fraction` is in 0..=1.
     fn percentile_ms(&self, fraction: f64) -> f64 {
-        let mut sorted: Vec<_> = self.0.iter().copied().collect();
-        sorted.sort_unstable();
-        let index = (sorted.len().saturating_sub(1) as f64 * fraction).round() as usize;
-        sorted.get(index).map_or(0.0, |d| d.as_secs_f64() * 1e3)
+        percentile(self.0.iter().map(|d| d.as_secs_f64() * 1e3), fraction).unwrap_or(0.0)
     }
 }
 
