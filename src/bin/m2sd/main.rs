@@ -1,8 +1,11 @@
 //! The command `m2sd`: scan a file or stream, and look after the models.
 
+mod clip_files;
+mod compare;
 mod encode;
 mod error;
 mod models;
+mod options;
 mod pipeline;
 mod play;
 mod record;
@@ -28,7 +31,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 2 usage, 3 input, 4 models or runt
 enum Command {
     /// Score the faces of a file or stream; write an annotated video and the scores
     Scan(scan::ScanArgs),
-    /// Import, fetch, list and verify models
+    /// Import, fetch, list, verify and compare models
     #[command(subcommand)]
     Models(models::ModelsCommand),
     /// Write a video of drawn faces for the analytic networks of `m2sd models synth`

@@ -1,4 +1,4 @@
-//! `m2sd models …`: import, fetch, list, verify, synth.
+//! `m2sd models …`: import, fetch, list, verify, synth, compare.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
 use gstm2sd::models::{State, list, verify};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
 
 #[derive(Subcommand)]
@@ -27,6 +28,8 @@ pub enum ModelsCommand {
     Verify(EnginesDir),
     /// Write networks that need no download: analytic ones for tests, random ones for timing
     Synth(SynthArgs),
+    /// Score stored clips with two classifiers, and say how far apart they are and how fast
+    Compare(CompareArgs),
 }
 
 #[derive(Args)]
@@ -73,6 +76,7 @@ pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
         ModelsCommand::List(dir) => list_models(&dir.engines),
         ModelsCommand::Verify(dir) => verify_models(&dir.engines),
         ModelsCommand::Synth(args) => write_synthetic(args),
+        ModelsCommand::Compare(args) => compare::run(args),
     }
 }
 
