@@ -300,4 +300,6 @@ fn int8_is_asked_of_the_classifier_alone() {
     args.extend(["--classifier", text(&int8)]);
     let run = m2sd(&args);
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let records = records(std::str::from_utf8(&run.stdout).unwrap());
+    assert!(of_type(&records, "clip").iter().all(|clip| clip["precision"] == "int8"));
 }

@@ -129,6 +129,7 @@ impl PendingClip {
             bbox: self.bbox,
             took,
             provider: &spec.info.provider.to_string(),
+            precision: &spec.info.precision.to_string(),
             classifier: &self.shared.classifier(),
             frames: self.frames.len(),
             loudness: self.loudness,
