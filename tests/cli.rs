@@ -223,6 +223,25 @@ fn a_scan_s_clips_tell_how_far_a_quantised_classifier_is_from_its_origin() {
 }
 
 #[test]
+fn a_classifier_that_reads_bytes_is_compared_with_its_origin() {
+    let (engines, folder) = (scene().join("engines"), clips().join("clips"));
+    let bytes = tempfile::tempdir().unwrap();
+    let origin = classifier(&bytes.path().join("origin"), ClipShape::default());
+    let import = ["models", "import", text(&origin), "--name", "reads_bytes", "--input", "u8"];
+    let run = m2sd(&[&import[..], &["--engines", text(bytes.path())]].concat());
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+
+    let model = bytes.path().join("reads_bytes.onnx");
+    let args = ["models", "compare", "analytic_classifier", text(&model), "--json", "-"];
+    let places = ["--clips", text(&folder), "--engines", text(&engines), "--provider", "cpu"];
+    let run = m2sd(&[args, places].concat());
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let result = &records(std::str::from_utf8(&run.stdout).unwrap())[0];
+    assert!(result["difference"]["max"].as_f64().unwrap() < 1e-5, "{result}");
+    assert_eq!(result["label-changes"], 0);
+}
+
+#[test]
 fn stored_clips_are_what_the_classifier_sees() {
     let paths = std::fs::read_dir(clips().join("clips")).unwrap();
     let mut reds: Vec<_> = paths
@@ -302,4 +321,31 @@ fn int8_is_asked_of_the_classifier_alone() {
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     let records = records(std::str::from_utf8(&run.stdout).unwrap());
     assert!(of_type(&records, "clip").iter().all(|clip| clip["precision"] == "int8"));
+}
+
+#[test]
+fn networks_that_read_bytes_see_the_same() {
+    let (video, floats) = (scene().join("scene.mp4"), scene().join("engines"));
+    let bytes = tempfile::tempdir().unwrap();
+    for network in Synth::analytic() {
+        let model = synth::write(&network, &floats).unwrap();
+        let import = ["models", "import", text(&model), "--input", "u8", "--engines"];
+        let run = m2sd(&[&import[..], &[text(bytes.path())]].concat());
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    }
+    let listed = m2sd(&["models", "list", "--engines", text(bytes.path())]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert_eq!(listed.matches("_u8 u8[").count(), 3, "{listed}");
+
+    let clips = |engines: &Path| {
+        let scan = ["scan", text(&video), "--json", "-", "--no-video", "--engines", text(engines)];
+        let run = m2sd(&[&scan[..], &["--provider", "cpu"]].concat());
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+        let records = records(&String::from_utf8_lossy(&run.stdout));
+        let clips = of_type(&records, "clip").into_iter();
+        clips.map(|clip| clip["score"].as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    let (floats, bytes) = (clips(&floats), clips(bytes.path()));
+    assert!(!floats.is_empty() && floats.len() == bytes.len(), "{floats:?} {bytes:?}");
+    assert!(floats.iter().zip(&bytes).all(|(a, b)| (a - b).abs() < 1e-3), "{floats:?} {bytes:?}");
 }

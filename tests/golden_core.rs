@@ -181,7 +181,7 @@ fn golden_landmark_crops() {
 
         let mut input = Array3::zeros((3, 224, 224));
         let (order, norm) = (ChannelOrder::Rgb, Normalization::IMAGENET_RGB);
-        crop.write_planes(&frame.view(), order, norm, input.view_mut()).unwrap();
+        frame.view().write_planes(crop.region(), order, norm, input.view_mut()).unwrap();
         let (mean, std) = mean_and_std(input.as_slice().unwrap());
         assert!((mean - golden["input_mean"].as_f64().unwrap()).abs() < 1e-6, "mean {mean}");
         assert!((std - golden["input_std"].as_f64().unwrap()).abs() < 1e-6, "std {std}");

@@ -1,11 +1,10 @@
 //! The aligner's 68 points: what part of the frame it reads, and where its points lie
 //! (REFERENCE §2).
 
-use ndarray::ArrayViewMut3;
 use thiserror::Error;
 
 use super::geometry::{BBox, CropRect, FivePoints, Point, Size};
-use super::image::{ChannelOrder, FrameView, ImageError, Normalization, Region};
+use super::image::Region;
 
 /// How much longer than the box's shorter side the square around a face is.
 const MARGIN: f64 = 1.2;
@@ -51,18 +50,9 @@ impl LandmarkCrop {
         self.rect
     }
 
-    /// Fills the aligner's input `[3, S, S]`; black where the square leaves the frame.
-    ///
-    /// # Errors
-    /// As [`FrameView::write_planes`].
-    pub fn write_planes(
-        &self,
-        frame: &FrameView<'_>,
-        order: ChannelOrder,
-        norm: Normalization,
-        planes: ArrayViewMut3<'_, f32>,
-    ) -> Result<(), ImageError> {
-        frame.write_planes(self.region, order, norm, planes)
+    /// What the aligner sees; black where the square leaves the frame.
+    pub fn region(&self) -> Region {
+        self.region
     }
 
     /// The network's 136 numbers, x and y of each point in 0..=1 of what it read, as points of
@@ -128,6 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::core::image::{ChannelOrder, FrameView, Normalization};
 
     fn crop(edges: [f32; 4], frame: [u32; 2]) -> Option<LandmarkCrop> {
         let [x1, y1, x2, y2] = edges;
@@ -184,7 +175,7 @@ mod tests {
             let view = FrameView::new(&pixels, size, w as usize * 4, layout).unwrap();
             let mut planes = ndarray::Array3::zeros((3, 7, 7));
             let (order, norm) = (ChannelOrder::Rgb, Normalization::UNIT);
-            crop.write_planes(&view, order, norm, planes.view_mut()).unwrap();
+            view.write_planes(crop.region(), order, norm, planes.view_mut()).unwrap();
             prop_assert!(planes.iter().all(|v| (0.0..=1.0).contains(v)));
         }
 

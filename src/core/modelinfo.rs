@@ -47,6 +47,50 @@ pub enum ClassifierOutput {
     Probabilities,
 }
 
+/// Whether a tensor goes into the network or comes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Input,
+    Output,
+}
+
+/// What the numbers of a tensor are, of those that this project's networks have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortType {
+    Float32,
+    Uint8,
+}
+
+impl PortType {
+    const NAMES: [(&'static str, Self); 2] = [("float32", Self::Float32), ("uint8", Self::Uint8)];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Uint8 => "uint8",
+        }
+    }
+}
+
+/// A tensor that the sidecar describes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    pub name: String,
+    pub direction: Direction,
+    /// `None`: not told, or of a type that no network here has.
+    pub element: Option<PortType>,
+    /// A size of `None` is any size. Without the list: not told.
+    pub dims: Option<Vec<Option<usize>>>,
+}
+
+impl Port {
+    /// The image or clip input of a network that the ONNX file itself describes.
+    pub fn pixels(name: &str, element: PortType) -> Self {
+        let (name, direction) = (name.to_owned(), Direction::Input);
+        Self { name, direction, element: Some(element), dims: None }
+    }
+}
+
 /// A sidecar, read. Every field may be missing: the engines have defaults for each role.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelInfo {
@@ -60,8 +104,9 @@ pub struct ModelInfo {
     pub trained: Option<bool>,
     pub channel_order: Option<ChannelOrder>,
     pub normalization: Option<Normalization>,
-    /// The name of the image or clip input, where the sidecar names one.
-    pub input: Option<String>,
+    /// The tensors that the sidecar describes, by name. An ONNX file needs none of them described;
+    /// a bare TensorRT engine all.
+    pub ports: Vec<Port>,
     /// P(fake) above which this classifier calls a face fake.
     pub threshold: Option<f64>,
     pub output: Option<ClassifierOutput>,
@@ -133,6 +178,16 @@ impl Key<'_> {
         }
     }
 
+    /// Sizes separated by commas; one below zero is any.
+    fn dims(&self) -> Result<Vec<Option<usize>>, ModelInfoError> {
+        let size = |text: &str| {
+            let size: i64 = text.trim().parse().ok()?;
+            Some(usize::try_from(size).ok())
+        };
+        let sizes: Option<Vec<_>> = self.value.split(',').map(size).collect();
+        sizes.ok_or_else(|| self.wrong("sizes separated by commas, -1 for any"))
+    }
+
     fn one_of<T: Copy>(
         &self,
         choices: &[(&str, T)],
@@ -166,15 +221,12 @@ impl std::str::FromStr for ModelInfo {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut info = Self::default();
         for (section, keys) in &sections(text)? {
-            for (key, value) in keys {
-                let entry = Key { section, key, value };
-                if section == "modelinfo" {
-                    info.set_global(&entry)?;
-                } else if key == "ranges" {
-                    info.normalization = Some(entry.ranges()?);
-                } else if key == "dir" && value == "input" && info.input.is_none() {
-                    info.input = Some(section.clone());
+            if section == "modelinfo" {
+                for (key, value) in keys {
+                    info.set_global(&Key { section, key, value })?;
                 }
+            } else {
+                info.set_tensor(section, keys)?;
             }
         }
         Ok(info)
@@ -182,6 +234,46 @@ impl std::str::FromStr for ModelInfo {
 }
 
 impl ModelInfo {
+    /// The name of the image or clip input, where the sidecar names one.
+    pub fn input(&self) -> Option<&str> {
+        let input = self.ports.iter().find(|port| port.direction == Direction::Input);
+        input.map(|port| port.name.as_str())
+    }
+
+    /// How levels become what the network computes with, in the role `role`: the sidecar's word,
+    /// else RetinaFace's, 0..=1 for aligners and ImageNet's for classifiers.
+    pub fn normalization_as(&self, role: Role) -> Normalization {
+        self.normalization.unwrap_or(match role {
+            Role::Detector => Normalization::RETINAFACE,
+            Role::Aligner => Normalization::UNIT,
+            Role::Classifier => Normalization::IMAGENET_RGB,
+        })
+    }
+
+    fn set_tensor(
+        &mut self,
+        section: &str,
+        keys: &BTreeMap<String, String>,
+    ) -> Result<(), ModelInfoError> {
+        let entry = |key| keys.get(key).map(|value| Key { section, key, value });
+        if let Some(ranges) = entry("ranges") {
+            self.normalization = Some(ranges.ranges()?);
+        }
+        let direction = match keys.get("dir").map(String::as_str) {
+            Some("input") => Direction::Input,
+            Some("output") => Direction::Output,
+            _ => return Ok(()),
+        };
+        let known = |kind: &String| PortType::NAMES.iter().find(|(name, _)| name == kind);
+        self.ports.push(Port {
+            name: section.to_owned(),
+            direction,
+            element: keys.get("type").and_then(known).map(|(_, element)| *element),
+            dims: entry("dims").map(|dims| dims.dims()).transpose()?,
+        });
+        Ok(())
+    }
+
     fn set_global(&mut self, entry: &Key<'_>) -> Result<(), ModelInfoError> {
         let text = || Some(entry.value.to_owned());
         match entry.key {
@@ -243,9 +335,19 @@ impl fmt::Display for ModelInfo {
             ClassifierOutput::Probabilities => "probabilities".to_owned(),
         });
         line("output", output)?;
-        if let Some(input) = &self.input {
-            writeln!(f, "\n[{input}]\ndir=input\ntype=float32")?;
-            if let Some(normalization) = &self.normalization {
+        for port in &self.ports {
+            let (name, is_input) = (&port.name, port.direction == Direction::Input);
+            writeln!(f, "\n[{name}]\ndir={}", if is_input { "input" } else { "output" })?;
+            if let Some(element) = port.element {
+                writeln!(f, "type={}", element.as_str())?;
+            }
+            if let Some(dims) = &port.dims {
+                let dims = dims.iter().map(|d| d.map_or("-1".to_owned(), |d| d.to_string()));
+                writeln!(f, "dims={}", dims.collect::<Vec<_>>().join(","))?;
+            }
+            if let Some(normalization) = &self.normalization
+                && self.input() == Some(name)
+            {
                 let pairs = normalization.ranges().map(|(min, max)| format!("{min},{max}"));
                 writeln!(f, "ranges={}", pairs.join(";"))?;
             }
@@ -267,7 +369,15 @@ mod tests {
             threshold: Some(0.3),
             channel_order: Some(ChannelOrder::Rgb),
             output: Some(ClassifierOutput::Probabilities),
-            input: Some("clip".into()),
+            ports: vec![
+                Port::pixels("clip", PortType::Uint8),
+                Port {
+                    name: "logits".into(),
+                    direction: Direction::Output,
+                    element: Some(PortType::Float32),
+                    dims: Some(vec![None, Some(2)]),
+                },
+            ],
             normalization: Some(Normalization::from_ranges([(-1.0, 1.0); 3])),
             ..Default::default()
         };
@@ -279,13 +389,15 @@ mod tests {
         let text =
             "[modelinfo]\ngroup-id=x\nfuture=1\n[image]\ndims=-1,3,-1,-1\ndir=input\nranges=0,255";
         let info: ModelInfo = text.parse().unwrap();
-        assert_eq!(info.input.as_deref(), Some("image"));
+        assert_eq!(info.input(), Some("image"));
+        assert_eq!(info.ports[0].dims, Some(vec![None, Some(3), None, None]));
         let ranges = info.normalization.unwrap().ranges();
         assert_eq!(ranges, [(0.0, 255.0); 3]);
 
         let error = "[modelinfo]\nthreshold=2".parse::<ModelInfo>().unwrap_err();
         assert_eq!(error.to_string(), "[modelinfo] threshold=2: expected a probability, 0 to 1");
         assert!("[a]\nranges=0,1;2".parse::<ModelInfo>().is_err());
+        assert!("[a]\ndir=input\ndims=1,x".parse::<ModelInfo>().is_err());
         assert!("words".parse::<ModelInfo>().is_err());
     }
 }

@@ -1,19 +1,19 @@
 //! What ONNX files are made of, read without a runtime: protobuf's wire format, and the operators
-//! by which a network shows that it was quantised.
+//! by which a network shows that it was quantised or compiled.
 //!
 //! A file is walked field by field and everything of no interest is skipped, so a file of
 //! gigabytes costs as much as its list of nodes. No length in it is believed before the data
 //! behind it is there.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use thiserror::Error;
 
 #[derive(Debug, Error)]
 pub enum WireError {
-    #[error("cannot read the file: {0}")]
+    #[error("cannot read or copy the file: {0}")]
     Io(#[from] std::io::Error),
     #[error("byte {at}: {found}; not an ONNX file, or a damaged one")]
     Malformed { at: u64, found: &'static str },
@@ -23,7 +23,9 @@ pub enum WireError {
 #[derive(Clone, Copy)]
 pub enum Value {
     Number(u64),
+    /// So many bytes of a fixed-size number.
     Fixed(u64),
+    /// A message, text or numbers of so many bytes.
     Bytes(u64),
 }
 
@@ -119,6 +121,20 @@ impl<R: Read + Seek> Wire<R> {
         }
     }
 
+    /// Copies the next `len` bytes to `out`.
+    ///
+    /// # Errors
+    /// [`WireError`] when there are fewer, or `out` does not take them.
+    pub fn copy(&mut self, len: u64, out: &mut impl Write) -> Result<(), WireError> {
+        let copied = std::io::copy(&mut self.reader.by_ref().take(len), out)?;
+        self.at += copied;
+        if copied == len {
+            Ok(())
+        } else {
+            Err(WireError::Malformed { at: self.at, found: "the end of the file" })
+        }
+    }
+
     /// Passes over a value without reading it.
     ///
     /// # Errors
@@ -152,39 +168,55 @@ const QUANTISING: [&[u8]; 7] = [
     b"QLinearConv",
 ];
 
-/// Reads a `NodeProto` of `len` bytes: whether only quantised networks have such a node.
-///
-/// # Errors
-/// [`WireError`] for a damaged file.
-pub fn node_quantises<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<bool, WireError> {
-    let mut quantises = false;
-    wire.message::<WireError>(len, |wire, field, value| match (field, value) {
-        (NODE_OP_TYPE, Value::Bytes(len)) => {
-            quantises = QUANTISING.contains(&wire.bytes(len)?.as_slice());
-            Ok(())
-        }
-        (_, other) => wire.skip(other),
-    })?;
-    Ok(quantises)
+/// ONNX Runtime's operator for what a provider has compiled.
+pub const COMPILED: &str = "EPContext";
+
+/// What the operators of a network tell of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nature {
+    /// Whether it computes with 8-bit integers, having been quantised beforehand.
+    pub is_quantised: bool,
+    /// Whether it holds, or names the file of, what a provider has compiled: no other can run it.
+    pub is_compiled: bool,
 }
 
-/// Whether the ONNX file at `path` was quantised to 8-bit integers beforehand.
-///
-/// # Errors
-/// [`WireError`] for a file that cannot be read or is damaged.
-pub fn is_quantised(path: &Path) -> Result<bool, WireError> {
-    let (mut wire, len) = Wire::new(File::open(path)?)?;
-    let mut quantised = false;
-    let mut node = |wire: &mut Wire<_>, field, value| -> Result<(), WireError> {
-        match (field, value) {
-            (GRAPH_NODE, Value::Bytes(len)) => quantised |= node_quantises(wire, len)?,
-            (_, other) => wire.skip(other)?,
-        }
-        Ok(())
-    };
-    wire.message::<WireError>(len, |wire, field, value| match (field, value) {
-        (MODEL_GRAPH, Value::Bytes(len)) => wire.message(len, &mut node),
-        (_, other) => wire.skip(other),
-    })?;
-    Ok(quantised)
+impl Nature {
+    /// Of the ONNX file at `path`.
+    ///
+    /// # Errors
+    /// [`WireError`] for a file that cannot be read or is damaged.
+    pub fn of(path: &Path) -> Result<Self, WireError> {
+        let (mut wire, len) = Wire::new(File::open(path)?)?;
+        let mut nature = Self::default();
+        let mut graph = |wire: &mut Wire<_>, field, value| match (field, value) {
+            (GRAPH_NODE, Value::Bytes(len)) => nature.add_node(wire, len),
+            (_, other) => wire.skip(other),
+        };
+        wire.message::<WireError>(len, |wire, field, value| match (field, value) {
+            (MODEL_GRAPH, Value::Bytes(len)) => wire.message(len, &mut graph),
+            (_, other) => wire.skip(other),
+        })?;
+        Ok(nature)
+    }
+
+    /// Reads a `NodeProto` of `len` bytes, and adds what it tells. Its attributes are passed over:
+    /// a whole engine may be among them.
+    ///
+    /// # Errors
+    /// [`WireError`] for a damaged file.
+    pub fn add_node<R: Read + Seek>(
+        &mut self,
+        wire: &mut Wire<R>,
+        len: u64,
+    ) -> Result<(), WireError> {
+        wire.message(len, |wire, field, value| match (field, value) {
+            (NODE_OP_TYPE, Value::Bytes(len)) => {
+                let operator = wire.bytes(len)?;
+                self.is_quantised |= QUANTISING.contains(&operator.as_slice());
+                self.is_compiled |= operator == COMPILED.as_bytes();
+                Ok(())
+            }
+            (_, other) => wire.skip(other),
+        })
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use glib::subclass::prelude::*;
 use gst::prelude::*;
-use ndarray::{Array4, ArrayView4};
+use ndarray::{Array4, ArrayView4, Ix4};
 use thiserror::Error;
 
 use super::flow::Shared;
@@ -13,15 +13,16 @@ use super::messages::{self, ClipReport};
 use super::outbox::Generation;
 use super::scene::FaceSample;
 use super::session::ClipEngine;
+use super::stages::{Stage, Stages};
 use super::stats::ClipEnd;
 use crate::core::align::{AlignError, AlignedClip};
 use crate::core::audio::{ClipAudio, Loudness};
 use crate::core::geometry::BBox;
-use crate::core::image::ImageError;
+use crate::core::image::{ImageError, PixelValues};
 use crate::core::score::Probability;
 use crate::core::track::TrackId;
 use crate::core::window::{ClipWindow, FrameNumber, Span};
-use crate::infer::{ClassifierSpec, ClipJob, Scored};
+use crate::infer::{ClassifierSpec, ClipJob, Scored, Tensor};
 
 /// The pictures of a clip on its way to the classifier.
 pub struct ClipPixels<'a> {
@@ -96,6 +97,7 @@ impl PendingClip {
         match fake {
             Ok((fake, outputs)) => {
                 self.shared.clip_answered(None);
+                self.shared.stats.stages.add(Stage::Classify, scored.run);
                 self.end = ClipEnd::Scored(scored.run);
                 self.fake = Some(fake);
                 self.post(spec, fake, outputs, scored.run);
@@ -167,7 +169,8 @@ impl Submission {
                 tap(&ClipPixels { track, span, pixels: clip.pixels() });
             }
         };
-        let frames = match clip_tensor(&clip, pool.spec(), show) {
+        let stages = &pending.shared.stats.stages;
+        let frames = match clip_tensor(&clip, pool.spec(), stages, show) {
             Ok(frames) => frames,
             Err(error) => {
                 gst::warning!(CAT, "Track {}: no clip: {error}", clip.track);
@@ -196,12 +199,20 @@ pub enum ClipError {
 fn clip_tensor(
     clip: &ClipWindow<FaceSample>,
     spec: &ClassifierSpec,
+    stages: &Stages,
     show: impl FnOnce(&AlignedClip),
-) -> Result<Array4<f32>, ClipError> {
+) -> Result<Tensor<Ix4>, ClipError> {
     let crops = clip.samples.iter().map(|sample| &sample.payload.crop);
-    let aligned = AlignedClip::align(crops, spec.size_px as u32)?;
+    let align = || AlignedClip::align(crops, spec.size_px as u32);
+    let aligned = stages.time(Stage::Warp, align)?;
     show(&aligned);
-    let mut planes = Array4::zeros(aligned.pixels().dim());
-    aligned.write_planes(spec.channel_order, spec.normalization, planes.view_mut())?;
-    Ok(planes)
+    let norm = match spec.values {
+        PixelValues::Normalized(norm) => norm,
+        PixelValues::Levels => return Ok(aligned.into_levels(spec.channel_order).into()),
+    };
+    stages.time(Stage::Normalise, || {
+        let mut planes = Array4::zeros(aligned.pixels().dim());
+        aligned.write_planes(spec.channel_order, norm, planes.view_mut())?;
+        Ok(planes.into())
+    })
 }

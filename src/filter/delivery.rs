@@ -8,7 +8,8 @@ use super::imp::{CAT, M2sdFilter};
 use super::messages::{self, ClassifierName};
 use super::outbox::{Judged, Ready};
 use super::overlay::Overlay;
-use super::{attach, flow, negotiate};
+use super::stages::Stage;
+use super::{attach, flow, negotiate, task};
 
 /// What the task knows of the stream that it pushes.
 #[derive(Default)]
@@ -29,15 +30,17 @@ struct Stream {
 impl M2sdFilter {
     /// Starts, or resumes after a flush, the task of the source pad.
     pub(super) fn start_delivery(&self) -> Result<(), glib::BoolError> {
-        let weak = self.obj().downgrade();
-        let mut delivery = Delivery::default();
-        self.srcpad.start_task(move || {
-            let Some(element) = weak.upgrade() else { return };
-            let this = element.imp();
-            let go_on = this.catch_panic(|| false, |this| this.deliver_one(&mut delivery));
-            if !go_on {
-                // Fails only when the pad is being deactivated, which ends the task as well.
-                let _ = this.srcpad.pause_task();
+        task::start_or_resume(&self.srcpad, || {
+            let weak = self.obj().downgrade();
+            let mut delivery = Delivery::default();
+            move || {
+                let Some(element) = weak.upgrade() else { return };
+                let this = element.imp();
+                let go_on = this.catch_panic(|| false, |this| this.deliver_one(&mut delivery));
+                if !go_on {
+                    // Fails only when the pad is being deactivated, which ends the task as well.
+                    let _ = this.srcpad.pause_task();
+                }
             }
         })
     }
@@ -101,6 +104,22 @@ impl M2sdFilter {
     }
 
     fn deliver_frame(&self, delivery: &mut Delivery, mut judged: Judged) -> bool {
+        let stages = &self.shared.stats.stages;
+        stages.time(Stage::Overlay, || self.annotate(delivery, &mut judged));
+        self.shared.stats.frame_out(judged.frame.arrived.elapsed());
+        match stages.time(Stage::Push, || self.srcpad.push(judged.frame.buffer)) {
+            Ok(_) => true,
+            Err(error) => {
+                gst::debug!(CAT, imp = self, "Downstream returned {error}");
+                self.shared.fail(error);
+                self.end_refused(error);
+                false
+            }
+        }
+    }
+
+    /// Says on the frame and on the bus what is known of its faces.
+    fn annotate(&self, delivery: &mut Delivery, judged: &mut Judged) {
         let (draw, post_messages) = self.with_settings(|s| (s.draw, s.post_messages));
         let classifier = self.shared.classifier();
         if let Some(stream) = &mut delivery.stream
@@ -113,25 +132,15 @@ impl M2sdFilter {
             let span = flow::span(&judged.frame.buffer, delivery.segment.as_ref());
             let running_time = span.map(|span| gst::ClockTime::from_nseconds(span.start_ns));
             if post_messages {
-                self.post_verdicts(&judged, running_time, &classifier);
+                self.post_verdicts(judged, running_time, &classifier);
             }
-            decorate(&mut judged, stream, draw, &classifier);
+            decorate(judged, stream, draw, &classifier);
             #[cfg(feature = "v1_24")]
             {
                 let size = (stream.info.width(), stream.info.height());
-                if let Err(error) = delivery.analytics.attach(&mut judged, size, running_time) {
+                if let Err(error) = delivery.analytics.attach(judged, size, running_time) {
                     gst::warning!(CAT, imp = self, "Cannot attach analytics: {error}");
                 }
-            }
-        }
-        self.shared.stats.frame_out(judged.frame.taken.elapsed());
-        match self.srcpad.push(judged.frame.buffer) {
-            Ok(_) => true,
-            Err(error) => {
-                gst::debug!(CAT, imp = self, "Downstream returned {error}");
-                self.shared.fail(error);
-                self.end_refused(error);
-                false
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -190,7 +191,7 @@ pub fn pads() -> (gst::Pad, gst::Pad) {
 impl M2sdFilter {
     fn sink_chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         self.shared.stats.frame_in();
-        self.enqueue(Input::Buffer(buffer))
+        self.enqueue(Input::Frame { buffer, arrived: Instant::now() })
     }
 
     fn enqueue(&self, item: Input) -> Result<gst::FlowSuccess, gst::FlowError> {

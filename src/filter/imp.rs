@@ -140,6 +140,7 @@ pub struct M2sdFilter {
     #[property(name = "post-messages", get, set, type = bool, member = post_messages,
         default = true, mutable_playing, nick = "Post messages",
         blurb = "Post m2sd-clip and m2sd-verdict messages on the bus")]
+    /// Lock order: a leaf, held for a copy, a look or a property's assignment.
     settings: Mutex<Settings>,
     pub(super) sinkpad: gst::Pad,
     pub(super) srcpad: gst::Pad,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::outbox::Generation;
 
@@ -16,7 +17,11 @@ pub struct PendingQuery {
 }
 
 pub enum Input {
-    Buffer(gst::Buffer),
+    Frame {
+        buffer: gst::Buffer,
+        /// When upstream handed it over.
+        arrived: Instant,
+    },
     Event(gst::Event),
     Query(PendingQuery),
 }
@@ -52,7 +57,7 @@ impl Inbox {
 
     /// Adds an item, waiting while too many buffers are in. An error means flushing or stopped.
     pub fn push(&self, generation: Generation, item: Input) -> Result<(), gst::FlowError> {
-        let is_buffer = matches!(item, Input::Buffer(_));
+        let is_buffer = matches!(item, Input::Frame { .. });
         let full =
             |s: &mut State| is_buffer && s.buffers >= MAX_BUFFERS && !s.flushing && !s.stopped;
         let waited = self.changed.wait_while(self.lock(), full);
@@ -75,7 +80,7 @@ impl Inbox {
             return None;
         }
         let (generation, item) = state.items.pop_front()?;
-        state.buffers -= usize::from(matches!(item, Input::Buffer(_)));
+        state.buffers -= usize::from(matches!(item, Input::Frame { .. }));
         self.changed.notify_all();
         Some((generation, item))
     }

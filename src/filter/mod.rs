@@ -16,13 +16,13 @@
 //! | `session`, `supply` | finding and loading the engines; what happens when they fail |
 //! | `flow` | pad functions: chain, events, queries |
 //! | `inbox`, `outbox` | the two in-band queues between the three threads |
-//! | `pixels` | a buffer as the core's frame view |
+//! | `pixels`, `inputs` | a buffer as the core's frame view, and as the networks read it |
 //! | `analysis`, `scene` | the analysis thread, and what it does with a frame |
 //! | `clips` | clips on their way through the classifier |
-//! | `delivery` | the source pad's task |
+//! | `delivery`, `task` | the source pad's task |
 //! | `negotiate` | overlay, allocation, latency |
 //! | `audio` | the audio pads, and what is heard on them |
-//! | `attach`, `analytics`, `overlay`, `messages`, `stats` | what leaves the element |
+//! | `attach`, `analytics`, `overlay`, `messages`, `stats`, `stages` | what leaves the element |
 
 use glib::prelude::*;
 use glib::subclass::prelude::*;
@@ -38,6 +38,7 @@ mod delivery;
 mod flow;
 mod imp;
 mod inbox;
+mod inputs;
 mod messages;
 mod negotiate;
 mod outbox;
@@ -46,8 +47,10 @@ mod pixels;
 mod scene;
 mod session;
 mod settings;
+mod stages;
 mod stats;
 mod supply;
+mod task;
 
 pub use clips::ClipPixels;
 pub use session::{ModelFiles, SessionError};

@@ -37,8 +37,8 @@ pub struct Frame {
     pub number: FrameNumber,
     pub buffer: gst::Buffer,
     pub faces: Vec<FrameFace>,
-    /// When the analysis thread took the frame.
-    pub taken: Instant,
+    /// When upstream handed it over.
+    pub arrived: Instant,
 }
 
 impl Frame {

@@ -1,7 +1,8 @@
-//! A buffer as the core sees it: a packed 8-bit RGB frame.
+//! A buffer as the core sees it.
 //!
-//! Packed 8-bit formats are read where they are. Every other format goes through GStreamer's own
-//! converter, which honours colorimetry, range and chroma siting, into one frame that is reused.
+//! Packed 8-bit RGB and 8-bit 4:2:0 are read where they are, the latter converted as far as it is
+//! looked at. Every other format goes through GStreamer's own converter into one frame that is
+//! reused.
 
 use glib::translate::from_glib_none;
 use gst::prelude::*;
@@ -10,8 +11,11 @@ use gst_video::prelude::*;
 use gst_video::video_frame::IsVideoFrame;
 use thiserror::Error;
 
+use super::stages::{Stage, Stages};
 use crate::core::geometry::Size;
-use crate::core::image::{FrameView, ImageError, PixelLayout};
+use crate::core::image::{
+    BytePlane, Chroma, FrameView, ImageError, PixelLayout, YuvColour, YuvMatrix,
+};
 
 #[derive(Debug, Error)]
 pub enum PixelError {
@@ -30,6 +34,7 @@ pub enum PixelError {
 
 enum Source {
     Packed(PixelLayout),
+    Yuv420(YuvColour),
     Converted { converter: gst_video::VideoConverter, rgb: gst::Buffer },
 }
 
@@ -37,6 +42,7 @@ enum Source {
 pub struct Pixels {
     info: gst_video::VideoInfo,
     source: Source,
+    stages: Stages,
 }
 
 /// The layout of formats that the core reads without conversion.
@@ -53,20 +59,46 @@ fn packed_layout(format: gst_video::VideoFormat) -> Option<PixelLayout> {
     }
 }
 
+/// The colour space of 4:2:0 frames that the core reads without conversion: 8 bits, progressive,
+/// with a matrix that it knows.
+fn yuv420_colour(info: &gst_video::VideoInfo) -> Option<YuvColour> {
+    use gst_video::VideoColorMatrix as M;
+    use gst_video::VideoFormat as F;
+    if !matches!(info.format(), F::I420 | F::Yv12 | F::Nv12 | F::Nv21) || info.is_interlaced() {
+        return None;
+    }
+    let matrix = match info.colorimetry().matrix() {
+        M::Bt601 => YuvMatrix::Bt601,
+        M::Bt709 => YuvMatrix::Bt709,
+        M::Bt2020 => YuvMatrix::Bt2020,
+        M::Smpte240m => YuvMatrix::Smpte240m,
+        M::Fcc => YuvMatrix::Fcc,
+        _ => return None,
+    };
+    let full_range = match info.colorimetry().range() {
+        gst_video::VideoColorRange::Range0_255 => true,
+        gst_video::VideoColorRange::Range16_235 => false,
+        _ => return None,
+    };
+    Some(YuvColour { matrix, full_range })
+}
+
 fn describe(info: &gst_video::VideoInfo) -> String {
     format!("{} {}x{}", info.format(), info.width(), info.height())
 }
 
 impl Pixels {
-    pub fn for_caps(caps: &gst::CapsRef) -> Result<Self, PixelError> {
+    /// The time that conversions take goes to `stages`.
+    pub fn for_caps(caps: &gst::CapsRef, stages: Stages) -> Result<Self, PixelError> {
         let not_raw = |source| PixelError::Converter { from: caps.to_string(), source };
-        Self::new(&gst_video::VideoInfo::from_caps(caps).map_err(not_raw)?)
+        Self::new(&gst_video::VideoInfo::from_caps(caps).map_err(not_raw)?, stages)
     }
 
-    fn new(info: &gst_video::VideoInfo) -> Result<Self, PixelError> {
-        let source = match packed_layout(info.format()) {
-            Some(layout) => Source::Packed(layout),
-            None => {
+    fn new(info: &gst_video::VideoInfo, stages: Stages) -> Result<Self, PixelError> {
+        let source = match (packed_layout(info.format()), yuv420_colour(info)) {
+            (Some(layout), _) => Source::Packed(layout),
+            (None, Some(colour)) => Source::Yuv420(colour),
+            (None, None) => {
                 let failed = |source| PixelError::Converter { from: describe(info), source };
                 let rgb_info = gst_video::VideoInfo::builder(
                     gst_video::VideoFormat::Rgb,
@@ -83,7 +115,7 @@ impl Pixels {
                 Source::Converted { converter, rgb }
             }
         };
-        Ok(Self { info: info.clone(), source })
+        Ok(Self { info: info.clone(), source, stages })
     }
 
     pub fn info(&self) -> &gst_video::VideoInfo {
@@ -109,12 +141,13 @@ impl Pixels {
         }
         match &mut self.source {
             Source::Packed(layout) => Ok(look(packed_view(&frame, *layout)?)),
+            Source::Yuv420(colour) => Ok(look(yuv420_view(&frame, *colour)?)),
             Source::Converted { converter, rgb } => {
                 let out = converter.out_info().clone();
                 let rgb = rgb.make_mut();
                 let mut target = VideoFrameRef::from_buffer_ref_writable(rgb, &out);
                 let target = target.as_mut().map_err(|_| wrong())?;
-                converter.frame_ref(&frame, target);
+                self.stages.time(Stage::Convert, || converter.frame_ref(&frame, target));
                 Ok(look(packed_view(target, PixelLayout::Rgb)?))
             }
         }
@@ -136,8 +169,33 @@ fn packed_view<B>(
 where
     VideoFrameRef<B>: IsVideoFrame,
 {
-    let stride = usize::try_from(frame.plane_stride()[0]).unwrap_or(0);
-    let data = frame.plane_data(0).unwrap_or_default();
+    let BytePlane { data, stride_bytes } = plane(frame, 0);
     let size = Size::new(frame.width(), frame.height()).ok_or(PixelError::Empty)?;
-    Ok(FrameView::new(data, size, stride, layout)?)
+    Ok(FrameView::new(data, size, stride_bytes, layout)?)
+}
+
+fn yuv420_view<B>(frame: &VideoFrameRef<B>, colour: YuvColour) -> Result<FrameView<'_>, PixelError>
+where
+    VideoFrameRef<B>: IsVideoFrame,
+{
+    use gst_video::VideoFormat as F;
+    let chroma = match frame.format() {
+        F::Nv12 => Chroma::InterleavedUv(plane(frame, 1)),
+        F::Nv21 => Chroma::InterleavedVu(plane(frame, 1)),
+        F::Yv12 => Chroma::Planar { u: plane(frame, 2), v: plane(frame, 1) },
+        _ => Chroma::Planar { u: plane(frame, 1), v: plane(frame, 2) },
+    };
+    let size = Size::new(frame.width(), frame.height()).ok_or(PixelError::Empty)?;
+    Ok(FrameView::yuv420(plane(frame, 0), chroma, size, colour)?)
+}
+
+fn plane<B>(frame: &VideoFrameRef<B>, index: u32) -> BytePlane<'_>
+where
+    VideoFrameRef<B>: IsVideoFrame,
+{
+    let stride = frame.plane_stride().get(index as usize).copied().unwrap_or(0);
+    BytePlane {
+        data: frame.plane_data(index).unwrap_or_default(),
+        stride_bytes: usize::try_from(stride).unwrap_or(0),
+    }
 }

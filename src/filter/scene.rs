@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use ndarray::{Array3, Array4, Axis};
 use thiserror::Error;
 
+use super::inputs::{AlignerInput, DetectorInput};
 use super::outbox::FrameFace;
 use super::session::Engines;
 use super::settings::{Delivery, PointsFrom, Settings};
+use super::stages::{Stage, Stages};
 use crate::core::align::FaceCrop;
 use crate::core::detect::{self, DetectError, DetectParams, DetectorOutputs, Face};
 use crate::core::geometry::{BBox, Size};
-use crate::core::image::{ChannelOrder, FrameView, ImageError, Region};
+use crate::core::image::{ChannelOrder, FrameView, ImageError};
 use crate::core::landmarks::{LandmarkCrop, LandmarkError, five_from_68};
 use crate::core::track::{TrackId, Tracker};
 use crate::infer::{Aligner, CancelToken, InferError};
@@ -58,15 +59,23 @@ struct Rules {
 pub struct Scene {
     rules: Rules,
     frame: Size,
-    planes: Array3<f32>,
+    detector_input: DetectorInput,
+    aligner_input: AlignerInput,
     /// The faces of the newest detection: they hold until the next one.
     faces: Vec<FrameFace>,
     /// Frames until detection is due.
     countdown: u32,
+    stages: Stages,
 }
 
 impl Scene {
-    pub fn new(frame: Size, engines: &Engines, settings: &Settings, delivery: Delivery) -> Self {
+    pub fn new(
+        frame: Size,
+        engines: &Engines,
+        settings: &Settings,
+        delivery: Delivery,
+        stages: Stages,
+    ) -> Self {
         let detector = &engines.detector;
         let input = match (detector.width_px(), detector.height_px()) {
             (None, None) => limited(frame, settings.detect_size_px(delivery)),
@@ -87,8 +96,10 @@ impl Scene {
             order: settings.channel_order(detector.sidecar().channel_order),
             points_from: settings.points_from,
         };
-        let (w, h) = (input.width() as usize, input.height() as usize);
-        Self { rules, frame, planes: Array3::zeros((3, h, w)), faces: Vec::new(), countdown: 0 }
+        let detector_input = DetectorInput::new(detector.values(), input);
+        let aligner_input = AlignerInput::default();
+        let (faces, countdown) = (Vec::new(), 0);
+        Self { rules, frame, detector_input, aligner_input, faces, countdown, stages }
     }
 
     /// Looks at the next frame. With `hurry`, a detection that is due waits for a later frame.
@@ -107,7 +118,7 @@ impl Scene {
             self.countdown = self.rules.interval - 1;
             let started = Instant::now();
             let faces = self.detect(view, engines, cancel)?;
-            let update = tracker.update(&faces);
+            let update = self.stages.time(Stage::Track, || tracker.update(&faces));
             let aligned = self.landmarks(view, &faces, engines, cancel)?;
             let known = faces.into_iter().zip(update.tracks).zip(aligned);
             let join = |((face, track), landmarks)| FrameFace { track, face, landmarks };
@@ -115,7 +126,8 @@ impl Scene {
             ended = update.ended;
             detected = Some(started.elapsed());
         }
-        Ok(Seen { samples: self.crops(view), faces: self.faces.clone(), ended, detected })
+        let samples = self.stages.time(Stage::Crop, || self.crops(view));
+        Ok(Seen { samples, faces: self.faces.clone(), ended, detected })
     }
 
     fn detect(
@@ -124,21 +136,23 @@ impl Scene {
         engines: &mut Engines,
         cancel: &CancelToken,
     ) -> Result<Vec<Face>, SceneError> {
-        let norm = engines.detector.normalization();
-        let region = Region::whole(self.frame);
-        view.write_planes(region, self.rules.order, norm, self.planes.view_mut())?;
-        let raw = engines.detector.run(self.planes.view(), cancel)?;
+        let (order, input) = (self.rules.order, &mut self.detector_input);
+        self.stages.time(Stage::Prepare, || input.fill(view, order))?;
+        let picture = self.detector_input.view();
+        let raw = self.stages.time(Stage::Detect, || engines.detector.run(picture, cancel))?;
         let outputs = DetectorOutputs {
             boxes: raw.boxes.view(),
             classes: raw.classes.view(),
             landmarks: raw.landmarks.view(),
         };
-        Ok(detect::decode(&outputs, self.rules.input, self.frame, &self.rules.params)?)
+        let Rules { input, params, .. } = &self.rules;
+        let decode = || detect::decode(&outputs, *input, self.frame, params);
+        Ok(self.stages.time(Stage::Decode, decode)?)
     }
 
     /// The 68 points of each face, as far as an aligner is loaded and sees it.
     fn landmarks(
-        &self,
+        &mut self,
         view: &FrameView<'_>,
         faces: &[Face],
         engines: &mut Engines,
@@ -148,7 +162,9 @@ impl Scene {
         let crops: Vec<_> =
             faces.iter().map(|face| LandmarkCrop::new(&face.bbox, self.frame)).collect();
         let seen: Vec<_> = crops.iter().flatten().copied().collect();
-        let mut points = run_aligner(aligner, view, &seen, cancel)?.into_iter();
+        let input = &mut self.aligner_input;
+        let points = run_aligner(aligner, input, view, &seen, cancel, &self.stages)?;
+        let mut points = points.into_iter();
         Ok(crops.iter().map(|crop| crop.and_then(|_| points.next()).map(Box::new)).collect())
     }
 
@@ -177,16 +193,14 @@ type Landmarks = [crate::core::geometry::Point; 68];
 
 fn run_aligner(
     aligner: &mut Aligner,
+    input: &mut AlignerInput,
     view: &FrameView<'_>,
     crops: &[LandmarkCrop],
     cancel: &CancelToken,
+    stages: &Stages,
 ) -> Result<Vec<Landmarks>, SceneError> {
-    let side = aligner.size_px();
-    let mut faces = Array4::zeros((crops.len(), 3, side, side));
-    for (crop, planes) in crops.iter().zip(faces.axis_iter_mut(Axis(0))) {
-        crop.write_planes(view, aligner.channel_order(), aligner.normalization(), planes)?;
-    }
-    let outputs = aligner.run(faces.view(), cancel)?;
+    let faces = stages.time(Stage::LandmarkCrop, || input.fill(aligner, view, crops))?;
+    let outputs = stages.time(Stage::Landmarks, || aligner.run(faces, cancel))?;
     let rows = crops.iter().zip(outputs.rows());
     let points = rows.map(|(crop, row)| crop.points(&row.to_vec()));
     Ok(points.collect::<Result<_, _>>()?)

@@ -75,6 +75,16 @@ impl ModelFiles {
             options: settings.engine_options()?,
         })
     }
+
+    /// How networks run that are not the classifier: only that one, which takes nearly all of the
+    /// time, has to be quantised for `precision=int8`.
+    pub fn options_beside_the_classifier(&self) -> EngineOptions {
+        let precision = match self.options.precision {
+            Precision::Int8 => Precision::Auto,
+            asked => asked,
+        };
+        EngineOptions { precision, ..self.options.clone() }
+    }
 }
 
 /// Opens ONNX Runtime's library, which every network needs, and has its warnings in our log.
@@ -116,7 +126,7 @@ impl Engines {
         cancel: &CancelToken,
     ) -> Result<Self, SessionError> {
         let options = &files.options;
-        let beside = beside_the_classifier(options);
+        let beside = files.options_beside_the_classifier();
         let detector = infer::load_detector(&files.detector, &beside, cancel)?;
         let aligner = files.aligner.as_deref();
         let aligner = aligner.map(|path| infer::load_aligner(path, &beside, cancel)).transpose()?;
@@ -142,16 +152,6 @@ impl Engines {
             }),
         })
     }
-}
-
-/// How the networks run that are not the classifier: only that one, which takes nearly all of the
-/// time, has to be quantised for `precision=int8`.
-fn beside_the_classifier(options: &EngineOptions) -> EngineOptions {
-    let precision = match options.precision {
-        Precision::Int8 => Precision::Auto,
-        asked => asked,
-    };
-    EngineOptions { precision, ..options.clone() }
 }
 
 /// The file's stem, as DL Streamer names models. Weights nobody vouches for count as trained:

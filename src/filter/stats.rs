@@ -1,34 +1,14 @@
 //! What the `stats` property tells.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use glib::value::ToSendValue;
 
-use crate::core::percentile::percentile;
+use super::stages::{Recent, Stages};
 use crate::core::track::TrackId;
 use crate::core::window::FrameNumber;
-
-/// Samples that a percentile is taken over.
-const RECENT: usize = 256;
-
-#[derive(Debug, Default)]
-struct Recent(VecDeque<Duration>);
-
-impl Recent {
-    fn add(&mut self, value: Duration) {
-        if self.0.len() == RECENT {
-            self.0.pop_front();
-        }
-        self.0.push_back(value);
-    }
-
-    /// In milliseconds; 0 before the first sample. `fraction` is in 0..=1.
-    fn percentile_ms(&self, fraction: f64) -> f64 {
-        percentile(self.0.iter().map(|d| d.as_secs_f64() * 1e3), fraction).unwrap_or(0.0)
-    }
-}
 
 #[derive(Debug, Default)]
 struct Counters {
@@ -51,7 +31,10 @@ struct Counters {
 ///
 /// Lock order: a leaf; held for a few additions only.
 #[derive(Debug, Default)]
-pub struct Stats(Mutex<Counters>);
+pub struct Stats {
+    counters: Mutex<Counters>,
+    pub stages: Stages,
+}
 
 /// How a clip ended.
 #[derive(Clone, Copy, Debug)]
@@ -65,18 +48,19 @@ pub enum ClipEnd {
 
 impl Stats {
     fn lock(&self) -> MutexGuard<'_, Counters> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn reset(&self) {
         *self.lock() = Counters::default();
+        self.stages.reset();
     }
 
     pub fn frame_in(&self) {
         self.lock().frames_in += 1;
     }
 
-    /// A frame left, this long after the analysis thread took it.
+    /// A frame left, this long after it came.
     pub fn frame_out(&self, after: Duration) {
         let mut counters = self.lock();
         counters.frames_out += 1;
@@ -125,6 +109,7 @@ impl Stats {
 
     /// The counters with the depths of the queues, which the caller knows.
     pub fn structure(&self, frames_waiting: usize, clips_waiting: usize) -> gst::Structure {
+        let stages = self.stages.structure();
         let c = self.lock();
         // Tracks with one clip so far have no stride yet.
         let strides = c.strides.iter().filter_map(|(track, (_, stride))| {
@@ -149,6 +134,7 @@ impl Stats {
             .field("latency-p95-ms", c.delivery.percentile_ms(0.95))
             .field("provider", c.provider.as_str())
             .field("tracks", gst::Array::from_values(strides))
+            .field("stages", stages)
             .build()
     }
 }

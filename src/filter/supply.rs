@@ -40,6 +40,8 @@ pub enum News {
 
 /// The thread that loads. Whoever ends the run joins it when the analysis has ended: ONNX Runtime
 /// must not be at work when a process exits.
+///
+/// Lock order: a leaf, held for a swap only.
 #[derive(Clone, Default)]
 pub struct Loader(Arc<Mutex<Option<JoinHandle<()>>>>);
 

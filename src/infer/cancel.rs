@@ -18,6 +18,8 @@ pub struct CancelToken {
 struct Inner {
     cancelled: AtomicBool,
     next_id: AtomicU64,
+    /// Lock order: after a pool's state and before what the hooks take, a slot of the register at
+    /// most. Hooks run under it, so that none runs once its guard is gone: they return at once.
     hooks: Mutex<Vec<(u64, Hook)>>,
 }
 

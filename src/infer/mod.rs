@@ -7,30 +7,30 @@
 //! back ends implement the trait themselves.
 
 mod cancel;
+mod engine;
 mod error;
 pub mod onnx;
 mod options;
 mod pool;
 mod registry;
 mod roles;
+mod tensor;
 
 use std::fmt;
-
-use ndarray::{ArrayD, ArrayViewD};
+use std::num::NonZeroUsize;
 
 pub use cancel::{CancelToken, HookGuard};
+pub use engine::{Engine, Staged, Stager};
 pub use error::InferError;
 pub use onnx::runtime_version;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, UnknownName};
 pub use pool::{ClipJob, Pool, PoolOptions, Refused, Scored, Submitter};
 pub use registry::{lend_classifier, shared_classifier};
 pub use roles::{
-    Aligner, AudioSpec, Classifier, ClassifierSpec, Clip, ClipScore, Detector, RawDetections,
-    load_aligner, load_classifier, load_detector,
+    Aligner, AudioSpec, Classifier, ClassifierSpec, Clip, ClipScore, ClipStager, Detector,
+    RawDetections, StagedClips, load_aligner, load_classifier, load_detector,
 };
-
-/// One input of a run, of any number of dimensions. Contiguous views are not copied.
-pub type TensorIn<'a> = ArrayViewD<'a, f32>;
+pub use tensor::{Tensor, TensorIn, TensorView};
 
 /// What an input or output is declared as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct TensorInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ElementType {
     F32,
+    /// Bytes, which for a picture are its levels.
+    U8,
     /// Anything else, by its name in the back end.
     Other(String),
 }
@@ -56,6 +58,8 @@ pub struct EngineInfo {
     pub model: String,
     pub inputs: Vec<TensorInfo>,
     pub outputs: Vec<TensorInfo>,
+    /// The most samples that a run may have, where the engine was built for so many.
+    pub largest_batch: Option<NonZeroUsize>,
     /// Who runs it; never [`Provider::Auto`].
     pub provider: Provider,
     /// [`Precision::Int8`] for a quantised file and for no other; else what was asked for, where
@@ -69,28 +73,11 @@ pub struct EngineInfo {
     pub passed_over: Vec<String>,
 }
 
-/// One network, loaded and ready.
-pub trait Engine: Send {
-    fn info(&self) -> &EngineInfo;
-
-    /// Runs once: `inputs` in the order of [`EngineInfo::inputs`], outputs in the order of
-    /// [`EngineInfo::outputs`].
-    ///
-    /// # Errors
-    /// [`InferError::Cancelled`] when `cancel` is or becomes cancelled: at once before the run,
-    /// during it as soon as the provider can stop, which for one that compiled the network into
-    /// a single step is its end.
-    fn run(
-        &mut self,
-        inputs: &[TensorIn<'_>],
-        cancel: &CancelToken,
-    ) -> Result<Vec<ArrayD<f32>>, InferError>;
-}
-
 impl fmt::Display for ElementType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::F32 => f.write_str("f32"),
+            Self::U8 => f.write_str("u8"),
             Self::Other(name) => f.write_str(name),
         }
     }

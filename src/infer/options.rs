@@ -32,6 +32,11 @@ impl Provider {
         ("cuda", Self::Cuda),
         ("tensorrt", Self::TensorRt),
     ];
+
+    /// The words for them all.
+    pub fn names() -> [&'static str; 5] {
+        Self::NAMES.map(|(name, _)| name)
+    }
 }
 
 /// The arithmetic of a run.
@@ -56,6 +61,11 @@ impl Precision {
         ("bf16", Self::Bf16),
         ("int8", Self::Int8),
     ];
+
+    /// The words for them all.
+    pub fn names() -> [&'static str; 5] {
+        Self::NAMES.map(|(name, _)| name)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -11,11 +11,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ndarray::{Array3, Array4};
+use ndarray::{Array3, Ix4};
 
 use super::cancel::CancelToken;
 use super::error::{InferError, panic_text};
 use super::roles::{Classifier, ClassifierSpec, Clip, ClipScore};
+use super::tensor::Tensor;
 
 /// How a pool takes and groups its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +38,7 @@ impl Default for PoolOptions {
 /// One clip to score.
 pub struct ClipJob {
     /// `[3,T,S,S]`, see [`ClassifierSpec`].
-    pub frames: Array4<f32>,
+    pub frames: Tensor<Ix4>,
     /// `[1,mels,frames]`, for a classifier that listens.
     pub audio: Option<Array3<f32>>,
     /// Called once, on the pool's thread; must not block. Dropped uncalled when the job is
@@ -80,7 +81,9 @@ pub struct Submitter {
 
 struct Shared {
     options: PoolOptions,
-    /// Held for bookkeeping only: never over a run, a reply or the drop of a job.
+    /// Lock order: before a [`CancelToken`]'s, as a stale run is cancelled under it, so that no run
+    /// that begins later is. Held for bookkeeping only: never over a run, a reply or the drop of a
+    /// job.
     state: Mutex<State>,
     work: Condvar,
     room: Condvar,
@@ -329,7 +332,7 @@ impl Drop for Submitter {
 }
 
 fn work(shared: &Shared, mut classifier: Classifier) {
-    let together = if classifier.spec().batches { shared.options.batch_size.max(1) } else { 1 };
+    let together = classifier.together(shared.options.batch_size);
     while let Some((cancel, jobs)) = shared.next_batch(together) {
         let started = Instant::now();
         let scores = score(&mut classifier, &jobs, &cancel);

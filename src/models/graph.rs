@@ -110,6 +110,7 @@ impl Graph {
             name: name.clone(),
             op_type: op.to_owned(),
             attribute: attributes.to_vec(),
+            domain: String::new(),
         });
         Edge(name)
     }

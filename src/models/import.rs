@@ -1,19 +1,22 @@
 //! A checkpoint or ONNX file becomes a model: the network, its sidecar, its hash.
 
 use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::arch::{ArchError, Tensors, gdconv, m2sd, retinaface};
+use super::engine_file::{self, EngineFileError};
 use super::file;
 use super::graph::Graph;
 use super::manifest::{Known, Manifest, ManifestError};
+use super::onnx::bytes_in::{self, BytesInError};
 use super::onnx::{self, Dim, OnnxError, Summary};
 use super::store::{StoreError, store};
 use super::torch::{Checkpoint, TorchError};
 use crate::core::image::{ChannelOrder, Normalization};
-use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role};
+use crate::core::modelinfo::{ModelInfo, ModelInfoError, Port, PortType, Role};
 
 /// What a file does not say about itself.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,9 @@ pub struct ImportOptions {
     pub transformer: m2sd::Options,
     /// The model's file name, without `.onnx`; `None`: the manifest's, else the source's.
     pub name: Option<String>,
+    /// The model reads bytes and normalises them itself; a network that does so already is kept as
+    /// it is.
+    pub bytes_in: bool,
 }
 
 /// What was written.
@@ -65,6 +71,10 @@ pub enum Problem {
     UnknownNetwork { tensors: String },
     #[error("no role fits inputs {inputs} and outputs {outputs}; give it a .modelinfo with a role")]
     UnknownRole { inputs: String, outputs: String },
+    #[error("it cannot be made to read bytes: {0}")]
+    BytesIn(#[from] BytesInError),
+    #[error(transparent)]
+    Engine(#[from] EngineFileError),
     #[error(transparent)]
     Sidecar(#[from] ModelInfoError),
     #[error(transparent)]
@@ -98,9 +108,11 @@ fn import_or_say_why(
     let manifest = Manifest::of(out_dir)?;
     let known = manifest.by_source(&source_name, &sha256);
     let name = file_name(source, known, options)?;
-    let is_onnx = source.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
-    let content = if is_onnx {
-        Content::onnx(source, known)?
+    let is_a = |kind| source.extension().is_some_and(|e| e.eq_ignore_ascii_case(kind));
+    let content = if is_a("onnx") {
+        Content::onnx(source, known, options)?
+    } else if engine_file::is_engine(source) {
+        Content::engine(source)?
     } else {
         Content::checkpoint(source, known, options)?
     };
@@ -130,12 +142,22 @@ struct Content {
 }
 
 enum Body {
-    Built { graph: Box<Graph>, checkpoint: Box<Checkpoint> },
+    Built {
+        graph: Box<Graph>,
+        checkpoint: Box<Checkpoint>,
+    },
     Copied(File),
+    /// To be copied with bytes for its pixels, which this maps.
+    BytesIn(File, Normalization),
+    Whole(Vec<u8>),
 }
 
 impl Content {
-    fn onnx(source: &Path, known: Option<&Known>) -> Result<Self, Problem> {
+    fn onnx(
+        source: &Path,
+        known: Option<&Known>,
+        options: &ImportOptions,
+    ) -> Result<Self, Problem> {
         let summary = onnx::summary(source)?;
         let mut info = match known {
             Some(known) => known.info(&input_name(&summary)),
@@ -144,9 +166,38 @@ impl Content {
         if info.role.is_none() {
             info.role = Some(role_of(&summary)?);
         }
-        let body = Body::Copied(File::open(source).map_err(Problem::Read)?);
+        let file = File::open(source).map_err(Problem::Read)?;
         let network = info.title.clone().unwrap_or_else(|| "ONNX network".to_owned());
-        Ok(Self { body, network, info, ignored: Vec::new() })
+        let content = Self { body: Body::Copied(file), network, info, ignored: Vec::new() };
+        let reads_bytes = summary.inputs.iter().any(|p| p.element == Some(PortType::Uint8));
+        if options.bytes_in && !reads_bytes { content.reading_bytes() } else { Ok(content) }
+    }
+
+    /// An engine of TensorRT, inside a model.
+    fn engine(source: &Path) -> Result<Self, Problem> {
+        let (model, info) = engine_file::embedded(source)?;
+        let network = info.title.clone().unwrap_or_else(|| "TensorRT engine".to_owned());
+        Ok(Self { body: Body::Whole(model), network, info, ignored: Vec::new() })
+    }
+
+    /// Itself, with bytes for its pixels.
+    fn reading_bytes(mut self) -> Result<Self, Problem> {
+        let role = self.info.role.unwrap_or(Role::Classifier);
+        let norm = self.info.normalization_as(role);
+        let mut floats = match self.body {
+            Body::Copied(file) | Body::BytesIn(file, _) => file,
+            other => {
+                let mut file = tempfile::tempfile().map_err(Problem::Copy)?;
+                other.write(&mut file)?;
+                file
+            }
+        };
+        // Learns the input's name; what is written comes later, when its place is ready.
+        let input = bytes_in::rewrite(&mut floats, norm, &mut std::io::sink())?;
+        self.info.ports = vec![Port::pixels(&input, PortType::Uint8)];
+        self.info.normalization = Some(Normalization::IDENTITY);
+        self.body = Body::BytesIn(floats, norm);
+        Ok(self)
     }
 
     fn checkpoint(
@@ -168,21 +219,12 @@ impl Content {
             None => network.info(source),
         };
         let body = Body::Built { graph: Box::new(graph), checkpoint: Box::new(checkpoint) };
-        Ok(Self { body, network: description, info, ignored })
+        let content = Self { body, network: description, info, ignored };
+        if options.bytes_in { content.reading_bytes() } else { Ok(content) }
     }
 
     fn write(self, model: PathBuf, source_name: &str) -> Result<ImportReport, Problem> {
-        let stored = store(&model, &self.info, source_name, |staged| -> Result<(), Problem> {
-            match self.body {
-                Body::Built { graph, mut checkpoint } => {
-                    graph.write(&mut Tensors::new(checkpoint.as_mut()), staged)?;
-                }
-                Body::Copied(mut file) => {
-                    std::io::copy(&mut file, staged).map_err(Problem::Copy)?;
-                }
-            }
-            Ok(())
-        })?;
+        let stored = store(&model, &self.info, source_name, |staged| self.body.write(staged))?;
         Ok(ImportReport {
             model,
             sidecar: stored.sidecar,
@@ -191,6 +233,24 @@ impl Content {
             ignored: self.ignored,
             sha256: stored.sha256,
         })
+    }
+}
+
+impl Body {
+    fn write(self, out: &mut impl Write) -> Result<(), Problem> {
+        match self {
+            Self::Built { graph, mut checkpoint } => {
+                graph.write(&mut Tensors::new(checkpoint.as_mut()), out)?;
+            }
+            Self::Copied(mut file) => {
+                std::io::copy(&mut file, out).map_err(Problem::Copy)?;
+            }
+            Self::BytesIn(file, norm) => {
+                bytes_in::rewrite(file, norm, &mut BufWriter::new(out))?;
+            }
+            Self::Whole(bytes) => out.write_all(&bytes).map_err(Problem::Copy)?,
+        }
+        Ok(())
     }
 }
 
@@ -272,7 +332,7 @@ impl Network {
             source: Some(format!("imported from {name}")),
             channel_order: Some(order),
             normalization: Some(normalization),
-            input: Some(self.input().to_owned()),
+            ports: vec![Port::pixels(self.input(), PortType::Float32)],
             ..ModelInfo::default()
         }
     }

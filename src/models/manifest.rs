@@ -6,7 +6,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::core::image::{ChannelOrder, Normalization};
-use crate::core::modelinfo::{ModelInfo, Role};
+use crate::core::modelinfo::{ModelInfo, Port, PortType, Role};
 
 /// The known models, as the file lists them.
 #[derive(Clone, Debug, Deserialize)]
@@ -148,7 +148,7 @@ impl Known {
                 NormalizationName::Unit => Normalization::UNIT,
                 NormalizationName::Imagenet => Normalization::IMAGENET_RGB,
             }),
-            input: Some(input.to_owned()),
+            ports: vec![Port::pixels(input, PortType::Float32)],
             threshold: self.threshold,
             output: None,
         }

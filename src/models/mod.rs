@@ -2,6 +2,7 @@
 //! to find the file for a role.
 
 pub mod arch;
+pub mod engine_file;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 mod file;

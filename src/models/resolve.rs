@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::engine_file;
 use super::manifest::{Manifest, ManifestError};
 use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role};
 
@@ -93,8 +94,8 @@ impl Search {
     }
 
     fn named(&self, role: Role, wanted: &str) -> Result<Found, ResolveError> {
-        let file =
-            if wanted.ends_with(".onnx") { wanted.to_owned() } else { format!("{wanted}.onnx") };
+        let is_file = wanted.ends_with(".onnx") || engine_file::is_engine(Path::new(wanted));
+        let file = if is_file { wanted.to_owned() } else { format!("{wanted}.onnx") };
         let direct = [wanted, &file].map(PathBuf::from);
         let in_dirs = self.dirs.iter().map(|dir| dir.join(&file));
         let found = direct.into_iter().chain(in_dirs).find(|path| path.is_file());

@@ -1,9 +1,7 @@
 //! The element between harness pads of both media, signals, and a watchdog.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Once, OnceLock};
-use std::time::Duration;
 
 use gst::prelude::*;
 use gst_audio::{AudioFormat, AudioInfo};
@@ -13,6 +11,11 @@ use gstm2sd::core::audio::{LogMel, RATE_HZ, SAMPLE_NS};
 use gstm2sd::models::synth::scene::{Face, fake_probability};
 use gstm2sd::models::synth::{Audio, ClipShape, Synth, write};
 
+pub use watchdog::Watchdog;
+
+#[path = "../common/watchdog.rs"]
+mod watchdog;
+
 /// Frames of a clip.
 pub const T: u64 = 4;
 pub const FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(40);
@@ -21,8 +24,6 @@ pub const FRAME_SAMPLES: usize = 640;
 pub const CLIP_SAMPLES: usize = FRAME_SAMPLES * T as usize;
 /// What the listening classifier wants: all whole frames of a clip.
 const AUDIO: Audio = Audio { mels: 80, frames: (CLIP_SAMPLES - 400) / 160 + 1 };
-/// Far more than any test takes, also on a machine that is busy.
-const WATCHDOG: Duration = Duration::from_secs(120);
 /// The longest that can be set: where sound does come, tests must not depend on when.
 pub const PATIENT: gst::ClockTime = gst::ClockTime::from_seconds(10);
 
@@ -54,25 +55,6 @@ pub fn listening() -> &'static Path {
 pub fn deaf() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| networks("audio-deaf", None))
-}
-
-/// Ends the process if a test does not end: a hang must not look like a slow machine.
-pub struct Watchdog {
-    _alive: Sender<()>,
-}
-
-impl Watchdog {
-    pub fn new() -> Self {
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        let (alive, watched) = channel();
-        std::thread::spawn(move || {
-            if watched.recv_timeout(WATCHDOG) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("{test} hangs: no end after {WATCHDOG:?}");
-                std::process::abort();
-            }
-        });
-        Self { _alive: alive }
-    }
 }
 
 /// The element, for harnesses: in `mode`, declaring `max_latency`.

@@ -1,102 +1,14 @@
 //! A classifier that is slow, stuck or failing, and what that costs the stream.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 
 use gst::prelude::*;
-use gstm2sd::core::modelinfo::ModelInfo;
-use gstm2sd::infer::{
-    CancelToken, Classifier, ElementType, Engine, EngineInfo, EngineOptions, InferError, Pool,
-    PoolOptions, Precision, Provider, TensorIn, TensorInfo, lend_classifier,
-};
-use gstm2sd::models::synth::{Synth, write};
-use ndarray::{Array2, ArrayD};
+use gstm2sd::infer::{InferError, Provider};
 
 use super::picture::{Picture, face, found, one_face};
-use super::support::{Rig, T, filter};
-
-type Answer = Box<dyn FnMut(&CancelToken) -> Result<f32, InferError> + Send>;
-
-/// A classifier whose logit for "fake" a test decides, clip by clip.
-struct Scripted {
-    info: EngineInfo,
-    answer: Answer,
-}
-
-impl Engine for Scripted {
-    fn info(&self) -> &EngineInfo {
-        &self.info
-    }
-
-    fn run(
-        &mut self,
-        inputs: &[TensorIn<'_>],
-        cancel: &CancelToken,
-    ) -> Result<Vec<ArrayD<f32>>, InferError> {
-        assert_eq!(inputs.len(), 1);
-        let logit = (self.answer)(cancel)?;
-        Ok(vec![Array2::from_shape_vec((1, 2), vec![logit, 0.0]).unwrap().into_dyn()])
-    }
-}
-
-fn tensor(name: &str, dims: &[usize]) -> TensorInfo {
-    let dims = dims.iter().map(|d| Some(*d)).collect();
-    TensorInfo { name: name.into(), dims, element: ElementType::F32 }
-}
-
-/// The element with a scripted classifier. The folder and the pool must live as long.
-fn scripted(
-    answer: impl FnMut(&CancelToken) -> Result<f32, InferError> + Send + 'static,
-) -> (gst::Element, tempfile::TempDir, Arc<Pool>) {
-    let dir = tempfile::tempdir().unwrap();
-    let element = filter(dir.path());
-    let pool = lend(dir.path(), Box::new(answer));
-    (element, dir, pool)
-}
-
-fn lend(dir: &Path, answer: Answer) -> Arc<Pool> {
-    for network in Synth::analytic() {
-        write(&network, dir).unwrap();
-    }
-    let info = EngineInfo {
-        model: "scripted".into(),
-        inputs: vec![tensor("clip", &[1, 3, T, 32, 32])],
-        outputs: vec![tensor("logits", &[1, 2])],
-        provider: Provider::Cpu,
-        precision: Precision::Auto,
-        assigned: Vec::new(),
-        runtime: "none".into(),
-        passed_over: Vec::new(),
-    };
-    let engine = Box::new(Scripted { info, answer });
-    let classifier = Classifier::from_engine(engine, &ModelInfo::default()).unwrap();
-    // What the element asks for by default.
-    let batch_timeout = Duration::from_millis(10);
-    let options = PoolOptions { queue: 2, batch_size: 1, batch_timeout };
-    let asked = EngineOptions { provider: Provider::Cpu, threads: 1, ..EngineOptions::default() };
-    let pool = Pool::new(classifier, options).unwrap();
-    let model = dir.join("analytic_classifier.onnx");
-    lend_classifier(&model, &asked, options, &pool).expect("nobody else uses this file");
-    pool
-}
-
-/// An answer that waits for the test's word, or for the run to be cancelled.
-fn gated() -> (Sender<()>, impl FnMut(&CancelToken) -> Result<f32, InferError> + Send + 'static) {
-    let (open, gate): (Sender<()>, Receiver<()>) = channel();
-    let answer = move |cancel: &CancelToken| {
-        loop {
-            match gate.recv_timeout(Duration::from_millis(5)) {
-                Ok(()) => return Ok(1.0),
-                Err(_) if cancel.is_cancelled() => return Err(InferError::Cancelled),
-                Err(_) => {}
-            }
-        }
-    };
-    (open, answer)
-}
+use super::scripted::{gated, scripted};
+use super::support::{Rig, stat};
 
 fn two_faces() -> Picture {
     Picture::new(160, 120, &[face(8, 8, 40, 90), face(100, 60, 48, 30)])
@@ -208,4 +120,24 @@ fn on_error_fail_stops_the_stream() {
         rig.next += 1;
     }
     assert!(rig.await_error().contains("scripted"));
+}
+
+#[test]
+fn live_frames_that_pile_up_pass_without_detection() {
+    let (element, _dir, _pool) = scripted(|_| Ok(1.0));
+    element.set_property_from_str("mode", "live");
+    element.set_property("detect-interval", 1u32);
+    let mut rig = Rig::new(element);
+    let picture = one_face(90);
+    rig.caps(&picture.rgb_info());
+    rig.await_engines(&picture);
+    let before: u64 = stat(&rig.element, "frames-analysed");
+    let frames = vec![picture; 300];
+    rig.push_rgb(&frames);
+    let outcome = rig.finish();
+    assert_eq!(outcome.buffers.len(), frames.len(), "no frame is lost");
+    let analysed = stat::<u64>(&rig.element, "frames-analysed") - before;
+    assert!((1..=150).contains(&analysed), "{analysed} of {} frames", frames.len());
+    // A face that was found stays where it was until the next detection.
+    assert!(outcome.buffers.iter().skip(50).all(|frame| !found(frame).is_empty()));
 }

@@ -106,11 +106,17 @@ fn events_that_are_not_serialised_overtake_frames() {
 #[test]
 fn upstream_events_go_upstream() {
     let mut rig = Rig::new(filter(short_clips()));
-    let event = gst::event::CustomUpstream::new(gst::Structure::new_empty("up"));
-    assert!(rig.harness.push_upstream_event(event));
-    let types = std::iter::from_fn(|| rig.harness.try_pull_upstream_event());
-    let types: Vec<_> = types.map(|event| event.type_()).collect();
-    assert!(types.contains(&gst::EventType::CustomUpstream), "{types:?}");
+    const LATE_NS: i64 = 80_000_000;
+    let quality = gst::event::Qos::builder(gst::QOSType::Underflow, 1.5, LATE_NS);
+    for event in [
+        gst::event::CustomUpstream::new(gst::Structure::new_empty("up")),
+        quality.timestamp(gst::ClockTime::from_mseconds(400)).build(),
+    ] {
+        let sent = event.clone();
+        assert!(rig.harness.push_upstream_event(event));
+        let mut events = std::iter::from_fn(|| rig.harness.try_pull_upstream_event());
+        assert!(events.any(|event| event.as_ptr() == sent.as_ptr()), "{sent:?}");
+    }
 }
 
 fn flush(rig: &mut Rig) {

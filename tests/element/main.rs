@@ -1,6 +1,7 @@
 //! The element `m2sdfilter` with the analytic networks: faces are drawn, so every box and score
 //! that must come out is known beforehand.
 
+mod cycles;
 mod engines;
 mod errors;
 mod events;
@@ -13,6 +14,7 @@ mod negotiation;
 mod picture;
 mod process;
 mod recovery;
+mod scripted;
 mod sizes;
 mod support;
 mod surface;

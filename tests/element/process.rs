@@ -52,6 +52,34 @@ fn filter(engines_dir: &Path) -> String {
 }
 
 #[test]
+#[ignore = "the child of another test"]
+fn hangs() {
+    let _watchdog = Watchdog::with_patience(std::time::Duration::from_millis(200));
+    std::thread::Builder::new().name("the-other".into()).spawn(|| loop_for_ever()).unwrap();
+    loop_for_ever()
+}
+
+#[inline(never)]
+fn loop_for_ever() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn a_hang_is_reported_with_the_stacks_of_all_threads() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "process::hangs", "--ignored"])
+        .output()
+        .unwrap();
+    assert!(output.status.code().is_none(), "ended by itself: {}", output.status);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("process::hangs hangs"), "{text}");
+    assert_eq!(text.matches("loop_for_ever").count(), 2, "{text}");
+    assert!(text.contains("the-other"), "{text}");
+}
+
+#[test]
 fn nothing_leaks() {
     let tracer = [("GST_TRACERS", "leaks"), ("GST_DEBUG", "GST_TRACER:7")];
     for (mode, frames) in [("complete", 20), ("complete", 2), ("live", 20)] {

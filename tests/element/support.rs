@@ -1,21 +1,20 @@
 //! Networks in a folder, an element between two harness pads, and a watchdog.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Once, OnceLock};
-use std::time::Duration;
 
 use gst::prelude::*;
 use gst_check::Harness;
 use gstm2sd::models::synth::{ClipShape, Synth, write};
 
 use super::picture::Picture;
+pub use watchdog::Watchdog;
+
+#[path = "../common/watchdog.rs"]
+mod watchdog;
 
 /// Frames of a clip, where a test does not choose.
 pub const T: usize = 4;
-/// Far more than any test takes, also on a machine that is busy.
-const WATCHDOG: Duration = Duration::from_secs(120);
 
 pub fn init() {
     static INIT: Once = Once::new();
@@ -59,26 +58,6 @@ pub fn single_frames() -> &'static Path {
 pub fn published_clips() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     networks(&DIR, 16, 224)
-}
-
-/// Ends the process if a test does not end: a hang must not look like a slow machine.
-pub struct Watchdog {
-    _alive: Sender<()>,
-}
-
-impl Watchdog {
-    pub fn new() -> Self {
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        let (alive, watched) = channel();
-        std::thread::spawn(move || {
-            if watched.recv_timeout(WATCHDOG) == Err(RecvTimeoutError::Timeout) {
-                // Not `eprintln!`: the output of a test is kept back until it ends.
-                let _ = writeln!(std::io::stderr(), "{test} hangs: no end after {WATCHDOG:?}");
-                std::process::abort();
-            }
-        });
-        Self { _alive: alive }
-    }
 }
 
 /// The element in complete mode, without drawings and without an aligner.
@@ -201,7 +180,7 @@ impl Rig {
     }
 
     pub fn await_error(&self) -> String {
-        let timeout = gst::ClockTime::from_seconds(WATCHDOG.as_secs());
+        let timeout = gst::ClockTime::from_seconds(watchdog::PATIENCE.as_secs());
         let message = self.bus.timed_pop_filtered(timeout, &[gst::MessageType::Error]);
         error_text(&message.expect("no error message"))
     }

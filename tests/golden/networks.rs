@@ -18,22 +18,29 @@ pub struct Networks {
 /// The networks of the test data in `shared`.
 pub fn networks(shared: &Path) -> &'static Networks {
     static NETWORKS: OnceLock<Networks> = OnceLock::new();
-    NETWORKS.get_or_init(|| {
-        // Nothing drops what is static: a temporary folder of its own would never be removed.
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("golden-networks");
-        let one = |file: &str| {
-            let source = shared.join("models").join(file);
-            import(&source, &dir, &ImportOptions::default()).unwrap().model
-        };
-        one("meso4_df.onnx");
-        Networks {
-            retinaface: one("retinaface_mobilenet0.25.pth"),
-            pfld: one("pfld_112.onnx"),
-            gdconv: one("mobilenet_gdconv_seeded.pth"),
-            m2sd_tiny: one("m2sd_tiny.pt"),
-            dir,
-        }
-    })
+    NETWORKS.get_or_init(|| imported(shared, "golden-networks", false))
+}
+
+/// The same networks twice: as they are, and reading bytes.
+pub fn both(shared: &Path) -> [&'static Networks; 2] {
+    static OF_BYTES: OnceLock<Networks> = OnceLock::new();
+    let of_bytes = OF_BYTES.get_or_init(|| imported(shared, "golden-networks-of-bytes", true));
+    [networks(shared), of_bytes]
+}
+
+fn imported(shared: &Path, folder: &str, bytes_in: bool) -> Networks {
+    // Nothing drops what is static: a temporary folder of its own would never be removed.
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let options = ImportOptions { bytes_in, ..ImportOptions::default() };
+    let one = |file: &str| import(&shared.join("models").join(file), &dir, &options).unwrap().model;
+    one("meso4_df.onnx");
+    Networks {
+        retinaface: one("retinaface_mobilenet0.25.pth"),
+        pfld: one("pfld_112.onnx"),
+        gdconv: one("mobilenet_gdconv_seeded.pth"),
+        m2sd_tiny: one("m2sd_tiny.pt"),
+        dir,
+    }
 }
 
 /// The reference's arithmetic: 32-bit floats.

@@ -4,17 +4,40 @@ use std::path::Path;
 
 use gstm2sd::core::detect::{self, DetectParams, DetectorOutputs, Face};
 use gstm2sd::core::geometry::{BBox, CropRect};
-use gstm2sd::core::image::{ChannelOrder, FrameView, Region};
+use gstm2sd::core::image::{ChannelOrder, FrameView, PixelValues, Region};
 use gstm2sd::core::landmarks::LandmarkCrop;
 use gstm2sd::infer::{
-    Aligner, CancelToken, Classifier, Clip, Detector, load_aligner, load_classifier, load_detector,
+    Aligner, CancelToken, Classifier, Clip, Detector, Tensor, TensorView, load_aligner,
+    load_classifier, load_detector,
 };
-use ndarray::{Array1, Array3, Array4, Axis};
+use ndarray::{Array1, Array3, Axis, Ix3, Ix4};
 
 use crate::common::golden::{Picture, SCENES, Scene, index, list, point_list};
 use crate::common::{read_json, shared_dir};
 use crate::faces::{Difference, distance_px};
-use crate::networks::{cpu, networks};
+use crate::networks::{both, cpu};
+
+/// A region of a picture as a network reads it.
+fn planes(
+    view: &FrameView<'_>,
+    region: Region,
+    order: ChannelOrder,
+    values: PixelValues,
+    dims: (usize, usize, usize),
+) -> Tensor<Ix3> {
+    match values {
+        PixelValues::Normalized(norm) => {
+            let mut planes = Array3::zeros(dims);
+            view.write_planes(region, order, norm, planes.view_mut()).unwrap();
+            planes.into()
+        }
+        PixelValues::Levels => {
+            let mut planes = Array3::zeros(dims);
+            view.write_levels(region, order, planes.view_mut()).unwrap();
+            planes.into()
+        }
+    }
+}
 
 /// The faces that the detector sees in a frame, read in `order`.
 fn detect(
@@ -24,9 +47,8 @@ fn detect(
     params: &DetectParams,
 ) -> Vec<Face> {
     let size = view.size();
-    let mut planes = Array3::zeros((3, size.height() as usize, size.width() as usize));
-    let norm = detector.normalization();
-    view.write_planes(Region::whole(size), order, norm, planes.view_mut()).unwrap();
+    let dims = (3, size.height() as usize, size.width() as usize);
+    let planes = planes(view, Region::whole(size), order, detector.values(), dims);
     let raw = detector.run(planes.view(), &CancelToken::new()).unwrap();
     let outputs = DetectorOutputs {
         boxes: raw.boxes.view(),
@@ -39,14 +61,19 @@ fn detect(
 #[test]
 fn golden_detections() {
     let Some(dir) = shared_dir() else { return };
-    let mut detector =
-        load_detector(&networks(&dir).retinaface, &cpu(), &CancelToken::new()).unwrap();
+    for networks in both(&dir) {
+        detections(&dir, &networks.retinaface);
+    }
+}
+
+fn detections(dir: &Path, model: &Path) {
+    let mut detector = load_detector(model, &cpu(), &CancelToken::new()).unwrap();
     let params = DetectParams::default();
     let mut difference = Difference::default();
     for name in SCENES {
-        let scene = Scene::read(&dir, name);
+        let scene = Scene::read(dir, name);
         for (index, golden) in scene.frames.iter().enumerate() {
-            let picture = Picture::of_scene(&dir, name, index);
+            let picture = Picture::of_scene(dir, name, index);
             let found = detect(&mut detector, &picture.view(), ChannelOrder::Rgb, &params);
             assert_eq!(found.len(), golden.len(), "{name} {index}");
             difference.add(&found, golden);
@@ -59,22 +86,38 @@ fn golden_detections() {
 fn align(aligner: &mut Aligner, frame: &FrameView<'_>, bbox: &BBox) -> (LandmarkCrop, Array1<f32>) {
     let crop = LandmarkCrop::new(bbox, frame.size()).unwrap();
     let side = aligner.size_px();
-    let mut faces = Array4::zeros((1, 3, side, side));
-    let planes = faces.index_axis_mut(Axis(0), 0);
-    crop.write_planes(frame, aligner.channel_order(), aligner.normalization(), planes).unwrap();
-    let output = aligner.run(faces.view(), &CancelToken::new()).unwrap();
+    let order = aligner.channel_order();
+    let mut planes = Array3::zeros((3, side, side));
+    let face: Tensor<Ix3> = match aligner.values() {
+        PixelValues::Normalized(norm) => {
+            frame.write_planes(crop.region(), order, norm, planes.view_mut()).unwrap();
+            planes.into()
+        }
+        PixelValues::Levels => {
+            let mut levels = planes.mapv(|_| 0u8);
+            frame.write_levels(crop.region(), order, levels.view_mut()).unwrap();
+            levels.into()
+        }
+    };
+    let output = aligner.run(face.view().alone(), &CancelToken::new()).unwrap();
     (crop, output.index_axis_move(Axis(0), 0))
 }
 
 #[test]
 fn golden_landmarks() {
     let Some(dir) = shared_dir() else { return };
-    let mut aligner = load_aligner(&networks(&dir).pfld, &cpu(), &CancelToken::new()).unwrap();
+    for networks in both(&dir) {
+        landmarks(&dir, &networks.pfld);
+    }
+}
+
+fn landmarks(dir: &Path, model: &Path) {
+    let mut aligner = load_aligner(model, &cpu(), &CancelToken::new()).unwrap();
     let mut worst_px = 0.0f32;
     for name in SCENES {
-        let scene = Scene::read(&dir, name);
+        let scene = Scene::read(dir, name);
         for (index, faces) in scene.frames.iter().enumerate() {
-            let picture = Picture::of_scene(&dir, name, index);
+            let picture = Picture::of_scene(dir, name, index);
             let goldens = list(&scene.golden["frames"][index]);
             for (face, golden) in faces.iter().zip(goldens) {
                 let (crop, output) = align(&mut aligner, &picture.view(), &face.bbox);
@@ -92,13 +135,19 @@ fn golden_landmarks() {
 #[test]
 fn golden_gdconv_outputs() {
     let Some(dir) = shared_dir() else { return };
-    let mut aligner = load_aligner(&networks(&dir).gdconv, &cpu(), &CancelToken::new()).unwrap();
-    let scene = Scene::read(&dir, "one_face");
+    for networks in both(&dir) {
+        gdconv_outputs(&dir, &networks.gdconv);
+    }
+}
+
+fn gdconv_outputs(dir: &Path, model: &Path) {
+    let mut aligner = load_aligner(model, &cpu(), &CancelToken::new()).unwrap();
+    let scene = Scene::read(dir, "one_face");
     let mut worst = 0.0f64;
     let goldens = read_json(&dir.join("golden/mobilenet_gdconv_seeded.json"));
     for golden in list(&goldens) {
         let index = index(&golden["frame"]);
-        let picture = Picture::of_scene(&dir, "one_face", index);
+        let picture = Picture::of_scene(dir, "one_face", index);
         let bbox = scene.frames[index][0].bbox;
         let (_, output) = align(&mut aligner, &picture.view(), &bbox);
         let golden = list(&golden["output"]);
@@ -111,33 +160,40 @@ fn golden_gdconv_outputs() {
 }
 
 /// The 16 frames of an aligned golden clip, 4×4 in one picture, as the classifier reads them.
-fn aligned_clip(path: &Path, classifier: &Classifier) -> Array4<f32> {
+fn aligned_clip(path: &Path, classifier: &Classifier) -> Tensor<Ix4> {
     let spec = classifier.spec();
     let side = spec.size_px as u32;
     let picture = Picture::read(path);
-    let mut clip = Array4::zeros((3, spec.frames, spec.size_px, spec.size_px));
-    for (frame, mut planes) in clip.axis_iter_mut(Axis(1)).enumerate() {
-        let (row, column) = (frame as u32 / 4, frame as u32 % 4);
+    let frames = (0..spec.frames as u32).map(|frame| {
+        let (row, column) = (frame / 4, frame % 4);
         let rect =
             CropRect::from_edges(column * side, row * side, (column + 1) * side, (row + 1) * side);
         let tile = picture.view().crop(rect.unwrap()).unwrap();
-        let mut contiguous = Array3::zeros(planes.dim());
-        let region = Region::whole(tile.size());
-        let (order, norm) = (spec.channel_order, spec.normalization);
-        tile.view().write_planes(region, order, norm, contiguous.view_mut()).unwrap();
-        planes.assign(&contiguous);
+        let dims = (3, spec.size_px, spec.size_px);
+        planes(&tile.view(), Region::whole(tile.size()), spec.channel_order, spec.values, dims)
+    });
+    let frames: Vec<_> = frames.collect();
+    let frames: Vec<_> = frames.iter().map(Tensor::view).collect();
+    // Frames come second, after the channels.
+    match TensorView::stacked(&frames).unwrap() {
+        Tensor::F32(clip) => Tensor::F32(clip.permuted_axes([1, 0, 2, 3])),
+        Tensor::U8(clip) => Tensor::U8(clip.permuted_axes([1, 0, 2, 3])),
     }
-    clip
 }
 
 #[test]
 fn golden_logits() {
     let Some(dir) = shared_dir() else { return };
-    let mut classifier =
-        load_classifier(&networks(&dir).m2sd_tiny, &cpu(), &CancelToken::new()).unwrap();
+    for networks in both(&dir) {
+        logits(&dir, &networks.m2sd_tiny);
+    }
+}
+
+fn logits(dir: &Path, model: &Path) {
+    let mut classifier = load_classifier(model, &cpu(), &CancelToken::new()).unwrap();
     let (mut clips, mut worst) = (0, 0.0f64);
     for name in SCENES {
-        let scene = Scene::read(&dir, name);
+        let scene = Scene::read(dir, name);
         for (index, golden) in scene.clips().into_iter().enumerate() {
             let path = dir.join(format!("golden/{name}_clip{index}_aligned.png"));
             if !path.is_file() {

@@ -7,7 +7,7 @@ use gstm2sd::infer::{
     CancelToken, ElementType, Engine, EngineInfo, EngineOptions, InferError, Precision, Provider,
     TensorIn, TensorInfo,
 };
-use ndarray::{Array4, ArrayD};
+use ndarray::{Array4, ArrayD, ArrayViewD};
 
 use crate::data::shared_dir;
 
@@ -31,6 +31,14 @@ pub fn providers() -> Vec<Provider> {
 
 pub fn on(provider: Provider) -> EngineOptions {
     EngineOptions { provider, ..Default::default() }
+}
+
+/// An input of a fake engine, which was declared as floats.
+pub fn floats<'a>(input: &'a TensorIn<'_>) -> ArrayViewD<'a, f32> {
+    match input {
+        TensorIn::F32(values) => values.view(),
+        TensorIn::U8(_) => panic!("bytes for a network of floats"),
+    }
 }
 
 /// Something between noise and a gradient, the same every time.
@@ -66,6 +74,7 @@ impl Fake {
             model: "fake".to_owned(),
             inputs,
             outputs,
+            largest_batch: None,
             provider: Provider::Cpu,
             precision: Precision::Auto,
             assigned: Vec::new(),

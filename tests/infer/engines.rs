@@ -38,7 +38,7 @@ fn golden_cpu_is_the_cpu_with_openvino_in_the_process() {
         assert_eq!(info.provider, provider);
         assert_eq!(info.assigned, [ep]);
         assert!(info.runtime.starts_with("ONNX Runtime 1."), "{}", info.runtime);
-        let clips = [Clip { frames: clip.view(), audio: None }];
+        let clips = [Clip { frames: clip.view().into(), audio: None }];
         fakes.push(classifier.run(&clips, &CancelToken::new()).unwrap()[0].fake);
     }
     assert!(fakes.iter().all(|fake| (fake - fakes[0]).abs() < 1e-3), "{fakes:?}");
@@ -100,7 +100,7 @@ fn a_quantised_network_computes_in_eight_bits_and_says_so() {
             let options = EngineOptions { precision, ..on(provider) };
             let mut classifier = load_classifier(&model, &options, &CancelToken::new()).unwrap();
             assert_eq!(classifier.spec().info.precision, Precision::Int8);
-            let clips = [Clip { frames: clip.view(), audio: None }];
+            let clips = [Clip { frames: clip.view().into(), audio: None }];
             let fake = classifier.run(&clips, &CancelToken::new()).unwrap()[0].fake;
             // bf16, in which OpenVINO may compute the logarithm, has eight bits itself.
             let tolerance = if provider == Provider::Cpu { 1e-6 } else { 4e-3 };
@@ -140,9 +140,9 @@ fn golden_landmarks_of_the_real_network() {
         let points = aligner.run(faces.view(), &CancelToken::new()).unwrap();
         assert_eq!(points.dim(), (3, 136));
         assert_eq!(points.row(0), points.row(2));
-        let none = aligner.run(Array4::zeros((0, 3, 112, 112)).view(), &CancelToken::new());
+        let none = aligner.run(Array4::<f32>::zeros((0, 3, 112, 112)).view(), &CancelToken::new());
         assert_eq!(none.unwrap().nrows(), 0);
-        let wrong = aligner.run(Array4::zeros((1, 3, 64, 64)).view(), &CancelToken::new());
+        let wrong = aligner.run(Array4::<f32>::zeros((1, 3, 64, 64)).view(), &CancelToken::new());
         assert_eq!(
             wrong.unwrap_err().to_string(),
             "the aligner's faces: expected shape [?, 3, 112, 112], found [1, 3, 64, 64]"
@@ -156,7 +156,7 @@ fn golden_a_network_in_the_wrong_role_is_named_with_its_signature() {
     let cpu = on(Provider::Cpu);
     let error =
         load_classifier(&pfld, &cpu, &CancelToken::new()).map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("as classifier: expected clip f32[N,3,T,S,S]"), "{error}");
+    assert!(error.contains("as classifier: expected clip f32 or u8[N,3,T,S,S]"), "{error}");
     assert!(error.contains("found input f32[") && error.contains(",136]"), "{error}");
     let as_detector = load_detector(&meso4, &cpu, &CancelToken::new()).map(|_| ()).unwrap_err();
     assert!(matches!(as_detector, InferError::WrongSignature { .. }), "{as_detector}");
@@ -213,7 +213,7 @@ fn golden_a_batch_scores_like_its_clips() {
     assert!(classifier.spec().batches);
     assert_eq!((classifier.spec().frames, classifier.spec().size_px), (1, 256));
     let pictures = [texture((3, 1, 256, 256)), Array4::zeros((3, 1, 256, 256))];
-    let clips = pictures.each_ref().map(|p| Clip { frames: p.view(), audio: None });
+    let clips = pictures.each_ref().map(|p| Clip { frames: p.view().into(), audio: None });
     let together = classifier.run(&clips, &CancelToken::new()).unwrap();
     for (clip, batched) in clips.into_iter().zip(together) {
         let alone = classifier.run(&[clip], &CancelToken::new()).unwrap();
@@ -236,14 +236,14 @@ fn golden_a_run_is_cancelled_before_and_during() {
             token.cancel();
         }
     });
-    let during = engine.run(&[clips.view().into_dyn()], &token);
+    let during = engine.run(&[clips.view().into_dyn().into()], &token);
     canceller.join().unwrap();
     assert!(matches!(during, Err(InferError::Cancelled)), "{during:?}");
-    let before = engine.run(&[clips.view().into_dyn()], &token);
+    let before = engine.run(&[clips.view().into_dyn().into()], &token);
     assert!(matches!(before, Err(InferError::Cancelled)), "{before:?}");
 
     let one = clips.slice_axis(ndarray::Axis(0), (..1).into()).into_dyn();
-    assert_eq!(engine.run(&[one], &CancelToken::new()).unwrap()[0].shape(), [1, 2]);
+    assert_eq!(engine.run(&[one.into()], &CancelToken::new()).unwrap()[0].shape(), [1, 2]);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn golden_two_engines_run_side_by_side() {
             let mut classifier =
                 load_classifier(&meso4, &on(Provider::Auto), &CancelToken::new()).unwrap();
             let picture = texture((3, 1, 256, 256));
-            let clip = [Clip { frames: picture.view(), audio: None }];
+            let clip = [Clip { frames: picture.view().into(), audio: None }];
             let first = classifier.run(&clip, &CancelToken::new()).unwrap();
             for _ in 0..20 {
                 assert_eq!(classifier.run(&clip, &CancelToken::new()).unwrap(), first);
@@ -275,8 +275,8 @@ fn golden_two_engines_run_side_by_side() {
 fn golden_wrong_inputs_are_an_error_of_the_run() {
     let Some(meso4) = shared(MESO4) else { return };
     let mut engine = load(&meso4, &on(Provider::Cpu)).unwrap();
-    for wrong in [vec![], vec![ndarray::ArrayD::zeros(vec![1, 3, 1, 8, 8])]] {
-        let inputs: Vec<_> = wrong.iter().map(|array| array.view()).collect();
+    for wrong in [vec![], vec![ndarray::ArrayD::<f32>::zeros(vec![1, 3, 1, 8, 8])]] {
+        let inputs: Vec<_> = wrong.iter().map(|array| array.view().into()).collect();
         let error = engine.run(&inputs, &CancelToken::new()).unwrap_err();
         assert!(matches!(error, InferError::RunFailed { .. }), "{error}");
     }

@@ -10,7 +10,7 @@ fn fakes(options: &EngineOptions) -> Option<[f64; 2]> {
     let mut classifier = load_classifier(&meso4, options, &CancelToken::new()).unwrap();
     println!("{:?}", classifier.spec().info);
     let pictures = [texture((3, 1, 256, 256)), texture((3, 1, 256, 256)) * -0.5];
-    let clips = pictures.each_ref().map(|p| Clip { frames: p.view(), audio: None });
+    let clips = pictures.each_ref().map(|p| Clip { frames: p.view().into(), audio: None });
     let scores = classifier.run(&clips, &CancelToken::new()).unwrap();
     Some([scores[0].fake, scores[1].fake])
 }

@@ -42,7 +42,7 @@ fn a_load_is_cancelled_before_and_during() {
             let cancel = CancelToken::new();
             thread::scope(|scope| {
                 let load = scope.spawn(|| OnnxEngine::load(&model, &options, &cancel));
-                thread::sleep(whole * part / 8);
+                thread::sleep(whole * part / 16);
                 cancel.cancel();
                 assert!(matches!(load.join().unwrap(), Err(InferError::Cancelled)));
             });
@@ -61,7 +61,7 @@ fn who_waits_for_a_cancelled_load_loads_and_who_is_cancelled_waits_no_longer() {
     let [first, second, third] = [(); 3].map(|()| CancelToken::new());
     thread::scope(|scope| {
         let loads = scope.spawn(|| ask(&first));
-        thread::sleep(whole / 8);
+        thread::sleep(whole / 16);
         let [waits, gives_up] = [&second, &third].map(|cancel| scope.spawn(move || ask(cancel)));
         third.cancel();
         let given_up = gives_up.join().unwrap();

@@ -11,7 +11,7 @@ use gstm2sd::infer::{
 };
 use ndarray::{Array2, Array4};
 
-use crate::common::{Fake, on, shared, tensor};
+use crate::common::{Fake, floats, on, shared, tensor};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -38,7 +38,7 @@ fn rig(options: PoolOptions) -> Rig {
     let inputs = vec![tensor("clip", &[-1, 3, 1, 2, 2])];
     let engine = Fake::boxed(inputs, vec![tensor("logits", &[-1, 2])], move |inputs, cancel| {
         let clips = inputs[0].shape()[0];
-        let pixels: Vec<_> = (0..clips).map(|n| inputs[0][[n, 0, 0, 0, 0]]).collect();
+        let pixels: Vec<_> = (0..clips).map(|n| floats(&inputs[0])[[n, 0, 0, 0, 0]]).collect();
         begin.send(pixels.clone()).unwrap();
         match next_step.recv_timeout(PATIENCE).unwrap() {
             Step::Answer => {
@@ -71,7 +71,7 @@ fn options(queue: usize, batch_size: usize) -> PoolOptions {
 /// A clip of one value, and where its score will come out.
 fn job(value: f32) -> (ClipJob, Receiver<Scored>) {
     let (reply, scored) = channel();
-    let frames = Array4::from_elem((3, 1, 2, 2), value);
+    let frames = Array4::from_elem((3, 1, 2, 2), value).into();
     let reply = Box::new(move |scored| reply.send(scored).unwrap());
     (ClipJob { frames, audio: None, reply }, scored)
 }
@@ -208,7 +208,7 @@ fn a_full_queue_refuses_or_waits() {
     let waiting = submit(&submitter, 2.0);
     let (refused, _) = job(3.0);
     let Err(Refused::Full(refused)) = submitter.try_submit(refused) else { panic!("taken") };
-    assert_eq!(refused.frames[[0, 0, 0, 0]], 3.0);
+    assert_eq!(refused.frames, Array4::from_elem((3, 1, 2, 2), 3.0f32).into());
 
     thread::scope(|scope| {
         let (late, scored) = job(4.0);
@@ -259,7 +259,7 @@ fn a_wrong_clip_is_an_error_and_not_the_end() {
     let rig = rig(PoolOptions::default());
     let submitter = rig.pool.submitter();
     let (mut wrong, scored) = job(1.0);
-    wrong.frames = Array4::zeros((3, 1, 7, 7));
+    wrong.frames = Array4::<f32>::zeros((3, 1, 7, 7)).into();
     assert!(submitter.try_submit(wrong).is_ok());
     let scored = scored.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(&*scored.result.unwrap_err(), InferError::WrongShape { .. }));
@@ -289,7 +289,7 @@ fn the_last_handle_may_go_with_a_reply() {
     drop(pool);
     let (done, ended) = channel();
     let last = submitter.clone();
-    let frames = Array4::zeros((3, 1, 2, 2));
+    let frames = Array4::<f32>::zeros((3, 1, 2, 2)).into();
     let reply = Box::new(move |_| {
         drop(last);
         done.send(()).unwrap();
@@ -318,7 +318,7 @@ fn golden_elements_that_want_the_same_share_one_engine() {
     let spec = pools[0].spec();
     let submitter = pools[0].submitter();
     let (reply, scored) = channel();
-    let frames = Array4::zeros((3, spec.frames, spec.size_px, spec.size_px));
+    let frames = Array4::<f32>::zeros((3, spec.frames, spec.size_px, spec.size_px)).into();
     let job = ClipJob { frames, audio: None, reply: Box::new(move |s| reply.send(s).unwrap()) };
     assert!(submitter.submit(job).is_ok());
     let fake = fake(&scored);

@@ -1,11 +1,11 @@
 //! Roles on engines that lie about what they are or answer nonsense.
 
-use gstm2sd::core::image::{ChannelOrder, Normalization};
+use gstm2sd::core::image::{ChannelOrder, Normalization, PixelValues};
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::infer::{Aligner, AudioSpec, CancelToken, Classifier, Clip, Detector, InferError};
 use ndarray::{Array2, Array3, Array4, ArrayD};
 
-use crate::common::{Fake, tensor};
+use crate::common::{Fake, floats, tensor};
 
 fn filled(shape: &[usize], value: f32) -> ArrayD<f32> {
     ArrayD::from_elem(shape, value)
@@ -29,9 +29,9 @@ fn detector(anchors: [usize; 3], last: f32) -> Result<Detector, InferError> {
 fn a_detectors_outputs_are_told_apart_by_shape() {
     let mut detector = detector([5, 5, 5], 2.0).unwrap();
     assert_eq!(detector.channel_order(), ChannelOrder::Bgr);
-    assert_eq!(detector.normalization(), Normalization::RETINAFACE);
+    assert_eq!(detector.values(), PixelValues::Normalized(Normalization::RETINAFACE));
     assert_eq!((detector.height_px(), detector.width_px()), (None, None));
-    let raw = detector.run(Array3::zeros((3, 6, 8)).view(), &CancelToken::new()).unwrap();
+    let raw = detector.run(Array3::<f32>::zeros((3, 6, 8)).view(), &CancelToken::new()).unwrap();
     assert_eq!(raw.boxes, Array2::from_elem((5, 4), 4.0));
     assert_eq!(raw.classes, Array2::from_elem((5, 2), 2.0));
     assert_eq!(raw.landmarks, Array2::from_elem((5, 10), 10.0));
@@ -40,7 +40,7 @@ fn a_detectors_outputs_are_told_apart_by_shape() {
 #[test]
 fn a_detector_that_answers_nonsense_is_an_error() {
     let run = |mut detector: Detector| {
-        let image = Array3::zeros((3, 6, 8));
+        let image = Array3::<f32>::zeros((3, 6, 8));
         detector.run(image.view(), &CancelToken::new()).unwrap_err()
     };
     let error = run(detector([5, 5, 4], 0.0).unwrap());
@@ -48,7 +48,7 @@ fn a_detector_that_answers_nonsense_is_an_error() {
     let error = run(detector([5, 5, 5], f32::NAN).unwrap());
     assert!(error.to_string().starts_with("the detector's classes: the network answered with"));
     let mut fine = detector([5, 5, 5], 0.0).unwrap();
-    let error = fine.run(Array3::zeros((1, 6, 8)).view(), &CancelToken::new()).unwrap_err();
+    let error = fine.run(Array3::<f32>::zeros((1, 6, 8)).view(), &CancelToken::new()).unwrap_err();
     assert!(matches!(error, InferError::WrongShape { .. }));
 }
 
@@ -83,15 +83,15 @@ fn audio_reaches_the_input_that_is_called_so() {
     let engine = Fake::boxed(inputs, vec![tensor("logits", &[-1, 2])], |inputs, _| {
         assert_eq!(inputs[0].shape(), [1, 1, 4, 5]);
         assert_eq!(inputs[1].shape(), [1, 3, 2, 8, 8]);
-        Ok(vec![ArrayD::from_shape_vec(vec![1, 2], vec![inputs[0].sum(), 0.0]).unwrap()])
+        Ok(vec![ArrayD::from_shape_vec(vec![1, 2], vec![floats(&inputs[0]).sum(), 0.0]).unwrap()])
     });
     let mut classifier = Classifier::from_engine(engine, &ModelInfo::default()).unwrap();
     assert_eq!(classifier.spec().audio, Some(AudioSpec { mels: 4, frames: 5 }));
     assert!(!classifier.spec().batches, "one input has a batch of one");
 
-    let frames = Array4::zeros((3, 2, 8, 8));
+    let frames = Array4::<f32>::zeros((3, 2, 8, 8));
     let sound = Array3::from_elem((1, 4, 5), 0.05);
-    let clip = Clip { frames: frames.view(), audio: Some(sound.view()) };
+    let clip = Clip { frames: frames.view().into(), audio: Some(sound.view()) };
     let scores = classifier.run(&[clip, clip], &CancelToken::new()).unwrap();
     assert_eq!(scores.len(), 2);
     assert!((scores[1].outputs[0] - 1.0).abs() < 1e-6);
@@ -109,8 +109,8 @@ fn a_score_that_is_no_number_is_an_error() {
             Ok(vec![filled(&shape, answer)])
         });
         let mut classifier = Classifier::from_engine(engine, &ModelInfo::default()).unwrap();
-        let frames = Array4::zeros((3, 1, 4, 4));
-        let clip = Clip { frames: frames.view(), audio: None };
+        let frames = Array4::<f32>::zeros((3, 1, 4, 4));
+        let clip = Clip { frames: frames.view().into(), audio: None };
         assert!(classifier.run(&[clip], &CancelToken::new()).is_err());
     }
 }

@@ -4,20 +4,24 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use gstm2sd::core::align::write_planes;
+use gstm2sd::core::align::{levels, write_planes};
+use gstm2sd::core::image::PixelValues;
 use gstm2sd::core::modelinfo::Role;
-use gstm2sd::core::onnx::is_quantised;
+use gstm2sd::core::onnx::Nature;
 use gstm2sd::core::percentile::percentile;
 use gstm2sd::core::score::REFERENCE_THRESHOLD;
-use gstm2sd::infer::{CancelToken, Classifier, Clip, EngineOptions, Precision, load_classifier};
+use gstm2sd::infer::{
+    CancelToken, Classifier, ClassifierSpec, Clip, EngineOptions, Precision, Provider, Tensor,
+    load_classifier,
+};
 use gstm2sd::models::resolve::Search;
 use indicatif::ProgressBar;
-use ndarray::{Array4, ArrayView4};
+use ndarray::{Array4, ArrayView4, Ix4};
 use serde_json::{Value, json};
 
 use crate::clip_files;
 use crate::error::CliError;
-use crate::options::{self, Provider, word};
+use crate::options;
 
 #[derive(Args)]
 pub struct CompareArgs {
@@ -35,11 +39,11 @@ pub struct CompareArgs {
     #[arg(long, value_name = "DIR")]
     engines: Option<PathBuf>,
     /// What runs the networks
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, value_parser = options::provider(), default_value = "auto")]
     provider: Provider,
     /// Arithmetic of what is not quantised
-    #[arg(long, value_enum, default_value = "auto")]
-    precision: options::Precision,
+    #[arg(long, value_parser = options::precision(), default_value = "auto")]
+    precision: Precision,
     /// P(fake) above which a clip is called fake [default: each classifier's own]
     #[arg(long, value_parser = options::probability)]
     threshold: Option<f64>,
@@ -87,12 +91,12 @@ impl Contender {
         let search = Search::new(args.engines.as_deref());
         let found = search.find(Role::Classifier, Some(name)).map_err(CliError::runtime)?;
         // A damaged file is for the engine to complain about.
-        let precision = match is_quantised(&found.path).unwrap_or(false) {
-            true => Precision::Auto,
-            false => word(args.precision).parse().map_err(CliError::runtime)?,
+        let precision = match Nature::of(&found.path) {
+            Ok(nature) if nature.is_quantised => Precision::Auto,
+            _ => args.precision,
         };
-        let provider = word(args.provider).parse().map_err(CliError::runtime)?;
-        let options = EngineOptions { provider, precision, ..EngineOptions::default() };
+        let options =
+            EngineOptions { provider: args.provider, precision, ..EngineOptions::default() };
         let classifier = load_classifier(&found.path, &options, &CancelToken::new())
             .map_err(CliError::runtime)?;
         if classifier.spec().audio.is_some() {
@@ -113,10 +117,7 @@ impl Contender {
 
     /// P(fake) of a clip of 8-bit RGB `[3,T,S,S]`.
     fn score(&mut self, pixels: ArrayView4<'_, u8>, path: &Path) -> Result<f64, CliError> {
-        let spec = self.classifier.spec();
-        let mut frames = Array4::zeros(pixels.dim());
-        write_planes(pixels, spec.channel_order, spec.normalization, frames.view_mut())
-            .map_err(CliError::runtime)?;
+        let frames = clip_tensor(pixels, self.classifier.spec())?;
         let clip = [Clip { frames: frames.view(), audio: None }];
         let cancel = CancelToken::new();
         let mut run = || {
@@ -147,6 +148,17 @@ impl Contender {
             p50_ms: percentile(self.took.iter().map(|t| t.as_secs_f64() * 1e3), 0.5),
         }
     }
+}
+
+/// A clip of 8-bit RGB `[3,T,S,S]` as the classifier reads it.
+fn clip_tensor(pixels: ArrayView4<'_, u8>, spec: &ClassifierSpec) -> Result<Tensor<Ix4>, CliError> {
+    let norm = match spec.values {
+        PixelValues::Normalized(norm) => norm,
+        PixelValues::Levels => return Ok(levels(pixels.to_owned(), spec.channel_order).into()),
+    };
+    let mut planes = Array4::zeros(pixels.dim());
+    write_planes(pixels, spec.channel_order, norm, planes.view_mut()).map_err(CliError::runtime)?;
+    Ok(planes.into())
 }
 
 /// What is told of a classifier.

@@ -1,5 +1,6 @@
-//! The command `m2sd`: scan a file or stream, and look after the models.
+//! The command `m2sd`: scan a file or stream, measure, and look after the models.
 
+mod bench;
 mod clip_files;
 mod compare;
 mod encode;
@@ -31,6 +32,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 2 usage, 3 input, 4 models or runt
 enum Command {
     /// Score the faces of a file or stream; write an annotated video and the scores
     Scan(scan::ScanArgs),
+    /// Measure what the element costs on this machine
+    Bench(bench::BenchArgs),
     /// Import, fetch, list, verify and compare models
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.command {
         Command::Scan(args) => scan::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Models(command) => models::run(&command),
         Command::SynthVideo(args) => synth_video::run(&args),
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::models::arch::m2sd;
 use gstm2sd::models::fetch::{self, Download};
@@ -41,7 +41,7 @@ pub struct EnginesDir {
 
 #[derive(Args)]
 pub struct ImportArgs {
-    /// PyTorch checkpoints (.pt, .pth) or ONNX files
+    /// PyTorch checkpoints (.pt, .pth), ONNX files or TensorRT engines (.engine with a sidecar)
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The model's name [default: the manifest's, else the file's]
@@ -50,11 +50,21 @@ pub struct ImportArgs {
     /// Attention heads of a transformer [default: its width / 64]
     #[arg(long)]
     heads: Option<usize>,
+    /// What the model reads: floats, or bytes that it normalises itself, a quarter of the data
+    #[arg(long, value_enum, default_value = "f32")]
+    input: Input,
     /// Name every ignored entry of a checkpoint
     #[arg(long)]
     verbose: bool,
     #[command(flatten)]
     dir: EnginesDir,
+}
+
+/// The numbers of a model's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Input {
+    F32,
+    U8,
 }
 
 #[derive(Args)]
@@ -87,6 +97,7 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
     let options = ImportOptions {
         transformer: m2sd::Options { heads: args.heads, ..m2sd::Options::default() },
         name: args.name.clone(),
+        bytes_in: args.input == Input::U8,
     };
     for file in &args.files {
         let report =
@@ -175,7 +186,7 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
                 let inputs = summary.inputs.iter().map(ToString::to_string);
                 let outputs = summary.outputs.iter().map(ToString::to_string);
                 let (inputs, outputs) = (join(inputs), join(outputs));
-                let precision = if summary.quantised { ", int8" } else { "" };
+                let precision = if summary.nature.is_quantised { ", int8" } else { "" };
                 println!("{:11}{inputs} -> {outputs}{precision}", "");
             }
             Err(error) => println!("{:11}unreadable: {error}", ""),

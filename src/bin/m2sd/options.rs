@@ -1,28 +1,24 @@
-//! Options that several commands have.
+//! How options are read that several commands have.
 
-use clap::ValueEnum;
+use std::str::FromStr;
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Provider {
-    Auto,
-    Cpu,
-    Openvino,
-    Cuda,
-    Tensorrt,
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use gstm2sd::infer::{Precision, Provider, UnknownName};
+
+pub fn provider() -> impl TypedValueParser<Value = Provider> {
+    named(Provider::names())
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Precision {
-    Auto,
-    Fp32,
-    Fp16,
-    Bf16,
-    Int8,
+pub fn precision() -> impl TypedValueParser<Value = Precision> {
+    named(Precision::names())
 }
 
-/// The words that the element, the engines and the command line share.
-pub fn word(value: impl ValueEnum) -> String {
-    value.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
+/// One of the words that the engines know, all of which the help lists.
+fn named<T>(names: [&'static str; 5]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = UnknownName> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse())
 }
 
 pub fn probability(text: &str) -> Result<f64, String> {

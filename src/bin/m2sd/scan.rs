@@ -10,12 +10,13 @@ use gst::prelude::*;
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::core::score::REFERENCE_THRESHOLD;
 use gstm2sd::filter::{M2sdFilter, ModelFiles};
+use gstm2sd::infer::{Precision, Provider};
 use serde_json::json;
 
 use crate::clip_files::ClipWriter;
 use crate::encode::Encoders;
 use crate::error::CliError;
-use crate::options::{self, Precision, Provider, word};
+use crate::options;
 use crate::record::Recorder;
 use crate::summary::{self, Judge};
 use crate::{pipeline, play};
@@ -60,10 +61,10 @@ pub struct ScanArgs {
     #[arg(long, value_name = "MODEL")]
     classifier: Option<String>,
     /// What runs the networks
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, value_parser = options::provider(), default_value = "auto")]
     provider: Provider,
     /// Arithmetic of the networks; int8 for a quantised classifier
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, value_parser = options::precision(), default_value = "auto")]
     precision: Precision,
     /// Channel order of the detector's input
     #[arg(long, value_enum, default_value = "auto")]
@@ -116,7 +117,7 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn input_uri(input: &str) -> Result<String, CliError> {
+pub fn input_uri(input: &str) -> Result<String, CliError> {
     if input.contains("://") {
         return Ok(input.to_owned());
     }
@@ -131,8 +132,10 @@ fn input_uri(input: &str) -> Result<String, CliError> {
 }
 
 fn make_filter(args: &ScanArgs) -> Result<M2sdFilter, CliError> {
-    let (provider, precision) = (word(args.provider), word(args.precision));
-    let order = word(args.channel_order);
+    // The element has the same words.
+    let (provider, precision) = (args.provider.to_string(), args.precision.to_string());
+    let order = args.channel_order.to_possible_value();
+    let order = order.as_ref().map_or("auto", |order| order.get_name());
     let mut builder = gst::ElementFactory::make("m2sdfilter")
         .name("filter")
         .property("engines-dir", &args.engines)
@@ -141,7 +144,7 @@ fn make_filter(args: &ScanArgs) -> Result<M2sdFilter, CliError> {
         .property("classifier", &args.classifier)
         .property_from_str("provider", &provider)
         .property_from_str("precision", &precision)
-        .property_from_str("channel-order", &order)
+        .property_from_str("channel-order", order)
         .property("clip-stride", args.clip_stride)
         .property("detect-interval", args.detect_interval)
         .property_from_str("mode", "complete");

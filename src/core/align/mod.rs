@@ -139,6 +139,11 @@ impl AlignedClip {
         self.pixels.view()
     }
 
+    /// The planes in `order`, as a classifier reads them that takes the 8-bit levels themselves.
+    pub fn into_levels(self, order: ChannelOrder) -> Array4<u8> {
+        levels(self.pixels, order)
+    }
+
     /// The smallest rectangle of the frame that holds every crop.
     pub fn union(&self) -> CropRect {
         self.union
@@ -185,6 +190,15 @@ pub fn write_planes(
         plane.zip_mut_with(&levels, |value, level| *value = f32::from(*level) * scale + offset);
     }
     Ok(())
+}
+
+/// As [`AlignedClip::into_levels`], for the `pixels` of one: red, green and blue planes
+/// `[3, T, S, S]`.
+pub fn levels(mut pixels: Array4<u8>, order: ChannelOrder) -> Array4<u8> {
+    if order == ChannelOrder::Bgr {
+        pixels.invert_axis(Axis(0));
+    }
+    pixels
 }
 
 /// The least-squares transform from the template, repeated for every crop, to their points.

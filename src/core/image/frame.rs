@@ -1,6 +1,8 @@
-//! Packed 8-bit pictures, borrowed and owned.
+//! Pictures, borrowed and owned.
 
 use super::ImageError;
+use super::rows::{RowMemory, Rows};
+use super::yuv::{BytePlane, Chroma, Yuv420, YuvColour};
 use crate::core::geometry::{CropRect, Size};
 
 /// Where red, green and blue lie in a packed pixel of 8-bit channels. What the fourth byte holds,
@@ -40,13 +42,18 @@ macro_rules! for_layout {
 }
 pub(super) use for_layout;
 
-/// A borrowed picture of packed 8-bit pixels whose rows may be padded.
+/// A borrowed picture of 8-bit pixels, packed or 4:2:0, whose rows may be padded.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameView<'a> {
-    data: &'a [u8],
     size: Size,
-    stride_bytes: usize,
-    layout: PixelLayout,
+    pub(super) pixels: Pixels<'a>,
+}
+
+/// What a picture is made of; checked against its size.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pixels<'a> {
+    Packed { data: &'a [u8], stride_bytes: usize, layout: PixelLayout },
+    Yuv420(Yuv420<'a>),
 }
 
 impl<'a> FrameView<'a> {
@@ -74,31 +81,26 @@ impl<'a> FrameView<'a> {
             let (needed, found) = (clip(needed), data.len());
             return Err(ImageError::TooShort { size, stride: stride_bytes, needed, found });
         }
-        Ok(Self { data, size, stride_bytes, layout })
+        Ok(Self { size, pixels: Pixels::Packed { data, stride_bytes, layout } })
+    }
+
+    /// A 4:2:0 picture. Where a side is odd, its chroma has half a sample more than needed.
+    ///
+    /// # Errors
+    /// As [`Self::new`], for each plane.
+    pub fn yuv420(
+        luma: BytePlane<'a>,
+        chroma: Chroma<'a>,
+        size: Size,
+        colour: YuvColour,
+    ) -> Result<Self, ImageError> {
+        let yuv = Yuv420 { luma, chroma, colour };
+        yuv.check(size)?;
+        Ok(Self { size, pixels: Pixels::Yuv420(yuv) })
     }
 
     pub fn size(&self) -> Size {
         self.size
-    }
-
-    pub fn layout(&self) -> PixelLayout {
-        self.layout
-    }
-
-    /// The pixels of the picture's row `y`, without padding; empty below the last row.
-    pub(super) fn row(&self, y: usize) -> &'a [u8] {
-        let start = y.saturating_mul(self.stride_bytes);
-        let length = self.size.width() as usize * self.layout.bytes_per_pixel();
-        self.data.get(start..).and_then(|rest| rest.get(..length)).unwrap_or_default()
-    }
-
-    /// The bytes of the rows of `rect`, top down. The caller has checked that it fits.
-    pub(super) fn rows_of(&self, rect: CropRect) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let bytes = self.layout.bytes_per_pixel();
-        let columns = rect.x() as usize * bytes..rect.right() as usize * bytes;
-        let this = *self;
-        (rect.y()..rect.bottom())
-            .map(move |y| this.row(y as usize).get(columns.clone()).unwrap_or_default())
     }
 
     /// A copy of the pixels of `rect`, as RGB.
@@ -106,13 +108,15 @@ impl<'a> FrameView<'a> {
     /// # Errors
     /// [`ImageError::Outside`] when `rect` is not inside the frame.
     pub fn crop(&self, rect: CropRect) -> Result<RgbImage, ImageError> {
-        if !rect.fits(self.size) {
-            return Err(ImageError::Outside { rect, frame: self.size });
-        }
+        let mut memory = RowMemory::default();
+        let mut rows = Rows::new(*self, rect, &mut memory)
+            .ok_or(ImageError::Outside { rect, frame: self.size })?;
         let (width, height) = (rect.width() as usize, rect.height() as usize);
         let mut data = vec![0; width * height * 3];
-        for (to, from) in data.chunks_exact_mut(width * 3).zip(self.rows_of(rect)) {
-            match self.layout {
+        let layout = rows.layout();
+        for (to, y) in data.chunks_exact_mut(width * 3).zip(rect.y()..) {
+            let from = rows.row(y)?;
+            match layout {
                 PixelLayout::Rgb => to.copy_from_slice(from),
                 layout => for_layout!(layout, copy_rgb(from, to)),
             }
@@ -148,11 +152,10 @@ impl RgbImage {
     }
 
     pub fn view(&self) -> FrameView<'_> {
+        let (stride_bytes, layout) = (self.size.width() as usize * 3, PixelLayout::Rgb);
         FrameView {
-            data: &self.data,
             size: self.size,
-            stride_bytes: self.size.width() as usize * 3,
-            layout: PixelLayout::Rgb,
+            pixels: Pixels::Packed { data: &self.data, stride_bytes, layout },
         }
     }
 }

@@ -5,15 +5,18 @@
 
 mod frame;
 mod planes;
+mod rows;
 #[cfg(test)]
 mod tests;
+mod yuv;
 
 use thiserror::Error;
 
 use super::geometry::{CropRect, Size};
 
 pub use frame::{FrameView, PixelLayout, RgbImage};
-pub use planes::Region;
+pub use planes::{PlaneWriter, Region};
+pub use yuv::{BytePlane, Chroma, YuvColour, YuvMatrix};
 
 /// Why a picture or a tensor cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub enum ImageError {
     Shape { found: Vec<usize>, expected: String },
     #[error("the tensor of shape {shape:?} is a strided view; pass one that is contiguous")]
     Strided { shape: Vec<usize> },
+    #[error("the 4:2:0 frame cannot be converted to RGB: {0}")]
+    Yuv(String),
 }
 
 /// The order in which a network reads the three colour channels.
@@ -52,6 +57,15 @@ impl ChannelOrder {
             Self::Bgr => [2, 1, 0],
         }
     }
+}
+
+/// What a network reads of a picture's 8-bit levels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PixelValues {
+    /// 32-bit floats, mapped before they are given to it.
+    Normalized(Normalization),
+    /// The levels themselves; a network that takes these has the map inside.
+    Levels,
 }
 
 /// Per-channel affine map from an 8-bit value to what a network reads: `x * scale + offset`.
@@ -72,6 +86,9 @@ impl Normalization {
         scale: [1.0 / (255.0 * 0.229), 1.0 / (255.0 * 0.224), 1.0 / (255.0 * 0.225)],
         offset: [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225],
     };
+
+    /// Levels as they are: the `ranges` of a network that reads bytes.
+    pub const IDENTITY: Self = Self { scale: [1.0; 3], offset: [0.0; 3] };
 
     /// `x - (104, 117, 123)`, RetinaFace's means in the order in which it subtracts them.
     pub const RETINAFACE: Self = Self { scale: [1.0; 3], offset: [-104.0, -117.0, -123.0] };

@@ -86,8 +86,11 @@ fn planes_are_split_ordered_and_normalised() {
             let mut planes = Array3::zeros((3, 4, 5));
             let whole = Region::whole(view.size());
             view.write_planes(whole, order, norm, planes.view_mut()).unwrap();
+            let mut levels = Array3::zeros((3, 4, 5));
+            view.write_levels(whole, order, levels.view_mut()).unwrap();
             for ((channel, y, x), found) in planes.indexed_iter() {
                 let colour = order.colours()[channel];
+                assert_eq!(levels[[channel, y, x]], level(x, y, colour));
                 let value = f32::from(level(x, y, colour));
                 assert_eq!(*found, value * norm.scale[channel] + norm.offset[channel]);
             }
@@ -146,6 +149,10 @@ proptest! {
     ) {
         let view = FrameView::new(&data, size(w, h), w as usize * 3, PixelLayout::Rgb).unwrap();
         let planes = planes_of(&view, Region::whole(view.size()), to_width, to_height);
+        let mut levels = Array3::zeros(planes.dim());
+        let whole = Region::whole(view.size());
+        view.write_levels(whole, ChannelOrder::Rgb, levels.view_mut()).unwrap();
+        prop_assert_eq!(&levels.mapv(f32::from), &planes);
         let darkest = f32::from(*data.iter().min().unwrap());
         let brightest = f32::from(*data.iter().max().unwrap());
         // The vertical pass drops a fraction of each of its two terms.

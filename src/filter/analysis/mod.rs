@@ -4,10 +4,12 @@
 //! fail later, frames pass in both.
 
 mod scoring;
+#[cfg(test)]
+mod tests;
+mod worker;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use glib::subclass::prelude::*;
@@ -22,6 +24,7 @@ use super::pixels::{self, Pixels};
 use super::scene::{FaceSample, Scene, Seen};
 use super::session::Engines;
 use super::settings::{Delivery, OnError, Settings};
+use super::stages::Stages;
 use super::stats::ClipEnd;
 use super::supply::{Loader, News, Supply};
 use crate::core::geometry::Size;
@@ -31,59 +34,7 @@ use crate::core::window::{
     ClipWindow, Sample, ShortTrack, Span, WindowEvent, WindowParams, Windows,
 };
 use crate::infer::CancelToken;
-
-/// The running analysis thread. Dropping it ends the thread and waits for that, also when the
-/// element is thrown away while it plays.
-pub struct Worker {
-    shared: Arc<Shared>,
-    cancel: CancelToken,
-    thread: Option<JoinHandle<()>>,
-    loader: Loader,
-}
-
-impl Worker {
-    pub fn start(element: &super::M2sdFilter, settings: Settings) -> std::io::Result<Self> {
-        let cancel = CancelToken::new();
-        let loader = Loader::default();
-        let shared = Arc::clone(&element.imp().shared);
-        let mut analysis = Analysis {
-            element: element.downgrade(),
-            shared: Arc::clone(&shared),
-            supply: Supply::start(element, settings.clone(), cancel.clone(), loader.clone())?,
-            settings,
-            cancel: cancel.clone(),
-            generation: Generation::default(),
-            frames: 0,
-            end_ns: 0,
-            tracker: Tracker::new(TrackParams::default()),
-            segment: None,
-            pixels: None,
-            stream: None,
-            waiting: None,
-        };
-        let thread = thread::Builder::new().name("m2sd-analysis".into()).spawn(move || {
-            let run = std::panic::AssertUnwindSafe(|| analysis.run());
-            if std::panic::catch_unwind(run).is_err() {
-                analysis.fail("The analysis thread panicked, please report this");
-            }
-        })?;
-        Ok(Self { shared, cancel, thread: Some(thread), loader })
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.cancel.cancel();
-        self.shared.stop();
-        // The last reference to the element may be dropped on the thread itself.
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != thread::current().id()
-        {
-            let _panicked = thread.join();
-        }
-        self.loader.join();
-    }
-}
+pub use worker::Worker;
 
 /// What belongs to the caps that hold, once the engines are there.
 struct Stream {
@@ -123,13 +74,37 @@ struct Analysis {
 }
 
 impl Analysis {
+    /// Starts the loading of the networks.
+    fn new(
+        element: &super::M2sdFilter,
+        settings: Settings,
+        cancel: CancelToken,
+        loader: Loader,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
+            element: element.downgrade(),
+            shared: Arc::clone(&element.imp().shared),
+            supply: Supply::start(element, settings.clone(), cancel.clone(), loader)?,
+            settings,
+            cancel,
+            generation: Generation::default(),
+            frames: 0,
+            end_ns: 0,
+            tracker: Tracker::new(TrackParams::default()),
+            segment: None,
+            pixels: None,
+            stream: None,
+            waiting: None,
+        })
+    }
+
     fn run(&mut self) {
         while let Some((generation, input)) = self.shared.inbox.pop() {
             if generation != self.generation {
                 self.begin_generation(generation);
             }
             let passed = match input {
-                Input::Buffer(buffer) => self.frame(buffer),
+                Input::Frame { buffer, arrived } => self.frame(buffer, arrived),
                 Input::Event(event) => self.event(event),
                 Input::Query(query) => {
                     if query.closes_windows {
@@ -175,7 +150,7 @@ impl Analysis {
             gst::EventView::Caps(caps) => {
                 self.close_windows(Ending::Cut);
                 self.stream = None;
-                match Pixels::for_caps(caps.caps()) {
+                match Pixels::for_caps(caps.caps(), self.shared.stats.stages.clone()) {
                     Ok(pixels) => self.pixels = Some(pixels),
                     Err(error) => self.fail(&error.to_string()),
                 }
@@ -193,8 +168,7 @@ impl Analysis {
         self.pass(Output::Event(event))
     }
 
-    fn frame(&mut self, buffer: gst::Buffer) -> Result<(), Stale> {
-        let taken = Instant::now();
+    fn frame(&mut self, buffer: gst::Buffer, arrived: Instant) -> Result<(), Stale> {
         let number = self.frames;
         self.frames += 1;
         if buffer.flags().contains(gst::BufferFlags::DISCONT) {
@@ -207,7 +181,7 @@ impl Analysis {
         };
         self.serve_line();
         let buffer = self.keepable(buffer);
-        self.pass(Output::Frame(Frame { number, buffer, faces, taken }))
+        self.pass(Output::Frame(Frame { number, buffer, faces, arrived }))
     }
 
     /// A frame that may wait for its clips. One from a pool with fewer buffers than may wait is
@@ -296,7 +270,8 @@ impl Analysis {
                     self.shared.traits().outbox_frames(),
                     engines.threshold,
                 );
-                none.insert(Stream::new(size, engines, &self.settings, delivery)?)
+                let stages = self.shared.stats.stages.clone();
+                none.insert(Stream::new(size, engines, &self.settings, delivery, stages)?)
             }
         };
         let hurry = delivery == Delivery::Live && self.shared.inbox.depth() > 0;
@@ -407,13 +382,19 @@ impl Drop for Analysis {
 
 impl Stream {
     /// `None` when the classifier's clip has no frames, which loading has ruled out.
-    fn new(size: Size, engines: &Engines, settings: &Settings, delivery: Delivery) -> Option<Self> {
+    fn new(
+        size: Size,
+        engines: &Engines,
+        settings: &Settings,
+        delivery: Delivery,
+        stages: Stages,
+    ) -> Option<Self> {
         let frames = engines.clips.submitter.pool().spec().frames;
         let params = WindowParams {
             frames: NonZeroUsize::new(frames)?,
             stride: NonZeroUsize::new(settings.clip_stride(delivery, frames))?,
         };
-        let scene = Scene::new(size, engines, settings, delivery);
+        let scene = Scene::new(size, engines, settings, delivery, stages);
         Some(Self { scene, windows: Windows::new(params), line: Newest::default() })
     }
 }

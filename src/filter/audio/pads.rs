@@ -11,7 +11,7 @@ use super::ear::Ear;
 use super::queue::{AudioQueue, Item};
 use crate::filter::imp::{CAT, M2sdFilter};
 use crate::filter::inbox::PendingQuery;
-use crate::filter::negotiate;
+use crate::filter::{negotiate, task};
 
 /// What the queue holds beyond the latency of the video: a demuxer may push the audio of as much
 /// video in one go.
@@ -298,14 +298,17 @@ impl M2sdFilter {
             // The pad sends it before the next buffer. Fails while the pad is not active.
             let _ = audio.src.store_sticky_event(&event);
         }
-        let element = self.obj().downgrade();
-        let weak = Arc::downgrade(audio);
-        audio.src.start_task(move || {
-            let (Some(element), Some(audio)) = (element.upgrade(), weak.upgrade()) else { return };
-            let deliver = |this: &Self| this.deliver_audio(&audio);
-            if !element.imp().catch_panic(|| false, deliver) {
-                // Fails only when the pad is being deactivated, which ends the task as well.
-                let _ = audio.src.pause_task();
+        task::start_or_resume(&audio.src, || {
+            let element = self.obj().downgrade();
+            let weak = Arc::downgrade(audio);
+            move || {
+                let upgraded = (element.upgrade(), weak.upgrade());
+                let (Some(element), Some(audio)) = upgraded else { return };
+                let deliver = |this: &Self| this.deliver_audio(&audio);
+                if !element.imp().catch_panic(|| false, deliver) {
+                    // Fails only when the pad is being deactivated, which ends the task as well.
+                    let _ = audio.src.pause_task();
+                }
             }
         })
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{ptr, slice};
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, CowArray, IxDyn};
 use ort::AsPointer;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
@@ -21,7 +21,7 @@ use super::cancel::CancelToken;
 use super::error::{InferError, panic_text};
 use super::options::{EngineOptions, Precision, Provider};
 use super::{ElementType, Engine, EngineInfo, TensorIn, TensorInfo};
-use crate::core::onnx::is_quantised;
+use crate::core::onnx::Nature;
 
 /// A network in ONNX Runtime.
 ///
@@ -125,6 +125,7 @@ impl OnnxEngine {
             model: path.display().to_string(),
             inputs: session.inputs().iter().map(tensor_info).collect(),
             outputs: session.outputs().iter().map(tensor_info).collect(),
+            largest_batch: None,
             provider,
             precision: options.precision,
             assigned,
@@ -138,7 +139,7 @@ impl OnnxEngine {
 /// The arithmetic of the file at `path`: that of a quantised one is its own, and told to the
 /// provider before it loads, as TensorRT has to know.
 fn precision(path: &Path, asked: Precision) -> Result<Precision, InferError> {
-    match (asked, is_quantised(path)) {
+    match (asked, Nature::of(path).map(|nature| nature.is_quantised)) {
         (Precision::Auto | Precision::Int8, Ok(true)) => Ok(Precision::Int8),
         (asked, Ok(true)) => Err(InferError::Quantised { path: path.to_owned(), asked }),
         (Precision::Int8, Ok(false)) => Err(InferError::NotQuantised { path: path.to_owned() }),
@@ -164,6 +165,7 @@ fn tensor_info(outlet: &Outlet) -> TensorInfo {
             let dims = shape.iter().map(|&d| usize::try_from(d).ok()).collect();
             let element = match ty {
                 TensorElementType::Float32 => ElementType::F32,
+                TensorElementType::Uint8 => ElementType::U8,
                 other => ElementType::Other(other.to_string()),
             };
             TensorInfo { name, dims, element }
@@ -242,12 +244,29 @@ fn run(
     inputs: &[TensorIn<'_>],
     options: &RunOptions,
 ) -> ort::Result<Vec<ArrayD<f32>>> {
-    let contiguous: Vec<_> = inputs.iter().map(|input| input.as_standard_layout()).collect();
+    let contiguous: Vec<_> = inputs.iter().map(Contiguous::of).collect();
     let values = contiguous.iter().map(|input| {
-        let tensor = TensorRef::from_array_view(input)?;
-        Ok(SessionInputValue::from(tensor))
+        Ok(match input {
+            Contiguous::F32(values) => TensorRef::from_array_view(values)?.into(),
+            Contiguous::U8(values) => TensorRef::from_array_view(values)?.into(),
+        })
     });
-    let values = values.collect::<ort::Result<Vec<_>>>()?;
+    let values = values.collect::<ort::Result<Vec<SessionInputValue<'_>>>>()?;
     let outputs = session.run_with_options(values.as_slice(), options)?;
     outputs.values().map(|value| Ok(value.try_extract_array::<f32>()?.to_owned())).collect()
+}
+
+/// An input as it lies in memory: row by row.
+enum Contiguous<'a> {
+    F32(CowArray<'a, f32, IxDyn>),
+    U8(CowArray<'a, u8, IxDyn>),
+}
+
+impl<'a> Contiguous<'a> {
+    fn of(input: &'a TensorIn<'_>) -> Self {
+        match input {
+            TensorIn::F32(values) => Self::F32(values.as_standard_layout()),
+            TensorIn::U8(values) => Self::U8(values.as_standard_layout()),
+        }
+    }
 }

@@ -44,6 +44,9 @@ impl Runtime {
     /// Opens the library on the first call. A failure is not kept: once the library is in place
     /// the next call finds it.
     pub fn get() -> Result<Arc<Self>, InferError> {
+        // Lock order: a leaf, but held while the library is opened, once a process: who else wants
+        // it has to wait for that, and opening takes no other lock and calls nobody back but the
+        // log sink.
         static RUNTIME: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
         let mut slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = slot.deref() {

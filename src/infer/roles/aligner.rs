@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, ArrayView4, Axis, Ix2, concatenate};
+use ndarray::{Array2, Axis, Ix2, Ix4, concatenate};
 
-use super::{Batch, Signature, fits, open, shape_error, take};
-use crate::core::image::{ChannelOrder, Normalization};
+use super::{Batch, Signature, fits, open, require_values, shape_error, take};
+use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
 use crate::infer::options::EngineOptions;
-use crate::infer::{Engine, EngineInfo};
+use crate::infer::{Engine, EngineInfo, TensorView};
 
 /// The side of the published small networks (PFLD, MobileFaceNet), for a file that leaves it open.
 const DEFAULT_SIZE_PX: usize = 112;
@@ -21,6 +21,7 @@ const COORDINATES: usize = 136;
 pub struct Aligner {
     engine: Box<dyn Engine>,
     sidecar: ModelInfo,
+    values: PixelValues,
     size_px: usize,
     batch: Batch,
     output: usize,
@@ -43,15 +44,17 @@ impl Aligner {
     /// # Errors
     /// [`InferError::WrongSignature`] for a network that finds no 68 points in a square.
     pub fn from_engine(engine: Box<dyn Engine>, sidecar: &ModelInfo) -> Result<Self, InferError> {
-        let expected = "face f32[N,3,S,S] -> f32[N,136]";
+        let expected = "face f32 or u8[N,3,S,S] -> f32[N,136]";
         let signature = Signature { info: engine.info(), role: Role::Aligner, expected };
-        let [batch, channels, height_px, width_px] = signature.only_input()?;
+        let normalization = sidecar.normalization_as(Role::Aligner);
+        let ([batch, channels, height_px, width_px], values) =
+            signature.only_input(normalization)?;
         let batch = signature.batch(batch)?;
         signature.require(channels.is_none_or(|c| c == 3))?;
         let size_px = height_px.or(width_px).unwrap_or(DEFAULT_SIZE_PX);
         signature.require(size_px > 0 && width_px.is_none_or(|w| w == size_px))?;
         let output = signature.output(2, COORDINATES)?;
-        Ok(Self { sidecar: sidecar.clone(), size_px, batch, output, engine })
+        Ok(Self { sidecar: sidecar.clone(), values, size_px, batch, output, engine })
     }
 
     /// The side of the square crop.
@@ -64,9 +67,10 @@ impl Aligner {
         self.sidecar.channel_order.unwrap_or(ChannelOrder::Rgb)
     }
 
-    /// `x / 255` unless the sidecar says otherwise.
-    pub fn normalization(&self) -> Normalization {
-        self.sidecar.normalization.unwrap_or(Normalization::UNIT)
+    /// What it reads of a pixel: bytes where the network takes these, else floats, `x / 255`
+    /// unless the sidecar says otherwise.
+    pub fn values(&self) -> PixelValues {
+        self.values
     }
 
     pub fn sidecar(&self) -> &ModelInfo {
@@ -77,47 +81,48 @@ impl Aligner {
         self.engine.info()
     }
 
-    /// Runs on `faces`, `[N,3,S,S]`; returns `[N,136]`: x and y in turn, 0..=1 of the crop.
+    /// Runs on `faces`, `[N,3,S,S]` in [`Self::channel_order`] and [`Self::values`]; returns
+    /// `[N,136]`: x and y in turn, 0..=1 of the crop.
     ///
     /// # Errors
     /// [`InferError::WrongShape`], [`InferError::Cancelled`], [`InferError::RunFailed`],
-    /// [`InferError::WrongValues`] for numbers that are none.
-    pub fn run(
+    /// [`InferError::WrongValues`] for numbers that are none or of the wrong kind.
+    pub fn run<'a>(
         &mut self,
-        faces: ArrayView4<'_, f32>,
+        faces: impl Into<TensorView<'a, Ix4>>,
         cancel: &CancelToken,
     ) -> Result<Array2<f32>, InferError> {
+        const FACES: &str = "the aligner's faces";
+        let faces = faces.into();
         let dims = [None, Some(3), Some(self.size_px), Some(self.size_px)];
         if !fits(&dims, faces.shape()) {
-            return Err(shape_error("the aligner's faces", &dims, faces.shape()));
+            return Err(shape_error(FACES, &dims, faces.shape()));
         }
+        require_values(FACES, self.values, &faces)?;
         if faces.is_empty() {
             return Ok(Array2::zeros((0, COORDINATES)));
         }
-        match self.batch {
-            Batch::Any => self.run_batch(faces, cancel),
-            Batch::One => {
-                let each = faces.axis_chunks_iter(Axis(0), 1);
-                let points =
-                    each.map(|face| self.run_batch(face, cancel)).collect::<Result<Vec<_>, _>>()?;
-                let rows: Vec<_> = points.iter().map(|points| points.view()).collect();
-                concatenate(Axis(0), &rows).map_err(|error| InferError::WrongValues {
-                    what: "the aligner's points",
-                    reason: error.to_string(),
-                })
-            }
-        }
+        let Some(together) = self.batch.most() else { return self.run_batch(faces, cancel) };
+        let batches = faces.chunks(together).into_iter();
+        let points =
+            batches.map(|batch| self.run_batch(batch, cancel)).collect::<Result<Vec<_>, _>>()?;
+        let rows: Vec<_> = points.iter().map(|points| points.view()).collect();
+        concatenate(Axis(0), &rows).map_err(|error| InferError::WrongValues {
+            what: "the aligner's points",
+            reason: error.to_string(),
+        })
     }
 
     fn run_batch(
         &mut self,
-        faces: ArrayView4<'_, f32>,
+        faces: TensorView<'_, Ix4>,
         cancel: &CancelToken,
     ) -> Result<Array2<f32>, InferError> {
+        let count = faces.shape().first().copied();
         let mut outputs = self.engine.run(&[faces.into_dyn()], cancel)?;
         let what = "the aligner's points";
         let points = take::<Ix2>(&mut outputs, self.output, what, "[N, 136]")?;
-        let dims = [Some(faces.shape()[0]), Some(COORDINATES)];
+        let dims = [count, Some(COORDINATES)];
         if fits(&dims, points.shape()) {
             Ok(points)
         } else {

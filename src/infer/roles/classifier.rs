@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, ArrayView3, ArrayView4, ArrayViewD, Axis, Ix2, stack};
+use ndarray::{Array2, ArrayD, Ix2};
 
+use super::clips::{Clip, ClipStager, Packer, StagedClips};
 use super::{Batch, Signature, fits, open, shape_error, take};
-use crate::core::image::{ChannelOrder, Normalization};
+use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ClassifierOutput, ModelInfo, Role};
 use crate::core::score::Probability;
 use crate::infer::cancel::CancelToken;
@@ -25,15 +26,6 @@ const SCORES: &str = "the classifier's scores";
 pub struct AudioSpec {
     pub mels: usize,
     pub frames: usize,
-}
-
-/// One window of one face.
-#[derive(Clone, Copy, Debug)]
-pub struct Clip<'a> {
-    /// `[3,T,S,S]`, in the classifier's channel order and normalization.
-    pub frames: ArrayView4<'a, f32>,
-    /// `[1,mels,frames]`, for a classifier with an [`AudioSpec`] and only then.
-    pub audio: Option<ArrayView3<'a, f32>>,
 }
 
 /// What the network says about one clip. All numbers are finite.
@@ -79,8 +71,9 @@ pub struct ClassifierSpec {
     pub size_px: usize,
     /// RGB unless the sidecar says otherwise.
     pub channel_order: ChannelOrder,
-    /// ImageNet's for RGB unless the sidecar says otherwise.
-    pub normalization: Normalization,
+    /// Bytes where the network takes these, else floats, normalised as ImageNet's RGB unless the
+    /// sidecar says otherwise.
+    pub values: PixelValues,
     /// What the network wants to hear, if anything.
     pub audio: Option<AudioSpec>,
     /// Whether several clips can share a run.
@@ -94,7 +87,7 @@ pub struct ClassifierSpec {
 pub struct Classifier {
     engine: Box<dyn Engine>,
     spec: ClassifierSpec,
-    audio_first: bool,
+    packer: Packer,
     /// The place of the scores among the network's outputs.
     output: usize,
 }
@@ -117,7 +110,7 @@ impl Classifier {
     /// [`InferError::WrongSignature`] for a network that scores no clips.
     pub fn from_engine(engine: Box<dyn Engine>, sidecar: &ModelInfo) -> Result<Self, InferError> {
         let expected =
-            "clip f32[N,3,T,S,S], perhaps audio f32[N,1,mels,frames] -> f32[N,2], fake first";
+            "clip f32 or u8[N,3,T,S,S], perhaps audio f32[N,1,mels,frames] -> f32[N,2], fake first";
         let signature = Signature { info: engine.info(), role: Role::Classifier, expected };
         let (clip, audio_input, audio_first) = match signature.info.inputs.as_slice() {
             [clip] => (clip, None, false),
@@ -125,7 +118,9 @@ impl Classifier {
             [audio, clip] if audio.name == AUDIO => (clip, Some(audio), true),
             _ => return Err(signature.wrong()),
         };
-        let [batch, channels, frames, height_px, width_px] = signature.input(clip)?;
+        let normalization = sidecar.normalization_as(Role::Classifier);
+        let ([batch, channels, frames, height_px, width_px], values) =
+            signature.pixels(clip, normalization)?;
         let mut batch = signature.batch(batch)?;
         signature.require(channels.is_none_or(|c| c == 3))?;
         let frames = frames.unwrap_or(DEFAULT_FRAMES);
@@ -146,20 +141,21 @@ impl Classifier {
             frames,
             size_px,
             channel_order: sidecar.channel_order.unwrap_or(ChannelOrder::Rgb),
-            normalization: sidecar.normalization.unwrap_or(Normalization::IMAGENET_RGB),
+            values,
             audio,
-            batches: batch == Batch::Any,
+            batches: batch != Batch::One,
             sidecar: sidecar.clone(),
             info: engine.info().clone(),
         };
-        Ok(Self { engine, spec, audio_first, output })
+        let packer = Packer::new(&spec, batch, audio_first);
+        Ok(Self { engine, spec, packer, output })
     }
 
     pub fn spec(&self) -> &ClassifierSpec {
         &self.spec
     }
 
-    /// Scores `clips`, in one run where the network's batch is open, else one by one.
+    /// Scores `clips`, in as few runs as the network's batch allows.
     ///
     /// # Errors
     /// [`InferError::WrongShape`], [`InferError::Cancelled`], [`InferError::RunFailed`],
@@ -169,74 +165,43 @@ impl Classifier {
         clips: &[Clip<'_>],
         cancel: &CancelToken,
     ) -> Result<Vec<ClipScore>, InferError> {
-        for clip in clips {
-            self.check(clip)?;
-        }
-        if self.spec.batches && clips.len() > 1 {
-            return self.run_together(clips, cancel);
-        }
         let mut scores = Vec::with_capacity(clips.len());
-        for clip in clips {
-            let frames = clip.frames.insert_axis(Axis(0)).into_dyn();
-            let audio = clip.audio.map(|audio| audio.insert_axis(Axis(0)).into_dyn());
-            scores.extend(self.run_batch(frames, audio, cancel)?);
+        for batch in clips.chunks(self.together(clips.len())) {
+            let inputs = self.packer.pack(batch)?;
+            let outputs = self.engine.run(&inputs.views(), cancel)?;
+            scores.extend(self.scores(outputs, batch.len())?);
         }
         Ok(scores)
     }
 
-    fn run_together(
-        &mut self,
-        clips: &[Clip<'_>],
-        cancel: &CancelToken,
-    ) -> Result<Vec<ClipScore>, InferError> {
-        let what = "the classifier's clips";
-        let joined =
-            |e: ndarray::ShapeError| InferError::WrongValues { what, reason: e.to_string() };
-        let frames: Vec<_> = clips.iter().map(|clip| clip.frames).collect();
-        let frames = stack(Axis(0), &frames).map_err(joined)?;
-        let audio: Vec<_> = clips.iter().filter_map(|clip| clip.audio).collect();
-        let audio = match audio.as_slice() {
-            [] => None,
-            audio => Some(stack(Axis(0), audio).map_err(joined)?),
-        };
-        let audio = audio.as_ref().map(|audio| audio.view().into_dyn());
-        self.run_batch(frames.view().into_dyn(), audio, cancel)
+    /// The most clips of `wanted` that one run can score.
+    pub fn together(&self, wanted: usize) -> usize {
+        self.packer.together(wanted)
     }
 
-    fn check(&self, clip: &Clip<'_>) -> Result<(), InferError> {
-        let dims =
-            [Some(3), Some(self.spec.frames), Some(self.spec.size_px), Some(self.spec.size_px)];
-        if !fits(&dims, clip.frames.shape()) {
-            return Err(shape_error("the classifier's clip", &dims, clip.frames.shape()));
-        }
-        let what = "the classifier's audio";
-        match (self.spec.audio, clip.audio) {
-            (None, None) => Ok(()),
-            (Some(spec), Some(audio)) => {
-                let dims = [Some(1), Some(spec.mels), Some(spec.frames)];
-                let right = fits(&dims, audio.shape());
-                if right { Ok(()) } else { Err(shape_error(what, &dims, audio.shape())) }
-            }
-            (Some(spec), None) => {
-                Err(shape_error(what, &[Some(1), Some(spec.mels), Some(spec.frames)], &[]))
-            }
-            (None, Some(audio)) => Err(shape_error(what, &[], audio.shape())),
-        }
+    /// The half that copies clips to the device, where the engine runs on one.
+    pub fn stager(&mut self) -> Option<ClipStager> {
+        Some(ClipStager { packer: self.packer.clone(), stager: self.engine.stager()? })
     }
 
-    fn run_batch(
+    /// As [`Self::run`], on the clips of one run that [`Self::stager`] has staged.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_staged(
         &mut self,
-        frames: ArrayViewD<'_, f32>,
-        audio: Option<ArrayViewD<'_, f32>>,
+        StagedClips { staged, clips }: StagedClips,
         cancel: &CancelToken,
     ) -> Result<Vec<ClipScore>, InferError> {
-        let clips = frames.shape().first().copied().unwrap_or(0);
-        let mut inputs = vec![frames];
-        inputs.extend(audio);
-        if self.audio_first {
-            inputs.reverse();
-        }
-        let mut outputs = self.engine.run(&inputs, cancel)?;
+        let outputs = self.engine.run_staged(staged, cancel)?;
+        self.scores(outputs, clips)
+    }
+
+    fn scores(
+        &self,
+        mut outputs: Vec<ArrayD<f32>>,
+        clips: usize,
+    ) -> Result<Vec<ClipScore>, InferError> {
         let scores: Array2<f32> = take::<Ix2>(&mut outputs, self.output, SCORES, "[N, 2]")?;
         let dims = [Some(clips), Some(2)];
         if !fits(&dims, scores.shape()) {

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, Array3, ArrayView3, Axis, Ix3};
+use ndarray::{Array2, Array3, Axis, Ix3};
 
-use super::{Signature, fits, open, shape_error, take};
-use crate::core::image::{ChannelOrder, Normalization};
+use super::{Signature, fits, open, require_values, shape_error, take};
+use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
 use crate::infer::options::EngineOptions;
-use crate::infer::{Engine, EngineInfo};
+use crate::infer::{Engine, EngineInfo, TensorView};
 
 /// What the detector's network says about one picture: regressions and scores for each of `A`
 /// anchors, not yet decoded. All numbers are finite.
@@ -29,6 +29,7 @@ pub struct RawDetections {
 pub struct Detector {
     engine: Box<dyn Engine>,
     sidecar: ModelInfo,
+    values: PixelValues,
     height_px: Option<usize>,
     width_px: Option<usize>,
     outputs: Outputs,
@@ -58,9 +59,11 @@ impl Detector {
     /// # Errors
     /// [`InferError::WrongSignature`] for a network that is no detector.
     pub fn from_engine(engine: Box<dyn Engine>, sidecar: &ModelInfo) -> Result<Self, InferError> {
-        let expected = "image f32[N,3,H,W] -> f32[N,A,4], f32[N,A,2], f32[N,A,10]";
+        let expected = "image f32 or u8[N,3,H,W] -> f32[N,A,4], f32[N,A,2], f32[N,A,10]";
         let signature = Signature { info: engine.info(), role: Role::Detector, expected };
-        let [batch, channels, height_px, width_px] = signature.only_input()?;
+        let normalization = sidecar.normalization_as(Role::Detector);
+        let ([batch, channels, height_px, width_px], values) =
+            signature.only_input(normalization)?;
         signature.batch(batch)?;
         signature.require(channels.is_none_or(|c| c == 3))?;
         let outputs = Outputs {
@@ -68,7 +71,7 @@ impl Detector {
             classes: signature.output(3, 2)?,
             landmarks: signature.output(3, 10)?,
         };
-        Ok(Self { sidecar: sidecar.clone(), height_px, width_px, outputs, engine })
+        Ok(Self { sidecar: sidecar.clone(), values, height_px, width_px, outputs, engine })
     }
 
     /// The order in which the network reads colours; BGR unless the sidecar says otherwise.
@@ -76,9 +79,10 @@ impl Detector {
         self.sidecar.channel_order.unwrap_or(ChannelOrder::Bgr)
     }
 
+    /// What it reads of a pixel: bytes where the network takes these, else floats, normalised as
     /// RetinaFace's unless the sidecar says otherwise.
-    pub fn normalization(&self) -> Normalization {
-        self.sidecar.normalization.unwrap_or(Normalization::RETINAFACE)
+    pub fn values(&self) -> PixelValues {
+        self.values
     }
 
     /// The picture's height, where the network was made for one.
@@ -99,21 +103,25 @@ impl Detector {
         self.engine.info()
     }
 
-    /// Runs on one picture, `[3,H,W]`, in [`Self::channel_order`] and [`Self::normalization`].
+    /// Runs on one picture, `[3,H,W]`, in [`Self::channel_order`] and [`Self::values`].
     ///
     /// # Errors
     /// [`InferError::WrongShape`] for another size than the network's, [`InferError::Cancelled`],
-    /// [`InferError::RunFailed`], [`InferError::WrongValues`] for numbers that are none.
-    pub fn run(
+    /// [`InferError::RunFailed`], [`InferError::WrongValues`] for numbers that are none or of the
+    /// wrong kind.
+    pub fn run<'a>(
         &mut self,
-        image: ArrayView3<'_, f32>,
+        image: impl Into<TensorView<'a, Ix3>>,
         cancel: &CancelToken,
     ) -> Result<RawDetections, InferError> {
+        const PICTURE: &str = "the detector's picture";
+        let image = image.into();
         let dims = [Some(3), self.height_px, self.width_px];
         if !fits(&dims, image.shape()) {
-            return Err(shape_error("the detector's picture", &dims, image.shape()));
+            return Err(shape_error(PICTURE, &dims, image.shape()));
         }
-        let mut all = self.engine.run(&[image.insert_axis(Axis(0)).into_dyn()], cancel)?;
+        require_values(PICTURE, self.values, &image)?;
+        let mut all = self.engine.run(&[image.alone().into_dyn()], cancel)?;
         let mut output = |place, last: usize, what, expected| -> Result<Array2<f32>, InferError> {
             let output: Array3<f32> = take::<Ix3>(&mut all, place, what, expected)?;
             match *output.shape() {

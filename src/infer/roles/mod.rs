@@ -2,20 +2,24 @@
 
 mod aligner;
 mod classifier;
+mod clips;
 mod detector;
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use ndarray::ArrayD;
 
 pub use self::aligner::Aligner;
-pub use self::classifier::{AudioSpec, Classifier, ClassifierSpec, Clip, ClipScore};
+pub use self::classifier::{AudioSpec, Classifier, ClassifierSpec, ClipScore};
+pub use self::clips::{Clip, ClipStager, StagedClips};
 pub use self::detector::{Detector, RawDetections};
 use super::cancel::CancelToken;
 use super::error::InferError;
 use super::onnx::OnnxEngine;
 use super::options::EngineOptions;
-use super::{ElementType, Engine, EngineInfo, TensorInfo};
+use super::{ElementType, Engine, EngineInfo, TensorInfo, TensorView};
+use crate::core::image::{Normalization, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 
 /// Loads a detector and the sidecar beside it.
@@ -104,7 +108,7 @@ impl<'a> Signature<'a> {
         }
     }
 
-    /// The dimensions of an input, `N` of them, all f32.
+    /// The dimensions of an input of f32, `N` of them.
     fn input<const N: usize>(
         &self,
         tensor: &'a TensorInfo,
@@ -115,10 +119,28 @@ impl<'a> Signature<'a> {
         }
     }
 
-    /// As [`Self::input`], for a network with a single one.
-    fn only_input<const N: usize>(&self) -> Result<[Option<usize>; N], InferError> {
+    /// The dimensions of an input of pixels, `N` of them: f32 mapped by `normalization`, or bytes.
+    fn pixels<const N: usize>(
+        &self,
+        tensor: &'a TensorInfo,
+        normalization: Normalization,
+    ) -> Result<([Option<usize>; N], PixelValues), InferError> {
+        let values = match tensor.element {
+            ElementType::F32 => PixelValues::Normalized(normalization),
+            ElementType::U8 => PixelValues::Levels,
+            ElementType::Other(_) => return Err(self.wrong()),
+        };
+        let dims = <[Option<usize>; N]>::try_from(tensor.dims.as_slice());
+        dims.map(|dims| (dims, values)).map_err(|_| self.wrong())
+    }
+
+    /// As [`Self::pixels`], for a network with a single input.
+    fn only_input<const N: usize>(
+        &self,
+        normalization: Normalization,
+    ) -> Result<([Option<usize>; N], PixelValues), InferError> {
         match self.info.inputs.as_slice() {
-            [tensor] => self.input(tensor),
+            [tensor] => self.pixels(tensor, normalization),
             _ => Err(self.wrong()),
         }
     }
@@ -129,10 +151,11 @@ impl<'a> Signature<'a> {
     }
 
     fn batch(&self, dim: Option<usize>) -> Result<Batch, InferError> {
-        match dim {
-            None => Ok(Batch::Any),
-            Some(1) => Ok(Batch::One),
-            Some(_) => Err(self.wrong()),
+        match (dim, self.info.largest_batch) {
+            (None, None) => Ok(Batch::Any),
+            (None, Some(most)) if most.get() > 1 => Ok(Batch::Up(most)),
+            (None | Some(1), _) => Ok(Batch::One),
+            (Some(_), _) => Err(self.wrong()),
         }
     }
 }
@@ -141,7 +164,19 @@ impl<'a> Signature<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Batch {
     One,
+    Up(NonZeroUsize),
     Any,
+}
+
+impl Batch {
+    /// The largest number, where there is one.
+    fn most(self) -> Option<usize> {
+        match self {
+            Self::One => Some(1),
+            Self::Up(most) => Some(most.get()),
+            Self::Any => None,
+        }
+    }
 }
 
 /// Takes the output at `place` as what it was declared to be.
@@ -171,6 +206,23 @@ fn shape_error(what: &'static str, expected: &[Option<usize>], found: &[usize]) 
         expected.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
     let expected = format!("[{}]", expected.join(", "));
     InferError::WrongShape { what, expected, found: format!("{found:?}") }
+}
+
+/// Whether what is given is of the kind that the network reads.
+fn require_values<D: ndarray::Dimension>(
+    what: &'static str,
+    expected: PixelValues,
+    found: &TensorView<'_, D>,
+) -> Result<(), InferError> {
+    let reads = match expected {
+        PixelValues::Normalized(_) => ElementType::F32,
+        PixelValues::Levels => ElementType::U8,
+    };
+    if found.element() == reads {
+        return Ok(());
+    }
+    let reason = format!("the network reads {reads}, and was given {}", found.element());
+    Err(InferError::WrongValues { what, reason })
 }
 
 fn fits(expected: &[Option<usize>], found: &[usize]) -> bool {

@@ -1,5 +1,6 @@
 //! ONNX files: the messages that this project writes, and a look inside files that it is given.
 
+pub(crate) mod bytes_in;
 pub(crate) mod proto;
 mod summary;
 

@@ -3,6 +3,23 @@
 //! Fields whose presence ONNX tests (an attribute's `i`, which may be 0) are optional here, so
 //! that prost writes them even when they hold the default.
 
+use std::io::{Read, Seek};
+
+use prost::Message;
+
+use crate::core::onnx::{Wire, WireError};
+
+/// Reads a message of `len` bytes.
+pub fn decode<M: Message + Default>(
+    wire: &mut Wire<impl Read + Seek>,
+    len: u64,
+) -> Result<M, WireError> {
+    let at = wire.at();
+    let bytes = wire.bytes(len)?;
+    M::decode(bytes.as_slice())
+        .map_err(|_| WireError::Malformed { at, found: "a message that makes no sense" })
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ModelProto {
     #[prost(int64, tag = "1")]
@@ -51,6 +68,9 @@ pub struct NodeProto {
     pub op_type: String,
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<AttributeProto>,
+    /// Empty: ONNX's own operators.
+    #[prost(string, tag = "7")]
+    pub domain: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -84,6 +104,8 @@ pub struct TensorProto {
 
 /// `TensorProto.DataType.FLOAT`.
 pub const FLOAT: i32 = 1;
+/// `TensorProto.DataType.UINT8`.
+pub const UINT8: i32 = 2;
 /// `TensorProto.DataType.INT64`.
 pub const INT64: i32 = 7;
 

@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use prost::Message;
 use thiserror::Error;
 
 use super::proto::{self, dimension};
-use crate::core::onnx::{GRAPH_NODE, MODEL_GRAPH, Value, Wire, WireError, node_quantises};
+use crate::core::modelinfo::PortType;
+use crate::core::onnx::{GRAPH_NODE, MODEL_GRAPH, Nature, Value, Wire, WireError};
 
 /// Inputs and outputs of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,16 +21,15 @@ pub struct Summary {
     /// Inputs that a caller must give: without those that only name a weight.
     pub inputs: Vec<Port>,
     pub outputs: Vec<Port>,
-    /// Whether it computes with 8-bit integers, having been quantised beforehand.
-    pub quantised: bool,
+    pub nature: Nature,
 }
 
 /// One input or output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
     pub name: String,
-    /// Whether its elements are 32-bit floats.
-    pub is_f32: bool,
+    /// `None`: of a type that no network here has.
+    pub element: Option<PortType>,
     pub dims: Vec<Dim>,
 }
 
@@ -44,7 +43,8 @@ pub enum Dim {
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dims: Vec<_> = self.dims.iter().map(Dim::to_string).collect();
-        write!(f, "{} [{}]", self.name, dims.join(","))
+        let element = if self.element == Some(PortType::Uint8) { "u8" } else { "" };
+        write!(f, "{} {element}[{}]", self.name, dims.join(","))
     }
 }
 
@@ -87,7 +87,7 @@ pub fn scan(source: impl Read + Seek) -> Result<Summary, OnnxError> {
         }
         (MODEL_GRAPH, Value::Bytes(len)) => graph(wire, len, &mut found),
         (8, Value::Bytes(len)) => {
-            let set: proto::OperatorSetIdProto = decode(wire, len)?;
+            let set: proto::OperatorSetIdProto = proto::decode(wire, len)?;
             if matches!(set.domain.as_str(), "" | "ai.onnx") {
                 found.opset = u64::try_from(set.version).ok();
             }
@@ -105,7 +105,7 @@ struct Found {
     weights: HashSet<String>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
-    quantised: bool,
+    nature: Nature,
 }
 
 impl Found {
@@ -116,7 +116,7 @@ impl Found {
             opset: self.opset.ok_or(OnnxError::Without("operator set version"))?,
             inputs: self.inputs,
             outputs: self.outputs,
-            quantised: self.quantised,
+            nature: self.nature,
         };
         match &summary {
             s if s.inputs.is_empty() => Err(OnnxError::Without("input")),
@@ -128,10 +128,7 @@ impl Found {
 
 fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Result<(), OnnxError> {
     wire.message(len, |wire, field, value| match (field, value) {
-        (GRAPH_NODE, Value::Bytes(len)) => {
-            found.quantised |= node_quantises(wire, len)?;
-            Ok(())
-        }
+        (GRAPH_NODE, Value::Bytes(len)) => Ok(found.nature.add_node(wire, len)?),
         (5, Value::Bytes(len)) => {
             found.weights.insert(weight_name(wire, len)?);
             Ok(())
@@ -166,7 +163,7 @@ fn weight_name<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<String, O
 
 fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Port, OnnxError> {
     let at = wire.at();
-    let info: proto::ValueInfoProto = decode(wire, len)?;
+    let info: proto::ValueInfoProto = proto::decode(wire, len)?;
     let tensor = info.r#type.and_then(|t| t.tensor_type);
     let tensor = tensor.ok_or(WireError::Malformed { at, found: "a port that is no tensor" })?;
     let dims = tensor.shape.unwrap_or_default().dim.into_iter().map(|d| match d.value {
@@ -176,24 +173,19 @@ fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Port, OnnxError>
         Some(dimension::Value::Name(name)) => Ok(Dim::Dynamic(name)),
         None => Ok(Dim::Dynamic(String::new())),
     });
-    let is_f32 = tensor.elem_type == proto::FLOAT;
-    Ok(Port { name: info.name, is_f32, dims: dims.collect::<Result<_, _>>()? })
-}
-
-/// Reads a message of `len` bytes as prost has it.
-fn decode<M: Message + Default, R: Read + Seek>(
-    wire: &mut Wire<R>,
-    len: u64,
-) -> Result<M, WireError> {
-    let at = wire.at();
-    let bytes = wire.bytes(len)?;
-    M::decode(bytes.as_slice())
-        .map_err(|_| WireError::Malformed { at, found: "a message that makes no sense" })
+    let element = match tensor.elem_type {
+        proto::FLOAT => Some(PortType::Float32),
+        proto::UINT8 => Some(PortType::Uint8),
+        _ => None,
+    };
+    Ok(Port { name: info.name, element, dims: dims.collect::<Result<_, _>>()? })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
+    use std::io::{Cursor, Write};
+
+    use prost::Message;
 
     use super::*;
 
@@ -232,26 +224,33 @@ mod tests {
         assert_eq!((found.ir_version, found.opset), (8, 17));
         let inputs: Vec<_> = found.inputs.iter().map(Port::to_string).collect();
         assert_eq!(inputs, ["x [N,3]"]);
-        assert!(!found.quantised);
+        assert_eq!(found.nature, Nature::default());
     }
 
     #[test]
-    fn a_quantised_network_is_known_by_its_operators() {
+    fn a_network_s_nature_is_known_by_its_operators() {
         let node = |op: &str| proto::NodeProto {
             // What is named after an operator is not one.
             name: "DequantizeLinear".into(),
             op_type: op.into(),
             ..Default::default()
         };
-        for (ops, quantised) in [
-            (vec!["MatMul", "Add"], false),
-            (vec!["QuantizeLinear", "DequantizeLinear", "MatMul"], true),
-            (vec!["DynamicQuantizeLinear", "MatMulInteger", "Cast"], true),
+        for (ops, is_quantised, is_compiled) in [
+            (vec!["MatMul", "Add"], false, false),
+            (vec!["QuantizeLinear", "DequantizeLinear", "MatMul"], true, false),
+            (vec!["DynamicQuantizeLinear", "MatMulInteger", "Cast"], true, false),
+            (vec!["Cast", "EPContext", "Softmax"], false, true),
         ] {
             let mut model = model();
             model.graph.as_mut().unwrap().node = ops.into_iter().map(node).collect();
-            let found = scan(Cursor::new(model.encode_to_vec())).unwrap();
-            assert_eq!(found.quantised, quantised, "{:?}", model.graph.unwrap().node);
+            let file = model.encode_to_vec();
+            let expected = Nature { is_quantised, is_compiled };
+            let nodes = model.graph.unwrap().node;
+            assert_eq!(scan(Cursor::new(&file)).unwrap().nature, expected, "{nodes:?}");
+            // Who only asks for it learns the same.
+            let mut path = tempfile::NamedTempFile::new().unwrap();
+            path.write_all(&file).unwrap();
+            assert_eq!(Nature::of(path.path()).unwrap(), expected, "{nodes:?}");
         }
     }
 

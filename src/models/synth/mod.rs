@@ -7,6 +7,7 @@
 mod aligner;
 mod classifier;
 mod detector;
+pub mod product;
 pub mod scene;
 mod seeded;
 
@@ -18,7 +19,7 @@ use super::arch::{ArchError, Tensors, m2sd};
 use super::graph::Graph;
 use super::store::{StoreError, store};
 use crate::core::image::{ChannelOrder, Normalization};
-use crate::core::modelinfo::{ModelInfo, Role};
+use crate::core::modelinfo::{ModelInfo, Port, PortType, Role};
 pub use classifier::{Audio, ClipShape};
 use seeded::Seeded;
 pub use seeded::TransformerShape;
@@ -90,7 +91,7 @@ impl Synth {
             trained: Some(false),
             channel_order: Some(order),
             normalization: Some(normalization),
-            input: Some(input.to_owned()),
+            ports: vec![Port::pixels(input, PortType::Float32)],
             threshold,
             output: None,
         }

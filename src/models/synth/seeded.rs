@@ -34,6 +34,9 @@ impl TransformerShape {
     }
 }
 
+/// Of every number.
+pub(super) const DEVIATION: f32 = 0.02;
+
 /// Tensors that exist only while they are read.
 #[derive(Debug, Default)]
 pub(super) struct Seeded {
@@ -42,6 +45,12 @@ pub(super) struct Seeded {
 }
 
 impl Seeded {
+    /// Matrices of rows and columns, by name.
+    pub(super) fn matrices(shapes: &[(&str, [usize; 2])]) -> Self {
+        let shapes = shapes.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec()));
+        Self { shapes: shapes.collect(), seed: 1 }
+    }
+
     pub(super) fn transformer(shape: &TransformerShape, seed: u64) -> Self {
         let TransformerShape { width, blocks, patch_px, tubelet, .. } = *shape;
         let mut shapes = BTreeMap::new();
@@ -87,7 +96,7 @@ impl Weights for Seeded {
         // Gains around 1, everything else around 0: activations stay in the range of a real
         // network's, so that timings are those of one.
         let middle = if name.contains("norm") && name.ends_with("weight") { 1.0 } else { 0.0 };
-        Ok((0..shape.iter().product()).map(|_| middle + 0.02 * random.normal()).collect())
+        Ok((0..shape.iter().product()).map(|_| middle + DEVIATION * random.normal()).collect())
     }
 }
 

@@ -1,11 +1,13 @@
-//! From packed pixels to the float planes that a network reads: crop, resize, normalise, split
-//! channels, in one pass.
+//! From packed pixels to the planes that a network reads: crop, resize, normalise, split channels,
+//! in one pass.
 
 mod resize;
 
 use ndarray::ArrayViewMut3;
 
+use self::resize::Resizer;
 use super::frame::for_layout;
+use super::rows::{RowMemory, Rows};
 use super::{ChannelOrder, FrameView, ImageError, Normalization, PixelLayout};
 use crate::core::geometry::{CropRect, Size};
 
@@ -29,19 +31,96 @@ impl Region {
         let bottom = y.checked_add(self.size.height())?;
         CropRect::from_edges(x, y, right, bottom).filter(|rect| rect.fits(frame))
     }
+
+    /// What of it lies inside the frame, if anything.
+    fn seen(self, frame: Size) -> Option<CropRect> {
+        let span = |start: i32, length: u32, limit: u32| {
+            let end = i64::from(start) + i64::from(length);
+            let clip = |v: i64| v.clamp(0, limit.into()) as u32;
+            (clip(start.into()), clip(end))
+        };
+        let (left, right) = span(self.x_px, self.size.width(), frame.width());
+        let (top, bottom) = span(self.y_px, self.size.height(), frame.height());
+        CropRect::from_edges(left, top, right, bottom)
+    }
 }
 
-impl FrameView<'_> {
-    /// Fills `planes` `[3, H, W]` with `region`, resized to W×H: channels in `order`, each value
-    /// mapped by `norm`.
-    ///
-    /// Resizing is bilinear between pixel centres and rounds to 8 bits, as the reference's
-    /// OpenCV does, before the values are mapped. Nothing is averaged when a picture shrinks to
-    /// less than half.
+/// Writes pictures into networks' inputs, with memory that is kept from one picture to the next.
+///
+/// Resizing is bilinear between pixel centres and rounds to 8 bits, as the reference's OpenCV
+/// does, before the values are mapped. Nothing is averaged when a picture shrinks to less than
+/// half.
+#[derive(Debug, Default)]
+pub struct PlaneWriter {
+    row: RowMemory,
+    resizer: Resizer,
+}
+
+impl PlaneWriter {
+    /// Fills `planes` `[3, H, W]` with `region` of `frame`, resized to W×H: channels in `order`,
+    /// each value mapped by `norm`.
     ///
     /// # Errors
     /// [`ImageError::Shape`] unless there are three planes of at least one pixel,
     /// [`ImageError::Strided`] unless they are contiguous.
+    pub fn write(
+        &mut self,
+        frame: &FrameView<'_>,
+        region: Region,
+        order: ChannelOrder,
+        norm: Normalization,
+        planes: ArrayViewMut3<'_, f32>,
+    ) -> Result<(), ImageError> {
+        self.fill(frame, region, &mut Target::new(order, norm, planes)?)
+    }
+
+    /// As [`Self::write`], for a network that reads the 8-bit levels themselves.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_levels(
+        &mut self,
+        frame: &FrameView<'_>,
+        region: Region,
+        order: ChannelOrder,
+        planes: ArrayViewMut3<'_, u8>,
+    ) -> Result<(), ImageError> {
+        self.fill(frame, region, &mut Target::new(order, Normalization::IDENTITY, planes)?)
+    }
+
+    fn fill<V: Value>(
+        &mut self,
+        frame: &FrameView<'_>,
+        region: Region,
+        target: &mut Target<'_, V>,
+    ) -> Result<(), ImageError> {
+        let rows = region.seen(frame.size());
+        let rows = rows.and_then(|window| Rows::new(*frame, window, &mut self.row));
+        let Some(mut rows) = rows else {
+            target.blacken();
+            return Ok(());
+        };
+        let same_size = (target.width, target.height)
+            == (region.size.width() as usize, region.size.height() as usize);
+        match region.inside(frame.size()) {
+            Some(rect) if same_size => {
+                let layout = rows.layout();
+                for (line, y) in (0..target.height).zip(rect.y()..) {
+                    let row = rows.row(y)?;
+                    for_layout!(layout, copy_row(row, target.row(line)));
+                }
+                Ok(())
+            }
+            _ => self.resizer.resize(&mut rows, region, target),
+        }
+    }
+}
+
+impl FrameView<'_> {
+    /// As [`PlaneWriter::write`], once.
+    ///
+    /// # Errors
+    /// As [`PlaneWriter::write`].
     pub fn write_planes(
         &self,
         region: Region,
@@ -49,40 +128,62 @@ impl FrameView<'_> {
         norm: Normalization,
         planes: ArrayViewMut3<'_, f32>,
     ) -> Result<(), ImageError> {
-        let mut target = Target::new(order, norm, planes)?;
-        let same_size = (target.width, target.height)
-            == (region.size.width() as usize, region.size.height() as usize);
-        match region.inside(self.size()) {
-            Some(rect) if same_size => {
-                for (y, row) in self.rows_of(rect).enumerate() {
-                    for_layout!(self.layout(), copy_row(row, target.row(y)));
-                }
-            }
-            _ => resize::resize(self, region, &mut target),
-        }
-        Ok(())
+        PlaneWriter::default().write(self, region, order, norm, planes)
+    }
+
+    /// As [`PlaneWriter::write_levels`], once.
+    ///
+    /// # Errors
+    /// As [`PlaneWriter::write`].
+    pub fn write_levels(
+        &self,
+        region: Region,
+        order: ChannelOrder,
+        planes: ArrayViewMut3<'_, u8>,
+    ) -> Result<(), ImageError> {
+        PlaneWriter::default().write_levels(self, region, order, planes)
+    }
+}
+
+/// What a plane is made of.
+trait Value: Copy {
+    /// From a level, 0..=255, and its channel's map.
+    fn from_level(level: i32, scale: f32, offset: f32) -> Self;
+}
+
+impl Value for f32 {
+    #[inline]
+    fn from_level(level: i32, scale: f32, offset: f32) -> Self {
+        level as f32 * scale + offset
+    }
+}
+
+impl Value for u8 {
+    #[inline]
+    fn from_level(level: i32, _scale: f32, _offset: f32) -> Self {
+        level as u8
     }
 }
 
 /// The planes that take red, green and blue, whatever the order in which the network has them.
-struct Target<'a> {
-    colours: [Plane<'a>; 3],
+struct Target<'a, V> {
+    colours: [Plane<'a, V>; 3],
     width: usize,
     height: usize,
 }
 
 /// The values of one channel, a whole plane or one row of it, and the map that they go through.
-struct Plane<'a> {
-    values: &'a mut [f32],
+struct Plane<'a, V> {
+    values: &'a mut [V],
     scale: f32,
     offset: f32,
 }
 
-impl<'a> Target<'a> {
+impl<'a, V> Target<'a, V> {
     fn new(
         order: ChannelOrder,
         norm: Normalization,
-        planes: ArrayViewMut3<'a, f32>,
+        planes: ArrayViewMut3<'a, V>,
     ) -> Result<Self, ImageError> {
         let (channels, height, width) = planes.dim();
         let shape = planes.shape().to_vec();
@@ -106,7 +207,17 @@ impl<'a> Target<'a> {
         Ok(Self { colours, width, height })
     }
 
-    fn row(&mut self, y: usize) -> [Plane<'_>; 3] {
+    /// Black everywhere.
+    fn blacken(&mut self)
+    where
+        V: Value,
+    {
+        for plane in &mut self.colours {
+            plane.values.fill(V::from_level(0, plane.scale, plane.offset));
+        }
+    }
+
+    fn row(&mut self, y: usize) -> [Plane<'_, V>; 3] {
         let columns = y * self.width..(y + 1) * self.width;
         self.colours.each_mut().map(|plane| Plane {
             values: plane.values.get_mut(columns.clone()).unwrap_or_default(),
@@ -118,12 +229,12 @@ impl<'a> Target<'a> {
 
 fn copy_row<const BYTES: usize, const RED: usize, const GREEN: usize, const BLUE: usize>(
     from: &[u8],
-    [red, green, blue]: [Plane<'_>; 3],
+    [red, green, blue]: [Plane<'_, impl Value>; 3],
 ) {
     let colours = red.values.iter_mut().zip(green.values).zip(blue.values);
     for (((r, g), b), pixel) in colours.zip(from.as_chunks::<BYTES>().0) {
-        *r = f32::from(pixel[RED]) * red.scale + red.offset;
-        *g = f32::from(pixel[GREEN]) * green.scale + green.offset;
-        *b = f32::from(pixel[BLUE]) * blue.scale + blue.offset;
+        *r = Value::from_level(pixel[RED].into(), red.scale, red.offset);
+        *g = Value::from_level(pixel[GREEN].into(), green.scale, green.offset);
+        *b = Value::from_level(pixel[BLUE].into(), blue.scale, blue.offset);
     }
 }

@@ -1,9 +1,10 @@
 //! Bilinear resizing in 16-bit fixed point, row by row: the arithmetic of OpenCV's `resize`, so
 //! that a network sees what the reference's networks saw, and one that vectorises.
 
-use super::{Plane, Region, Target};
+use super::{Plane, Region, Target, Value};
 use crate::core::image::frame::for_layout;
-use crate::core::image::{FrameView, PixelLayout};
+use crate::core::image::rows::Rows;
+use crate::core::image::{ImageError, PixelLayout};
 
 /// Weights are in 1/2048.
 const WEIGHT_BITS: u32 = 11;
@@ -12,7 +13,7 @@ const DROPPED_BITS: u32 = 4;
 
 /// A source pixel along one axis and how much of it goes into a target pixel. One outside the
 /// picture has weight 0, which is black, and an index that exists.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Tap {
     index: usize,
     weight: i16,
@@ -20,10 +21,10 @@ struct Tap {
 
 /// The two taps of each of `count` target pixels, over the source pixels `start..start + length`
 /// of which those in `0..limit` exist.
-fn taps(start: i32, length: u32, limit: u32, count: usize) -> Vec<[Tap; 2]> {
+fn taps(start: i32, length: u32, limit: u32, count: usize) -> impl Iterator<Item = [Tap; 2]> {
     let ratio = f64::from(length) / count as f64;
     let last = i64::from(length) - 1;
-    let pair = |target: usize| {
+    let pair = move |target: usize| {
         let place = ((target as f64 + 0.5) * ratio - 0.5) as f32;
         let near = place.floor();
         let fraction = place - near;
@@ -40,43 +41,92 @@ fn taps(start: i32, length: u32, limit: u32, count: usize) -> Vec<[Tap; 2]> {
             }
         })
     };
-    (0..count).map(pair).collect()
+    (0..count).map(pair)
+}
+
+/// The taps of one axis, and what they are for.
+#[derive(Debug, Default)]
+struct Axis {
+    made_for: Option<(i32, u32, u32, usize)>,
+    taps: Vec<[Tap; 2]>,
+}
+
+impl Axis {
+    /// As [`taps`]; those of last time where nothing has changed.
+    fn taps(&mut self, start: i32, length: u32, limit: u32, count: usize) -> &[[Tap; 2]] {
+        let wanted = Some((start, length, limit, count));
+        if self.made_for != wanted {
+            self.taps.clear();
+            self.taps.extend(taps(start, length, limit, count));
+            self.made_for = wanted;
+        }
+        &self.taps
+    }
 }
 
 /// One source row at the target's width: red, then green, then blue.
+#[derive(Debug, Default)]
 struct WideRow {
     source: Option<usize>,
     values: Vec<i16>,
 }
 
 impl WideRow {
+    fn begin(&mut self, width: usize) {
+        self.source = None;
+        self.values.resize(3 * width, 0);
+    }
+
     fn colours(&self) -> std::slice::ChunksExact<'_, i16> {
         self.values.chunks_exact(self.values.len() / 3)
     }
 }
 
-pub(super) fn resize(frame: &FrameView<'_>, region: Region, target: &mut Target<'_>) {
-    let (size, frame_size) = (region.size, frame.size());
-    let columns = taps(region.x_px, size.width(), frame_size.width(), target.width);
-    let lines = taps(region.y_px, size.height(), frame_size.height(), target.height);
-    let empty = || WideRow { source: None, values: vec![0; 3 * target.width] };
-    let (mut upper, mut lower) = (empty(), empty());
-    for (y, line) in lines.iter().enumerate() {
-        // Going down, what was the lower row often becomes the upper one.
-        if lower.source == Some(line[0].index) {
-            std::mem::swap(&mut upper, &mut lower);
-        }
-        for (row, index) in [(&mut upper, line[0].index), (&mut lower, line[1].index)] {
-            if row.source != Some(index) {
-                row.source = Some(index);
-                for_layout!(frame.layout(), widen(frame.row(index), &columns, &mut row.values));
+/// The memory of resizing.
+#[derive(Debug, Default)]
+pub(super) struct Resizer {
+    columns: Axis,
+    lines: Axis,
+    upper: WideRow,
+    lower: WideRow,
+}
+
+impl Resizer {
+    /// Fills `target` with `region`, of which `rows` reads what lies inside the picture.
+    pub(super) fn resize<V: Value>(
+        &mut self,
+        rows: &mut Rows<'_, '_>,
+        region: Region,
+        target: &mut Target<'_, V>,
+    ) -> Result<(), ImageError> {
+        let (size, window, layout) = (region.size, rows.window(), rows.layout());
+        // In px of the window.
+        let start = |region_px: i32, window_px: u32| region_px.saturating_sub_unsigned(window_px);
+        let (x, y) = (start(region.x_px, window.x()), start(region.y_px, window.y()));
+        let columns = self.columns.taps(x, size.width(), window.width(), target.width);
+        let lines = self.lines.taps(y, size.height(), window.height(), target.height);
+        let (upper, lower) = (&mut self.upper, &mut self.lower);
+        upper.begin(target.width);
+        lower.begin(target.width);
+        for (y, line) in lines.iter().enumerate() {
+            // Going down, what was the lower row often becomes the upper one.
+            if lower.source == Some(line[0].index) {
+                std::mem::swap(upper, lower);
+            }
+            for (wide, index) in [(&mut *upper, line[0].index), (&mut *lower, line[1].index)] {
+                if wide.source != Some(index) {
+                    wide.source = Some(index);
+                    let row = rows.row(window.y() + index as u32)?;
+                    for_layout!(layout, widen(row, columns, &mut wide.values));
+                }
+            }
+            for ((plane, up), low) in
+                target.row(y).into_iter().zip(upper.colours()).zip(lower.colours())
+            {
+                blend(up, low, line.map(|tap| tap.weight), plane);
             }
         }
-        for ((plane, up), low) in
-            target.row(y).into_iter().zip(upper.colours()).zip(lower.colours())
-        {
-            blend(up, low, line.map(|tap| tap.weight), plane);
-        }
+        Ok(())
     }
 }
 
@@ -103,13 +153,13 @@ fn widen<const BYTES: usize, const RED: usize, const GREEN: usize, const BLUE: u
 }
 
 /// The vertical pass, to 8 bits, and the map to what the network reads.
-fn blend(upper: &[i16], lower: &[i16], weights: [i16; 2], plane: Plane<'_>) {
+fn blend<V: Value>(upper: &[i16], lower: &[i16], weights: [i16; 2], plane: Plane<'_, V>) {
     // 8 bits of value, 22 of weight, less what was dropped before and 16 here, leaves 2 to round.
     const LEFT_BITS: u32 = 2 * WEIGHT_BITS - DROPPED_BITS - 16;
     let high = |value: i16, weight: i16| (i32::from(value) * i32::from(weight)) >> 16;
     let [w0, w1] = weights;
     for ((value, u), l) in plane.values.iter_mut().zip(upper).zip(lower) {
         let level = (high(*u, w0) + high(*l, w1) + (1 << (LEFT_BITS - 1))) >> LEFT_BITS;
-        *value = level as f32 * plane.scale + plane.offset;
+        *value = V::from_level(level, plane.scale, plane.offset);
     }
 }

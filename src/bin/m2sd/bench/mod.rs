@@ -1,0 +1,168 @@
+//! `m2sd bench`: what the element costs on this machine, stage by stage, beside what the machine
+//! can do at best, so that figures are ratios within one run.
+
+mod case;
+mod compare;
+mod input;
+mod limits;
+mod networks;
+mod plot;
+mod process;
+mod report;
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use gstm2sd::infer::{Precision, Provider};
+
+use self::case::{Case, Resolution, Sweep};
+use self::input::Input;
+use self::networks::Networks;
+use self::report::Report;
+use crate::error::CliError;
+use crate::options;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// As fast as it goes, every clip scored
+    Complete,
+    /// In real time, as a camera would
+    Live,
+}
+
+#[derive(Args, Debug)]
+pub struct BenchArgs {
+    /// Frames of this video or picture, decoded beforehand, instead of drawn faces
+    #[arg(long, value_name = "FILE")]
+    video: Option<String>,
+    /// Size of the frames: 640x360, or 360p, 720p, 1080p, 2160p
+    #[arg(long, default_value = "360p")]
+    resolution: Resolution,
+    /// Pixel format of the frames
+    #[arg(long, default_value = "I420")]
+    format: String,
+    /// Drawn faces on every frame
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    faces: u32,
+    /// Elements that run side by side
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    streams: u32,
+    /// Frames from the start of one clip to the start of the next (0 = the element's choice)
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    stride: u32,
+    /// Detect faces on every n-th frame (0 = the element's choice)
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1000))]
+    detect_interval: u32,
+    /// How frames come and go
+    #[arg(long, value_enum, default_value = "complete")]
+    mode: Mode,
+    /// Frames of a second of the stream
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    fps: u32,
+    /// Do not draw
+    #[arg(long)]
+    no_draw: bool,
+    /// Measure so many frames of a stream …
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    frames: u64,
+    /// … but no longer than this
+    #[arg(long, default_value_t = 20.0)]
+    seconds: f64,
+    /// Analytic networks and a full-size transformer with random weights, made up for the run
+    #[arg(long)]
+    synthetic: bool,
+    /// Folder with the models
+    #[arg(long, value_name = "DIR")]
+    engines: Option<String>,
+    /// Detection model [default: the best there is for a video, the analytic one for drawn faces]
+    #[arg(long, value_name = "MODEL")]
+    detector: Option<String>,
+    /// Landmark model, or "none"
+    #[arg(long, value_name = "MODEL")]
+    aligner: Option<String>,
+    /// Classification model
+    #[arg(long, value_name = "MODEL")]
+    classifier: Option<String>,
+    /// Arithmetic of one clip, to be held against plain matrix products [default: M2SD's 361 with
+    /// --synthetic]
+    #[arg(long, value_name = "GFLOP")]
+    gflop: Option<f64>,
+    /// What runs the networks
+    #[arg(long, value_parser = options::provider(), default_value = "auto")]
+    provider: Provider,
+    /// Arithmetic of the networks; int8 for a quantised classifier
+    #[arg(long, value_parser = options::precision(), default_value = "auto")]
+    precision: Precision,
+    /// CPU threads of one network run (0 = one for each core)
+    #[arg(long, default_value_t = 0)]
+    threads: u32,
+    /// Measure again for several values of one of these
+    #[arg(long, value_enum)]
+    sweep: Option<Sweep>,
+    /// Folder for the curves of the sweeps, as SVG
+    #[arg(long, value_name = "DIR", requires = "sweep")]
+    plots: Option<PathBuf>,
+    /// Write all figures to this file; - is standard output, and nothing else goes there
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Compare with the figures of an earlier run
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+}
+
+impl BenchArgs {
+    fn base(&self) -> Case {
+        let Self { resolution, faces, streams, stride, .. } = *self;
+        Case { resolution, faces, streams, stride }
+    }
+}
+
+pub fn run(args: &BenchArgs) -> Result<(), CliError> {
+    gst::init().map_err(CliError::runtime)?;
+    gstm2sd::plugin_register_static().map_err(CliError::runtime)?;
+    // Before anything is measured for minutes.
+    let before = args.against.as_deref().map(compare::read).transpose()?;
+    let networks = Networks::prepare(args)?;
+    let mut report = Report::new(args, &networks)?;
+    let series = Sweep::series(args.sweep, &args.base());
+    for (sweep, cases) in &series {
+        for case in cases {
+            eprintln!("m2sd: measuring {case}");
+            let input = Input::prepare(args, case)?;
+            let videoconvert = limits::videoconvert(&input)?;
+            let measured = run::measure(args, case, &networks, &input)?;
+            report.add(*sweep, case, &input, videoconvert, measured);
+        }
+    }
+    if let Some(dir) = &args.plots {
+        plot::write(dir, &report)?;
+    }
+    finish(args, &report, before.as_ref())
+}
+
+fn finish(
+    args: &BenchArgs,
+    report: &Report,
+    before: Option<&serde_json::Value>,
+) -> Result<(), CliError> {
+    let figures = serde_json::to_value(report).map_err(CliError::runtime)?;
+    let mut text = report.table();
+    if let Some(before) = before {
+        text.push_str(&compare::table(before, &figures));
+    }
+    match &args.json {
+        Some(path) if path.as_os_str() == "-" => {
+            println!("{figures:#}");
+            eprint!("{text}");
+        }
+        Some(path) => {
+            let written = std::fs::write(path, format!("{figures:#}\n"));
+            written
+                .map_err(|e| CliError::input(format!("cannot write {}: {e}", path.display())))?;
+            print!("{text}");
+        }
+        None => print!("{text}"),
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What runs a network.
+
+use ndarray::ArrayD;
+
+use super::{CancelToken, EngineInfo, InferError, TensorIn};
+
+/// One network, loaded and ready.
+pub trait Engine: Send {
+    fn info(&self) -> &EngineInfo;
+
+    /// Runs once: `inputs` in the order of [`EngineInfo::inputs`], outputs in the order of
+    /// [`EngineInfo::outputs`].
+    ///
+    /// # Errors
+    /// [`InferError::Cancelled`] when `cancel` is or becomes cancelled: at once before the run,
+    /// during it as soon as the provider can stop, which for one that compiled the network into
+    /// a single step is its end.
+    fn run(
+        &mut self,
+        inputs: &[TensorIn<'_>],
+        cancel: &CancelToken,
+    ) -> Result<Vec<ArrayD<f32>>, InferError>;
+
+    /// The half that copies inputs to a device's own memory. `None` for an engine that reads the
+    /// host's, as nothing is won there.
+    fn stager(&mut self) -> Option<Box<dyn Stager>> {
+        None
+    }
+
+    /// As [`Self::run`], on inputs that this engine's [`Self::stager`] has staged.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn run_staged(
+        &mut self,
+        staged: Staged,
+        cancel: &CancelToken,
+    ) -> Result<Vec<ArrayD<f32>>, InferError> {
+        let _ = (staged, cancel);
+        let reason = "it stages nothing".to_owned();
+        Err(InferError::RunFailed { provider: self.info().provider, reason })
+    }
+}
+
+/// Copies inputs to a device while the engine runs on others there.
+pub trait Stager: Send {
+    /// Copies the inputs of one run, which lie on the device when it returns. There are
+    /// [`Staged::SLOTS`] places, taken in turn: one for the run in progress, one for the next.
+    ///
+    /// # Errors
+    /// [`InferError::RunFailed`] when the device refuses.
+    fn stage(&mut self, inputs: &[TensorIn<'_>]) -> Result<Staged, InferError>;
+}
+
+/// Inputs of a run that wait on a device.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Staged {
+    /// Which of the places they are in.
+    pub slot: usize,
+}
+
+impl Staged {
+    /// Places for staged inputs.
+    pub const SLOTS: usize = 2;
+}

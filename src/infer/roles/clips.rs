@@ -1,0 +1,150 @@
+//! Clips on their way into a classifier: checked, and put together to the inputs of one run.
+
+use ndarray::{ArrayView3, Ix3, Ix4, Ix5};
+
+use super::{AudioSpec, Batch, ClassifierSpec, fits, require_values, shape_error};
+use crate::core::image::PixelValues;
+use crate::infer::engine::{Staged, Stager};
+use crate::infer::error::InferError;
+use crate::infer::{Tensor, TensorIn, TensorView};
+
+const CLIP: &str = "the classifier's clip";
+
+/// One window of one face.
+#[derive(Clone, Copy, Debug)]
+pub struct Clip<'a> {
+    /// `[3,T,S,S]`, in the classifier's channel order and pixel values.
+    pub frames: TensorView<'a, Ix4>,
+    /// `[1,mels,frames]`, for a classifier with an [`AudioSpec`] and only then.
+    pub audio: Option<ArrayView3<'a, f32>>,
+}
+
+/// What it takes to make the inputs of a run out of clips.
+#[derive(Clone, Debug)]
+pub(super) struct Packer {
+    frames: usize,
+    size_px: usize,
+    values: PixelValues,
+    audio: Option<AudioSpec>,
+    /// Whether the audio is the first of the network's two inputs.
+    audio_first: bool,
+    batch: Batch,
+}
+
+/// One input of a run: a single clip's is not copied.
+enum Batched<'a, S: ndarray::Dimension> {
+    Alone(TensorView<'a, S>),
+    Together(Tensor<S>),
+}
+
+/// The inputs of one run.
+pub(super) struct Inputs<'a> {
+    frames: Batched<'a, Ix5>,
+    audio: Option<Batched<'a, Ix4>>,
+    audio_first: bool,
+}
+
+impl Packer {
+    pub(super) fn new(spec: &ClassifierSpec, batch: Batch, audio_first: bool) -> Self {
+        let ClassifierSpec { frames, size_px, values, audio, .. } = *spec;
+        Self { frames, size_px, values, audio, audio_first, batch }
+    }
+
+    /// The most clips of `wanted` that a run can take.
+    pub(super) fn together(&self, wanted: usize) -> usize {
+        self.batch.most().map_or(wanted, |most| wanted.min(most)).max(1)
+    }
+
+    /// The inputs of a run on `clips`, one at least.
+    pub(super) fn pack<'a>(&self, clips: &[Clip<'a>]) -> Result<Inputs<'a>, InferError> {
+        for clip in clips {
+            self.check(clip)?;
+        }
+        let frames: Vec<_> = clips.iter().map(|clip| clip.frames).collect();
+        let audio: Vec<TensorView<'_, Ix3>> =
+            clips.iter().filter_map(|clip| clip.audio).map(Into::into).collect();
+        let audio = if audio.is_empty() { None } else { Some(batched(&audio)?) };
+        Ok(Inputs { frames: batched(&frames)?, audio, audio_first: self.audio_first })
+    }
+
+    fn check(&self, clip: &Clip<'_>) -> Result<(), InferError> {
+        let dims = [Some(3), Some(self.frames), Some(self.size_px), Some(self.size_px)];
+        if !fits(&dims, clip.frames.shape()) {
+            return Err(shape_error(CLIP, &dims, clip.frames.shape()));
+        }
+        require_values(CLIP, self.values, &clip.frames)?;
+        let what = "the classifier's audio";
+        match (self.audio, clip.audio) {
+            (None, None) => Ok(()),
+            (Some(spec), Some(audio)) => {
+                let dims = [Some(1), Some(spec.mels), Some(spec.frames)];
+                let right = fits(&dims, audio.shape());
+                if right { Ok(()) } else { Err(shape_error(what, &dims, audio.shape())) }
+            }
+            (Some(spec), None) => {
+                Err(shape_error(what, &[Some(1), Some(spec.mels), Some(spec.frames)], &[]))
+            }
+            (None, Some(audio)) => Err(shape_error(what, &[], audio.shape())),
+        }
+    }
+}
+
+fn batched<'a, D>(samples: &[TensorView<'a, D>]) -> Result<Batched<'a, D::Larger>, InferError>
+where
+    D: ndarray::Dimension + Copy,
+    D::Larger: ndarray::RemoveAxis,
+{
+    if let [alone] = samples {
+        return Ok(Batched::Alone((*alone).alone()));
+    }
+    let joined = |e: ndarray::ShapeError| InferError::WrongValues {
+        what: "the classifier's clips",
+        reason: e.to_string(),
+    };
+    TensorView::stacked(samples).map(Batched::Together).map_err(joined)
+}
+
+impl<S: ndarray::Dimension> Batched<'_, S> {
+    fn view(&self) -> TensorIn<'_> {
+        match self {
+            Self::Alone(view) => view.view().into_dyn(),
+            Self::Together(tensor) => tensor.view().into_dyn(),
+        }
+    }
+}
+
+impl Inputs<'_> {
+    /// In the network's order.
+    pub(super) fn views(&self) -> Vec<TensorIn<'_>> {
+        let mut inputs = vec![self.frames.view()];
+        inputs.extend(self.audio.as_ref().map(Batched::view));
+        if self.audio_first {
+            inputs.reverse();
+        }
+        inputs
+    }
+}
+
+/// Brings clips to where their classifier runs while it still runs others: its half that is used
+/// on another thread.
+pub struct ClipStager {
+    pub(super) packer: Packer,
+    pub(super) stager: Box<dyn Stager>,
+}
+
+/// Clips that lie where their classifier runs.
+pub struct StagedClips {
+    pub(super) staged: Staged,
+    pub(super) clips: usize,
+}
+
+impl ClipStager {
+    /// Stages the clips of one run. One staged run may wait beside the one in progress.
+    ///
+    /// # Errors
+    /// [`InferError::WrongShape`], [`InferError::WrongValues`], [`InferError::RunFailed`].
+    pub fn stage(&mut self, clips: &[Clip<'_>]) -> Result<StagedClips, InferError> {
+        let inputs = self.packer.pack(clips)?;
+        Ok(StagedClips { staged: self.stager.stage(&inputs.views())?, clips: clips.len() })
+    }
+}

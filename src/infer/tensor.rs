@@ -1,0 +1,161 @@
+//! Numbers on their way into a network: 32-bit floats, or bytes for a network that has the map from
+//! 8-bit levels inside.
+
+use ndarray::{Array, ArrayView, Axis, Dimension, IxDyn, RemoveAxis, ShapeError, stack};
+
+use super::ElementType;
+
+/// Numbers that belong to whoever submits them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tensor<D: Dimension> {
+    F32(Array<f32, D>),
+    U8(Array<u8, D>),
+}
+
+/// Numbers that are only looked at.
+#[derive(Clone, Copy, Debug)]
+pub enum TensorView<'a, D: Dimension> {
+    F32(ArrayView<'a, f32, D>),
+    U8(ArrayView<'a, u8, D>),
+}
+
+/// One input of a run, of any number of dimensions. Contiguous views are not copied.
+pub type TensorIn<'a> = TensorView<'a, IxDyn>;
+
+impl<D: Dimension> Tensor<D> {
+    pub fn view(&self) -> TensorView<'_, D> {
+        match self {
+            Self::F32(values) => TensorView::F32(values.view()),
+            Self::U8(values) => TensorView::U8(values.view()),
+        }
+    }
+}
+
+impl<'a, D: Dimension> TensorView<'a, D> {
+    pub fn view(&self) -> TensorView<'_, D> {
+        match self {
+            Self::F32(values) => TensorView::F32(values.view()),
+            Self::U8(values) => TensorView::U8(values.view()),
+        }
+    }
+
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::F32(values) => values.shape(),
+            Self::U8(values) => values.shape(),
+        }
+    }
+
+    pub fn element(&self) -> ElementType {
+        match self {
+            Self::F32(_) => ElementType::F32,
+            Self::U8(_) => ElementType::U8,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.shape().contains(&0)
+    }
+
+    pub fn into_dyn(self) -> TensorIn<'a> {
+        match self {
+            Self::F32(values) => TensorView::F32(values.into_dyn()),
+            Self::U8(values) => TensorView::U8(values.into_dyn()),
+        }
+    }
+
+    /// A batch of itself alone.
+    pub fn alone(self) -> TensorView<'a, D::Larger> {
+        match self {
+            Self::F32(values) => TensorView::F32(values.insert_axis(Axis(0))),
+            Self::U8(values) => TensorView::U8(values.insert_axis(Axis(0))),
+        }
+    }
+
+    /// Pieces of at most `size` samples, which lie along the first axis.
+    pub fn chunks(&self, size: usize) -> Vec<TensorView<'_, D>> {
+        match self {
+            Self::F32(values) => {
+                values.axis_chunks_iter(Axis(0), size).map(TensorView::F32).collect()
+            }
+            Self::U8(values) => {
+                values.axis_chunks_iter(Axis(0), size).map(TensorView::U8).collect()
+            }
+        }
+    }
+}
+
+impl<D: Dimension> TensorView<'_, D>
+where
+    D::Larger: RemoveAxis,
+{
+    /// One batch of all of `samples`, which are of one shape and kind.
+    ///
+    /// # Errors
+    /// When they are not, or when there are none.
+    pub fn stacked(samples: &[Self]) -> Result<Tensor<D::Larger>, ShapeError> {
+        let floats = samples.iter().filter_map(|sample| match sample {
+            Self::F32(values) => Some(values.view()),
+            Self::U8(_) => None,
+        });
+        let floats: Vec<_> = floats.collect();
+        if floats.len() == samples.len() {
+            return stack(Axis(0), &floats).map(Tensor::F32);
+        }
+        let bytes = samples.iter().filter_map(|sample| match sample {
+            Self::F32(_) => None,
+            Self::U8(values) => Some(values.view()),
+        });
+        let bytes: Vec<_> = bytes.collect();
+        if bytes.len() != samples.len() {
+            return Err(ShapeError::from_kind(ndarray::ErrorKind::Unsupported));
+        }
+        stack(Axis(0), &bytes).map(Tensor::U8)
+    }
+}
+
+impl<D: Dimension> From<Array<f32, D>> for Tensor<D> {
+    fn from(values: Array<f32, D>) -> Self {
+        Self::F32(values)
+    }
+}
+
+impl<D: Dimension> From<Array<u8, D>> for Tensor<D> {
+    fn from(values: Array<u8, D>) -> Self {
+        Self::U8(values)
+    }
+}
+
+impl<'a, D: Dimension> From<ArrayView<'a, f32, D>> for TensorView<'a, D> {
+    fn from(values: ArrayView<'a, f32, D>) -> Self {
+        Self::F32(values)
+    }
+}
+
+impl<'a, D: Dimension> From<ArrayView<'a, u8, D>> for TensorView<'a, D> {
+    fn from(values: ArrayView<'a, u8, D>) -> Self {
+        Self::U8(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    #[test]
+    fn samples_of_one_kind_become_a_batch() {
+        let [a, b] = [1u8, 2].map(|v| Tensor::from(Array2::from_elem((2, 3), v)));
+        let batch = TensorView::stacked(&[a.view(), b.view()]).unwrap();
+        assert_eq!(batch.view().shape(), [2, 2, 3]);
+        assert_eq!(batch.view().element(), ElementType::U8);
+        let pieces = batch.view();
+        let pieces = pieces.chunks(1);
+        assert!(matches!(&pieces[1], TensorView::U8(b) if b.iter().all(|v| *v == 2)));
+
+        let float = Tensor::from(Array2::<f32>::zeros((2, 3)));
+        assert!(TensorView::stacked(&[a.view(), float.view()]).is_err());
+        assert!(TensorView::<ndarray::Ix2>::stacked(&[]).is_err());
+    }
+}

@@ -1,0 +1,237 @@
+//! A network that reads bytes, made of one that reads floats: the map from 8-bit levels becomes
+//! its first nodes. Everything else is copied as it is, also what this project does not know.
+
+use std::io::{Read, Seek, Write};
+
+use prost::Message;
+use prost::encoding::encode_varint;
+
+use super::proto::{self, AttributeProto, NodeProto};
+use super::{Dim, OnnxError, Port, scan};
+use crate::core::image::Normalization;
+use crate::core::modelinfo::PortType;
+use crate::core::onnx::{GRAPH_NODE, MODEL_GRAPH, Value, Wire, WireError};
+
+/// Field numbers of `GraphProto`.
+const INITIALIZER: u64 = 5;
+const INPUT: u64 = 11;
+
+/// Why a network cannot be made to read bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum BytesInError {
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    #[error("it has no input of pixels, [N,3,…] of 32-bit floats, whose type could be changed")]
+    NoPixels,
+}
+
+/// Copies the network in `source` to `out` with bytes for its first input of pixels, and returns
+/// that input's new name.
+pub(crate) fn rewrite(
+    mut source: impl Read + Seek,
+    norm: Normalization,
+    out: &mut impl Write,
+) -> Result<String, BytesInError> {
+    let summary = scan(&mut source)?;
+    let pixels = summary.inputs.iter().find(|port| is_pixels(port));
+    let head = Head::new(pixels.ok_or(BytesInError::NoPixels)?, norm);
+    head.network(&mut source, out).map_err(OnnxError::from)?;
+    Ok(head.input)
+}
+
+/// Counts what is written.
+struct Measure(u64);
+
+impl Write for Measure {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Pictures or clips: a batch of three channels.
+fn is_pixels(port: &Port) -> bool {
+    let three = matches!(port.dims.get(1), Some(Dim::Fixed(3) | Dim::Dynamic(_)));
+    port.element == Some(PortType::Float32) && matches!(port.dims.len(), 4 | 5) && three
+}
+
+/// What comes before the network: `Cast`, `Mul`, `Add`, and the new input.
+struct Head {
+    /// The network's own input, which becomes an inner value.
+    pixels: String,
+    input: String,
+    nodes: Vec<NodeProto>,
+    constants: Vec<proto::TensorProto>,
+}
+
+impl Head {
+    fn new(port: &Port, norm: Normalization) -> Self {
+        let (pixels, rank) = (port.name.clone(), port.dims.len());
+        let named = |suffix: &str| format!("{pixels}_{suffix}");
+        let node = |op: &str, input: Vec<String>, output: String, attribute| NodeProto {
+            input,
+            name: output.clone(),
+            output: vec![output],
+            op_type: op.to_owned(),
+            attribute,
+            domain: String::new(),
+        };
+        let to_float = AttributeProto {
+            name: "to".to_owned(),
+            i: Some(proto::FLOAT.into()),
+            kind: 2,
+            ..Default::default()
+        };
+        let nodes = vec![
+            node("Cast", vec![named("u8")], named("levels"), vec![to_float]),
+            node("Mul", vec![named("levels"), named("scale")], named("scaled"), Vec::new()),
+            node("Add", vec![named("scaled"), named("offset")], pixels.clone(), Vec::new()),
+        ];
+        let constant = |name: String, values: [f32; 3]| proto::TensorProto {
+            dims: (0..rank).map(|axis| if axis == 1 { 3 } else { 1 }).collect(),
+            data_type: proto::FLOAT,
+            name,
+            raw_data: Some(values.into_iter().flat_map(f32::to_le_bytes).collect()),
+        };
+        let constants =
+            vec![constant(named("scale"), norm.scale), constant(named("offset"), norm.offset)];
+        Self { input: named("u8"), nodes, constants, pixels }
+    }
+
+    /// The network in `source` with this before it.
+    fn network(&self, mut source: impl Read + Seek, out: &mut impl Write) -> Result<(), WireError> {
+        // A message says its length first: the graph is written twice, once to be measured.
+        let mut graph = Measure(0);
+        let (mut wire, end) = Wire::new(&mut source)?;
+        wire.message(end, |wire, field, value| match (field, value) {
+            (MODEL_GRAPH, Value::Bytes(len)) => self.graph(wire, len, &mut graph),
+            (_, other) => wire.skip(other),
+        })?;
+        let (mut wire, end) = Wire::new(&mut source)?;
+        wire.message(end, |wire, field, value| match (field, value) {
+            (MODEL_GRAPH, Value::Bytes(len)) => {
+                write_key(out, MODEL_GRAPH, Value::Bytes(graph.0))?;
+                self.graph(wire, len, out)
+            }
+            _ => copy(wire, field, value, out),
+        })
+    }
+
+    /// The graph of `len` bytes with this before it.
+    fn graph<R: Read + Seek>(
+        &self,
+        wire: &mut Wire<R>,
+        len: u64,
+        out: &mut impl Write,
+    ) -> Result<(), WireError> {
+        for node in &self.nodes {
+            write_message(out, GRAPH_NODE, node)?;
+        }
+        for constant in &self.constants {
+            write_message(out, INITIALIZER, constant)?;
+        }
+        wire.message(len, |wire, field, value| match (field, value) {
+            (INPUT, Value::Bytes(len)) => {
+                let mut input: proto::ValueInfoProto = proto::decode(wire, len)?;
+                if input.name == self.pixels {
+                    input.name.clone_from(&self.input);
+                    let tensor = input.r#type.as_mut().and_then(|t| t.tensor_type.as_mut());
+                    tensor.into_iter().for_each(|tensor| tensor.elem_type = proto::UINT8);
+                }
+                Ok(write_message(out, INPUT, &input)?)
+            }
+            _ => copy(wire, field, value, out),
+        })
+    }
+}
+
+fn write_message(out: &mut impl Write, field: u64, message: &impl Message) -> std::io::Result<()> {
+    let bytes = message.encode_to_vec();
+    write_key(out, field, Value::Bytes(bytes.len() as u64))?;
+    out.write_all(&bytes)
+}
+
+/// A field's number and kind, and what stands before its bytes.
+fn write_key(out: &mut impl Write, field: u64, value: Value) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    let (kind, number) = match value {
+        Value::Number(number) => (0, Some(number)),
+        Value::Fixed(8) => (1, None),
+        Value::Fixed(_) => (5, None),
+        Value::Bytes(len) => (2, Some(len)),
+    };
+    encode_varint(field << 3 | kind, &mut head);
+    number.into_iter().for_each(|number| encode_varint(number, &mut head));
+    out.write_all(&head)
+}
+
+/// A field as it is.
+fn copy<R: Read + Seek>(
+    wire: &mut Wire<R>,
+    field: u64,
+    value: Value,
+    out: &mut impl Write,
+) -> Result<(), WireError> {
+    write_key(out, field, value)?;
+    match value {
+        Value::Number(_) => Ok(()),
+        Value::Bytes(len) | Value::Fixed(len) => wire.copy(len, out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::models::synth::Synth;
+
+    fn summary_of(file: &[u8]) -> crate::models::onnx::Summary {
+        scan(Cursor::new(file)).unwrap()
+    }
+
+    #[test]
+    fn only_the_pixels_become_bytes_and_the_rest_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = crate::models::synth::write(&Synth::Detector, dir.path()).unwrap();
+        let before = std::fs::read(path).unwrap();
+        let mut after = Vec::new();
+        let input = rewrite(Cursor::new(&before), Normalization::RETINAFACE, &mut after).unwrap();
+        assert_eq!(input, "image_u8");
+        let (before, after) = (summary_of(&before), summary_of(&after));
+        assert_eq!(after.inputs[0].element, Some(PortType::Uint8));
+        assert_eq!(after.inputs[0].dims, before.inputs[0].dims);
+        assert_eq!((after.outputs, after.opset), (before.outputs, before.opset));
+    }
+
+    #[test]
+    fn fields_that_are_not_known_here_are_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = crate::models::synth::write(&Synth::Aligner, dir.path()).unwrap();
+        let mut file = std::fs::read(path).unwrap();
+        // `ModelProto.doc_string`, and a number and a fixed number of the future.
+        file.extend(b"\x32\x04docs\xf8\x07\x05\xfd\x07abcd");
+        let mut after = Vec::new();
+        rewrite(Cursor::new(&file), Normalization::UNIT, &mut after).unwrap();
+        assert!(after.ends_with(b"\x32\x04docs\xf8\x07\x05\xfd\x07abcd"));
+        for len in (0..file.len() - 18).step_by(7) {
+            let mut lost = Vec::new();
+            assert!(rewrite(Cursor::new(&file[..len]), Normalization::UNIT, &mut lost).is_err());
+        }
+    }
+
+    #[test]
+    fn a_network_without_pixels_of_floats_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = crate::models::synth::write(&Synth::Aligner, dir.path()).unwrap();
+        let floats = std::fs::read(path).unwrap();
+        let mut bytes = Vec::new();
+        rewrite(Cursor::new(&floats), Normalization::UNIT, &mut bytes).unwrap();
+        let twice = rewrite(Cursor::new(&bytes), Normalization::UNIT, &mut Vec::new());
+        assert!(matches!(twice, Err(BytesInError::NoPixels)));
+    }
+}
