@@ -12,7 +12,8 @@ use crate::core::audio::LogMel;
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::core::score::{NotAProbability, Probability, REFERENCE_THRESHOLD};
 use crate::infer::{
-    self, Aligner, CancelToken, Detector, EngineOptions, InferError, PoolOptions, Submitter,
+    self, Aligner, CancelToken, Detector, EngineOptions, InferError, PoolOptions, Precision,
+    Submitter,
 };
 use crate::models::resolve::{ResolveError, Search};
 
@@ -74,6 +75,16 @@ impl ModelFiles {
             options: settings.engine_options()?,
         })
     }
+
+    /// How networks run that are not the classifier: only that one, which takes nearly all of the
+    /// time, has to be quantised for `precision=int8`.
+    pub fn options_beside_the_classifier(&self) -> EngineOptions {
+        let precision = match self.options.precision {
+            Precision::Int8 => Precision::Auto,
+            asked => asked,
+        };
+        EngineOptions { precision, ..self.options.clone() }
+    }
 }
 
 /// Opens ONNX Runtime's library, which every network needs, and has its warnings in our log.
@@ -115,9 +126,10 @@ impl Engines {
         cancel: &CancelToken,
     ) -> Result<Self, SessionError> {
         let options = &files.options;
-        let detector = infer::load_detector(&files.detector, options, cancel)?;
+        let beside = files.options_beside_the_classifier();
+        let detector = infer::load_detector(&files.detector, &beside, cancel)?;
         let aligner = files.aligner.as_deref();
-        let aligner = aligner.map(|path| infer::load_aligner(path, options, cancel)).transpose()?;
+        let aligner = aligner.map(|path| infer::load_aligner(path, &beside, cancel)).transpose()?;
         let pool = PoolOptions {
             queue: WAITING_CLIPS.max(settings.batch_size as usize),
             batch_size: settings.batch_size as usize,

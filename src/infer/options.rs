@@ -32,6 +32,11 @@ impl Provider {
         ("cuda", Self::Cuda),
         ("tensorrt", Self::TensorRt),
     ];
+
+    /// The words for them all.
+    pub fn names() -> [&'static str; 5] {
+        Self::NAMES.map(|(name, _)| name)
+    }
 }
 
 /// The arithmetic of a run.
@@ -43,7 +48,8 @@ pub enum Precision {
     Fp32,
     Fp16,
     Bf16,
-    /// A file that was quantised (QDQ) beforehand. The weights are the file's own.
+    /// That of a file that was quantised (QDQ) beforehand, and of no other. What the file leaves
+    /// in floating point is computed as with [`Precision::Auto`].
     Int8,
 }
 
@@ -55,6 +61,11 @@ impl Precision {
         ("bf16", Self::Bf16),
         ("int8", Self::Int8),
     ];
+
+    /// The words for them all.
+    pub fn names() -> [&'static str; 5] {
+        Self::NAMES.map(|(name, _)| name)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

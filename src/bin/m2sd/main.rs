@@ -1,9 +1,12 @@
 //! The command `m2sd`: scan a file or stream, measure, and look after the models.
 
 mod bench;
+mod clip_files;
+mod compare;
 mod encode;
 mod error;
 mod models;
+mod options;
 mod pipeline;
 mod play;
 mod record;
@@ -31,7 +34,7 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Measure what the element costs on this machine
     Bench(bench::BenchArgs),
-    /// Import, fetch, list and verify models
+    /// Import, fetch, list, verify and compare models
     #[command(subcommand)]
     Models(models::ModelsCommand),
     /// Write a video of drawn faces for the analytic networks of `m2sd models synth`

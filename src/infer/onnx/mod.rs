@@ -19,8 +19,9 @@ use self::runtime::Runtime;
 pub use self::runtime::{Severity, set_log_sink};
 use super::cancel::CancelToken;
 use super::error::{InferError, panic_text};
-use super::options::{EngineOptions, Provider};
+use super::options::{EngineOptions, Precision, Provider};
 use super::{ElementType, Engine, EngineInfo, TensorIn, TensorInfo};
+use crate::core::onnx::Nature;
 
 /// A network in ONNX Runtime.
 ///
@@ -47,7 +48,7 @@ impl OnnxEngine {
     /// the system's loader looks. OpenVINO's plug-in is taken from the same set-up.
     ///
     /// # Errors
-    /// For the library, the provider and the file, each its own [`InferError`]. With
+    /// For the library, the provider, the precision and the file, each its own [`InferError`]. With
     /// [`Provider::Auto`] the error is the CPU's, as it is the last to be tried.
     /// [`InferError::Cancelled`] when `cancel` is or becomes cancelled: as soon as the provider can
     /// stop, which for one that compiles the network as a whole is when that is done.
@@ -66,6 +67,8 @@ impl OnnxEngine {
             Err(e) => return Err(unreadable(path, &e.to_string())),
         }
         let runtime = Runtime::get()?;
+        let precision = precision(path, options.precision)?;
+        let options = &EngineOptions { precision, ..options.clone() };
         if options.provider != Provider::Auto {
             return Self::load_on(&runtime, options.provider, path, options, cancel);
         }
@@ -124,11 +127,25 @@ impl OnnxEngine {
             outputs: session.outputs().iter().map(tensor_info).collect(),
             largest_batch: None,
             provider,
+            precision: options.precision,
             assigned,
             runtime: format!("ONNX Runtime {}", runtime.version),
             passed_over: Vec::new(),
         };
         Ok(Self { session, info })
+    }
+}
+
+/// The arithmetic of the file at `path`: that of a quantised one is its own, and told to the
+/// provider before it loads, as TensorRT has to know.
+fn precision(path: &Path, asked: Precision) -> Result<Precision, InferError> {
+    match (asked, Nature::of(path).map(|nature| nature.is_quantised)) {
+        (Precision::Auto | Precision::Int8, Ok(true)) => Ok(Precision::Int8),
+        (asked, Ok(true)) => Err(InferError::Quantised { path: path.to_owned(), asked }),
+        (Precision::Int8, Ok(false)) => Err(InferError::NotQuantised { path: path.to_owned() }),
+        (Precision::Int8, Err(error)) => Err(unreadable(path, &error.to_string())),
+        // ONNX Runtime reads more kinds of files, and says better what is wrong with one.
+        (asked, Ok(false) | Err(_)) => Ok(asked),
     }
 }
 

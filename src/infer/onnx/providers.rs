@@ -205,7 +205,7 @@ fn tensorrt(
     let precision = options.precision;
     let tensorrt = ep::TensorRT::default()
         .with_device_id(ordinal)
-        .with_fp16(matches!(precision, Precision::Auto | Precision::Fp16))
+        .with_fp16(matches!(precision, Precision::Auto | Precision::Fp16 | Precision::Int8))
         .with_bf16(precision == Precision::Bf16)
         .with_int8(precision == Precision::Int8)
         // The sums of squares of a wide transformer overflow fp16.
