@@ -24,7 +24,7 @@ const FAKE: Face = Face { left_px: 40, top_px: 24, side_px: 64, red: 204 };
 /// Analytic networks, with clips of four frames.
 static ENGINES: LazyLock<TempDir> = LazyLock::new(|| {
     let dir = tempfile::tempdir().unwrap();
-    let shape = ClipShape { frames: 4, size_px: 32, audio: None };
+    let shape = ClipShape { frames: 4, size_px: 32, ..ClipShape::default() };
     for network in [Synth::Detector, Synth::Classifier(shape)] {
         synth::write(&network, dir.path()).unwrap();
     }

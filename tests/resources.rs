@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
+use gstm2sd::core::percentile::percentile;
 use gstm2sd::infer::InferError;
 use gstm2sd::models::synth::{Synth, TransformerShape, write};
 
@@ -30,10 +31,6 @@ fn resident_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
-}
-
-fn percentile(sorted: &[Duration], fraction: f64) -> Duration {
-    sorted[((sorted.len() - 1) as f64 * fraction) as usize]
 }
 
 /// Sends a frame and takes it out again; returns how long that took.
@@ -84,9 +81,9 @@ fn a_classifier_ten_times_too_slow_costs_neither_latency_nor_memory() {
         let memory = if frame < frames / 2 { &mut early } else { &mut late };
         *memory = resident_mib().max(*memory);
     }
-    let [fast, throttled] = took.map(|mut took| {
-        took.sort_unstable();
-        percentile(&took, 0.95)
+    let [fast, throttled] = took.map(|took| {
+        let seconds = took.iter().map(Duration::as_secs_f64);
+        Duration::from_secs_f64(percentile(seconds, 0.95).unwrap())
     });
     println!("p95: {fast:?}, throttled {throttled:?}; memory {early} MiB, then {late} MiB");
     // A frame less than it would take to notice; a stall is a clip's run, twenty of them.

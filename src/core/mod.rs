@@ -8,6 +8,8 @@ pub mod geometry;
 pub mod image;
 pub mod landmarks;
 pub mod modelinfo;
+pub mod onnx;
+pub mod percentile;
 pub mod schedule;
 pub mod score;
 pub mod track;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use glib::subclass::prelude::*;
 use gst::prelude::*;
-use ndarray::{Array4, Ix4};
+use ndarray::{Array4, ArrayView4, Ix4};
 use thiserror::Error;
 
 use super::flow::Shared;
@@ -22,7 +22,19 @@ use crate::core::image::{ImageError, PixelValues};
 use crate::core::score::Probability;
 use crate::core::track::TrackId;
 use crate::core::window::{ClipWindow, FrameNumber, Span};
-use crate::infer::{ClassifierSpec, ClipJob, Provider, Scored, Tensor};
+use crate::infer::{ClassifierSpec, ClipJob, Precision, Provider, Scored, Tensor};
+
+/// The pictures of a clip on its way to the classifier.
+pub struct ClipPixels<'a> {
+    pub track: TrackId,
+    /// In running time.
+    pub span: Span,
+    /// Red, green and blue planes `[3,T,S,S]` of the aligned face, before any normalization.
+    pub pixels: ArrayView4<'a, u8>,
+}
+
+/// Who is shown every clip before it is scored.
+pub type ClipTap = dyn Fn(&ClipPixels<'_>) + Send + Sync;
 
 /// A clip that the score board waits for. However it ends, the board hears of it once: also when
 /// the job that holds it is thrown away.
@@ -76,8 +88,8 @@ impl PendingClip {
         self.end = ClipEnd::Failed;
     }
 
-    /// The classifier has answered, run by `provider`.
-    pub fn finish(mut self, provider: Provider, scored: Scored) {
+    /// The classifier has answered, run by a provider in a precision.
+    pub fn finish(mut self, run_by: (Provider, Precision), scored: Scored) {
         let fake = scored.result.map_err(|e| e.to_string()).and_then(|score| {
             let fake = Probability::new(score.fake).map_err(|e| e.to_string())?;
             Ok((fake, score.outputs))
@@ -88,7 +100,7 @@ impl PendingClip {
                 self.shared.stats.stages.add(Stage::Classify, scored.run);
                 self.end = ClipEnd::Scored(scored.run);
                 self.fake = Some(fake);
-                self.post(provider, fake, outputs, scored.run);
+                self.post(run_by, fake, outputs, scored.run);
             }
             Err(error) => {
                 gst::warning!(CAT, "Track {}: a clip was not scored: {error}", self.track);
@@ -100,7 +112,7 @@ impl PendingClip {
 
     fn post(
         &self,
-        provider: Provider,
+        (provider, precision): (Provider, Precision),
         fake: Probability,
         outputs: [f32; 2],
         took: std::time::Duration,
@@ -119,6 +131,7 @@ impl PendingClip {
             bbox: self.bbox,
             took,
             provider: &provider.to_string(),
+            precision: &precision.to_string(),
             classifier: &self.shared.classifier(),
             frames: self.frames.len(),
             loudness: self.loudness,
@@ -149,8 +162,15 @@ impl Submission {
         let Self { clip, mut pending, engines } = self;
         pending.loudness = sound.as_ref().map(|sound| sound.loudness);
         let pool = Arc::clone(engines.submitter.pool());
+        let tap = pending.shared.clip_tap();
+        let show = |clip: &AlignedClip| {
+            if let Some(tap) = tap {
+                let (track, span) = (pending.track, pending.span);
+                tap(&ClipPixels { track, span, pixels: clip.pixels() });
+            }
+        };
         let stages = &pending.shared.stats.stages;
-        let frames = match clip_tensor(&clip, pool.spec(), stages) {
+        let frames = match clip_tensor(&clip, pool.spec(), stages, show) {
             Ok(frames) => frames,
             Err(error) => {
                 gst::warning!(CAT, "Track {}: no clip: {error}", clip.track);
@@ -160,8 +180,8 @@ impl Submission {
         let samples = sound.map(|sound| sound.samples).unwrap_or_default();
         let audio = engines.log_mel.as_ref().map(|log_mel| log_mel.spectrum(&samples));
         // Not the pool itself: were it to go with its last reply, nobody would wait for its thread.
-        let provider = pool.spec().info.provider;
-        let reply = Box::new(move |scored| pending.finish(provider, scored));
+        let run_by = (pool.spec().info.provider, pool.spec().info.precision);
+        let reply = Box::new(move |scored| pending.finish(run_by, scored));
         let job = ClipJob { frames, audio, reply };
         if engines.submitter.submit(job).is_err() {
             gst::debug!(CAT, "Track {}: flushed before it was scored", clip.track);
@@ -177,15 +197,17 @@ pub enum ClipError {
     Image(#[from] ImageError),
 }
 
-/// Aligns a clip and writes it as the classifier reads it, `[3,T,S,S]`.
-pub fn clip_tensor(
+/// Aligns a clip, shows it to `show` and writes it as the classifier reads it, `[3,T,S,S]`.
+fn clip_tensor(
     clip: &ClipWindow<FaceSample>,
     spec: &ClassifierSpec,
     stages: &Stages,
+    show: impl FnOnce(&AlignedClip),
 ) -> Result<Tensor<Ix4>, ClipError> {
     let crops = clip.samples.iter().map(|sample| &sample.payload.crop);
     let align = || AlignedClip::align(crops, spec.size_px as u32);
     let aligned = stages.time(Stage::Warp, align)?;
+    show(&aligned);
     let norm = match spec.values {
         PixelValues::Normalized(norm) => norm,
         PixelValues::Levels => return Ok(aligned.into_levels(spec.channel_order).into()),

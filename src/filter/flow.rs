@@ -2,13 +2,14 @@
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use super::audio::Tap;
+use super::clips::ClipTap;
 use super::imp::{CAT, M2sdFilter};
 use super::inbox::{Inbox, Input, PendingQuery};
 use super::messages::ClassifierName;
@@ -32,6 +33,8 @@ pub struct Shared {
     traits: Mutex<StreamTraits>,
     /// Who scores. A leaf lock, held for a copy only.
     classifier: Mutex<Arc<ClassifierName>>,
+    /// Who sees the clips; decided once, before the first.
+    clip_tap: OnceLock<Box<ClipTap>>,
     /// Clips in a row that the classifier failed on, and the last error. A leaf lock.
     clip_failures: Mutex<(u32, String)>,
     /// The caps whose event has left the element. A leaf lock, held for a copy only.
@@ -63,6 +66,16 @@ impl Shared {
 
     pub fn classifier(&self) -> Arc<ClassifierName> {
         Arc::clone(&self.classifier.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has `tap` see every clip. Only the first call counts.
+    pub fn set_clip_tap(&self, tap: Box<ClipTap>) {
+        // The method's own documentation says what becomes of a second one.
+        let _second = self.clip_tap.set(tap);
+    }
+
+    pub fn clip_tap(&self) -> Option<&ClipTap> {
+        self.clip_tap.get().map(Box::as_ref)
     }
 
     /// The classifier answered: with an error, or with a score, which ends a row of failures.

@@ -31,6 +31,8 @@ pub struct ClipReport<'a> {
     pub bbox: BBox,
     pub took: Duration,
     pub provider: &'a str,
+    /// `int8` for a quantised classifier, else what was asked for.
+    pub precision: &'a str,
     pub classifier: &'a ClassifierName,
     pub frames: usize,
     /// `None` without an audio pad.
@@ -54,6 +56,7 @@ pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport<'_>) -> gst::Me
         .field("end", report.span.end_ns)
         .field("frames", report.frames as u32)
         .field("provider", report.provider)
+        .field("precision", report.precision)
         .field("provider-ms", report.took.as_secs_f64() * 1e3)
         .field("model-name", report.classifier.name.as_str())
         .field("trained", report.classifier.trained)

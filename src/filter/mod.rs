@@ -53,6 +53,7 @@ mod stats;
 mod supply;
 mod task;
 
+pub use clips::ClipPixels;
 pub use session::{ModelFiles, SessionError};
 pub use settings::{ChannelOrder, Mode, OnError, PointsFrom, Precision, Provider};
 
@@ -69,6 +70,13 @@ impl M2sdFilter {
     /// When a model is missing or a setting names nothing.
     pub fn model_files(&self) -> Result<ModelFiles, SessionError> {
         ModelFiles::find(&self.imp().settings())
+    }
+
+    /// Has `tap` see the aligned pictures of every clip that goes to the classifier, just before
+    /// it does, on the thread that prepares clips: while it runs, the analysis waits, and in live
+    /// mode clips are skipped. Only the first call on an element counts.
+    pub fn on_clip(&self, tap: impl Fn(&ClipPixels<'_>) + Send + Sync + 'static) {
+        self.imp().shared.set_clip_tap(Box::new(tap));
     }
 }
 

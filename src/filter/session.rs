@@ -115,10 +115,11 @@ impl Engines {
         loading: Loading<'_>,
     ) -> Result<Self, SessionError> {
         let options = &files.options;
-        let detector = infer::load_detector(&files.detector, options, loading)?;
+        let beside = options.beside_the_classifier();
+        let detector = infer::load_detector(&files.detector, &beside, loading)?;
         let aligner = files.aligner.as_deref();
         let aligner =
-            aligner.map(|path| infer::load_aligner(path, options, loading)).transpose()?;
+            aligner.map(|path| infer::load_aligner(path, &beside, loading)).transpose()?;
         let pool = PoolOptions {
             queue: WAITING_CLIPS.max(settings.batch_size as usize),
             batch_size: settings.batch_size as usize,

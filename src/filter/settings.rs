@@ -37,7 +37,7 @@ pub enum Precision {
     Fp16,
     #[enum_value(name = "bfloat16", nick = "bf16")]
     Bf16,
-    #[enum_value(name = "8-bit integers, for a quantised model", nick = "int8")]
+    #[enum_value(name = "8-bit integers, for a quantised classifier", nick = "int8")]
     Int8,
 }
 

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::core::percentile::percentile;
+
 /// Samples that a percentile is taken over.
 const RECENT: usize = 256;
 
@@ -21,10 +23,7 @@ impl Recent {
 
     /// In milliseconds; 0 before the first sample. `fraction` is in 0..=1.
     pub fn percentile_ms(&self, fraction: f64) -> f64 {
-        let mut sorted: Vec<_> = self.0.iter().copied().collect();
-        sorted.sort_unstable();
-        let index = (sorted.len().saturating_sub(1) as f64 * fraction).round() as usize;
-        sorted.get(index).map_or(0.0, |d| d.as_secs_f64() * 1e3)
+        percentile(self.0.iter().map(|d| d.as_secs_f64() * 1e3), fraction).unwrap_or(0.0)
     }
 }
 

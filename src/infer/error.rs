@@ -58,6 +58,18 @@ pub enum InferError {
         path.display()
     )]
     ModelUnreadable { path: PathBuf, reason: String },
+    #[error(
+        "{} is not quantised, and precision=int8 runs only files that are. Quantise it first, as \
+         docs/models.md tells, or use precision=auto",
+        path.display()
+    )]
+    NotQuantised { path: PathBuf },
+    #[error(
+        "{} is quantised to 8-bit integers and cannot compute in {asked}. Use precision=auto or \
+         int8, or the file that it was made from",
+        path.display()
+    )]
+    Quantised { path: PathBuf, asked: Precision },
     #[error("the sidecar of {}: {source}", path.display())]
     Sidecar { path: PathBuf, source: ModelInfoError },
     #[error("{} is a {found} according to its sidecar, and was given as the {expected}", path.display())]

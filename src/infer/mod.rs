@@ -68,6 +68,9 @@ pub struct EngineInfo {
     pub largest_batch: Option<NonZeroUsize>,
     /// Who runs it; never [`Provider::Auto`].
     pub provider: Provider,
+    /// [`Precision::Int8`] for a quantised file; else what was asked for, where
+    /// [`Precision::Auto`] leaves the choice to the provider.
+    pub precision: Precision,
     /// The back end's own names of whom the network's nodes were given to, the most nodes first.
     pub assigned: Vec<String>,
     /// The back end and its version, such as `ONNX Runtime 1.32.0`.

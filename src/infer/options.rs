@@ -32,6 +32,11 @@ impl Provider {
         ("cuda", Self::Cuda),
         ("tensorrt", Self::TensorRt),
     ];
+
+    /// The words for them all.
+    pub fn names() -> [&'static str; 5] {
+        Self::NAMES.map(|(name, _)| name)
+    }
 }
 
 /// The arithmetic of a run.
@@ -43,7 +48,9 @@ pub enum Precision {
     Fp32,
     Fp16,
     Bf16,
-    /// A file that was quantised (QDQ) beforehand. The weights are the file's own.
+    /// That of a file that was quantised (QDQ) beforehand, and of no other; a compiled one, which
+    /// shows no operators, is taken at the caller's word. What the file leaves in floating point is
+    /// computed as with [`Precision::Auto`].
     Int8,
 }
 
@@ -55,6 +62,11 @@ impl Precision {
         ("bf16", Self::Bf16),
         ("int8", Self::Int8),
     ];
+
+    /// The words for them all.
+    pub fn names() -> [&'static str; 5] {
+        Self::NAMES.map(|(name, _)| name)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -213,6 +225,16 @@ impl EngineOptions {
             0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             n => n,
         }
+    }
+
+    /// How networks run that are not the classifier: only that one, which takes nearly all of the
+    /// time, has to be quantised for [`Precision::Int8`].
+    pub fn beside_the_classifier(&self) -> Self {
+        let precision = match self.precision {
+            Precision::Int8 => Precision::Auto,
+            asked => asked,
+        };
+        Self { precision, ..self.clone() }
     }
 }
 

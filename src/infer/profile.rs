@@ -52,6 +52,17 @@ impl Profile {
         Self { inputs: inputs.collect() }
     }
 
+    /// Of a network that leaves no size open, whatever it is for; `None` for any other.
+    pub fn fixed(inputs: &[Port]) -> Option<Self> {
+        let range = |dim: &Dim| match dim {
+            Dim::Fixed(size) => Some(Range::only(*size)),
+            Dim::Dynamic(_) => None,
+        };
+        let ranges = |port: &Port| port.dims.iter().map(range).collect::<Option<_>>();
+        let inputs = inputs.iter().map(|port| Some((port.name.clone(), ranges(port)?)));
+        Some(Self { inputs: inputs.collect::<Option<_>>()? })
+    }
+
     /// Whether every input has one shape only.
     pub fn is_fixed(&self) -> bool {
         self.inputs.iter().flat_map(|(_, axes)| axes).all(|axis| axis.min == axis.max)
@@ -174,5 +185,12 @@ mod tests {
         assert_eq!((profile.min(), profile.largest_batch()), ("face:1x3x112x112".into(), 10));
         let one = Profile::new(Role::Aligner, &[port("face", &[1, 3, 112, 112])], shapes);
         assert!(one.is_fixed());
+    }
+
+    #[test]
+    fn without_a_role_every_size_has_to_be_known() {
+        let profile = Profile::fixed(&[port("x", &[1569, 768])]).unwrap();
+        assert_eq!((profile.min(), profile.max()), ("x:1569x768".into(), "x:1569x768".into()));
+        assert_eq!(Profile::fixed(&[port("x", &[1569, 768]), port("y", &[0, 3])]), None);
     }
 }

@@ -7,10 +7,11 @@ use prost::Message;
 use thiserror::Error;
 
 use super::file;
+use super::onnx::OnnxError;
 use super::onnx::proto::{self, AttributeProto, dimension};
-use super::onnx::{COMPILED, OnnxError};
 use super::store::sidecar_of;
 use crate::core::modelinfo::{Direction, ModelInfo, ModelInfoError, Port, PortType};
+use crate::core::onnx::COMPILED;
 
 /// The ending of an engine's file.
 pub const ENDING: &str = "engine";
@@ -214,7 +215,7 @@ mod tests {
         let path = wrapper_beside(&engine).unwrap();
         assert_eq!(path.file_name().unwrap(), "net.engine.onnx");
         let summary = onnx::summary(&path).unwrap();
-        assert!(summary.is_compiled);
+        assert!(summary.nature.is_compiled);
         assert_eq!(summary.inputs[0].to_string(), "clip u8[?,3,16,224,224]");
         assert_eq!(summary.outputs[0].to_string(), "logits [?,2]");
         let node = node(&std::fs::read(&path).unwrap());

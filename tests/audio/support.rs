@@ -38,7 +38,7 @@ pub fn init() {
 fn networks(name: &str, audio: Option<Audio>) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&dir).unwrap();
-    let shape = ClipShape { frames: T as usize, size_px: 32, audio };
+    let shape = ClipShape { frames: T as usize, size_px: 32, audio, ..ClipShape::default() };
     for network in [Synth::Detector, Synth::Classifier(shape)] {
         write(&network, &dir).unwrap();
     }

@@ -172,6 +172,7 @@ fn clip_messages_say_all_about_a_window() {
         ("logit-fake", double),
         ("logit-real", double),
         ("model-name", String::static_type()),
+        ("precision", String::static_type()),
         ("provider", String::static_type()),
         ("provider-ms", double),
         ("score", double),
@@ -195,6 +196,7 @@ fn clip_messages_say_all_about_a_window() {
             assert_near(get(clip, name), expected);
         }
         assert_eq!(clip.get("provider"), Ok("cpu"));
+        assert_eq!(clip.get("precision"), Ok("auto"));
         assert!(get(clip, "provider-ms") > 0.0);
     }
 }

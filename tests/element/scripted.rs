@@ -8,7 +8,7 @@ use std::time::Duration;
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::infer::{
     CancelToken, Classifier, ElementType, Engine, EngineInfo, EngineOptions, InferError, Pool,
-    PoolOptions, Provider, TensorIn, TensorInfo, lend_classifier,
+    PoolOptions, Precision, Provider, TensorIn, TensorInfo, lend_classifier,
 };
 use gstm2sd::models::synth::{Synth, write};
 use ndarray::{Array2, ArrayD};
@@ -64,6 +64,7 @@ fn lend(dir: &Path, answer: Answer) -> Arc<Pool> {
         outputs: vec![tensor("logits", &[1, 2])],
         largest_batch: None,
         provider: Provider::Cpu,
+        precision: Precision::Auto,
         assigned: Vec::new(),
         runtime: "none".into(),
         passed_over: Vec::new(),

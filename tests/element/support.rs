@@ -26,7 +26,7 @@ pub fn init() {
 
 /// Writes the analytic networks, with a classifier of this clip shape.
 pub fn write_networks(dir: &Path, frames: usize, size_px: usize) {
-    let classifier = Synth::Classifier(ClipShape { frames, size_px, audio: None });
+    let classifier = Synth::Classifier(ClipShape { frames, size_px, ..ClipShape::default() });
     for network in [Synth::Detector, Synth::Aligner, classifier] {
         write(&network, dir).unwrap();
     }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use gstm2sd::infer::onnx::OnnxEngine;
 use gstm2sd::infer::{
-    CancelToken, ElementType, Engine, EngineInfo, EngineOptions, InferError, Provider, TensorIn,
-    TensorInfo,
+    CancelToken, ElementType, Engine, EngineInfo, EngineOptions, InferError, Precision, Provider,
+    TensorIn, TensorInfo,
 };
 use ndarray::{Array4, ArrayD, ArrayViewD};
 
@@ -76,6 +76,7 @@ impl Fake {
             outputs,
             largest_batch: None,
             provider: Provider::Cpu,
+            precision: Precision::Auto,
             assigned: Vec::new(),
             runtime: "none".to_owned(),
             passed_over: Vec::new(),

@@ -1,6 +1,6 @@
 //! Real networks on the providers that this machine has.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use gstm2sd::infer::{
     CancelToken, Clip, Engine, EngineOptions, InferError, Precision, Provider, load_aligner,
     load_classifier, load_detector,
 };
+use gstm2sd::models::synth::{self, ClipShape, Synth};
 use ndarray::{Array4, Array5};
 
 use crate::common::{on, providers, shared, texture};
@@ -79,6 +80,54 @@ fn golden_what_a_provider_cannot_do_is_refused() {
         let error = load(&pfld, &options).map(|_| ()).unwrap_err();
         assert_eq!(error.to_string(), format!("provider cpu has no device {device}; it has cpu"));
     }
+}
+
+/// An analytic classifier of clips `[3,1,8,8]`.
+fn analytic(dir: &Path, quantised: bool) -> PathBuf {
+    let shape = ClipShape { frames: 1, size_px: 8, quantised, ..ClipShape::default() };
+    synth::write(&Synth::Classifier(shape), dir).unwrap()
+}
+
+#[test]
+fn a_quantised_network_computes_in_eight_bits_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = analytic(dir.path(), true);
+    // ImageNet's normalisation of a redness between two of 255 levels.
+    let redness = 100.3 / 255.0;
+    let clip = Array4::from_elem((3, 1, 8, 8), (redness - 0.485) / 0.229);
+    for provider in providers() {
+        for precision in [Precision::Auto, Precision::Int8] {
+            let options = EngineOptions { precision, ..on(provider) };
+            let mut classifier = load_classifier(&model, &options, &CancelToken::new()).unwrap();
+            assert_eq!(classifier.spec().info.precision, Precision::Int8);
+            let clips = [Clip { frames: clip.view().into(), audio: None }];
+            let fake = classifier.run(&clips, &CancelToken::new()).unwrap()[0].fake;
+            // bf16, in which OpenVINO may compute the logarithm, has eight bits itself.
+            let tolerance = if provider == Provider::Cpu { 1e-6 } else { 4e-3 };
+            assert!((fake - 100.0 / 255.0).abs() < tolerance, "{provider} {precision}: {fake}");
+        }
+    }
+}
+
+#[test]
+fn a_precision_that_is_not_the_file_s_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let int8 = EngineOptions { precision: Precision::Int8, ..on(Provider::Cpu) };
+    let fp32 = EngineOptions { precision: Precision::Fp32, ..on(Provider::Cpu) };
+
+    let model = analytic(dir.path(), false);
+    let error = load(&model, &int8).map(|_| ()).unwrap_err();
+    assert!(matches!(error, InferError::NotQuantised { .. }), "{error}");
+    assert!(error.to_string().contains("precision=auto"), "{error}");
+    assert_eq!(load(&model, &fp32).unwrap().info().precision, Precision::Fp32);
+
+    let model = analytic(dir.path(), true);
+    let error = load(&model, &fp32).map(|_| ()).unwrap_err();
+    assert!(matches!(error, InferError::Quantised { .. }), "{error}");
+
+    std::fs::write(&model, "no network").unwrap();
+    let error = load(&model, &int8).map(|_| ()).unwrap_err();
+    assert!(matches!(error, InferError::ModelUnreadable { .. }), "{error}");
 }
 
 #[test]

@@ -230,16 +230,20 @@ fn an_engine_is_for_tensorrt_alone() {
             assert!(matches!(error, InferError::Compiled { .. }), "{error}");
             assert!(error.to_string().contains("use provider=tensorrt"), "{error}");
         }
-        // With TensorRT it is the rubbish that is wrong, without it that is missing.
-        let error = load_classifier(model, &on(Provider::Auto), &CancelToken::new()).err().unwrap();
-        assert!(
-            matches!(
-                error,
-                InferError::ProviderMissing { provider: Provider::TensorRt, .. }
-                    | InferError::ModelUnreadable { .. }
-            ),
-            "{error}"
-        );
+        // With TensorRT it is the rubbish that is wrong, without it that is missing. What it
+        // computes in cannot be seen, so every precision is taken.
+        for precision in [Precision::Auto, Precision::Int8, Precision::Bf16] {
+            let options = EngineOptions { precision, ..on(Provider::Auto) };
+            let error = load_classifier(model, &options, &CancelToken::new()).err().unwrap();
+            assert!(
+                matches!(
+                    error,
+                    InferError::ProviderMissing { provider: Provider::TensorRt, .. }
+                        | InferError::ModelUnreadable { .. }
+                ),
+                "{precision}: {error}"
+            );
+        }
     }
 }
 

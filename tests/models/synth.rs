@@ -22,7 +22,7 @@ fn analytic_networks_fill_every_role() {
 fn a_second_input_and_other_sizes_can_be_had() {
     let dir = tempfile::tempdir().unwrap();
     let audio = Some(Audio { mels: 80, frames: 50 });
-    let shape = ClipShape { frames: 1, size_px: 64, audio };
+    let shape = ClipShape { frames: 1, size_px: 64, audio, ..ClipShape::default() };
     let model = synth::write(&Synth::Classifier(shape), dir.path()).unwrap();
     let inputs: Vec<_> =
         onnx::summary(&model).unwrap().inputs.iter().map(ToString::to_string).collect();

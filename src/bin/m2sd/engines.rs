@@ -15,6 +15,7 @@ use gstm2sd::models::resolve::Search;
 use indicatif::ProgressBar;
 
 use crate::error::CliError;
+use crate::options;
 
 #[derive(Subcommand)]
 pub enum EnginesCommand {
@@ -38,8 +39,8 @@ pub struct BuildArgs {
     /// The networks, by file or name in the folder [default: the best of each role]
     #[arg(value_name = "ROLE=MODEL", value_parser = role_and_model)]
     models: Vec<(Role, String)>,
-    /// fp16, bf16, fp32, or int8 for a quantised model
-    #[arg(long, default_value = "fp16")]
+    /// As the element's property of this name; auto is int8 for a quantised model, else fp16
+    #[arg(long, value_parser = options::precision(), default_value = "auto")]
     precision: Precision,
     /// As the element's property of this name
     #[arg(long, default_value = "auto")]
@@ -161,7 +162,7 @@ fn build_one(
     let info = loaded.map_err(CliError::runtime)?;
     let took = started.elapsed().as_secs();
     let what = if built.get() { format!("built in {took} s") } else { "is there".to_owned() };
-    println!("{role} {name}: {what} ({}, {})", options.precision, info.assigned.join(", "));
+    println!("{role} {name}: {what} ({}, {})", info.precision, info.assigned.join(", "));
     Ok(())
 }
 
@@ -171,9 +172,10 @@ fn load(
     options: &EngineOptions,
     loading: Loading<'_>,
 ) -> Result<EngineInfo, InferError> {
+    let beside = options.beside_the_classifier();
     Ok(match role {
-        Role::Detector => infer::load_detector(model, options, loading)?.info().clone(),
-        Role::Aligner => infer::load_aligner(model, options, loading)?.info().clone(),
+        Role::Detector => infer::load_detector(model, &beside, loading)?.info().clone(),
+        Role::Aligner => infer::load_aligner(model, &beside, loading)?.info().clone(),
         Role::Classifier => infer::load_classifier(model, options, loading)?.spec().info.clone(),
     })
 }

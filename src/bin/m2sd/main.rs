@@ -1,10 +1,13 @@
 //! The command `m2sd`: scan a file or stream, measure, and look after the models.
 
 mod bench;
+mod clip_files;
+mod compare;
 mod encode;
 mod engines;
 mod error;
 mod models;
+mod options;
 mod pipeline;
 mod play;
 mod record;
@@ -32,7 +35,7 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Measure what the element costs on this machine
     Bench(bench::BenchArgs),
-    /// Import, fetch, list and verify models
+    /// Import, fetch, list, verify and compare models
     #[command(subcommand)]
     Models(models::ModelsCommand),
     /// Build TensorRT's engines ahead of time, show and remove them

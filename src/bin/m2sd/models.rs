@@ -1,4 +1,4 @@
-//! `m2sd models …`: import, fetch, list, verify, synth.
+//! `m2sd models …`: import, fetch, list, verify, synth, compare.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
 use gstm2sd::models::{State, list, verify};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
 
 #[derive(Subcommand)]
@@ -27,6 +28,8 @@ pub enum ModelsCommand {
     Verify(EnginesDir),
     /// Write networks that need no download: analytic ones for tests, random ones for timing
     Synth(SynthArgs),
+    /// Score stored clips with two classifiers, and say how far apart they are and how fast
+    Compare(CompareArgs),
 }
 
 #[derive(Args)]
@@ -83,6 +86,7 @@ pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
         ModelsCommand::List(dir) => list_models(&dir.engines),
         ModelsCommand::Verify(dir) => verify_models(&dir.engines),
         ModelsCommand::Synth(args) => write_synthetic(args),
+        ModelsCommand::Compare(args) => compare::run(args),
     }
 }
 
@@ -182,7 +186,8 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
                 let inputs = summary.inputs.iter().map(ToString::to_string);
                 let outputs = summary.outputs.iter().map(ToString::to_string);
                 let (inputs, outputs) = (join(inputs), join(outputs));
-                println!("{:11}{inputs} -> {outputs}", "");
+                let precision = if summary.nature.is_quantised { ", int8" } else { "" };
+                println!("{:11}{inputs} -> {outputs}{precision}", "");
             }
             Err(error) => println!("{:11}unreadable: {error}", ""),
         }

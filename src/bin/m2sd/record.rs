@@ -92,6 +92,7 @@ impl Recorder {
             "box": [float("x"), float("y"), float("width"), float("height")],
             "score": float("score"),
             "logits": [float("logit-fake"), float("logit-real")],
+            "precision": clip.get::<&str>("precision").ok(),
             "milliseconds": float("provider-ms"),
         });
         self.write(&record);

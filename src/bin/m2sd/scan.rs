@@ -10,22 +10,16 @@ use gst::prelude::*;
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::core::score::REFERENCE_THRESHOLD;
 use gstm2sd::filter::{M2sdFilter, ModelFiles};
+use gstm2sd::infer::{Precision, Provider};
 use serde_json::json;
 
+use crate::clip_files::ClipWriter;
 use crate::encode::Encoders;
 use crate::error::CliError;
+use crate::options;
 use crate::record::Recorder;
 use crate::summary::{self, Judge};
 use crate::{pipeline, play};
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Provider {
-    Auto,
-    Cpu,
-    Openvino,
-    Cuda,
-    Tensorrt,
-}
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ChannelOrder {
@@ -39,11 +33,15 @@ pub struct ScanArgs {
     /// A video file or a URI
     input: String,
     /// Folder for annotated.mp4 (or .mkv) and scores.jsonl; made if need be
-    #[arg(long, value_name = "DIR", required_unless_present = "json")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["json", "clips"])]
     out: Option<PathBuf>,
     /// Write the records to this file; - is standard output, and nothing else goes there
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Store the aligned pictures of every clip in this folder, one uint8 [3,T,S,S] NumPy file each,
+    /// for `m2sd models compare` and for calibration: 2.4 MB for M2SD, see --clip-stride
+    #[arg(long, value_name = "DIR")]
+    clips: Option<PathBuf>,
     /// Do not write an annotated video
     #[arg(long)]
     no_video: bool,
@@ -63,13 +61,16 @@ pub struct ScanArgs {
     #[arg(long, value_name = "MODEL")]
     classifier: Option<String>,
     /// What runs the networks
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, value_parser = options::provider(), default_value = "auto")]
     provider: Provider,
+    /// Arithmetic of the networks; int8 for a quantised classifier
+    #[arg(long, value_parser = options::precision(), default_value = "auto")]
+    precision: Precision,
     /// Channel order of the detector's input
     #[arg(long, value_enum, default_value = "auto")]
     channel_order: ChannelOrder,
     /// P(fake) above which a face is called fake [default: the classifier's own]
-    #[arg(long, value_parser = probability)]
+    #[arg(long, value_parser = options::probability)]
     threshold: Option<f64>,
     /// Frames from the start of one clip to the start of the next
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10000))]
@@ -77,16 +78,6 @@ pub struct ScanArgs {
     /// Detect faces on every n-th frame
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     detect_interval: u32,
-}
-
-fn probability(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
-    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("expected 0 to 1".into()) }
-}
-
-/// The words that the element and the command line share.
-fn word(value: impl ValueEnum) -> String {
-    value.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
 }
 
 pub fn run(args: &ScanArgs) -> Result<(), CliError> {
@@ -105,6 +96,7 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     let recorder = Recorder::new(record_file(args)?, header(args, &files, &judge)?);
     let recorder = Arc::new(Mutex::new(recorder));
     let video = annotated_file(args)?;
+    let clips = store_clips(args, &filter)?;
     let pipeline = pipeline::build(&uri, &filter, video.as_ref())?;
     pipeline::observe(&pipeline, &filter, &recorder);
     let played = play::play(&pipeline, &filter, args.quiet);
@@ -117,6 +109,10 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     eprintln!("{frames} frames.\n{}", summary::table(&faces, &judge));
     if let Some((path, _)) = &video {
         eprintln!("Annotated video: {}", path.display());
+    }
+    if let (Some(clips), Some(dir)) = (clips, &args.clips) {
+        let stored = clips.lock().unwrap_or_else(PoisonError::into_inner).finish()?;
+        eprintln!("Clips: {stored} in {}", dir.display());
     }
     Ok(())
 }
@@ -136,7 +132,10 @@ pub fn input_uri(input: &str) -> Result<String, CliError> {
 }
 
 fn make_filter(args: &ScanArgs) -> Result<M2sdFilter, CliError> {
-    let (provider, order) = (word(args.provider), word(args.channel_order));
+    // The element has the same words.
+    let (provider, precision) = (args.provider.to_string(), args.precision.to_string());
+    let order = args.channel_order.to_possible_value();
+    let order = order.as_ref().map_or("auto", |order| order.get_name());
     let mut builder = gst::ElementFactory::make("m2sdfilter")
         .name("filter")
         .property("engines-dir", &args.engines)
@@ -144,7 +143,8 @@ fn make_filter(args: &ScanArgs) -> Result<M2sdFilter, CliError> {
         .property("aligner", &args.aligner)
         .property("classifier", &args.classifier)
         .property_from_str("provider", &provider)
-        .property_from_str("channel-order", &order)
+        .property_from_str("precision", &precision)
+        .property_from_str("channel-order", order)
         .property("clip-stride", args.clip_stride)
         .property("detect-interval", args.detect_interval)
         .property_from_str("mode", "complete");
@@ -219,6 +219,20 @@ fn header(
         "clip-stride": args.clip_stride,
         "detect-interval": args.detect_interval,
     }))
+}
+
+/// Has every clip stored, if that is wanted.
+fn store_clips(
+    args: &ScanArgs,
+    filter: &M2sdFilter,
+) -> Result<Option<Arc<Mutex<ClipWriter>>>, CliError> {
+    let Some(dir) = &args.clips else { return Ok(None) };
+    let writer = Arc::new(Mutex::new(ClipWriter::new(dir, &args.input)?));
+    let shared = Arc::clone(&writer);
+    filter.on_clip(move |clip| {
+        shared.lock().unwrap_or_else(PoisonError::into_inner).write(clip);
+    });
+    Ok(Some(writer))
 }
 
 /// Where the annotated video goes and what encodes it, if one is wanted.

@@ -140,11 +140,8 @@ impl AlignedClip {
     }
 
     /// The planes in `order`, as a classifier reads them that takes the 8-bit levels themselves.
-    pub fn into_levels(mut self, order: ChannelOrder) -> Array4<u8> {
-        if order == ChannelOrder::Bgr {
-            self.pixels.invert_axis(Axis(0));
-        }
-        self.pixels
+    pub fn into_levels(self, order: ChannelOrder) -> Array4<u8> {
+        levels(self.pixels, order)
     }
 
     /// The smallest rectangle of the frame that holds every crop.
@@ -165,19 +162,43 @@ impl AlignedClip {
         &self,
         order: ChannelOrder,
         norm: Normalization,
-        mut planes: ArrayViewMut4<'_, f32>,
+        planes: ArrayViewMut4<'_, f32>,
     ) -> Result<(), ImageError> {
-        if planes.dim() != self.pixels.dim() {
-            let (found, expected) = (planes.shape().to_vec(), format!("{:?}", self.pixels.shape()));
-            return Err(ImageError::Shape { found, expected });
-        }
-        let channels = order.colours().into_iter().zip(norm.scale).zip(norm.offset);
-        for (mut plane, ((colour, scale), offset)) in planes.outer_iter_mut().zip(channels) {
-            let levels = self.pixels.index_axis(Axis(0), colour);
-            plane.zip_mut_with(&levels, |value, level| *value = f32::from(*level) * scale + offset);
-        }
-        Ok(())
+        write_planes(self.pixels(), order, norm, planes)
     }
+}
+
+/// As [`AlignedClip::write_planes`], for the `pixels` of one: red, green and blue planes
+/// `[3, T, S, S]`.
+///
+/// # Errors
+/// [`ImageError::Shape`] unless there are three planes, and as many pixels in `planes`.
+pub fn write_planes(
+    pixels: ArrayView4<'_, u8>,
+    order: ChannelOrder,
+    norm: Normalization,
+    mut planes: ArrayViewMut4<'_, f32>,
+) -> Result<(), ImageError> {
+    let (_, frames, height, width) = pixels.dim();
+    if planes.dim() != pixels.dim() || pixels.dim().0 != 3 {
+        let expected = format!("{:?}", [3, frames, height, width]);
+        return Err(ImageError::Shape { found: planes.shape().to_vec(), expected });
+    }
+    let channels = order.colours().into_iter().zip(norm.scale).zip(norm.offset);
+    for (mut plane, ((colour, scale), offset)) in planes.outer_iter_mut().zip(channels) {
+        let levels = pixels.index_axis(Axis(0), colour);
+        plane.zip_mut_with(&levels, |value, level| *value = f32::from(*level) * scale + offset);
+    }
+    Ok(())
+}
+
+/// As [`AlignedClip::into_levels`], for the `pixels` of one: red, green and blue planes
+/// `[3, T, S, S]`.
+pub fn levels(mut pixels: Array4<u8>, order: ChannelOrder) -> Array4<u8> {
+    if order == ChannelOrder::Bgr {
+        pixels.invert_axis(Axis(0));
+    }
+    pixels
 }
 
 /// The least-squares transform from the template, repeated for every crop, to their points.

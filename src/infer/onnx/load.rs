@@ -13,10 +13,11 @@ use super::runtime::Runtime;
 use super::tensorrt::Plan;
 use super::{OnnxEngine, assigned, guarded, tensor_info, turns, unreadable};
 use crate::core::modelinfo::PortType;
+use crate::core::onnx::{Nature, WireError};
 use crate::infer::EngineInfo;
 use crate::infer::error::InferError;
 use crate::infer::loading::{LoadStep, Loading};
-use crate::infer::options::{EngineOptions, Provider};
+use crate::infer::options::{EngineOptions, Precision, Provider};
 use crate::infer::profile::Profile;
 use crate::models::engine_file;
 use crate::models::onnx::{self, Dim, Summary};
@@ -30,42 +31,47 @@ pub(super) struct Request<'a> {
     pub path: &'a Path,
     /// What ONNX Runtime is given.
     pub model: Cow<'a, Path>,
+    pub nature: Nature,
     /// `None` where the file cannot be read: ONNX Runtime then says why.
     pub summary: Option<Summary>,
-    pub options: &'a EngineOptions,
+    /// With the precision that the network will compute in.
+    pub options: EngineOptions,
     pub loading: Loading<'a>,
 }
 
 impl<'a> Request<'a> {
     /// # Errors
-    /// [`InferError::EngineFile`] for a bare engine that cannot be loaded.
+    /// [`InferError::EngineFile`] for a bare engine that cannot be loaded;
+    /// [`InferError::Quantised`], [`InferError::NotQuantised`] for the precision.
     pub(super) fn new(
         path: &'a Path,
-        options: &'a EngineOptions,
+        options: &EngineOptions,
         loading: Loading<'a>,
     ) -> Result<Self, InferError> {
         let model = match engine_file::is_engine(path) {
             true => Cow::Owned(engine_file::wrapper_beside(path)?),
             false => Cow::Borrowed(path),
         };
+        // Not from the summary, which also wants ports that make sense.
+        let nature = Nature::of(&model);
+        let precision = precision(path, options.precision, &nature)?;
+        let options = EngineOptions { precision, ..options.clone() };
         let summary = onnx::summary(&model).ok();
-        Ok(Self { path, model, summary, options, loading })
+        Ok(Self { path, model, nature: nature.unwrap_or_default(), summary, options, loading })
     }
 
-    /// Whether it is an engine of TensorRT already.
-    pub(super) fn is_compiled(&self) -> bool {
-        self.summary.as_ref().is_some_and(|summary| summary.is_compiled)
-    }
-
-    /// What the network is fed, where its role is known.
+    /// What the network is fed, where its role or the network itself tells.
     pub(super) fn profile(&self) -> Option<Profile> {
         let inputs = &self.summary.as_ref()?.inputs;
-        Some(Profile::new(self.loading.role?, inputs, self.options.shapes))
+        match self.loading.role {
+            Some(role) => Some(Profile::new(role, inputs, self.options.shapes)),
+            None => Profile::fixed(inputs),
+        }
     }
 
     /// Loads on the first provider that works.
     pub(super) fn load_on_best(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
-        if self.is_compiled() {
+        if self.nature.is_compiled {
             return self.load_on(runtime, Provider::TensorRt);
         }
         let mut passed_over = Vec::new();
@@ -85,12 +91,12 @@ impl<'a> Request<'a> {
         runtime: &Runtime,
         provider: Provider,
     ) -> Result<OnnxEngine, InferError> {
-        if self.is_compiled() && provider != Provider::TensorRt {
+        if self.nature.is_compiled && provider != Provider::TensorRt {
             return Err(InferError::Compiled { path: self.path.to_owned(), asked: provider });
         }
         match provider {
             Provider::Auto | Provider::Cpu | Provider::OpenVino => {
-                let builder = providers::on_host(runtime, provider, self.options)?;
+                let builder = providers::on_host(runtime, provider, &self.options)?;
                 let session = self.commit(provider, builder)?;
                 self.engine(runtime, provider, session, None, None)
             }
@@ -100,11 +106,11 @@ impl<'a> Request<'a> {
     }
 
     fn load_on_cuda(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
-        let gpu = Gpu::find(runtime, Provider::Cuda, self.options)?;
+        let gpu = Gpu::find(runtime, Provider::Cuda, &self.options)?;
         let _turn = turns::load(self.loading.cancel)?;
         let fixed = self.fixed_shapes();
         let load = |graphs| {
-            self.commit(Provider::Cuda, providers::cuda(runtime, &gpu, self.options, graphs)?)
+            self.commit(Provider::Cuda, providers::cuda(runtime, &gpu, &self.options, graphs)?)
         };
         // Graphs need every node on the GPU, which not every network allows.
         let (session, fixed) = match load(fixed.is_some()) {
@@ -115,12 +121,12 @@ impl<'a> Request<'a> {
     }
 
     fn load_on_tensorrt(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
-        let gpu = Gpu::find(runtime, Provider::TensorRt, self.options)?;
+        let gpu = Gpu::find(runtime, Provider::TensorRt, &self.options)?;
         let _turn = turns::load(self.loading.cancel)?;
         let plan = Plan::new(runtime, &gpu, self)?;
         let mut fixed = self.fixed_shapes();
         let load = |graphs| {
-            let builder = providers::tensorrt(runtime, &gpu, self.options, &plan, graphs)?;
+            let builder = providers::tensorrt(runtime, &gpu, &self.options, &plan, graphs)?;
             self.commit(Provider::TensorRt, builder)
         };
         let was_built = plan.is_built();
@@ -197,6 +203,7 @@ impl<'a> Request<'a> {
             outputs: session.outputs().iter().map(tensor_info).collect(),
             largest_batch: largest_batch.and_then(std::num::NonZeroUsize::new),
             provider,
+            precision: self.options.precision,
             assigned,
             runtime: format!("ONNX Runtime {}", runtime.version),
             passed_over: Vec::new(),
@@ -209,7 +216,32 @@ impl<'a> Request<'a> {
         if std::env::var_os(GRAPHS).is_some_and(|set| set == "0") {
             return None;
         }
+        // A network without a role is run too seldom to be worth it.
+        self.loading.role?;
         fixed_shapes(self.summary.as_ref()?, &self.profile()?)
+    }
+}
+
+/// The arithmetic of a network: that of a quantised one is its own, and told to the provider before
+/// it loads, as TensorRT has to know.
+fn precision(
+    path: &Path,
+    asked: Precision,
+    nature: &Result<Nature, WireError>,
+) -> Result<Precision, InferError> {
+    match (asked, nature) {
+        (Precision::Auto | Precision::Int8, Ok(Nature { is_quantised: true, .. })) => {
+            Ok(Precision::Int8)
+        }
+        (asked, Ok(Nature { is_quantised: true, .. })) => {
+            Err(InferError::Quantised { path: path.to_owned(), asked })
+        }
+        // What it computes in was settled when it was compiled, and its operators are out of sight.
+        (asked, Ok(Nature { is_compiled: true, .. })) => Ok(asked),
+        (Precision::Int8, Ok(_)) => Err(InferError::NotQuantised { path: path.to_owned() }),
+        (Precision::Int8, Err(error)) => Err(unreadable(path, &error.to_string())),
+        // ONNX Runtime reads more kinds of files, and says better what is wrong with one.
+        (asked, Ok(_) | Err(_)) => Ok(asked),
     }
 }
 

@@ -65,17 +65,19 @@ pub fn present(models: &[PathBuf]) -> Present {
 }
 
 impl OnnxEngine {
-    /// Loads an ONNX file, or an engine of TensorRT whose sidecar describes it. The first call in a process finds and opens ONNX Runtime: in the
-    /// folder or file that `$M2SD_RUNTIME` or the library that `$ORT_DYLIB_PATH` names; in
-    /// `./.runtime`; in `.runtime` or `m2sd-runtime` beside the plugin or program and in up to
-    /// three folders above; in `$XDG_DATA_HOME/m2sd/runtime`; in `/usr/lib/m2sd/runtime`; where
-    /// the system's loader looks. OpenVINO's plug-in is taken from the same set-up.
+    /// Loads an ONNX file, or an engine of TensorRT whose sidecar describes it.
+    ///
+    /// The first call in a process finds and opens ONNX Runtime: in the folder or file that
+    /// `$M2SD_RUNTIME` or the library that `$ORT_DYLIB_PATH` names; in `./.runtime`; in `.runtime`
+    /// or `m2sd-runtime` beside the plugin or program and in up to three folders above; in
+    /// `$XDG_DATA_HOME/m2sd/runtime`; in `/usr/lib/m2sd/runtime`; where the system's loader looks.
+    /// OpenVINO's plug-in is taken from the same set-up.
     ///
     /// # Errors
-    /// For the library, the provider and the file, each its own [`InferError`]. With
+    /// For the library, the provider, the precision and the file, each its own [`InferError`]. With
     /// [`Provider::Auto`] the error is the CPU's, as it is the last to be tried.
-    /// [`InferError::Cancelled`] when the load's token is or becomes cancelled: as soon as the provider can
-    /// stop, which for one that compiles the network as a whole is when that is done.
+    /// [`InferError::Cancelled`] when the load's token is or becomes cancelled: as soon as the
+    /// provider can stop, which for one that compiles the network as a whole is when that is done.
     pub fn load<'a>(
         path: &Path,
         options: &EngineOptions,

@@ -269,7 +269,7 @@ pub(super) fn tensorrt(
     let precision = tensorrt::precision(options.precision);
     let mut tensorrt = ep::TensorRT::default()
         .with_device_id(gpu.ordinal)
-        .with_fp16(precision == Precision::Fp16)
+        .with_fp16(matches!(precision, Precision::Fp16 | Precision::Int8))
         .with_bf16(precision == Precision::Bf16)
         .with_int8(precision == Precision::Int8)
         // The sums of squares of a wide transformer overflow fp16.

@@ -27,11 +27,11 @@ impl Plan {
         gpu: &Gpu,
         request: &Request<'_>,
     ) -> Result<Self, InferError> {
-        if request.is_compiled() {
+        if request.nature.is_compiled {
             return Ok(Self { built: None });
         }
         let profile = request.profile().ok_or_else(|| {
-            unreadable(request.path, "it is no ONNX file, or its role is not known")
+            unreadable(request.path, "it is no ONNX file, or leaves sizes open and has no role")
         })?;
         let model_sha256 = crate::models::sha256(&request.model)
             .map_err(|e| unreadable(request.path, &e.to_string()))?;
@@ -42,7 +42,7 @@ impl Plan {
             profile: [profile.min(), profile.opt(), profile.max()],
             machine: machine(runtime, gpu)?,
         };
-        let root = engine_cache::root(request.options, &request.model);
+        let root = engine_cache::root(&request.options, &request.model);
         let place = Place::open(&root, facts, request.loading.cancel)?;
         Ok(Self { built: Some((place, profile)) })
     }
@@ -71,7 +71,8 @@ impl Plan {
     }
 }
 
-/// The arithmetic of an engine: half floats unless something else is asked for.
+/// The arithmetic of an engine: half floats unless something else is asked for or the network is
+/// quantised.
 pub(super) fn precision(asked: Precision) -> Precision {
     match asked {
         Precision::Auto => Precision::Fp16,

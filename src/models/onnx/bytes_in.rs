@@ -7,14 +7,12 @@ use prost::Message;
 use prost::encoding::encode_varint;
 
 use super::proto::{self, AttributeProto, NodeProto};
-use super::wire::{Value, Wire};
 use super::{Dim, OnnxError, Port, scan};
 use crate::core::image::Normalization;
 use crate::core::modelinfo::PortType;
+use crate::core::onnx::{GRAPH_NODE, MODEL_GRAPH, Value, Wire, WireError};
 
-/// Field numbers of `ModelProto` and `GraphProto`.
-const GRAPH: u64 = 7;
-const NODE: u64 = 1;
+/// Field numbers of `GraphProto`.
 const INITIALIZER: u64 = 5;
 const INPUT: u64 = 11;
 
@@ -37,21 +35,7 @@ pub(crate) fn rewrite(
     let summary = scan(&mut source)?;
     let pixels = summary.inputs.iter().find(|port| is_pixels(port));
     let head = Head::new(pixels.ok_or(BytesInError::NoPixels)?, norm);
-    // A message says its length first: the graph is written twice, once to be measured.
-    let mut graph = Measure(0);
-    let (mut wire, end) = Wire::open(&mut source)?;
-    wire.message(end, |wire, field, value| match (field, value) {
-        (GRAPH, Value::Bytes(len)) => head.graph(wire, len, &mut graph),
-        (_, other) => wire.skip(other),
-    })?;
-    let (mut wire, end) = Wire::open(&mut source)?;
-    wire.message(end, |wire, field, value| match (field, value) {
-        (GRAPH, Value::Bytes(len)) => {
-            write_key(out, GRAPH, Value::Bytes(graph.0))?;
-            head.graph(wire, len, out)
-        }
-        _ => copy(wire, field, value, out),
-    })?;
+    head.network(&mut source, out).map_err(OnnxError::from)?;
     Ok(head.input)
 }
 
@@ -118,22 +102,41 @@ impl Head {
         Self { input: named("u8"), nodes, constants, pixels }
     }
 
+    /// The network in `source` with this before it.
+    fn network(&self, mut source: impl Read + Seek, out: &mut impl Write) -> Result<(), WireError> {
+        // A message says its length first: the graph is written twice, once to be measured.
+        let mut graph = Measure(0);
+        let (mut wire, end) = Wire::new(&mut source)?;
+        wire.message(end, |wire, field, value| match (field, value) {
+            (MODEL_GRAPH, Value::Bytes(len)) => self.graph(wire, len, &mut graph),
+            (_, other) => wire.skip(other),
+        })?;
+        let (mut wire, end) = Wire::new(&mut source)?;
+        wire.message(end, |wire, field, value| match (field, value) {
+            (MODEL_GRAPH, Value::Bytes(len)) => {
+                write_key(out, MODEL_GRAPH, Value::Bytes(graph.0))?;
+                self.graph(wire, len, out)
+            }
+            _ => copy(wire, field, value, out),
+        })
+    }
+
     /// The graph of `len` bytes with this before it.
     fn graph<R: Read + Seek>(
         &self,
         wire: &mut Wire<R>,
         len: u64,
         out: &mut impl Write,
-    ) -> Result<(), OnnxError> {
+    ) -> Result<(), WireError> {
         for node in &self.nodes {
-            write_message(out, NODE, node)?;
+            write_message(out, GRAPH_NODE, node)?;
         }
         for constant in &self.constants {
             write_message(out, INITIALIZER, constant)?;
         }
         wire.message(len, |wire, field, value| match (field, value) {
             (INPUT, Value::Bytes(len)) => {
-                let mut input: proto::ValueInfoProto = wire.decode(len)?;
+                let mut input: proto::ValueInfoProto = proto::decode(wire, len)?;
                 if input.name == self.pixels {
                     input.name.clone_from(&self.input);
                     let tensor = input.r#type.as_mut().and_then(|t| t.tensor_type.as_mut());
@@ -172,7 +175,7 @@ fn copy<R: Read + Seek>(
     field: u64,
     value: Value,
     out: &mut impl Write,
-) -> Result<(), OnnxError> {
+) -> Result<(), WireError> {
     write_key(out, field, value)?;
     match value {
         Value::Number(_) => Ok(()),

@@ -3,7 +3,5 @@
 pub(crate) mod bytes_in;
 pub(crate) mod proto;
 mod summary;
-mod wire;
 
-pub(crate) use summary::COMPILED;
 pub use summary::{Dim, OnnxError, Port, Summary, scan, summary};

@@ -3,6 +3,23 @@
 //! Fields whose presence ONNX tests (an attribute's `i`, which may be 0) are optional here, so
 //! that prost writes them even when they hold the default.
 
+use std::io::{Read, Seek};
+
+use prost::Message;
+
+use crate::core::onnx::{Wire, WireError};
+
+/// Reads a message of `len` bytes.
+pub fn decode<M: Message + Default>(
+    wire: &mut Wire<impl Read + Seek>,
+    len: u64,
+) -> Result<M, WireError> {
+    let at = wire.at();
+    let bytes = wire.bytes(len)?;
+    M::decode(bytes.as_slice())
+        .map_err(|_| WireError::Malformed { at, found: "a message that makes no sense" })
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ModelProto {
     #[prost(int64, tag = "1")]

@@ -1,8 +1,4 @@
 //! What an ONNX file takes and gives, without reading its weights.
-//!
-//! The file is walked field by field and everything of no interest is skipped, so a file of
-//! gigabytes costs as much as its list of nodes. No length in it is believed before the data
-//! behind it is there.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,8 +9,8 @@ use std::path::Path;
 use thiserror::Error;
 
 use super::proto::{self, dimension};
-use super::wire::{Value, Wire};
 use crate::core::modelinfo::PortType;
+use crate::core::onnx::{GRAPH_NODE, MODEL_GRAPH, Nature, Value, Wire, WireError};
 
 /// Inputs and outputs of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +21,7 @@ pub struct Summary {
     /// Inputs that a caller must give: without those that only name a weight.
     pub inputs: Vec<Port>,
     pub outputs: Vec<Port>,
-    /// Whether it holds, or names the file of, what a provider has compiled: no other can run it.
-    pub is_compiled: bool,
+    pub nature: Nature,
 }
 
 /// One input or output.
@@ -65,10 +60,8 @@ impl fmt::Display for Dim {
 
 #[derive(Debug, Error)]
 pub enum OnnxError {
-    #[error("cannot read or copy the file: {0}")]
-    Io(#[from] std::io::Error),
-    #[error("byte {at}: {found}; not an ONNX file, or a damaged one")]
-    Malformed { at: u64, found: &'static str },
+    #[error(transparent)]
+    Wire(#[from] WireError),
     #[error("no {0} in it; not an ONNX file, or a damaged one")]
     Without(&'static str),
     #[error(
@@ -80,33 +73,30 @@ pub enum OnnxError {
 
 /// Reads the summary of the file at `path`.
 pub fn summary(path: &Path) -> Result<Summary, OnnxError> {
-    scan(File::open(path)?)
+    scan(File::open(path).map_err(WireError::Io)?)
 }
 
 /// Reads the summary of a whole ONNX file.
 pub fn scan(source: impl Read + Seek) -> Result<Summary, OnnxError> {
-    let (mut wire, end) = Wire::open(source)?;
+    let (mut wire, len) = Wire::new(source)?;
     let mut found = Found::default();
-    wire.message(end, |wire, field, value| match (field, value) {
+    wire.message(len, |wire, field, value| match (field, value) {
         (1, Value::Number(version)) => {
             found.ir_version = Some(version);
             Ok(())
         }
-        (7, Value::Bytes(len)) => graph(wire, len, &mut found),
+        (MODEL_GRAPH, Value::Bytes(len)) => graph(wire, len, &mut found),
         (8, Value::Bytes(len)) => {
-            let set: proto::OperatorSetIdProto = wire.decode(len)?;
+            let set: proto::OperatorSetIdProto = proto::decode(wire, len)?;
             if matches!(set.domain.as_str(), "" | "ai.onnx") {
                 found.opset = u64::try_from(set.version).ok();
             }
             Ok(())
         }
-        (_, other) => wire.skip(other),
+        (_, other) => Ok(wire.skip(other)?),
     })?;
     found.finish()
 }
-
-/// ONNX Runtime's operator for what a provider has compiled.
-pub(crate) const COMPILED: &str = "EPContext";
 
 #[derive(Default)]
 struct Found {
@@ -115,7 +105,7 @@ struct Found {
     weights: HashSet<String>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
-    is_compiled: bool,
+    nature: Nature,
 }
 
 impl Found {
@@ -126,7 +116,7 @@ impl Found {
             opset: self.opset.ok_or(OnnxError::Without("operator set version"))?,
             inputs: self.inputs,
             outputs: self.outputs,
-            is_compiled: self.is_compiled,
+            nature: self.nature,
         };
         match &summary {
             s if s.inputs.is_empty() => Err(OnnxError::Without("input")),
@@ -138,10 +128,7 @@ impl Found {
 
 fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Result<(), OnnxError> {
     wire.message(len, |wire, field, value| match (field, value) {
-        (1, Value::Bytes(len)) => {
-            found.is_compiled |= operator(wire, len)? == COMPILED;
-            Ok(())
-        }
+        (GRAPH_NODE, Value::Bytes(len)) => Ok(found.nature.add_node(wire, len)?),
         (5, Value::Bytes(len)) => {
             found.weights.insert(weight_name(wire, len)?);
             Ok(())
@@ -154,26 +141,13 @@ fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Res
             found.outputs.push(port(wire, len)?);
             Ok(())
         }
-        (_, other) => wire.skip(other),
+        (_, other) => Ok(wire.skip(other)?),
     })
-}
-
-/// The operator of a node. Its attributes are passed over: a whole engine may be among them.
-fn operator<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<String, OnnxError> {
-    let mut operator = String::new();
-    wire.message(len, |wire, field, value| match (field, value) {
-        (4, Value::Bytes(len)) => {
-            operator = String::from_utf8_lossy(&wire.bytes(len)?).into_owned();
-            Ok(())
-        }
-        (_, other) => wire.skip(other),
-    })?;
-    Ok(operator)
 }
 
 fn weight_name<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<String, OnnxError> {
     let (mut name, mut external) = (String::new(), false);
-    wire.message(len, |wire, field, value| match (field, value) {
+    wire.message::<WireError>(len, |wire, field, value| match (field, value) {
         (8, Value::Bytes(len)) => {
             name = String::from_utf8_lossy(&wire.bytes(len)?).into_owned();
             Ok(())
@@ -188,14 +162,14 @@ fn weight_name<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<String, O
 }
 
 fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Port, OnnxError> {
-    let at = wire.at;
-    let info: proto::ValueInfoProto = wire.decode(len)?;
+    let at = wire.at();
+    let info: proto::ValueInfoProto = proto::decode(wire, len)?;
     let tensor = info.r#type.and_then(|t| t.tensor_type);
-    let tensor = tensor.ok_or(OnnxError::Malformed { at, found: "a port that is no tensor" })?;
+    let tensor = tensor.ok_or(WireError::Malformed { at, found: "a port that is no tensor" })?;
     let dims = tensor.shape.unwrap_or_default().dim.into_iter().map(|d| match d.value {
         Some(dimension::Value::Size(size)) => usize::try_from(size)
             .map(Dim::Fixed)
-            .map_err(|_| OnnxError::Malformed { at, found: "a negative size" }),
+            .map_err(|_| WireError::Malformed { at, found: "a negative size" }),
         Some(dimension::Value::Name(name)) => Ok(Dim::Dynamic(name)),
         None => Ok(Dim::Dynamic(String::new())),
     });
@@ -209,7 +183,7 @@ fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Port, OnnxError>
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
+    use std::io::{Cursor, Write};
 
     use prost::Message;
 
@@ -250,6 +224,34 @@ mod tests {
         assert_eq!((found.ir_version, found.opset), (8, 17));
         let inputs: Vec<_> = found.inputs.iter().map(Port::to_string).collect();
         assert_eq!(inputs, ["x [N,3]"]);
+        assert_eq!(found.nature, Nature::default());
+    }
+
+    #[test]
+    fn a_network_s_nature_is_known_by_its_operators() {
+        let node = |op: &str| proto::NodeProto {
+            // What is named after an operator is not one.
+            name: "DequantizeLinear".into(),
+            op_type: op.into(),
+            ..Default::default()
+        };
+        for (ops, is_quantised, is_compiled) in [
+            (vec!["MatMul", "Add"], false, false),
+            (vec!["QuantizeLinear", "DequantizeLinear", "MatMul"], true, false),
+            (vec!["DynamicQuantizeLinear", "MatMulInteger", "Cast"], true, false),
+            (vec!["Cast", "EPContext", "Softmax"], false, true),
+        ] {
+            let mut model = model();
+            model.graph.as_mut().unwrap().node = ops.into_iter().map(node).collect();
+            let file = model.encode_to_vec();
+            let expected = Nature { is_quantised, is_compiled };
+            let nodes = model.graph.unwrap().node;
+            assert_eq!(scan(Cursor::new(&file)).unwrap().nature, expected, "{nodes:?}");
+            // Who only asks for it learns the same.
+            let mut path = tempfile::NamedTempFile::new().unwrap();
+            path.write_all(&file).unwrap();
+            assert_eq!(Nature::of(path.path()).unwrap(), expected, "{nodes:?}");
+        }
     }
 
     #[test]
@@ -259,7 +261,7 @@ mod tests {
             assert!(scan(Cursor::new(&whole[..len])).is_err(), "{len} bytes were enough");
         }
         let error = scan(Cursor::new(b"<!DOCTYPE html>")).unwrap_err();
-        assert!(matches!(error, OnnxError::Malformed { .. }), "{error}");
+        assert!(matches!(error, OnnxError::Wire(WireError::Malformed { .. })), "{error}");
         // A field of 2^63 bytes.
         let huge = b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\x7f";
         assert!(scan(Cursor::new(huge)).is_err());

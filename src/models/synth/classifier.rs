@@ -14,6 +14,8 @@ pub struct ClipShape {
     /// With it the network has a second input, and P(fake) is the mean of the redness and of the
     /// logistic function of that input's mean.
     pub audio: Option<Audio>,
+    /// Quantised: the redness passes through 8-bit integers, as values do in a QDQ network.
+    pub quantised: bool,
 }
 
 /// The second input `audio`, `[N,1,mels,frames]`.
@@ -25,7 +27,7 @@ pub struct Audio {
 
 impl Default for ClipShape {
     fn default() -> Self {
-        Self { frames: 16, size_px: 224, audio: None }
+        Self { frames: 16, size_px: 224, audio: None, quantised: false }
     }
 }
 
@@ -37,6 +39,9 @@ pub(super) fn build(shape: &ClipShape) -> Graph {
     let axes = [Axis::Any("N"), Axis::Size(3), Axis::Size(shape.frames), side, side];
     let clip = g.input("clip", &axes);
     let mut fake = redness(&mut g, &clip, shape.size_px as i64);
+    if shape.quantised {
+        fake = quantise(&mut g, &fake);
+    }
     if let Some(Audio { mels, frames }) = shape.audio {
         let axes = [Axis::Any("N"), Axis::Size(1), Axis::Size(mels), Axis::Size(frames)];
         let audio = g.input("audio", &axes);
@@ -66,6 +71,14 @@ fn redness(g: &mut Graph, clip: &Edge, size: i64) -> Edge {
     let (deviation, average) = (g.scalar(0.229), g.scalar(0.485));
     let scaled = g.op("Mul", &[&normalized, &deviation], &[]);
     g.op("Add", &[&scaled, &average], &[])
+}
+
+/// Rounded to a 255th and cut off at 0 and 1: the pair of nodes that a QDQ network is made of,
+/// with their usual type, `uint8` from 0.
+fn quantise(g: &mut Graph, x: &Edge) -> Edge {
+    let step = g.scalar(1.0 / 255.0);
+    let levels = g.op("QuantizeLinear", &[x, &step], &[]);
+    g.op("DequantizeLinear", &[&levels, &step], &[])
 }
 
 /// Over all axes but the first, as a column.

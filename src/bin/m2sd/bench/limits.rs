@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gstm2sd::core::image::PixelValues;
+use gstm2sd::core::percentile::percentile;
 use gstm2sd::infer::onnx::OnnxEngine;
 use gstm2sd::infer::{CancelToken, Clip, Engine, InferError, Tensor, load_classifier};
 use gstm2sd::models::synth::product;
@@ -56,18 +57,14 @@ impl Times {
         Ok(())
     }
 
-    fn sort(&mut self) {
-        self.wall.sort_unstable();
-        self.cpu.sort_unstable();
-    }
-
     fn median_s(&self) -> f64 {
-        self.wall.get(self.wall.len() / 2).map_or(0.0, Duration::as_secs_f64)
+        percentile(self.wall.iter().map(Duration::as_secs_f64), 0.5).unwrap_or(0.0)
     }
 
     /// By the clock, and in CPU time.
     fn least_s(&self) -> [f64; 2] {
-        [&self.wall, &self.cpu].map(|times| times.first().map_or(0.0, Duration::as_secs_f64))
+        [&self.wall, &self.cpu]
+            .map(|times| percentile(times.iter().map(Duration::as_secs_f64), 0.0).unwrap_or(0.0))
     }
 }
 
@@ -86,7 +83,6 @@ fn in_turn(
             times.add(*run)?;
         }
     }
-    times.iter_mut().for_each(Times::sort);
     Ok(times)
 }
 
@@ -99,7 +95,8 @@ impl Limits {
 
     fn of(networks: &Networks, products: &Path) -> Result<Self, InferError> {
         let (options, cancel) = (&networks.files.options, CancelToken::new());
-        let mut products = OnnxEngine::load(products, options, &cancel)?;
+        let beside = networks.files.options.beside_the_classifier();
+        let mut products = OnnxEngine::load(products, &beside, &cancel)?;
         let x = Array2::from_shape_fn(product::INPUT, |(i, j)| ((i * 7 + j) as f32 * 0.7).sin());
         let mut classifier = load_classifier(&networks.files.classifier, options, &cancel)?;
         let spec = classifier.spec().clone();

@@ -22,6 +22,7 @@ use self::input::Input;
 use self::networks::Networks;
 use self::report::Report;
 use crate::error::CliError;
+use crate::options;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Mode {
@@ -88,11 +89,11 @@ pub struct BenchArgs {
     /// --synthetic]
     #[arg(long, value_name = "GFLOP")]
     gflop: Option<f64>,
-    /// What runs the networks: auto, cpu, openvino, cuda, tensorrt
-    #[arg(long, default_value = "auto")]
+    /// What runs the networks
+    #[arg(long, value_parser = options::provider(), default_value = "auto")]
     provider: Provider,
-    /// Arithmetic of the networks: auto, fp32, fp16, bf16, int8
-    #[arg(long, default_value = "auto")]
+    /// Arithmetic of the networks; int8 for a quantised classifier
+    #[arg(long, value_parser = options::precision(), default_value = "auto")]
     precision: Precision,
     /// CPU threads of one network run (0 = one for each core)
     #[arg(long, default_value_t = 0)]

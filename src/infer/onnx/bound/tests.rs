@@ -22,7 +22,7 @@ fn clips(count: usize, value: f32) -> ArrayD<f32> {
     clips.into_dyn()
 }
 
-const CLIP: ClipShape = ClipShape { frames: 2, size_px: 32, audio: None };
+const CLIP: ClipShape = ClipShape { frames: 2, size_px: 32, audio: None, quantised: false };
 
 #[test]
 fn what_is_bound_gives_what_is_passed_gives_whatever_the_shapes() {

@@ -1,0 +1,157 @@
+//! Clips as files: what `scan --clips` stores and `models compare` reads.
+//!
+//! One NumPy file a clip, `uint8` `[3,T,S,S]`: red, green and blue planes of the aligned face,
+//! before any classifier's normalization.
+
+use std::path::{Path, PathBuf};
+
+use gstm2sd::filter::ClipPixels;
+use ndarray::{Array4, ArrayView4};
+use ndarray_npy::{ViewNpyError, ViewNpyExt, write_npy};
+
+use crate::error::CliError;
+
+/// Stores the clips of one scan.
+pub struct ClipWriter {
+    dir: PathBuf,
+    /// Begins each file's name, so that several inputs can share a folder.
+    stem: String,
+    written: u64,
+    failed: Option<CliError>,
+}
+
+impl ClipWriter {
+    /// Makes the folder if need be. `input` is the file or URI that is scanned.
+    pub fn new(dir: &Path, input: &str) -> Result<Self, CliError> {
+        std::fs::create_dir_all(dir)
+            .map_err(|e| CliError::input(format!("cannot make {}: {e}", dir.display())))?;
+        Ok(Self { dir: dir.to_owned(), stem: stem(input), written: 0, failed: None })
+    }
+
+    /// Stores one clip; after the first that cannot be, none.
+    pub fn write(&mut self, clip: &ClipPixels<'_>) {
+        if self.failed.is_some() {
+            return;
+        }
+        let (track, start) = (clip.track.0, clip.span.start_ns as f64 / 1e9);
+        let name = format!("{}_{:06}_face{track}_{start:.3}s.npy", self.stem, self.written);
+        let path = self.dir.join(name);
+        match write_npy(&path, &clip.pixels) {
+            Ok(()) => self.written += 1,
+            Err(e) => {
+                let text = format!("cannot write {}: {e}", path.display());
+                self.failed = Some(CliError::Input(text));
+            }
+        }
+    }
+
+    /// How many clips were stored.
+    pub fn finish(&mut self) -> Result<u64, CliError> {
+        self.failed.take().map_or(Ok(self.written), Err)
+    }
+}
+
+/// The last part of a path or URI without its ending, as far as it makes a file name anywhere.
+fn stem(input: &str) -> String {
+    let path = input.split_once("://").map_or(input, |(_, rest)| rest);
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
+    let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    match stem.chars().map(plain).collect::<String>() {
+        empty if empty.is_empty() => "clip".to_owned(),
+        stem => stem,
+    }
+}
+
+/// The clips of a folder, by name.
+pub fn list(dir: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let failed = |e| CliError::input(format!("cannot read {}: {e}", dir.display()));
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|e| e == "npy") {
+            paths.push(path);
+        }
+    }
+    if paths.is_empty() {
+        return Err(CliError::input(format!(
+            "there are no clips (.npy) in {}. Make some with `m2sd scan VIDEO --clips {}`",
+            dir.display(),
+            dir.display()
+        )));
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Reads a clip that must be `uint8` `[3, frames, side_px, side_px]`.
+pub fn read(path: &Path, frames: usize, side_px: usize) -> Result<Array4<u8>, CliError> {
+    let bytes = std::fs::read(path)
+        .map_err(|e| CliError::input(format!("cannot read {}: {e}", path.display())))?;
+    let expected = [3, frames, side_px, side_px];
+    let wrong = |found: String| {
+        CliError::input(format!(
+            "{}: {found}; expected a clip for these models, uint8 {expected:?} as `m2sd scan \
+             --clips` with one of them stores it",
+            path.display()
+        ))
+    };
+    // A view, as the header's word for a length is not to be trusted with memory.
+    let pixels = ArrayView4::<u8>::view_npy(&bytes).map_err(|error| match error {
+        ViewNpyError::WrongDescriptor(found) => wrong(format!("its elements are {found}")),
+        ViewNpyError::WrongNdim(_, found) => wrong(format!("it has {found} axes")),
+        other => wrong(other.to_string()),
+    })?;
+    if pixels.shape() != expected {
+        return Err(wrong(format!("it is uint8 {:?}", pixels.shape())));
+    }
+    Ok(pixels.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use gstm2sd::core::track::TrackId;
+    use gstm2sd::core::window::Span;
+
+    use super::*;
+
+    #[test]
+    fn names_tell_input_face_and_time_and_clips_are_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("clips");
+        let mut writer = ClipWriter::new(&folder, "some/a film.mp4").unwrap();
+        let pixels = Array4::from_shape_fn((3, 2, 4, 4), |(c, t, y, x)| (c + t * y + x) as u8);
+        let span = Span { start_ns: 1_500_000_000, end_ns: 1_600_000_000 };
+        for track in [TrackId(0), TrackId(7)] {
+            writer.write(&ClipPixels { track, span, pixels: pixels.view() });
+        }
+        assert_eq!(writer.finish().unwrap(), 2);
+        let paths = list(&folder).unwrap();
+        assert!(paths[0].ends_with("a_film_000000_face0_1.500s.npy"), "{paths:?}");
+        assert!(paths[1].ends_with("a_film_000001_face7_1.500s.npy"), "{paths:?}");
+        assert_eq!(read(&paths[1], 2, 4).unwrap(), pixels);
+    }
+
+    #[test]
+    fn a_clip_that_cannot_be_stored_is_an_error_at_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = ClipWriter::new(&dir.path().join("gone"), "x").unwrap();
+        std::fs::remove_dir(dir.path().join("gone")).unwrap();
+        let (pixels, span) = (Array4::zeros((3, 1, 2, 2)), Span { start_ns: 0, end_ns: 1 });
+        writer.write(&ClipPixels { track: TrackId(0), span, pixels: pixels.view() });
+        assert!(matches!(writer.finish(), Err(CliError::Input(_))));
+    }
+
+    #[test]
+    fn every_input_gives_a_file_name() {
+        for (input, expected) in [
+            ("/videos/clip.mp4", "clip"),
+            ("rtsp://camera:554/stream?user=a/b", "stream"),
+            ("rtsp://camera/", "camera"),
+            ("a b:c.mkv", "a_b_c"),
+            ("..", "clip"),
+        ] {
+            assert_eq!(stem(input), expected, "{input}");
+        }
+    }
+}

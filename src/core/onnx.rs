@@ -1,0 +1,222 @@
+//! What ONNX files are made of, read without a runtime: protobuf's wire format, and the operators
+//! by which a network shows that it was quantised or compiled.
+//!
+//! A file is walked field by field and everything of no interest is skipped, so a file of
+//! gigabytes costs as much as its list of nodes. No length in it is believed before the data
+//! behind it is there.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum WireError {
+    #[error("cannot read or copy the file: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("byte {at}: {found}; not an ONNX file, or a damaged one")]
+    Malformed { at: u64, found: &'static str },
+}
+
+/// A field's value in protobuf's wire format, bytes not yet read.
+#[derive(Clone, Copy)]
+pub enum Value {
+    Number(u64),
+    /// So many bytes of a fixed-size number.
+    Fixed(u64),
+    /// A message, text or numbers of so many bytes.
+    Bytes(u64),
+}
+
+/// A file of protobuf's wire format, being read from its beginning.
+pub struct Wire<R> {
+    reader: BufReader<R>,
+    at: u64,
+}
+
+impl<R: Read + Seek> Wire<R> {
+    /// With the length of the whole, which is the length of its one message.
+    ///
+    /// # Errors
+    /// When `source` cannot be sought in.
+    pub fn new(mut source: R) -> Result<(Self, u64), WireError> {
+        let len = source.seek(SeekFrom::End(0))?;
+        source.rewind()?;
+        Ok((Self { reader: BufReader::new(source), at: 0 }, len))
+    }
+
+    /// The place of the next byte.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Calls `each` for every field of a message of `len` bytes; `each` reads or skips the value.
+    ///
+    /// # Errors
+    /// [`WireError`], and what `each` answers.
+    pub fn message<E: From<WireError>>(
+        &mut self,
+        len: u64,
+        mut each: impl FnMut(&mut Self, u64, Value) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let beyond =
+            |at| WireError::Malformed { at, found: "a field that ends beyond its message" };
+        let end = self.at.checked_add(len).ok_or(beyond(self.at))?;
+        while self.at < end {
+            let (field, value) = self.field()?;
+            let size = match value {
+                Value::Bytes(size) | Value::Fixed(size) => size,
+                Value::Number(_) => 0,
+            };
+            if self.at.checked_add(size).is_none_or(|after| after > end) {
+                return Err(beyond(self.at).into());
+            }
+            each(self, field, value)?;
+        }
+        Ok(())
+    }
+
+    fn field(&mut self) -> Result<(u64, Value), WireError> {
+        let key = self.varint()?;
+        let value = match key & 7 {
+            0 => Value::Number(self.varint()?),
+            1 => Value::Fixed(8),
+            2 => Value::Bytes(self.varint()?),
+            5 => Value::Fixed(4),
+            _ => {
+                let found = "a field of unknown kind";
+                return Err(WireError::Malformed { at: self.at, found });
+            }
+        };
+        Ok((key >> 3, value))
+    }
+
+    fn varint(&mut self) -> Result<u64, WireError> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let mut byte = [0];
+            self.reader.read_exact(&mut byte)?;
+            self.at += 1;
+            number |= u64::from(byte[0] & 0x7f) << shift;
+            if byte[0] & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(WireError::Malformed { at: self.at, found: "a number of more than 64 bits" })
+    }
+
+    /// Reads the next `len` bytes.
+    ///
+    /// # Errors
+    /// [`WireError`] when there are fewer.
+    pub fn bytes(&mut self, len: u64) -> Result<Vec<u8>, WireError> {
+        let mut bytes = Vec::new();
+        let got = self.reader.by_ref().take(len).read_to_end(&mut bytes)?;
+        self.at += got as u64;
+        if got as u64 == len {
+            Ok(bytes)
+        } else {
+            Err(WireError::Malformed { at: self.at, found: "the end of the file" })
+        }
+    }
+
+    /// Copies the next `len` bytes to `out`.
+    ///
+    /// # Errors
+    /// [`WireError`] when there are fewer, or `out` does not take them.
+    pub fn copy(&mut self, len: u64, out: &mut impl Write) -> Result<(), WireError> {
+        let copied = std::io::copy(&mut self.reader.by_ref().take(len), out)?;
+        self.at += copied;
+        if copied == len {
+            Ok(())
+        } else {
+            Err(WireError::Malformed { at: self.at, found: "the end of the file" })
+        }
+    }
+
+    /// Passes over a value without reading it.
+    ///
+    /// # Errors
+    /// [`WireError`] for a length that no file has.
+    pub fn skip(&mut self, value: Value) -> Result<(), WireError> {
+        if let Value::Bytes(len) | Value::Fixed(len) = value {
+            let beyond = WireError::Malformed { at: self.at, found: "a length beyond any file" };
+            self.reader.seek_relative(i64::try_from(len).map_err(|_| beyond)?)?;
+            self.at += len;
+        }
+        Ok(())
+    }
+}
+
+/// The field of a `ModelProto` that is its `GraphProto`.
+pub const MODEL_GRAPH: u64 = 7;
+/// The field of a `GraphProto` that is one of its `NodeProto`s.
+pub const GRAPH_NODE: u64 = 1;
+/// The field of a `NodeProto` that is its operator's name.
+const NODE_OP_TYPE: u64 = 4;
+
+/// What only quantised networks contain: the pairs of a QDQ file first, which every provider
+/// takes, then what dynamic and operator-oriented quantisation leave.
+const QUANTISING: [&[u8]; 7] = [
+    b"QuantizeLinear",
+    b"DequantizeLinear",
+    b"DynamicQuantizeLinear",
+    b"MatMulInteger",
+    b"ConvInteger",
+    b"QLinearMatMul",
+    b"QLinearConv",
+];
+
+/// ONNX Runtime's operator for what a provider has compiled.
+pub const COMPILED: &str = "EPContext";
+
+/// What the operators of a network tell of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nature {
+    /// Whether it computes with 8-bit integers, having been quantised beforehand.
+    pub is_quantised: bool,
+    /// Whether it holds, or names the file of, what a provider has compiled: no other can run it.
+    pub is_compiled: bool,
+}
+
+impl Nature {
+    /// Of the ONNX file at `path`.
+    ///
+    /// # Errors
+    /// [`WireError`] for a file that cannot be read or is damaged.
+    pub fn of(path: &Path) -> Result<Self, WireError> {
+        let (mut wire, len) = Wire::new(File::open(path)?)?;
+        let mut nature = Self::default();
+        let mut graph = |wire: &mut Wire<_>, field, value| match (field, value) {
+            (GRAPH_NODE, Value::Bytes(len)) => nature.add_node(wire, len),
+            (_, other) => wire.skip(other),
+        };
+        wire.message::<WireError>(len, |wire, field, value| match (field, value) {
+            (MODEL_GRAPH, Value::Bytes(len)) => wire.message(len, &mut graph),
+            (_, other) => wire.skip(other),
+        })?;
+        Ok(nature)
+    }
+
+    /// Reads a `NodeProto` of `len` bytes, and adds what it tells. Its attributes are passed over:
+    /// a whole engine may be among them.
+    ///
+    /// # Errors
+    /// [`WireError`] for a damaged file.
+    pub fn add_node<R: Read + Seek>(
+        &mut self,
+        wire: &mut Wire<R>,
+        len: u64,
+    ) -> Result<(), WireError> {
+        wire.message(len, |wire, field, value| match (field, value) {
+            (NODE_OP_TYPE, Value::Bytes(len)) => {
+                let operator = wire.bytes(len)?;
+                self.is_quantised |= QUANTISING.contains(&operator.as_slice());
+                self.is_compiled |= operator == COMPILED.as_bytes();
+                Ok(())
+            }
+            (_, other) => wire.skip(other),
+        })
+    }
+}
