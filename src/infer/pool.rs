@@ -55,6 +55,8 @@ pub struct Scored {
     pub queued: Duration,
     /// The whole run, which a batch shares.
     pub run: Duration,
+    /// The job's own, given back: its memory can serve again.
+    pub frames: Tensor<Ix4>,
 }
 
 /// Why a job was not taken.
@@ -347,9 +349,11 @@ fn work(shared: &Shared, mut classifier: Classifier) {
                 Err(error) => Err(error.clone()),
             };
             if wanted {
-                let scored = Scored { result, queued: started.duration_since(since), run };
+                let queued = started.duration_since(since);
+                let ClipJob { frames, reply, .. } = job;
+                let scored = Scored { result, queued, run, frames };
                 // A reply that panics is its submitter's loss, not the other streams'.
-                let _panicked = catch_unwind(AssertUnwindSafe(|| (job.reply)(scored)));
+                let _panicked = catch_unwind(AssertUnwindSafe(|| reply(scored)));
             }
         }
     }
