@@ -196,7 +196,7 @@ fn a_frame_with_one_face_and_one_clip() {
     let megabytes = change.bytes_allocated as f64 / FRAMES as f64 / 1e6;
     println!("{per_frame} allocations, {megabytes} MB a frame");
     assert!(per_frame <= 115.0, "{per_frame} allocations a frame");
-    assert!(megabytes <= 14.0, "{megabytes} MB allocated a frame");
+    assert!(megabytes <= 1.6, "{megabytes} MB allocated a frame");
 }
 
 #[test]

@@ -13,12 +13,13 @@ use super::messages::{self, ClipReport};
 use super::outbox::Generation;
 use super::scene::FaceSample;
 use super::session::ClipEngine;
+use super::spare::SpareClips;
 use super::stages::{Stage, Stages};
 use super::stats::ClipEnd;
 use crate::core::align::{AlignError, AlignedClip};
 use crate::core::audio::{ClipAudio, Loudness};
 use crate::core::geometry::BBox;
-use crate::core::image::{ImageError, PixelValues};
+use crate::core::image::{ChannelOrder, ImageError, PixelValues};
 use crate::core::score::Probability;
 use crate::core::track::TrackId;
 use crate::core::window::{ClipWindow, FrameNumber, Span};
@@ -88,8 +89,9 @@ impl PendingClip {
         self.end = ClipEnd::Failed;
     }
 
-    /// The classifier has answered, run by a provider in a precision.
-    pub fn finish(mut self, run_by: (Provider, Precision), scored: Scored) {
+    /// The classifier has answered, run by a provider in a precision; the clip's memory goes back.
+    pub fn finish(mut self, run_by: (Provider, Precision), spare: &SpareClips, scored: Scored) {
+        spare.give(scored.frames);
         let fake = scored.result.map_err(|e| e.to_string()).and_then(|score| {
             let fake = Probability::new(score.fake).map_err(|e| e.to_string())?;
             Ok((fake, score.outputs))
@@ -170,7 +172,7 @@ impl Submission {
             }
         };
         let stages = &pending.shared.stats.stages;
-        let frames = match clip_tensor(&clip, pool.spec(), stages, show) {
+        let frames = match clip_tensor(&clip, pool.spec(), &engines.spare, stages, show) {
             Ok(frames) => frames,
             Err(error) => {
                 gst::warning!(CAT, "Track {}: no clip: {error}", clip.track);
@@ -181,7 +183,8 @@ impl Submission {
         let audio = engines.log_mel.as_ref().map(|log_mel| log_mel.spectrum(&samples));
         // Not the pool itself: were it to go with its last reply, nobody would wait for its thread.
         let run_by = (pool.spec().info.provider, pool.spec().info.precision);
-        let reply = Box::new(move |scored| pending.finish(run_by, scored));
+        let spare = Arc::clone(&engines.spare);
+        let reply = Box::new(move |scored| pending.finish(run_by, &spare, scored));
         let job = ClipJob { frames, audio, reply };
         if engines.submitter.submit(job).is_err() {
             gst::debug!(CAT, "Track {}: flushed before it was scored", clip.track);
@@ -197,15 +200,17 @@ pub enum ClipError {
     Image(#[from] ImageError),
 }
 
-/// Aligns a clip, shows it to `show` and writes it as the classifier reads it, `[3,T,S,S]`.
+/// Aligns a clip, shows it to `show` and writes it as the classifier reads it, `[3,T,S,S]`, in
+/// memory from `spare`.
 fn clip_tensor(
     clip: &ClipWindow<FaceSample>,
     spec: &ClassifierSpec,
+    spare: &SpareClips,
     stages: &Stages,
     show: impl FnOnce(&AlignedClip),
 ) -> Result<Tensor<Ix4>, ClipError> {
     let crops = clip.samples.iter().map(|sample| &sample.payload.crop);
-    let align = || AlignedClip::align(crops, spec.size_px as u32);
+    let align = || AlignedClip::align_in(spare.levels(), crops, spec.size_px as u32);
     let aligned = stages.time(Stage::Warp, align)?;
     show(&aligned);
     let norm = match spec.values {
@@ -213,8 +218,13 @@ fn clip_tensor(
         PixelValues::Levels => return Ok(aligned.into_levels(spec.channel_order).into()),
     };
     stages.time(Stage::Normalise, || {
-        let mut planes = Array4::zeros(aligned.pixels().dim());
+        let dims = aligned.pixels().dim();
+        let mut memory = spare.floats();
+        memory.resize(aligned.pixels().len(), 0.0);
+        let planes = Array4::from_shape_vec(dims, memory);
+        let mut planes = planes.unwrap_or_else(|_| Array4::zeros(dims));
         aligned.write_planes(spec.channel_order, norm, planes.view_mut())?;
+        spare.give(aligned.into_levels(ChannelOrder::Rgb).into());
         Ok(planes.into())
     })
 }

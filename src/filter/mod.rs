@@ -18,7 +18,7 @@
 //! | `inbox`, `outbox` | the two in-band queues between the three threads |
 //! | `pixels`, `inputs` | a buffer as the core's frame view, and as the networks read it |
 //! | `analysis`, `scene` | the analysis thread, and what it does with a frame |
-//! | `clips` | clips on their way through the classifier |
+//! | `clips`, `spare` | clips on their way through the classifier, and their memory |
 //! | `delivery`, `task` | the source pad's task |
 //! | `negotiate` | overlay, allocation, latency |
 //! | `audio` | the audio pads, and what is heard on them |
@@ -48,6 +48,7 @@ mod pixels;
 mod scene;
 mod session;
 mod settings;
+mod spare;
 mod stages;
 mod stats;
 mod supply;

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::messages::ClassifierName;
 use super::settings::Settings;
+use super::spare::SpareClips;
 use crate::core::audio::LogMel;
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::core::score::{NotAProbability, Probability, REFERENCE_THRESHOLD};
@@ -100,6 +101,7 @@ pub struct Engines {
 pub struct ClipEngine {
     /// This element's place in the classifier's queue, which elements in one process share.
     pub submitter: Submitter,
+    pub spare: Arc<SpareClips>,
     /// For a classifier that listens.
     pub log_mel: Option<LogMel>,
 }
@@ -138,6 +140,7 @@ impl Engines {
             threshold: Probability::new(threshold)?,
             clips: Arc::new(ClipEngine {
                 submitter: pool.submitter(),
+                spare: Arc::default(),
                 log_mel: pool.spec().audio.map(|audio| LogMel::new(audio.mels, audio.frames)),
             }),
         })

@@ -116,6 +116,19 @@ impl AlignedClip {
         crops: impl Iterator<Item = &'a FaceCrop> + Clone,
         side_px: u32,
     ) -> Result<Self, AlignError> {
+        Self::align_in(Vec::new(), crops, side_px)
+    }
+
+    /// As [`Self::align`], in memory that is done with, such as that of an earlier clip's
+    /// [`Self::into_levels`].
+    ///
+    /// # Errors
+    /// As [`Self::align`].
+    pub fn align_in<'a>(
+        mut memory: Vec<u8>,
+        crops: impl Iterator<Item = &'a FaceCrop> + Clone,
+        side_px: u32,
+    ) -> Result<Self, AlignError> {
         if !(1..=MAX_SIDE_PX).contains(&side_px) {
             return Err(AlignError::Side { found: side_px });
         }
@@ -123,9 +136,12 @@ impl AlignedClip {
         let union = rects.reduce(CropRect::union).ok_or(AlignError::NoFrames)?;
         let to_union = fit_template(crops.clone(), union, side_px).ok_or(AlignError::Points)?;
         let transform = to_union.inverse().ok_or(AlignError::Points)?;
-
         let side = side_px as usize;
-        let mut pixels = Array4::zeros((3, crops.clone().count(), side, side));
+        let dims = (3, crops.clone().count(), side, side);
+        // Every pixel is written below: what was there before need not be cleared.
+        memory.resize(dims.0 * dims.1 * dims.2 * dims.3, 0);
+        let pixels = Array4::from_shape_vec(dims, memory);
+        let mut pixels = pixels.unwrap_or_else(|_| Array4::zeros(dims));
         let mut warp = Warp::new(&to_union, side);
         for (crop, mut picture) in crops.zip(pixels.axis_iter_mut(Axis(1))) {
             let offset = [crop.rect.x() - union.x(), crop.rect.y() - union.y()];

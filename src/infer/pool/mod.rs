@@ -55,6 +55,8 @@ pub struct Scored {
     pub queued: Duration,
     /// The whole run, which a batch shares.
     pub run: Duration,
+    /// The job's own, given back: its memory can serve again.
+    pub frames: Tensor<Ix4>,
 }
 
 /// Why a job was not taken.

@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Instant;
 
-use super::{Batch, Scored, Shared, Waiting};
+use super::{Batch, ClipJob, Scored, Shared, Waiting};
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::{InferError, panic_text};
 use crate::infer::roles::{Classifier, Clip, ClipScore, ClipStager, StagedClips};
@@ -74,9 +74,11 @@ fn serve(
             Err(error) => Err(error.clone()),
         };
         if wanted {
-            let scored = Scored { result, queued: started.duration_since(since), run };
+            let queued = started.duration_since(since);
+            let ClipJob { frames, reply, .. } = job;
+            let scored = Scored { result, queued, run, frames };
             // A reply that panics is its submitter's loss, not the other streams'.
-            let _panicked = catch_unwind(AssertUnwindSafe(|| (job.reply)(scored)));
+            let _panicked = catch_unwind(AssertUnwindSafe(|| reply(scored)));
         }
     }
 }

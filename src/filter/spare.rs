@@ -1,0 +1,81 @@
+//! Memory of clips that are done with, for those to come.
+//!
+//! A clip of floats is 10 MB. Taken anew from the system, each would come page by page, which takes
+//! longer than to write it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ndarray::Ix4;
+
+use crate::infer::Tensor;
+
+/// So many are kept: clips that wait, the one that runs and the one being made.
+const MOST: usize = 4;
+
+/// See the module's text.
+#[derive(Default)]
+pub struct SpareClips {
+    levels: Spare<u8>,
+    floats: Spare<f32>,
+}
+
+/// Lock order: a leaf, held for a push or a pop.
+#[derive(Default)]
+struct Spare<T>(Mutex<Vec<Vec<T>>>);
+
+impl<T> Spare<T> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<T> {
+        self.lock().pop().unwrap_or_default()
+    }
+
+    fn give(&self, memory: Vec<T>) {
+        let mut spare = self.lock();
+        if spare.len() < MOST {
+            spare.push(memory);
+        }
+    }
+}
+
+impl SpareClips {
+    pub fn levels(&self) -> Vec<u8> {
+        self.levels.take()
+    }
+
+    pub fn floats(&self) -> Vec<f32> {
+        self.floats.take()
+    }
+
+    /// Takes back what a clip was in.
+    pub fn give(&self, clip: Tensor<Ix4>) {
+        match clip {
+            Tensor::U8(clip) => self.levels.give(clip.into_raw_vec_and_offset().0),
+            Tensor::F32(clip) => self.floats.give(clip.into_raw_vec_and_offset().0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array4;
+
+    use super::*;
+
+    #[test]
+    fn memory_comes_back_and_does_not_pile_up() {
+        let spare = SpareClips::default();
+        let clip = Array4::<f32>::zeros((3, 4, 8, 8));
+        let place = clip.as_ptr();
+        spare.give(clip.into());
+        let again = spare.floats();
+        assert_eq!((again.as_ptr(), again.len()), (place, 3 * 4 * 8 * 8));
+        assert!(spare.levels().is_empty() && spare.floats().is_empty());
+        for _ in 0..2 * MOST {
+            spare.give(Array4::<u8>::zeros((1, 1, 1, 1)).into());
+        }
+        assert_eq!(spare.levels.lock().len(), MOST);
+    }
+}
