@@ -98,6 +98,12 @@ pub fn import(
         .map_err(|problem| ImportError { file: source.to_owned(), problem: Box::new(problem) })
 }
 
+/// Whether a file is taken for a checkpoint, by its name: neither ONNX nor a TensorRT engine.
+pub fn is_checkpoint(source: &Path) -> bool {
+    let is_onnx = source.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+    !is_onnx && !engine_file::is_engine(source)
+}
+
 fn import_or_say_why(
     source: &Path,
     out_dir: &Path,
@@ -108,13 +114,12 @@ fn import_or_say_why(
     let manifest = Manifest::of(out_dir)?;
     let known = manifest.by_source(&source_name, &sha256);
     let name = file_name(source, known, options)?;
-    let is_a = |kind| source.extension().is_some_and(|e| e.eq_ignore_ascii_case(kind));
-    let content = if is_a("onnx") {
-        Content::onnx(source, known, options)?
+    let content = if is_checkpoint(source) {
+        Content::checkpoint(source, known, options)?
     } else if engine_file::is_engine(source) {
         Content::engine(source)?
     } else {
-        Content::checkpoint(source, known, options)?
+        Content::onnx(source, known, options)?
     };
     content.write(out_dir.join(name), &source_name)
 }

@@ -51,8 +51,9 @@ pub struct ImportArgs {
     #[arg(long)]
     heads: Option<usize>,
     /// What the model reads: floats, or bytes that it normalises itself, a quarter of the data
-    #[arg(long, value_enum, default_value = "f32")]
-    input: Input,
+    /// [default: u8 of a checkpoint, an ONNX file's own]
+    #[arg(long, value_enum)]
+    input: Option<Input>,
     /// Name every ignored entry of a checkpoint
     #[arg(long)]
     verbose: bool,
@@ -94,12 +95,12 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
     if args.name.is_some() && args.files.len() > 1 {
         return Err(CliError::input("--name names one model, but several files were given"));
     }
-    let options = ImportOptions {
-        transformer: m2sd::Options { heads: args.heads, ..m2sd::Options::default() },
-        name: args.name.clone(),
-        bytes_in: args.input == Input::U8,
-    };
     for file in &args.files {
+        let options = ImportOptions {
+            transformer: m2sd::Options { heads: args.heads, ..m2sd::Options::default() },
+            name: args.name.clone(),
+            bytes_in: args.input.map_or(import::is_checkpoint(file), |input| input == Input::U8),
+        };
         let report =
             import::import(file, &args.dir.engines, &options).map_err(CliError::runtime)?;
         print_import(&report, args.verbose);
@@ -161,7 +162,9 @@ fn fetch_all(engines: &Path) -> Result<(), CliError> {
         });
         bar.finish_and_clear();
         let path = fetched.map_err(CliError::runtime)?;
-        let report = import::import(&path, engines, &ImportOptions::default());
+        let bytes_in = import::is_checkpoint(&path);
+        let options = ImportOptions { bytes_in, ..ImportOptions::default() };
+        let report = import::import(&path, engines, &options);
         print_import(&report.map_err(CliError::runtime)?, false);
     }
     Ok(())
