@@ -16,6 +16,7 @@ pub mod onnx;
 mod options;
 mod pool;
 mod profile;
+mod register;
 mod registry;
 mod roles;
 mod tensor;

@@ -1,16 +1,25 @@
-//! Classifiers that the elements of a process share.
+//! The networks that the elements of a process share.
+//!
+//! A classifier is shared as its [`Pool`], which batches the clips of all streams. Detectors and
+//! aligners are shared as engines that streams run in turn ([`SharedEngine`]): a further stream
+//! costs frames and crops, not networks.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
+
+use ndarray::ArrayD;
 
 use super::cancel::CancelToken;
 use super::error::InferError;
 use super::loading::Loading;
+use super::onnx::OnnxEngine;
 use super::options::{EngineOptions, Shapes};
 use super::pool::{Pool, PoolOptions};
+use super::register::Register;
 use super::roles::load_classifier;
+use super::{Engine, EngineInfo, TensorIn};
+use crate::core::modelinfo::Role;
 
 /// What makes two requests the same engine. A file that was replaced is another model.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -18,83 +27,26 @@ struct Key {
     model: PathBuf,
     modified: Option<SystemTime>,
     engine: EngineOptions,
-    pool: PoolOptions,
 }
 
 impl Key {
-    fn new(model: &Path, engine: &EngineOptions, pool: PoolOptions) -> Self {
-        // The sizes of what other roles are fed do not make a classifier another one.
-        let shapes = Shapes { batch: engine.shapes.batch, ..Shapes::default() };
+    fn new(model: &Path, engine: &EngineOptions) -> Self {
         Self {
             model: model.canonicalize().unwrap_or_else(|_| model.to_owned()),
             modified: model.metadata().and_then(|m| m.modified()).ok(),
-            engine: EngineOptions { shapes, ..engine.clone() },
-            pool,
+            engine: engine.clone(),
         }
     }
-}
 
-/// One engine's place in the register. Whoever finds it empty loads, the others wait for that; one
-/// with another model does not wait.
-#[derive(Default)]
-struct Slot {
-    /// Lock order: taken after a [`CancelToken`]'s, whose hook wakes who waits here, and after
-    /// [`POOLS`]; nothing is taken under it. Held for a look or a change, never while loading.
-    state: Mutex<SlotState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct SlotState {
-    running: Weak<Pool>,
-    loading: bool,
-}
-
-/// What a slot has for the next who asks.
-enum Turn {
-    Running(Arc<Pool>),
-    Load(LoadTurn),
-}
-
-/// The right to load. However the load ends, the next in line looks again.
-struct LoadTurn(Arc<Slot>);
-
-impl Drop for LoadTurn {
-    fn drop(&mut self) {
-        self.0.state().loading = false;
-        self.0.changed.notify_all();
+    fn of_classifier(model: &Path, engine: &EngineOptions) -> Self {
+        // The sizes of what other roles are fed do not make a classifier another one.
+        let shapes = Shapes { batch: engine.shapes.batch, ..Shapes::default() };
+        Self::new(model, &EngineOptions { shapes, ..engine.clone() })
     }
 }
 
-impl Slot {
-    fn state(&self) -> MutexGuard<'_, SlotState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits while somebody else loads.
-    fn turn(self: &Arc<Self>, cancel: &CancelToken) -> Result<Turn, InferError> {
-        let others_load = |state: &mut SlotState| state.loading && !cancel.is_cancelled();
-        let state = self.changed.wait_while(self.state(), others_load);
-        let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        if cancel.is_cancelled() {
-            return Err(InferError::Cancelled);
-        }
-        if let Some(pool) = state.running.upgrade() {
-            return Ok(Turn::Running(pool));
-        }
-        state.loading = true;
-        Ok(Turn::Load(LoadTurn(Arc::clone(self))))
-    }
-
-    /// Has who waits look again. Under the lock, as one who is about to wait would miss it.
-    fn wake(&self) {
-        let _state = self.state();
-        self.changed.notify_all();
-    }
-}
-
-/// Lock order: before a slot's; nothing else is taken under it. Held for a look-up.
-static POOLS: Mutex<Option<HashMap<Key, Arc<Slot>>>> = Mutex::new(None);
+static POOLS: Register<(Key, PoolOptions), Pool> = Register::new();
+static ENGINES: Register<(Key, Role), RunInTurn> = Register::new();
 
 /// The pool of the classifier at `model` with its sidecar, loaded with `engine`: the one that is
 /// running in this process, else a new one. It ends with its last user.
@@ -109,18 +61,9 @@ pub fn shared_classifier<'a>(
     loading: impl Into<Loading<'a>>,
 ) -> Result<Arc<Pool>, InferError> {
     let loading = loading.into();
-    let cancel = loading.cancel;
-    let slot = slot(Key::new(model, engine, pool));
-    let waiting = Arc::clone(&slot);
-    let _registered = cancel.on_cancel(move || waiting.wake())?;
-    let turn = match slot.turn(cancel)? {
-        Turn::Running(pool) => return Ok(pool),
-        Turn::Load(turn) => turn,
-    };
-    let pool = Pool::new(load_classifier(model, engine, loading)?, pool)?;
-    slot.state().running = Arc::downgrade(&pool);
-    drop(turn);
-    Ok(pool)
+    POOLS.get_or_load((Key::of_classifier(model, engine), pool), loading.cancel, || {
+        Pool::new(load_classifier(model, engine, loading)?, pool)
+    })
 }
 
 /// Has `pool` serve everyone who asks for the classifier at `model` with these options, while it
@@ -132,19 +75,52 @@ pub fn lend_classifier(
     options: PoolOptions,
     pool: &Arc<Pool>,
 ) -> Option<()> {
-    let slot = slot(Key::new(model, engine, options));
-    let mut state = slot.state();
-    if state.loading || state.running.strong_count() > 0 {
-        return None;
-    }
-    state.running = Arc::downgrade(pool);
-    Some(())
+    POOLS.lend((Key::of_classifier(model, engine), options), pool)
 }
 
-fn slot(key: Key) -> Arc<Slot> {
-    let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
-    let pools = pools.get_or_insert_default();
-    // Forget what has ended; a slot that is held elsewhere is in use.
-    pools.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.state().running.strong_count() > 0);
-    pools.entry(key).or_default().clone()
+/// Lock order: this lock is the engine, so it is held for a run and no longer; a
+/// [`CancelToken`]'s is taken under it, and it under none.
+type RunInTurn = Mutex<Box<dyn Engine>>;
+
+/// A user's handle of an engine that others may use too.
+pub(super) struct SharedEngine {
+    engine: Arc<RunInTurn>,
+    info: EngineInfo,
+}
+
+impl SharedEngine {
+    /// The engine of `model` in this role that is in use in this process, else a new one.
+    ///
+    /// # Errors
+    /// Those of [`OnnxEngine::load`].
+    pub(super) fn load(
+        model: &Path,
+        role: Role,
+        options: &EngineOptions,
+        loading: Loading<'_>,
+    ) -> Result<Self, InferError> {
+        let key = (Key::new(model, options), role);
+        let engine = ENGINES.get_or_load(key, loading.cancel, || {
+            let engine: Box<dyn Engine> =
+                Box::new(OnnxEngine::load(model, options, loading.of(role))?);
+            Ok(Arc::new(Mutex::new(engine)))
+        })?;
+        let info = engine.lock().unwrap_or_else(PoisonError::into_inner).info().clone();
+        Ok(Self { engine, info })
+    }
+}
+
+impl Engine for SharedEngine {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn run(
+        &mut self,
+        inputs: &[TensorIn<'_>],
+        cancel: &CancelToken,
+    ) -> Result<Vec<ArrayD<f32>>, InferError> {
+        // A run that panicked has left nothing behind that the next one would read.
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner).run(inputs, cancel)
+    }
 }

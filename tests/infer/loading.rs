@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use gstm2sd::infer::onnx::OnnxEngine;
 use gstm2sd::infer::{
-    CancelToken, EngineOptions, InferError, PoolOptions, Provider, shared_classifier,
+    Aligner, CancelToken, EngineOptions, InferError, PoolOptions, Provider, load_aligner,
+    shared_classifier,
 };
 use gstm2sd::models::synth::{Synth, TransformerShape, write};
 
-use crate::common::on;
+use crate::common::{on, shared, texture};
 
 /// A transformer that takes a moment to load: 90 MB.
 fn slow_to_load(dir: &Path) -> PathBuf {
@@ -70,4 +71,35 @@ fn who_waits_for_a_cancelled_load_loads_and_who_is_cancelled_waits_no_longer() {
         assert!(matches!(loads.join().unwrap(), Err(InferError::Cancelled)));
         assert!(waits.join().unwrap().is_ok());
     });
+}
+
+#[test]
+fn golden_detectors_of_the_same_file_share_an_engine_and_answer_each() {
+    let Some(pfld) = shared("models/pfld_112.onnx") else { return };
+    let options = on(Provider::Cpu);
+    let load = || load_aligner(&pfld, &options, &CancelToken::new()).unwrap();
+    let alone = points(&mut load(), 0.3);
+    let mut aligners = [load(), load(), load()];
+    thread::scope(|scope| {
+        let runs = aligners.each_mut().map(|aligner| {
+            scope.spawn(|| (0..20).map(|_| points(aligner, 0.3)).collect::<Vec<_>>())
+        });
+        for run in runs {
+            assert!(run.join().unwrap().iter().all(|found| *found == alone));
+        }
+    });
+    // A run that is given up, or wrong, is its stream's own.
+    let [first, second, _] = &mut aligners;
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let faces = texture((1, 3, 112, 112));
+    assert!(matches!(first.run(faces.view(), &cancel), Err(InferError::Cancelled)));
+    assert_eq!(points(second, 0.3), alone);
+}
+
+/// The first of the 68 points that are found in a texture.
+fn points(aligner: &mut Aligner, contrast: f32) -> [f32; 2] {
+    let faces = texture((1, 3, 112, 112)) * contrast;
+    let points = aligner.run(faces.view(), &CancelToken::new()).unwrap();
+    [points[[0, 0]], points[[0, 1]]]
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ndarray::{Array2, Axis, Ix2, Ix4, concatenate};
 
-use super::{Batch, Signature, fits, open, require_values, shape_error, sizes, take};
+use super::{Batch, Signature, fits, open_shared, require_values, shape_error, sizes, take};
 use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
@@ -27,7 +27,8 @@ pub struct Aligner {
 }
 
 impl Aligner {
-    /// Loads `path` with what `sidecar` says about it.
+    /// Loads `path` with what `sidecar` says about it; the engine is shared with those in this
+    /// process who load the same.
     ///
     /// # Errors
     /// Those of [`crate::infer::onnx::OnnxEngine::load`], and [`InferError::WrongSignature`].
@@ -37,7 +38,7 @@ impl Aligner {
         options: &EngineOptions,
         loading: impl Into<Loading<'a>>,
     ) -> Result<Self, InferError> {
-        Self::from_engine(open(path, Role::Aligner, options, loading.into())?, sidecar)
+        Self::from_engine(open_shared(path, Role::Aligner, options, loading.into())?, sidecar)
     }
 
     /// # Errors

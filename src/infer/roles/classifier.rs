@@ -5,13 +5,14 @@ use std::path::Path;
 use ndarray::{Array2, ArrayD, Ix2};
 
 use super::clips::{Clip, ClipStager, Packer, StagedClips};
-use super::{Batch, Signature, fits, open, shape_error, sizes, take};
+use super::{Batch, Signature, fits, shape_error, sizes, take};
 use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ClassifierOutput, ModelInfo, Role};
 use crate::core::score::Probability;
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
 use crate::infer::loading::Loading;
+use crate::infer::onnx::OnnxEngine;
 use crate::infer::options::EngineOptions;
 use crate::infer::{Engine, EngineInfo, TensorInfo};
 
@@ -101,7 +102,8 @@ impl Classifier {
         options: &EngineOptions,
         loading: impl Into<Loading<'a>>,
     ) -> Result<Self, InferError> {
-        Self::from_engine(open(path, Role::Classifier, options, loading.into())?, sidecar)
+        let engine = OnnxEngine::load(path, options, loading.into().of(Role::Classifier))?;
+        Self::from_engine(Box::new(engine), sidecar)
     }
 
     /// # Errors

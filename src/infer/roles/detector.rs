@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ndarray::{Array2, Array3, Axis, Ix3};
 
-use super::{Signature, fits, open, require_values, shape_error, take};
+use super::{Signature, fits, open_shared, require_values, shape_error, take};
 use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
@@ -44,7 +44,8 @@ struct Outputs {
 }
 
 impl Detector {
-    /// Loads `path` with what `sidecar` says about it.
+    /// Loads `path` with what `sidecar` says about it; the engine is shared with those in this
+    /// process who load the same.
     ///
     /// # Errors
     /// Those of [`crate::infer::onnx::OnnxEngine::load`], and [`InferError::WrongSignature`].
@@ -54,7 +55,7 @@ impl Detector {
         options: &EngineOptions,
         loading: impl Into<Loading<'a>>,
     ) -> Result<Self, InferError> {
-        Self::from_engine(open(path, Role::Detector, options, loading.into())?, sidecar)
+        Self::from_engine(open_shared(path, Role::Detector, options, loading.into())?, sidecar)
     }
 
     /// # Errors

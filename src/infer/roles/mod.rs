@@ -16,8 +16,8 @@ pub use self::clips::{Clip, ClipStager, StagedClips};
 pub use self::detector::{Detector, RawDetections};
 use super::error::InferError;
 use super::loading::Loading;
-use super::onnx::OnnxEngine;
 use super::options::EngineOptions;
+use super::registry::SharedEngine;
 use super::{ElementType, Engine, EngineInfo, TensorInfo, TensorView};
 use crate::core::image::{Normalization, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
@@ -69,13 +69,14 @@ fn sidecar(path: &Path, expected: Role) -> Result<ModelInfo, InferError> {
     }
 }
 
-fn open(
+/// An engine that is shared with those who open the same.
+fn open_shared(
     path: &Path,
     role: Role,
     options: &EngineOptions,
     loading: Loading<'_>,
 ) -> Result<Box<dyn Engine>, InferError> {
-    Ok(Box::new(OnnxEngine::load(path, options, loading.of(role))?))
+    Ok(Box::new(SharedEngine::load(path, role, options, loading)?))
 }
 
 /// An engine's signature, being held against a role.
