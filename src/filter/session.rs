@@ -54,7 +54,12 @@ pub struct ModelFiles {
 impl ModelFiles {
     /// Finds the files that the settings name, else the best ones there are.
     pub fn find(settings: &Settings) -> Result<Self, SessionError> {
-        let search = Search::new(settings.engines_dir().as_deref());
+        let engines_dir = settings.engines_dir();
+        // Asked for by name, it is not replaced by another without a word.
+        if let Some(dir) = engines_dir.as_ref().filter(|dir| !dir.is_dir()) {
+            return Err(ResolveError::NoFolder { dir: dir.clone() }.into());
+        }
+        let search = Search::new(engines_dir.as_deref());
         let find = |role, name: &Option<String>| {
             let name = name.as_deref().filter(|n| !n.is_empty());
             search.find(role, name).map(|found| found.path)

@@ -29,6 +29,12 @@ pub enum ResolveError {
          import FILE`, or name a file"
     )]
     Nowhere { role: Role, wanted: String, dirs: Places },
+    #[error(
+        "there is no engines folder {}. Name one that exists, or none: then the usual places are \
+         searched",
+        dir.display()
+    )]
+    NoFolder { dir: PathBuf },
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error("the sidecar of {}: {source}", model.display())]

@@ -12,6 +12,7 @@ mod pipeline;
 mod play;
 mod record;
 mod scan;
+mod staged;
 mod summary;
 mod synth_video;
 

@@ -1,6 +1,6 @@
 //! The pipeline of a scan: `uridecodebin → filter → encoder → muxer → file`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
@@ -15,14 +15,33 @@ fn bin(description: &str) -> Result<gst::Element, CliError> {
     bin.map(|bin| bin.upcast()).map_err(CliError::runtime)
 }
 
+/// The decoder's name in its pipeline.
+const SOURCE: &str = "source";
+
+/// Ends every stream where it is, so that the files are finished. A demuxer that reads its file by
+/// itself passes an EOS for the whole pipeline to one of its streams at most.
+pub fn end(pipeline: &gst::Pipeline) {
+    let source = pipeline.by_name(SOURCE);
+    let streams = source.iter().flat_map(|source| source.src_pads());
+    let ended = streams.filter_map(|pad| pad.peer()).map(|sink| sink.send_event(eos())).count();
+    if ended == 0 {
+        pipeline.send_event(eos());
+    }
+}
+
+fn eos() -> gst::Event {
+    gst::event::Eos::new()
+}
+
 /// `uridecodebin → filter → encoder → muxer → file`, audio encoded beside it.
 pub fn build(
     uri: &str,
     filter: &M2sdFilter,
-    video: Option<&(PathBuf, Encoders)>,
+    video: Option<(&Path, &Encoders)>,
 ) -> Result<gst::Pipeline, CliError> {
     let pipeline = gst::Pipeline::with_name("scan");
-    let source = gst::ElementFactory::make("uridecodebin").property("uri", uri).build();
+    let source =
+        gst::ElementFactory::make("uridecodebin").name(SOURCE).property("uri", uri).build();
     let source = source.map_err(CliError::runtime)?;
     let before = bin("queue max-size-buffers=4 ! videoconvert")?;
     let (after, muxer) = match video {

@@ -8,6 +8,7 @@ use gstm2sd::filter::M2sdFilter;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::CliError;
+use crate::pipeline;
 
 fn progress(pipeline: &gst::Pipeline, quiet: bool) -> ProgressBar {
     if quiet {
@@ -63,7 +64,7 @@ pub fn play(pipeline: &gst::Pipeline, filter: &M2sdFilter, quiet: bool) -> Resul
         if interrupted.load(Ordering::Relaxed) && !ending {
             ending = true;
             eprintln!("Interrupted: finishing the files.");
-            pipeline.send_event(gst::event::Eos::new());
+            pipeline::end(pipeline);
         }
         let position = pipeline.query_position::<gst::ClockTime>();
         if let Some(position) = position {

@@ -1,6 +1,5 @@
 //! `m2sd scan`: the published script's job, through the element.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +17,7 @@ use crate::encode::Encoders;
 use crate::error::CliError;
 use crate::options;
 use crate::record::Recorder;
+use crate::staged::{LateFile, Staged};
 use crate::summary::{self, Judge};
 use crate::{pipeline, play};
 
@@ -97,7 +97,8 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     let recorder = Arc::new(Mutex::new(recorder));
     let video = annotated_file(args)?;
     let clips = store_clips(args, &filter)?;
-    let pipeline = pipeline::build(&uri, &filter, video.as_ref())?;
+    let into = video.as_ref().map(|(file, encoders)| (file.part(), encoders));
+    let pipeline = pipeline::build(&uri, &filter, into)?;
     pipeline::observe(&pipeline, &filter, &recorder);
     let played = play::play(&pipeline, &filter, args.quiet);
     // Going down cannot fail in a way that matters now.
@@ -107,8 +108,8 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     let (faces, frames) =
         finished.map_err(|e| CliError::input(format!("the records could not be written: {e}")))?;
     eprintln!("{frames} frames.\n{}", summary::table(&faces, &judge));
-    if let Some((path, _)) = &video {
-        eprintln!("Annotated video: {}", path.display());
+    if let Some((file, _)) = video {
+        eprintln!("Annotated video: {}", file.keep()?.display());
     }
     if let (Some(clips), Some(dir)) = (clips, &args.clips) {
         let stored = clips.lock().unwrap_or_else(PoisonError::into_inner).finish()?;
@@ -191,7 +192,7 @@ fn record_file(args: &ScanArgs) -> Result<Box<dyn Write + Send>, CliError> {
         (None, Some(out)) => out.join("scores.jsonl"),
         (None, None) => return Ok(Box::new(std::io::sink())),
     };
-    let file = File::create(&path)
+    let file = LateFile::create(path.clone())
         .map_err(|e| CliError::input(format!("cannot write {}: {e}", path.display())))?;
     Ok(Box::new(BufWriter::new(file)))
 }
@@ -236,8 +237,9 @@ fn store_clips(
 }
 
 /// Where the annotated video goes and what encodes it, if one is wanted.
-fn annotated_file(args: &ScanArgs) -> Result<Option<(PathBuf, Encoders)>, CliError> {
+fn annotated_file(args: &ScanArgs) -> Result<Option<(Staged, Encoders)>, CliError> {
     let Some(out) = args.out.as_ref().filter(|_| !args.no_video) else { return Ok(None) };
     let encoders = Encoders::choose()?;
-    Ok(Some((out.join(format!("annotated.{}", encoders.extension)), encoders)))
+    let file = Staged::new(out.join(format!("annotated.{}", encoders.extension)));
+    Ok(Some((file, encoders)))
 }
