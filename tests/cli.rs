@@ -1,5 +1,7 @@
 //! The command as a user runs it: exit codes, files, standard output.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -93,7 +95,7 @@ fn each_kind_of_failure_has_its_exit_code() {
     let broken = empty.path().join("broken.mp4");
     std::fs::write(&broken, b"not a video, whatever its name says").unwrap();
     let video = scene().join("scene.mp4");
-    let cases: [(&[&str], i32, &str); 5] = [
+    let cases: [(&[&str], i32, &str); 6] = [
         (&["scan"], 2, "Usage"),
         (&["scan", text(&video), "--json", "-", "--threshold", "2"], 2, "expected 0 to 1"),
         (
@@ -106,6 +108,11 @@ fn each_kind_of_failure_has_its_exit_code() {
             &["scan", text(&video), "--json", "-", "--detector", "no-such-model"],
             4,
             "no-such-model.onnx",
+        ),
+        (
+            &["scan", text(&video), "--json", "-", "--engines", "/nowhere/engines"],
+            4,
+            "no engines folder /nowhere/engines",
         ),
     ];
     for (args, code, words) in cases {
@@ -158,6 +165,62 @@ fn models_are_listed_verified_and_damage_is_seen() {
     let verified = m2sd(&["models", "verify", "--engines", engines]);
     assert_eq!(verified.status.code(), Some(4));
     assert!(String::from_utf8(verified.stdout).unwrap().contains("CHANGED"));
+}
+
+#[test]
+fn a_scan_that_fails_leaves_what_was_there() {
+    let out = tempfile::tempdir().unwrap();
+    let broken = out.path().join("broken.mp4");
+    std::fs::write(&broken, b"not a video, whatever its name says").unwrap();
+    let (engines, results) = (scene().join("engines"), out.path().join("results"));
+    let scan = |video: &Path| {
+        m2sd(&["scan", text(video), "--out", text(&results), "--engines", text(&engines)])
+    };
+    let files = || {
+        let entries = std::fs::read_dir(&results).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = entries.map(|path| (std::fs::read(&path).unwrap(), path)).collect();
+        files.sort();
+        files
+    };
+    assert_eq!(scan(&broken).status.code(), Some(3));
+    assert_eq!(files(), [], "nothing was said, so there is no file");
+    assert_eq!(scan(&scene().join("scene.mp4")).status.code(), Some(0));
+    let before = files();
+    assert_eq!(before.len(), 2);
+    assert_eq!(scan(&broken).status.code(), Some(3));
+    assert!(files() == before, "the results of before are gone");
+}
+
+/// A demuxed file has two streams to end.
+#[test]
+fn golden_an_interrupt_ends_the_files_of_a_video_with_sound() {
+    let Some(shared) = common::shared_dir() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (engines, results) = (dir.path().join("engines"), dir.path().join("results"));
+    let models =
+        ["retinaface_mobilenet0.25.pth", "m2sd_tiny.pt"].map(|m| shared.join("models").join(m));
+    let import = ["models", "import", "--engines", text(&engines)];
+    let run = m2sd(&[&import[..], &[text(&models[0]), text(&models[1])]].concat());
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let video = shared.join("media/poetry_jam_360p.mp4");
+    let mut scan = Command::new(env!("CARGO_BIN_EXE_m2sd"))
+        .args(["scan", text(&video), "--out", text(&results), "--engines", text(&engines)])
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let scores = results.join("scores.jsonl");
+    let begun = || scores.metadata().is_ok_and(|m| m.len() > 0);
+    while !begun() && scan.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    // SAFETY: signals a child that has not been waited for.
+    unsafe { libc::kill(scan.id() as i32, libc::SIGINT) };
+    assert!(scan.wait().unwrap().success());
+    let records = records(&std::fs::read_to_string(&scores).unwrap());
+    let frames = of_type(&records, "frame").len();
+    assert!((1..200).contains(&frames), "{frames} of 275 frames: it went on to the end");
+    let annotated = results.join("annotated.mp4");
+    assert!(annotated.metadata().unwrap().len() > 1000, "the video is not finished");
 }
 
 /// Times are the machine's; what is asserted is that every figure is there and what must be so.
