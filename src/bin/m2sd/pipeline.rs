@@ -23,8 +23,11 @@ const SOURCE: &str = "source";
 pub fn end(pipeline: &gst::Pipeline) {
     let source = pipeline.by_name(SOURCE);
     let streams = source.iter().flat_map(|source| source.src_pads());
-    let ended = streams.filter_map(|pad| pad.peer()).map(|sink| sink.send_event(eos())).count();
-    if ended == 0 {
+    let mut ended = false;
+    for sink in streams.filter_map(|pad| pad.peer()) {
+        ended |= sink.send_event(eos());
+    }
+    if !ended {
         pipeline.send_event(eos());
     }
 }
