@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use gstm2sd::core::percentile::percentile;
 use gstm2sd::infer::InferError;
+use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::synth::{Synth, TransformerShape, write};
 
 use picture::{FRAME_DURATION, Picture, face, one_face_each};
@@ -137,5 +138,5 @@ fn a_tenth_stream_costs_frames_and_crops_and_no_network() {
 fn large_classifier(dir: &Path) -> std::path::PathBuf {
     write_networks(dir, T, 32);
     let shape = TransformerShape { width: 384, heads: 6, ..TransformerShape::BASE };
-    write(&Synth::Transformer { shape, seed: 1 }, dir).unwrap()
+    write(&Synth::Transformer { shape, seed: 1, tuning: Tuning::Cpu }, dir).unwrap()
 }

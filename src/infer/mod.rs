@@ -27,6 +27,7 @@ use std::num::NonZeroUsize;
 pub use cancel::{CancelToken, HookGuard};
 pub use engine::{Engine, Staged, Stager};
 pub use error::InferError;
+pub use gpu::architectures as gpu_architectures;
 pub use loading::{LoadStep, Loading};
 pub use onnx::runtime_version;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes, UnknownName};

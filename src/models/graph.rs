@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::ops::Range;
 
+use ndarray::{ArrayView2, s};
 use prost::Message;
 use prost::encoding::{encode_varint, encoded_len_varint};
 
@@ -33,14 +34,16 @@ enum Data {
     Floats(Vec<f32>),
     Ints(Vec<i64>),
     /// Read when the file is written, so that a large network is never in memory as a whole.
-    Rows(Rows),
+    Part(Part),
 }
 
-/// Rows of a checkpoint's tensor, seen as a matrix whose rows are its first axis.
+/// A part of a checkpoint's tensor, seen as a matrix whose rows are its first axis.
 #[derive(Clone, Debug)]
-pub struct Rows {
+pub struct Part {
     pub tensor: String,
     pub rows: Range<usize>,
+    /// `None`: all.
+    pub columns: Option<Range<usize>>,
     /// Swap rows and columns: a `Linear` weight becomes the right side of a `MatMul`.
     pub transpose: bool,
     pub scale: f32,
@@ -138,8 +141,8 @@ impl Graph {
     }
 
     /// Weights that are read from the checkpoint when the graph is written.
-    pub fn rows(&mut self, name: &str, dims: &[usize], rows: Rows) -> Edge {
-        self.initializer(name, dims, Data::Rows(rows))
+    pub fn part(&mut self, name: &str, dims: &[usize], part: Part) -> Edge {
+        self.initializer(name, dims, Data::Part(part))
     }
 
     fn initializer(&mut self, name: &str, dims: &[usize], data: Data) -> Edge {
@@ -227,7 +230,7 @@ impl Initializer {
     fn head(&self) -> Vec<u8> {
         let data_type = match self.data {
             Data::Ints(_) => proto::INT64,
-            Data::Floats(_) | Data::Rows(_) => proto::FLOAT,
+            Data::Floats(_) | Data::Part(_) => proto::FLOAT,
         };
         let dims = self.dims.iter().map(|d| *d as i64).collect();
         proto::TensorProto { dims, data_type, name: self.name.clone(), raw_data: None }
@@ -237,7 +240,7 @@ impl Initializer {
     fn raw_bytes(&self) -> u64 {
         let element = match self.data {
             Data::Ints(_) => 8,
-            Data::Floats(_) | Data::Rows(_) => 4,
+            Data::Floats(_) | Data::Part(_) => 4,
         };
         self.dims.iter().map(|d| *d as u64).product::<u64>() * element
     }
@@ -259,8 +262,8 @@ impl Initializer {
                 write_each(out, &values, f32::to_le_bytes)?;
                 values.len()
             }
-            Data::Rows(rows) => {
-                let values = rows.read(tensors)?;
+            Data::Part(part) => {
+                let values = part.read(tensors)?;
                 write_each(out, &values, f32::to_le_bytes)?;
                 values.len()
             }
@@ -285,23 +288,23 @@ fn write_each<T: Copy, const N: usize>(
     values.iter().try_for_each(|v| out.write_all(&bytes(*v)))
 }
 
-impl Rows {
+impl Part {
     fn read(&self, tensors: &mut Tensors<'_>) -> Result<Vec<f32>, ArchError> {
         let height = tensors.shape(&self.tensor)?.first().copied().unwrap_or(1);
         let all = tensors.read(&self.tensor)?;
         let width = all.len() / height.max(1);
-        let wanted = self.rows.start * width..self.rows.end * width;
+        let columns = self.columns.clone().unwrap_or(0..width);
         let wrong = || ArchError::Shape {
             tensor: self.tensor.clone(),
             found: vec![height, width],
-            expected: format!("rows {:?}", self.rows),
+            expected: format!("rows {:?} and columns {columns:?}", self.rows),
         };
-        let rows = all.get(wanted).ok_or_else(wrong)?;
-        let scaled = |v: &f32| v * self.scale;
-        if !self.transpose {
-            return Ok(rows.iter().map(scaled).collect());
+        let whole = ArrayView2::from_shape((height, width), &all).map_err(|_| wrong())?;
+        if self.rows.end > height || columns.end > width {
+            return Err(wrong());
         }
-        let column = |c| rows.iter().skip(c).step_by(width.max(1)).map(scaled);
-        Ok((0..width).flat_map(column).collect())
+        let part = whole.slice(s![self.rows.clone(), columns.clone()]);
+        let part = if self.transpose { part.reversed_axes() } else { part };
+        Ok(part.iter().map(|v| v * self.scale).collect())
     }
 }

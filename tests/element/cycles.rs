@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gstm2sd::infer::Provider;
+use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::synth::{Synth, TransformerShape, write};
 
 use super::picture::{assert_scores, expected_scores, one_face, one_face_each, sliding};
@@ -61,7 +62,8 @@ fn a_large_network_does_not_hold_up_the_end() {
     let dir = tempfile::tempdir().unwrap();
     write_networks(dir.path(), T, 32);
     let shape = TransformerShape { width: 384, heads: 6, ..TransformerShape::BASE };
-    let classifier = write(&Synth::Transformer { shape, seed: 1 }, dir.path()).unwrap();
+    let classifier =
+        write(&Synth::Transformer { shape, seed: 1, tuning: Tuning::Cpu }, dir.path()).unwrap();
     let element = filter(dir.path());
     element.set_property("classifier", classifier.to_str().unwrap());
     let is_progress = |message: &gst::Message, wanted| matches!(message.view(), gst::MessageView::Progress(p) if p.get().0 == wanted);

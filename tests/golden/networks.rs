@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use gstm2sd::infer::{EngineOptions, Provider};
+use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::import::{ImportOptions, import};
 
 pub struct Networks {
@@ -21,7 +22,7 @@ pub fn networks(shared: &Path) -> &'static Networks {
     NETWORKS.get_or_init(|| imported(shared, "golden-networks", false))
 }
 
-/// The same networks twice: as they are, and reading bytes.
+/// The same networks twice: as they are, and reading bytes and written for GPUs.
 pub fn both(shared: &Path) -> [&'static Networks; 2] {
     static OF_BYTES: OnceLock<Networks> = OnceLock::new();
     let of_bytes = OF_BYTES.get_or_init(|| imported(shared, "golden-networks-of-bytes", true));
@@ -31,7 +32,8 @@ pub fn both(shared: &Path) -> [&'static Networks; 2] {
 fn imported(shared: &Path, folder: &str, bytes_in: bool) -> Networks {
     // Nothing drops what is static: a temporary folder of its own would never be removed.
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
-    let options = ImportOptions { bytes_in, ..ImportOptions::default() };
+    let mut options = ImportOptions { bytes_in, ..ImportOptions::default() };
+    options.transformer.tuning = if bytes_in { Tuning::Gpu } else { Tuning::Cpu };
     let one = |file: &str| import(&shared.join("models").join(file), &dir, &options).unwrap().model;
     one("meso4_df.onnx");
     Networks {

@@ -9,7 +9,8 @@ use gstm2sd::infer::{
     CancelToken, Clip, Engine, EngineOptions, InferError, Precision, Provider, load_aligner,
     load_classifier, load_detector,
 };
-use gstm2sd::models::synth::{self, ClipShape, Synth};
+use gstm2sd::models::arch::m2sd::Tuning;
+use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
 use ndarray::{Array4, Array5};
 
 use crate::common::{on, providers, shared, texture};
@@ -42,6 +43,24 @@ fn golden_cpu_is_the_cpu_with_openvino_in_the_process() {
         fakes.push(classifier.run(&clips, &CancelToken::new()).unwrap()[0].fake);
     }
     assert!(fakes.iter().all(|fake| (fake - fakes[0]).abs() < 1e-3), "{fakes:?}");
+}
+
+#[test]
+fn a_transformer_computes_the_same_however_it_is_tuned() {
+    let shape =
+        TransformerShape { width: 128, blocks: 2, heads: 2, frames: 4, ..TransformerShape::BASE };
+    let clip = texture((3, 4, 224, 224));
+    let fakes = [Tuning::Cpu, Tuning::Gpu].map(|tuning| {
+        let dir = tempfile::tempdir().unwrap();
+        let network = Synth::Transformer { shape, seed: 7, tuning };
+        let file = synth::write(&network, dir.path()).unwrap();
+        let options = EngineOptions { precision: Precision::Fp32, ..on(Provider::Cpu) };
+        let mut classifier = load_classifier(&file, &options, &CancelToken::new()).unwrap();
+        let clips = [Clip { frames: clip.view().into(), audio: None }; 2];
+        classifier.run(&clips, &CancelToken::new()).unwrap()[1].fake
+    });
+    assert!((fakes[0] - fakes[1]).abs() < 1e-6, "{fakes:?}");
+    assert!((0.01..0.99).contains(&fakes[0]), "{fakes:?}");
 }
 
 #[test]

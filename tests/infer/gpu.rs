@@ -11,6 +11,7 @@ use gstm2sd::infer::{
     Precision, Provider, Shapes, Tensor, load_aligner, load_classifier, load_detector,
     shared_classifier,
 };
+use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::synth::{Synth, TransformerShape, write};
 use ndarray::{Array3, Array4, Ix4};
@@ -30,7 +31,7 @@ struct Networks {
 impl Networks {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let transformer = Synth::Transformer { shape: SMALL, seed: 1 };
+        let transformer = Synth::Transformer { shape: SMALL, seed: 1, tuning: Tuning::Gpu };
         for network in [Synth::Detector, Synth::Aligner, transformer] {
             let model = write(&network, dir.path()).unwrap();
             let bytes = ImportOptions { bytes_in: true, ..ImportOptions::default() };

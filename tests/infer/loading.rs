@@ -9,6 +9,7 @@ use gstm2sd::infer::{
     Aligner, CancelToken, EngineOptions, InferError, PoolOptions, Provider, load_aligner,
     shared_classifier,
 };
+use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::synth::{Synth, TransformerShape, write};
 
 use crate::common::{on, shared, texture};
@@ -16,7 +17,7 @@ use crate::common::{on, shared, texture};
 /// A transformer that takes a moment to load: 90 MB.
 fn slow_to_load(dir: &Path) -> PathBuf {
     let shape = TransformerShape { width: 384, heads: 6, ..TransformerShape::BASE };
-    write(&Synth::Transformer { shape, seed: 1 }, dir).unwrap()
+    write(&Synth::Transformer { shape, seed: 1, tuning: Tuning::Cpu }, dir).unwrap()
 }
 
 fn load_time(model: &Path, options: &EngineOptions) -> Duration {

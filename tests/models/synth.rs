@@ -1,6 +1,7 @@
 //! Made-up networks and the folder that they land in.
 
 use gstm2sd::core::modelinfo::Role;
+use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::resolve::Search;
 use gstm2sd::models::synth::{self, Audio, ClipShape, Synth, TransformerShape};
 use gstm2sd::models::{State, onnx, verify};
@@ -35,7 +36,7 @@ fn seeds_decide_every_weight() {
         TransformerShape { width: 64, blocks: 2, heads: 2, frames: 4, ..TransformerShape::BASE };
     let hash = |seed| {
         let dir = tempfile::tempdir().unwrap();
-        let network = Synth::Transformer { shape, seed };
+        let network = Synth::Transformer { shape, seed, tuning: Tuning::Cpu };
         gstm2sd::models::sha256(&synth::write(&network, dir.path()).unwrap()).unwrap()
     };
     assert_eq!(hash(1), hash(1));

@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
+use crate::options::tuning_here;
 
 #[derive(Subcommand)]
 pub enum ModelsCommand {
@@ -50,6 +51,8 @@ pub struct ImportArgs {
     /// Attention heads of a transformer [default: its width / 64]
     #[arg(long)]
     heads: Option<usize>,
+    #[command(flatten)]
+    tuning: TuneFor,
     /// What the model reads: floats, or bytes that it normalises itself, a quarter of the data
     /// [default: u8 of a checkpoint, an ONNX file's own]
     #[arg(long, value_enum)]
@@ -59,6 +62,31 @@ pub struct ImportArgs {
     verbose: bool,
     #[command(flatten)]
     dir: EnginesDir,
+}
+
+/// For which machine a transformer's graph is written.
+#[derive(Args)]
+struct TuneFor {
+    /// What a transformer's graph is written for; it means the same and runs anywhere [default:
+    /// gpu where an NVIDIA GPU is, else cpu]
+    #[arg(long, value_enum)]
+    tune_for: Option<Machine>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Machine {
+    Cpu,
+    Gpu,
+}
+
+impl TuneFor {
+    fn tuning(&self) -> m2sd::Tuning {
+        match self.tune_for {
+            Some(Machine::Cpu) => m2sd::Tuning::Cpu,
+            Some(Machine::Gpu) => m2sd::Tuning::Gpu,
+            None => tuning_here(),
+        }
+    }
 }
 
 /// The numbers of a model's input.
@@ -73,6 +101,8 @@ pub struct SynthArgs {
     /// Write a full-size ViT-B with random weights (350 MB) instead of the analytic networks
     #[arg(long)]
     vit_b: bool,
+    #[command(flatten)]
+    tuning: TuneFor,
     /// Frames of the analytic classifier's clip
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
     frames: u16,
@@ -97,7 +127,11 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
     }
     for file in &args.files {
         let options = ImportOptions {
-            transformer: m2sd::Options { heads: args.heads, ..m2sd::Options::default() },
+            transformer: m2sd::Options {
+                heads: args.heads,
+                tuning: args.tuning.tuning(),
+                ..m2sd::Options::default()
+            },
             name: args.name.clone(),
             bytes_in: args.input.map_or(import::is_checkpoint(file), |input| input == Input::U8),
         };
@@ -162,8 +196,9 @@ fn fetch_all(engines: &Path) -> Result<(), CliError> {
         });
         bar.finish_and_clear();
         let path = fetched.map_err(CliError::runtime)?;
+        let transformer = m2sd::Options { tuning: tuning_here(), ..m2sd::Options::default() };
         let bytes_in = import::is_checkpoint(&path);
-        let options = ImportOptions { bytes_in, ..ImportOptions::default() };
+        let options = ImportOptions { transformer, bytes_in, ..ImportOptions::default() };
         let report = import::import(&path, engines, &options);
         print_import(&report.map_err(CliError::runtime)?, false);
     }
@@ -237,7 +272,8 @@ fn verify_models(engines: &Path) -> Result<(), CliError> {
 fn write_synthetic(args: &SynthArgs) -> Result<(), CliError> {
     let shape = ClipShape { frames: args.frames.into(), ..ClipShape::default() };
     let networks = if args.vit_b {
-        vec![Synth::Transformer { shape: TransformerShape::BASE, seed: 1 }]
+        let (shape, tuning) = (TransformerShape::BASE, args.tuning.tuning());
+        vec![Synth::Transformer { shape, seed: 1, tuning }]
     } else {
         vec![Synth::Detector, Synth::Aligner, Synth::Classifier(shape)]
     };

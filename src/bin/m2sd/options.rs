@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use gstm2sd::infer::{Precision, Provider, UnknownName};
+use gstm2sd::infer::{Precision, Provider, UnknownName, gpu_architectures};
+use gstm2sd::models::arch::m2sd::Tuning;
 
 pub fn provider() -> impl TypedValueParser<Value = Provider> {
     named(Provider::names())
@@ -19,6 +20,11 @@ where
     T: FromStr<Err = UnknownName> + Clone + Send + Sync + 'static,
 {
     PossibleValuesParser::new(names).try_map(|name| name.parse())
+}
+
+/// What a transformer should be written for that is to run here.
+pub fn tuning_here() -> Tuning {
+    if gpu_architectures().is_empty() { Tuning::Cpu } else { Tuning::Gpu }
 }
 
 pub fn probability(text: &str) -> Result<f64, String> {

@@ -2,10 +2,10 @@
 //!
 //! Written for speed in the usual runtimes: q, k and v are separate matrices with the scale
 //! folded into q, and where the head reads the class token only, the last block computes nothing
-//! else. Both are exact.
+//! else. Both are exact. What suits processors and GPUs differently is [`Tuning`].
 
 use super::{ArchError, Tensors};
-use crate::models::graph::{Axis, Edge, Graph, Rows, float, int, ints};
+use crate::models::graph::{Axis, Edge, Graph, Part, float, int, ints};
 
 /// Tensors that together only this family has.
 pub const SIGNATURE: [&str; 2] = ["patch_embed.proj.weight", "blocks.0.attn.qkv.weight"];
@@ -16,6 +16,18 @@ const CLASSES: usize = 2;
 /// Attention over more would need a matrix of 16 GiB for each head.
 const MOST_TOKENS: usize = 1 << 16;
 
+/// What the graph is written for; it runs, and means the same, everywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tuning {
+    /// Products small enough that their weights stay in a core's cache, which an AMX core
+    /// computes half as fast again: the perceptrons in parts, as wide as the tokens, and the
+    /// embedding as one product instead of a convolution.
+    #[default]
+    Cpu,
+    /// Few large products.
+    Gpu,
+}
+
 /// What the tensors do not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -25,11 +37,12 @@ pub struct Options {
     pub frames: usize,
     /// The side of a frame.
     pub size_px: usize,
+    pub tuning: Tuning,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { heads: None, frames: 16, size_px: 224 }
+        Self { heads: None, frames: 16, size_px: 224, tuning: Tuning::default() }
     }
 }
 
@@ -41,6 +54,8 @@ pub struct Dims {
     pub blocks: usize,
     /// Width of the two-layer perceptrons.
     pub hidden: usize,
+    pub frames: usize,
+    pub size_px: usize,
     /// Frames in a token.
     pub tubelet: usize,
     /// Pixels of a token's side.
@@ -91,6 +106,8 @@ impl Dims {
             heads,
             blocks: names.take_while(|name| tensors.has(name)).count(),
             hidden,
+            frames: options.frames,
+            size_px: options.size_px,
             tubelet,
             patch_px,
             patches,
@@ -102,7 +119,7 @@ impl Dims {
 /// `clip` `[N,3,T,S,S]` → `logits` `[N,2]`, index 0 fake; N is dynamic.
 pub fn build(tensors: &mut Tensors<'_>, options: &Options) -> Result<(Graph, Dims), ArchError> {
     let dims = Dims::from_tensors(tensors, options)?;
-    let mut net = Net { g: Graph::new("m2sd"), tensors, dims };
+    let mut net = Net { g: Graph::new("m2sd"), tensors, dims, tuning: options.tuning };
     let side = Axis::Size(options.size_px);
     let axes = [Axis::Any("N"), Axis::Size(3), Axis::Size(options.frames), side, side];
     let clip = net.g.input("clip", &axes);
@@ -120,25 +137,17 @@ struct Net<'a, 'b> {
     g: Graph,
     tensors: &'a mut Tensors<'b>,
     dims: Dims,
+    tuning: Tuning,
 }
 
 impl Net<'_, '_> {
     /// Tubelets to tokens, plus positions, class token first.
     fn embed(&mut self, clip: &Edge) -> Result<Edge, ArchError> {
-        let Dims { width, tubelet, patch_px, patches, class_token, .. } = self.dims;
-        let name = "patch_embed.proj.weight";
-        let weight = self.g.rows(
-            name,
-            &[width, 3, tubelet, patch_px, patch_px],
-            Rows { tensor: name.to_owned(), rows: 0..width, transpose: false, scale: 1.0 },
-        );
-        let bias = self.vector("patch_embed.proj.bias", width)?;
-        let cut = [tubelet as i64, patch_px as i64, patch_px as i64];
-        let conv = [ints("kernel_shape", &cut), ints("strides", &cut)];
-        let x = self.g.op("Conv", &[clip, &weight, &bias], &conv);
-        let x = self.g.reshape(&x, &[0, width as i64, -1]);
-        let x = self.g.transpose(&x, &[0, 2, 1]);
-
+        let Dims { width, patches, class_token, .. } = self.dims;
+        let x = match self.tuning {
+            Tuning::Cpu => self.embed_by_product(clip)?,
+            Tuning::Gpu => self.embed_by_convolution(clip)?,
+        };
         let mut positions = self.positions()?;
         if !class_token {
             let positions = self.g.floats("positions", &[1, patches, width], positions);
@@ -156,6 +165,38 @@ impl Net<'_, '_> {
         let shape = self.g.op("Concat", &[&batch, &one_token], &[int("axis", 0)]);
         let class = self.g.op("Expand", &[&class, &shape], &[]);
         Ok(self.g.op("Concat", &[&class, &x], &[int("axis", 1)]))
+    }
+
+    /// Patches without overlap: a convolution that is a matrix product of each patch's pixels.
+    fn embed_by_product(&mut self, clip: &Edge) -> Result<Edge, ArchError> {
+        let Dims { width, frames, size_px, tubelet, patch_px, .. } = self.dims;
+        let side = size_px / patch_px;
+        let cut = [frames / tubelet, tubelet, side, patch_px, side, patch_px];
+        let dims: Vec<_> = [0, 3].into_iter().chain(cut.map(|n| n as i64)).collect();
+        let x = self.g.reshape(clip, &dims);
+        let x = self.g.transpose(&x, &[0, 2, 4, 6, 1, 3, 5, 7]);
+        let pixels = 3 * tubelet * patch_px * patch_px;
+        let x = self.g.reshape(&x, &[0, -1, pixels as i64]);
+        let tensor = "patch_embed.proj.weight".to_owned();
+        let all = Part { tensor, rows: 0..width, columns: None, transpose: true, scale: 1.0 };
+        let weight = self.g.part("patch_embed.proj.weight", &[pixels, width], all);
+        let bias = self.vector("patch_embed.proj.bias", width)?;
+        let x = self.g.op("MatMul", &[&x, &weight], &[]);
+        Ok(self.g.op("Add", &[&x, &bias], &[]))
+    }
+
+    fn embed_by_convolution(&mut self, clip: &Edge) -> Result<Edge, ArchError> {
+        let Dims { width, tubelet, patch_px, .. } = self.dims;
+        let name = "patch_embed.proj.weight";
+        let tensor = name.to_owned();
+        let all = Part { tensor, rows: 0..width, columns: None, transpose: false, scale: 1.0 };
+        let weight = self.g.part(name, &[width, 3, tubelet, patch_px, patch_px], all);
+        let bias = self.vector("patch_embed.proj.bias", width)?;
+        let cut = [tubelet as i64, patch_px as i64, patch_px as i64];
+        let conv = [ints("kernel_shape", &cut), ints("strides", &cut)];
+        let x = self.g.op("Conv", &[clip, &weight, &bias], &conv);
+        let x = self.g.reshape(&x, &[0, width as i64, -1]);
+        Ok(self.g.transpose(&x, &[0, 2, 1]))
     }
 
     /// The learned table where the checkpoint has one, else the sinusoids.
@@ -187,11 +228,44 @@ impl Net<'_, '_> {
         let attended = self.attention(&format!("{prefix}.attn"), &queries, &normed)?;
         let x = self.g.op("Add", &[&x, &attended], &[]);
         let normed = self.layer_norm(&x, &format!("{prefix}.norm2"))?;
+        self.perceptron(&format!("{prefix}.mlp"), &normed, x)
+    }
+
+    /// `sum` plus the two layers on `x`, computed for one part of the hidden channels after the
+    /// other.
+    fn perceptron(&mut self, prefix: &str, x: &Edge, mut sum: Edge) -> Result<Edge, ArchError> {
         let Dims { width, hidden, .. } = self.dims;
-        let inner = self.linear(&normed, &format!("{prefix}.mlp.fc1"), width, hidden)?;
-        let inner = self.gelu(&inner);
-        let inner = self.linear(&inner, &format!("{prefix}.mlp.fc2"), hidden, width)?;
-        Ok(self.g.op("Add", &[&x, &inner], &[]))
+        let (fc1, fc2) = (format!("{prefix}.fc1"), format!("{prefix}.fc2"));
+        self.tensors.expect(&format!("{fc1}.weight"), &[hidden, width])?;
+        self.tensors.expect(&format!("{fc2}.weight"), &[width, hidden])?;
+        let inner_bias = self.tensors.read_expecting(&format!("{fc1}.bias"), &[hidden])?;
+        let part = match self.tuning {
+            Tuning::Cpu if hidden.is_multiple_of(width) => width,
+            Tuning::Cpu | Tuning::Gpu => hidden,
+        };
+        for (index, bias) in inner_bias.chunks(part).enumerate() {
+            let channels = index * part..(index + 1) * part;
+            let tensor = format!("{fc1}.weight");
+            let rows = channels.clone();
+            let rows = Part { tensor, rows, columns: None, transpose: true, scale: 1.0 };
+            let weight = self.g.part(&format!("{fc1}.weight.{index}"), &[width, part], rows);
+            let bias = self.g.floats(&format!("{fc1}.bias.{index}"), &[part], bias.to_vec());
+            let inner = self.g.op("MatMul", &[x, &weight], &[]);
+            let inner = self.g.op("Add", &[&inner, &bias], &[]);
+            let inner = self.gelu(&inner);
+
+            let tensor = format!("{fc2}.weight");
+            let columns = Some(channels);
+            let columns = Part { tensor, rows: 0..width, columns, transpose: true, scale: 1.0 };
+            let weight = self.g.part(&format!("{fc2}.weight.{index}"), &[part, width], columns);
+            let mut outer = self.g.op("MatMul", &[&inner, &weight], &[]);
+            if index == 0 {
+                let bias = self.vector(&format!("{fc2}.bias"), width)?;
+                outer = self.g.op("Add", &[&outer, &bias], &[]);
+            }
+            sum = self.g.op("Add", &[&sum, &outer], &[]);
+        }
+        Ok(sum)
     }
 
     /// Attention of `queries` over `keys`, both normalised tokens.
@@ -212,7 +286,9 @@ impl Net<'_, '_> {
         let v = self.g.op("Add", &[&v, &v_bias], &[]);
 
         let q = self.split_heads(&q, [0, 2, 1, 3]);
-        let k = self.split_heads(&k, [0, 2, 3, 1]);
+        // Two steps, which OpenVINO takes in half the time of one.
+        let k = self.split_heads(&k, [0, 2, 1, 3]);
+        let k = self.g.transpose(&k, &[0, 1, 3, 2]);
         let v = self.split_heads(&v, [0, 2, 1, 3]);
         let scores = self.g.op("MatMul", &[&q, &k], &[]);
         let weights = self.g.op("Softmax", &[&scores], &[int("axis", -1)]);
@@ -234,8 +310,8 @@ impl Net<'_, '_> {
         let width = self.dims.width;
         let rows = third * width..(third + 1) * width;
         let tensor = format!("{prefix}.qkv.weight");
-        let rows = Rows { tensor, rows, transpose: true, scale };
-        let weight = self.g.rows(&format!("{prefix}.{letter}.weight"), &[width, width], rows);
+        let rows = Part { tensor, rows, columns: None, transpose: true, scale };
+        let weight = self.g.part(&format!("{prefix}.{letter}.weight"), &[width, width], rows);
         self.g.op("MatMul", &[x, &weight], &[])
     }
 
@@ -276,8 +352,9 @@ impl Net<'_, '_> {
     ) -> Result<Edge, ArchError> {
         let tensor = format!("{prefix}.weight");
         self.tensors.expect(&tensor, &[outputs, inputs])?;
-        let rows = Rows { tensor: tensor.clone(), rows: 0..outputs, transpose: true, scale: 1.0 };
-        let weight = self.g.rows(&tensor, &[inputs, outputs], rows);
+        let rows = 0..outputs;
+        let all = Part { tensor: tensor.clone(), rows, columns: None, transpose: true, scale: 1.0 };
+        let weight = self.g.part(&tensor, &[inputs, outputs], all);
         let bias = self.vector(&format!("{prefix}.bias"), outputs)?;
         let y = self.g.op("MatMul", &[x, &weight], &[]);
         Ok(self.g.op("Add", &[&y, &bias], &[]))

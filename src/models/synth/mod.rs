@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::arch::{ArchError, Tensors, m2sd};
+use super::arch::m2sd::{self, Tuning};
+use super::arch::{ArchError, Tensors};
 use super::graph::Graph;
 use super::store::{StoreError, store};
 use crate::core::image::{ChannelOrder, Normalization};
@@ -34,7 +35,7 @@ pub enum Synth {
     /// P(fake) is the mean redness of the clip's middle: [`scene::fake_probability`].
     Classifier(ClipShape),
     /// Random weights from a seed, of any size.
-    Transformer { shape: TransformerShape, seed: u64 },
+    Transformer { shape: TransformerShape, seed: u64, tuning: Tuning },
 }
 
 #[derive(Debug, Error)]
@@ -66,7 +67,9 @@ impl Synth {
             Self::Detector => detector::build(),
             Self::Aligner => aligner::build(),
             Self::Classifier(shape) => classifier::build(shape),
-            Self::Transformer { shape, .. } => m2sd::build(tensors, &shape.options())?.0,
+            Self::Transformer { shape, tuning, .. } => {
+                m2sd::build(tensors, &shape.options(*tuning))?.0
+            }
         })
     }
 
@@ -101,7 +104,7 @@ impl Synth {
 /// Writes one made-up network and its sidecar into `out_dir`; returns the model's path.
 pub fn write(network: &Synth, out_dir: &Path) -> Result<PathBuf, SynthError> {
     let mut weights = match network {
-        Synth::Transformer { shape, seed } => Seeded::transformer(shape, *seed),
+        Synth::Transformer { shape, seed, .. } => Seeded::transformer(shape, *seed),
         Synth::Detector | Synth::Aligner | Synth::Classifier(_) => Seeded::default(),
     };
     let graph = network.build(&mut Tensors::new(&mut weights))?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::SynthError;
 use super::seeded::{DEVIATION, Seeded};
 use crate::models::arch::{ArchError, Tensors};
-use crate::models::graph::{Axis, Graph, Rows, int, ints};
+use crate::models::graph::{Axis, Graph, Part, int, ints};
 
 /// Tokens and widths of the published M2SD's feed-forward layers (REFERENCE §5).
 const TOKENS: usize = 1569;
@@ -33,8 +33,8 @@ pub fn write(path: &Path) -> Result<(), SynthError> {
     let weights = shapes.map(|(name, [rows, columns])| {
         let scale = 1.0 / (DEVIATION * (rows as f32).sqrt());
         let tensor = name.to_owned();
-        let all = Rows { tensor, rows: 0..rows, transpose: false, scale };
-        g.rows(name, &[rows, columns], all)
+        let all = Part { tensor, rows: 0..rows, columns: None, transpose: false, scale };
+        g.part(name, &[rows, columns], all)
     });
     for weights in weights.iter().cycle().take(2 * PAIRS) {
         x = g.op("MatMul", &[&x, weights], &[]);

@@ -29,8 +29,10 @@ impl TransformerShape {
         tubelet: 2,
     };
 
-    pub(super) fn options(&self) -> m2sd::Options {
-        m2sd::Options { heads: Some(self.heads), frames: self.frames, size_px: self.size_px }
+    pub(super) fn options(&self, tuning: m2sd::Tuning) -> m2sd::Options {
+        let heads = Some(self.heads);
+        let Self { frames, size_px, .. } = *self;
+        m2sd::Options { heads, frames, size_px, tuning }
     }
 }
 

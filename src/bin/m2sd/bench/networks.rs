@@ -6,6 +6,7 @@ use gstm2sd::models::synth::{self, Synth, TransformerShape};
 
 use super::{BenchArgs, Mode};
 use crate::error::CliError;
+use crate::options::tuning_here;
 
 /// Multiplications and additions of one clip of the published M2SD (REFERENCE §5), in 10⁹.
 const M2SD_GFLOP: f64 = 361.0;
@@ -40,7 +41,8 @@ impl Networks {
         }
         let mut gflop = args.gflop;
         if classifier.is_none() && args.synthetic {
-            classifier = make(&Synth::Transformer { shape: TransformerShape::BASE, seed: 1 })?;
+            let (shape, tuning) = (TransformerShape::BASE, tuning_here());
+            classifier = make(&Synth::Transformer { shape, seed: 1, tuning })?;
             gflop = gflop.or(Some(M2SD_GFLOP));
         }
         let filter = filter(args, &detector, &aligner, &classifier)?;
