@@ -4,6 +4,7 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_video::VideoFrameRef;
 
+use super::copies::Copies;
 use super::imp::{CAT, M2sdFilter};
 use super::messages::{self, ClassifierName};
 use super::outbox::{Judged, Ready};
@@ -22,6 +23,8 @@ struct Delivery {
 
 struct Stream {
     info: gst_video::VideoInfo,
+    /// To draw on, where others still read the frame; `None` when there is no pool for such frames.
+    copies: Option<Copies>,
     overlay: Overlay,
     /// Downstream draws, so drawings are attached.
     attach_overlay: bool,
@@ -79,7 +82,8 @@ impl M2sdFilter {
                 let (caps, attach_overlay) = negotiate::negotiate_overlay(&self.srcpad, &plain);
                 let info = gst_video::VideoInfo::from_caps(&plain).ok();
                 delivery.stream = info.map(|info| Stream {
-                    overlay: Overlay::new(info.width(), info.height()),
+                    overlay: Overlay::new(&info),
+                    copies: Copies::new(&info).ok(),
                     info,
                     attach_overlay,
                 });
@@ -173,6 +177,14 @@ impl M2sdFilter {
 fn decorate(judged: &mut Judged, stream: &mut Stream, draw: bool, classifier: &ClassifierName) {
     let size = (stream.info.width(), stream.info.height());
     let Judged { frame, judgements } = judged;
+    let blends = draw && !stream.attach_overlay;
+    if blends
+        && !is_own(&mut frame.buffer)
+        && let Some(Ok(copy)) = stream.copies.as_ref().map(|copies| copies.copy(&frame.buffer))
+    {
+        frame.buffer = copy;
+    }
+    // Without a copy of ours, GStreamer makes its own when the frame is mapped.
     let (buffer, faces) = (frame.buffer.make_mut(), &frame.faces);
     for (face, judgement) in faces.iter().zip(&*judgements) {
         attach::attach(buffer, size, face, judgement, classifier);
@@ -185,8 +197,13 @@ fn decorate(judged: &mut Judged, stream: &mut Stream, draw: bool, classifier: &C
             gst_video::VideoOverlayCompositionMeta::add(buffer, &composition);
         }
     } else if let Ok(mut frame) = VideoFrameRef::from_buffer_ref_writable(buffer, &stream.info)
-        && stream.overlay.blend(faces, judgements, classifier, &mut frame).is_err()
+        && stream.overlay.draw(faces, judgements, classifier, &mut frame).is_err()
     {
         gst::warning!(CAT, "Cannot draw on {} frames", stream.info.format());
     }
+}
+
+/// Whether nobody else has the buffer or its memory.
+fn is_own(buffer: &mut gst::Buffer) -> bool {
+    buffer.get_mut().is_some_and(|buffer| buffer.is_all_memory_writable())
 }

@@ -17,12 +17,13 @@
 //! | `flow` | pad functions: chain, events, queries |
 //! | `inbox`, `outbox` | the two in-band queues between the three threads |
 //! | `pixels`, `inputs` | a buffer as the core's frame view, and as the networks read it |
+//! | `copies` | frames in memory of our own |
 //! | `analysis`, `scene` | the analysis thread, and what it does with a frame |
 //! | `clips`, `spare` | clips on their way through the classifier, and their memory |
 //! | `delivery`, `task` | the source pad's task |
 //! | `negotiate` | overlay, allocation, latency |
 //! | `audio` | the audio pads, and what is heard on them |
-//! | `attach`, `analytics`, `overlay`, `part`, `messages`, `stats`, `stages` | what leaves the element |
+//! | `attach`, `analytics`, `overlay`, `messages`, `stats`, `stages` | what leaves the element |
 
 use glib::prelude::*;
 use glib::subclass::prelude::*;
@@ -34,6 +35,7 @@ mod analytics;
 mod attach;
 mod audio;
 mod clips;
+mod copies;
 mod delivery;
 mod flow;
 mod imp;
@@ -43,7 +45,6 @@ mod messages;
 mod negotiate;
 mod outbox;
 mod overlay;
-mod part;
 mod pixels;
 mod scene;
 mod session;

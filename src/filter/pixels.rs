@@ -11,6 +11,7 @@ use gst_video::prelude::*;
 use gst_video::video_frame::IsVideoFrame;
 use thiserror::Error;
 
+use super::copies::Copies;
 use super::stages::{Stage, Stages};
 use crate::core::geometry::Size;
 use crate::core::image::{
@@ -42,6 +43,8 @@ enum Source {
 pub struct Pixels {
     info: gst_video::VideoInfo,
     source: Source,
+    /// Made with the first copy.
+    copies: Option<Copies>,
     stages: Stages,
 }
 
@@ -115,11 +118,23 @@ impl Pixels {
                 Source::Converted { converter, rgb }
             }
         };
-        Ok(Self { info: info.clone(), source, stages })
+        Ok(Self { info: info.clone(), source, copies: None, stages })
     }
 
     pub fn info(&self) -> &gst_video::VideoInfo {
         &self.info
+    }
+
+    /// The frame in memory that no pool of upstream waits for.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn copy(&mut self, buffer: &gst::BufferRef) -> Result<gst::Buffer, glib::BoolError> {
+        let copies = match &mut self.copies {
+            Some(copies) => copies,
+            none => none.insert(Copies::new(&self.info)?),
+        };
+        copies.copy(buffer)
     }
 
     /// Calls `look` with the frame's pixels, which no copy outlives.

@@ -186,13 +186,14 @@ impl Analysis {
 
     /// A frame that may wait for its clips. One from a pool with fewer buffers than may wait is
     /// copied: upstream would wait for it, and it for the frames that upstream cannot send.
-    fn keepable(&self, buffer: gst::Buffer) -> gst::Buffer {
+    fn keepable(&mut self, buffer: gst::Buffer) -> gst::Buffer {
         let traits = self.shared.traits();
         let waits = traits.delivery == Delivery::Complete;
         let few = |limit: u32| (limit as usize) < traits.outbox_frames() + INBOX_FRAMES;
         if waits && pixels::pool_limit(&buffer).is_some_and(few) {
             // Without memory for a copy, the frame itself has to do.
-            return buffer.copy_deep().unwrap_or(buffer);
+            let copy = self.pixels.as_mut().and_then(|pixels| pixels.copy(&buffer).ok());
+            return copy.unwrap_or(buffer);
         }
         buffer
     }
