@@ -209,7 +209,7 @@ fn clip_tensor(
     stages: &Stages,
     show: impl FnOnce(&AlignedClip),
 ) -> Result<Tensor<Ix4>, ClipError> {
-    let crops = clip.samples.iter().map(|sample| &sample.payload.crop);
+    let crops = clip.samples.iter().map(|sample| &*sample.payload.crop);
     let align = || AlignedClip::align_in(spare.levels(), crops, spec.size_px as u32);
     let aligned = stages.time(Stage::Warp, align)?;
     show(&aligned);

@@ -1,6 +1,6 @@
 //! What the detector and the aligner read, written into memory that is kept from frame to frame.
 
-use ndarray::{Array3, ArrayView4, ArrayViewMut4, Axis, Ix3, Ix4, ShapeError};
+use ndarray::{Array3, ArrayView4, ArrayViewMut3, Ix3, Ix4, ShapeError};
 
 use crate::core::geometry::Size;
 use crate::core::image::{
@@ -65,37 +65,44 @@ impl AlignerInput {
         &mut self,
         aligner: &Aligner,
         view: &FrameView<'_>,
-        crops: &[LandmarkCrop],
+        crops: impl Iterator<Item = LandmarkCrop>,
     ) -> Result<TensorView<'_, Ix4>, ImageError> {
         let (side, order) = (aligner.size_px(), aligner.channel_order());
-        let dims = (crops.len(), 3, side, side);
         let writer = &mut self.writer;
         match aligner.values() {
             PixelValues::Normalized(norm) => {
-                let mut faces = shaped(&mut self.floats, dims)?;
-                for (crop, planes) in crops.iter().zip(faces.axis_iter_mut(Axis(0))) {
-                    writer.write(view, crop.region(), order, norm, planes)?;
-                }
-                Ok(ArrayView4::from_shape(dims, &self.floats).map_err(unshaped)?.into())
+                stack(&mut self.floats, side, crops, |crop, planes| {
+                    writer.write(view, crop.region(), order, norm, planes)
+                })
             }
-            PixelValues::Levels => {
-                let mut faces = shaped(&mut self.levels, dims)?;
-                for (crop, planes) in crops.iter().zip(faces.axis_iter_mut(Axis(0))) {
-                    writer.write_levels(view, crop.region(), order, planes)?;
-                }
-                Ok(ArrayView4::from_shape(dims, &self.levels).map_err(unshaped)?.into())
-            }
+            PixelValues::Levels => stack(&mut self.levels, side, crops, |crop, planes| {
+                writer.write_levels(view, crop.region(), order, planes)
+            }),
         }
     }
 }
 
-/// `values`, resized to what `dims` needs.
-fn shaped<V: Copy + Default>(
-    values: &mut Vec<V>,
-    dims: (usize, usize, usize, usize),
-) -> Result<ArrayViewMut4<'_, V>, ImageError> {
-    values.resize(dims.0 * dims.1 * dims.2 * dims.3, V::default());
-    ArrayViewMut4::from_shape(dims, values).map_err(unshaped)
+/// The pictures `[N,3,S,S]` that `write` makes of `crops`, in the memory of `values`.
+fn stack<'v, V: Copy + Default>(
+    values: &'v mut Vec<V>,
+    side: usize,
+    crops: impl Iterator<Item = LandmarkCrop>,
+    mut write: impl FnMut(&LandmarkCrop, ArrayViewMut3<'_, V>) -> Result<(), ImageError>,
+) -> Result<TensorView<'v, Ix4>, ImageError>
+where
+    TensorView<'v, Ix4>: From<ArrayView4<'v, V>>,
+{
+    let mut count = 0;
+    for crop in crops {
+        let start = count * 3 * side * side;
+        count += 1;
+        values.resize(values.len().max(count * 3 * side * side), V::default());
+        let picture = values.get_mut(start..count * 3 * side * side).unwrap_or_default();
+        let planes = ArrayViewMut3::from_shape((3, side, side), picture).map_err(unshaped)?;
+        write(&crop, planes)?;
+    }
+    let pictures = values.get(..count * 3 * side * side).unwrap_or_default();
+    Ok(ArrayView4::from_shape((count, 3, side, side), pictures).map_err(unshaped)?.into())
 }
 
 fn unshaped(error: ShapeError) -> ImageError {

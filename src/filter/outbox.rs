@@ -7,7 +7,7 @@
 //! before the end does.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::inbox::PendingQuery;
@@ -36,7 +36,7 @@ pub struct FrameFace {
 pub struct Frame {
     pub number: FrameNumber,
     pub buffer: gst::Buffer,
-    pub faces: Vec<FrameFace>,
+    pub faces: Arc<[FrameFace]>,
     /// When upstream handed it over.
     pub arrived: Instant,
 }

@@ -1,5 +1,6 @@
 //! One stream's faces, frame by frame: detect, find landmarks, follow, crop (REFERENCE §1–§4).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -9,13 +10,13 @@ use super::outbox::FrameFace;
 use super::session::Engines;
 use super::settings::{Delivery, PointsFrom, Settings};
 use super::stages::{Stage, Stages};
-use crate::core::align::FaceCrop;
-use crate::core::detect::{self, DetectError, DetectParams, DetectorOutputs, Face};
+use crate::core::align::{Crops, FaceCrop};
+use crate::core::detect::{self, DetectError, DetectParams, Face};
 use crate::core::geometry::{BBox, Size};
 use crate::core::image::{ChannelOrder, FrameView, ImageError};
 use crate::core::landmarks::{LandmarkCrop, LandmarkError, five_from_68};
 use crate::core::track::{TrackId, Tracker};
-use crate::infer::{Aligner, CancelToken, InferError};
+use crate::infer::{CancelToken, InferError};
 
 #[derive(Debug, Error)]
 pub enum SceneError {
@@ -31,13 +32,13 @@ pub enum SceneError {
 
 /// What a clip needs of one face on one frame.
 pub struct FaceSample {
-    pub crop: FaceCrop,
+    pub crop: Arc<FaceCrop>,
     pub bbox: BBox,
 }
 
 /// One frame, looked at.
 pub struct Seen {
-    pub faces: Vec<FrameFace>,
+    pub faces: Arc<[FrameFace]>,
     /// The faces that a track follows, cropped.
     pub samples: Vec<(TrackId, FaceSample)>,
     /// Tracks that this frame ended.
@@ -61,8 +62,9 @@ pub struct Scene {
     frame: Size,
     detector_input: DetectorInput,
     aligner_input: AlignerInput,
+    crops: Crops,
     /// The faces of the newest detection: they hold until the next one.
-    faces: Vec<FrameFace>,
+    faces: Arc<[FrameFace]>,
     /// Frames until detection is due.
     countdown: u32,
     stages: Stages,
@@ -97,9 +99,16 @@ impl Scene {
             points_from: settings.points_from,
         };
         let detector_input = DetectorInput::new(detector.values(), input);
-        let aligner_input = AlignerInput::default();
-        let (faces, countdown) = (Vec::new(), 0);
-        Self { rules, frame, detector_input, aligner_input, faces, countdown, stages }
+        Self {
+            rules,
+            frame,
+            detector_input,
+            aligner_input: AlignerInput::default(),
+            crops: Crops::default(),
+            faces: Arc::default(),
+            countdown: 0,
+            stages,
+        }
     }
 
     /// Looks at the next frame. With `hurry`, a detection that is due waits for a later frame.
@@ -119,15 +128,18 @@ impl Scene {
             let started = Instant::now();
             let faces = self.detect(view, engines, cancel)?;
             let update = self.stages.time(Stage::Track, || tracker.update(&faces));
-            let aligned = self.landmarks(view, &faces, engines, cancel)?;
-            let known = faces.into_iter().zip(update.tracks).zip(aligned);
-            let join = |((face, track), landmarks)| FrameFace { track, face, landmarks };
-            self.faces = known.map(join).collect();
+            let known = faces.into_iter().zip(update.tracks);
+            let join = |(face, track)| FrameFace { track, face, landmarks: None };
+            let mut known: Vec<_> = known.map(join).collect();
+            self.landmarks(view, &mut known, engines, cancel)?;
+            self.faces = known.into();
             ended = update.ended;
             detected = Some(started.elapsed());
         }
-        let samples = self.stages.time(Stage::Crop, || self.crops(view));
-        Ok(Seen { samples, faces: self.faces.clone(), ended, detected })
+        let started = Instant::now();
+        let samples = self.crops(view);
+        self.stages.add(Stage::Crop, started.elapsed());
+        Ok(Seen { samples, faces: Arc::clone(&self.faces), ended, detected })
     }
 
     fn detect(
@@ -139,71 +151,55 @@ impl Scene {
         let (order, input) = (self.rules.order, &mut self.detector_input);
         self.stages.time(Stage::Prepare, || input.fill(view, order))?;
         let picture = self.detector_input.view();
-        let raw = self.stages.time(Stage::Detect, || engines.detector.run(picture, cancel))?;
-        let outputs = DetectorOutputs {
-            boxes: raw.boxes.view(),
-            classes: raw.classes.view(),
-            landmarks: raw.landmarks.view(),
-        };
+        let outputs = self.stages.time(Stage::Detect, || engines.detector.run(picture, cancel))?;
         let Rules { input, params, .. } = &self.rules;
         let decode = || detect::decode(&outputs, *input, self.frame, params);
         Ok(self.stages.time(Stage::Decode, decode)?)
     }
 
-    /// The 68 points of each face, as far as an aligner is loaded and sees it.
+    /// Finds the 68 points of each face, as far as an aligner is loaded and sees it.
     fn landmarks(
         &mut self,
         view: &FrameView<'_>,
-        faces: &[Face],
+        faces: &mut [FrameFace],
         engines: &mut Engines,
         cancel: &CancelToken,
-    ) -> Result<Vec<Option<Box<Landmarks>>>, SceneError> {
-        let Some(aligner) = &mut engines.aligner else { return Ok(vec![None; faces.len()]) };
-        let crops: Vec<_> =
-            faces.iter().map(|face| LandmarkCrop::new(&face.bbox, self.frame)).collect();
-        let seen: Vec<_> = crops.iter().flatten().copied().collect();
-        let input = &mut self.aligner_input;
-        let points = run_aligner(aligner, input, view, &seen, cancel, &self.stages)?;
-        let mut points = points.into_iter();
-        Ok(crops.iter().map(|crop| crop.and_then(|_| points.next()).map(Box::new)).collect())
+    ) -> Result<(), SceneError> {
+        let Some(aligner) = &mut engines.aligner else { return Ok(()) };
+        let crop = |face: &FrameFace| LandmarkCrop::new(&face.face.bbox, self.frame);
+        let (input, crops) = (&mut self.aligner_input, faces.iter().filter_map(crop));
+        let started = Instant::now();
+        let pictures = input.fill(aligner, view, crops)?;
+        self.stages.add(Stage::LandmarkCrop, started.elapsed());
+        let outputs = self.stages.time(Stage::Landmarks, || aligner.run(pictures, cancel))?;
+        let seen = faces.iter_mut().filter_map(|face| Some((crop(face)?, face)));
+        for ((crop, face), row) in seen.zip(outputs.rows()) {
+            let points = crop.points(row.to_slice().unwrap_or_default())?;
+            face.landmarks = Some(Box::new(points));
+        }
+        Ok(())
     }
 
     /// Copies what the clips need out of the frame.
-    fn crops(&self, view: &FrameView<'_>) -> Vec<(TrackId, FaceSample)> {
+    fn crops(&mut self, view: &FrameView<'_>) -> Vec<(TrackId, FaceSample)> {
+        let (crops, points_from) = (&mut self.crops, self.rules.points_from);
         let crop = |known: &FrameFace| {
-            let points = match (&known.landmarks, self.rules.points_from) {
+            let points = match (&known.landmarks, points_from) {
                 (Some(all), PointsFrom::Aligner) => five_from_68(all),
                 _ => known.face.points,
             };
-            let bbox = known.face.bbox;
-            let crop = FaceCrop::new(view, &bbox, points)?;
-            Some((known.track?, FaceSample { crop, bbox }))
+            let (track, bbox) = (known.track?, known.face.bbox);
+            Some((track, FaceSample { crop: crops.take(view, &bbox, points)?, bbox }))
         };
         self.faces.iter().filter_map(crop).collect()
     }
 
     /// What follows is another scene: no face holds, and detection is due at once.
     pub fn cut(&mut self) {
-        self.faces.clear();
+        self.faces = Arc::default();
+        self.crops.clear();
         self.countdown = 0;
     }
-}
-
-type Landmarks = [crate::core::geometry::Point; 68];
-
-fn run_aligner(
-    aligner: &mut Aligner,
-    input: &mut AlignerInput,
-    view: &FrameView<'_>,
-    crops: &[LandmarkCrop],
-    cancel: &CancelToken,
-    stages: &Stages,
-) -> Result<Vec<Landmarks>, SceneError> {
-    let faces = stages.time(Stage::LandmarkCrop, || input.fill(aligner, view, crops))?;
-    let outputs = stages.time(Stage::Landmarks, || aligner.run(faces, cancel))?;
-    let rows = crops.iter().zip(outputs.rows());
-    let points = rows.map(|(crop, row)| crop.points(&row.to_vec()));
-    Ok(points.collect::<Result<_, _>>()?)
 }
 
 /// `frame`, scaled down so that its longer side is at most `longest_px`.

@@ -1,15 +1,13 @@
 //! What runs a network.
 
-use ndarray::ArrayD;
-
-use super::{CancelToken, EngineInfo, InferError, TensorIn};
+use super::{CancelToken, EngineInfo, InferError, Outputs, TensorIn};
 
 /// One network, loaded and ready.
 pub trait Engine: Send {
     fn info(&self) -> &EngineInfo;
 
-    /// Runs once: `inputs` in the order of [`EngineInfo::inputs`], outputs in the order of
-    /// [`EngineInfo::outputs`].
+    /// Runs once, with `inputs` in the order of [`EngineInfo::inputs`]; what comes out goes to
+    /// `outputs`, which after an error may hold anything.
     ///
     /// # Errors
     /// [`InferError::Cancelled`] when `cancel` is or becomes cancelled: at once before the run,
@@ -18,8 +16,9 @@ pub trait Engine: Send {
     fn run(
         &mut self,
         inputs: &[TensorIn<'_>],
+        outputs: &mut Outputs,
         cancel: &CancelToken,
-    ) -> Result<Vec<ArrayD<f32>>, InferError>;
+    ) -> Result<(), InferError>;
 
     /// The half that copies inputs to a device's own memory. `None` for an engine that reads the
     /// host's, as nothing is won there.
@@ -34,9 +33,10 @@ pub trait Engine: Send {
     fn run_staged(
         &mut self,
         staged: Staged,
+        outputs: &mut Outputs,
         cancel: &CancelToken,
-    ) -> Result<Vec<ArrayD<f32>>, InferError> {
-        let _ = (staged, cancel);
+    ) -> Result<(), InferError> {
+        let _ = (staged, outputs, cancel);
         let reason = "it stages nothing".to_owned();
         Err(InferError::RunFailed { provider: self.info().provider, reason })
     }

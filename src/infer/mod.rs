@@ -14,6 +14,7 @@ mod gpu;
 mod loading;
 pub mod onnx;
 mod options;
+mod outputs;
 mod pool;
 mod profile;
 mod register;
@@ -31,12 +32,13 @@ pub use gpu::architectures as gpu_architectures;
 pub use loading::{LoadStep, Loading};
 pub use onnx::runtime_version;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes, UnknownName};
+pub use outputs::Outputs;
 pub use pool::{ClipJob, Pool, PoolOptions, Refused, Scored, Submitter};
 pub use profile::Profile;
 pub use registry::{lend_classifier, shared_classifier};
 pub use roles::{
     Aligner, AudioSpec, Classifier, ClassifierSpec, Clip, ClipScore, ClipStager, Detector,
-    RawDetections, StagedClips, load_aligner, load_classifier, load_detector,
+    StagedClips, load_aligner, load_classifier, load_detector,
 };
 pub use tensor::{Tensor, TensorIn, TensorView};
 

@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use ndarray::ArrayD;
-
 use super::cancel::CancelToken;
 use super::error::InferError;
 use super::loading::Loading;
@@ -18,7 +16,7 @@ use super::options::{EngineOptions, Shapes};
 use super::pool::{Pool, PoolOptions};
 use super::register::Register;
 use super::roles::load_classifier;
-use super::{Engine, EngineInfo, TensorIn};
+use super::{Engine, EngineInfo, Outputs, TensorIn};
 use crate::core::modelinfo::Role;
 
 /// What makes two requests the same engine. A file that was replaced is another model.
@@ -118,9 +116,10 @@ impl Engine for SharedEngine {
     fn run(
         &mut self,
         inputs: &[TensorIn<'_>],
+        outputs: &mut Outputs,
         cancel: &CancelToken,
-    ) -> Result<Vec<ArrayD<f32>>, InferError> {
+    ) -> Result<(), InferError> {
         // A run that panicked has left nothing behind that the next one would read.
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner).run(inputs, cancel)
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner).run(inputs, outputs, cancel)
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::infer::{
-    CancelToken, Classifier, ElementType, Engine, EngineInfo, EngineOptions, InferError, Pool,
-    PoolOptions, Precision, Provider, TensorIn, TensorInfo, lend_classifier,
+    CancelToken, Classifier, ElementType, Engine, EngineInfo, EngineOptions, InferError, Outputs,
+    Pool, PoolOptions, Precision, Provider, TensorIn, TensorInfo, lend_classifier,
 };
 use gstm2sd::models::synth::{Synth, write};
-use ndarray::{Array2, ArrayD};
+use ndarray::Array2;
 
 use super::support::{T, filter};
 
@@ -31,11 +31,13 @@ impl Engine for Scripted {
     fn run(
         &mut self,
         inputs: &[TensorIn<'_>],
+        outputs: &mut Outputs,
         cancel: &CancelToken,
-    ) -> Result<Vec<ArrayD<f32>>, InferError> {
+    ) -> Result<(), InferError> {
         assert_eq!(inputs.len(), 1);
         let logit = (self.answer)(cancel)?;
-        Ok(vec![Array2::from_shape_vec((1, 2), vec![logit, 0.0]).unwrap().into_dyn()])
+        *outputs = Array2::from_shape_vec((1, 2), vec![logit, 0.0]).unwrap().into();
+        Ok(())
     }
 }
 

@@ -100,7 +100,7 @@ fn align(aligner: &mut Aligner, frame: &FrameView<'_>, bbox: &BBox) -> (Landmark
         }
     };
     let output = aligner.run(face.view().alone(), &CancelToken::new()).unwrap();
-    (crop, output.index_axis_move(Axis(0), 0))
+    (crop, output.index_axis(Axis(0), 0).to_owned())
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gstm2sd::infer::onnx::OnnxEngine;
 use gstm2sd::infer::{
-    CancelToken, Clip, Engine, EngineOptions, InferError, Precision, Provider, load_aligner,
-    load_classifier, load_detector,
+    CancelToken, Clip, Engine, EngineOptions, InferError, Outputs, Precision, Provider,
+    load_aligner, load_classifier, load_detector,
 };
 use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
@@ -255,14 +255,16 @@ fn golden_a_run_is_cancelled_before_and_during() {
             token.cancel();
         }
     });
-    let during = engine.run(&[clips.view().into_dyn().into()], &token);
+    let mut outputs = Outputs::default();
+    let during = engine.run(&[clips.view().into_dyn().into()], &mut outputs, &token);
     canceller.join().unwrap();
     assert!(matches!(during, Err(InferError::Cancelled)), "{during:?}");
-    let before = engine.run(&[clips.view().into_dyn().into()], &token);
+    let before = engine.run(&[clips.view().into_dyn().into()], &mut outputs, &token);
     assert!(matches!(before, Err(InferError::Cancelled)), "{before:?}");
 
     let one = clips.slice_axis(ndarray::Axis(0), (..1).into()).into_dyn();
-    assert_eq!(engine.run(&[one.into()], &CancelToken::new()).unwrap()[0].shape(), [1, 2]);
+    engine.run(&[one.into()], &mut outputs, &CancelToken::new()).unwrap();
+    assert_eq!(outputs.get(0).unwrap().shape(), [1, 2]);
 }
 
 #[test]
@@ -272,7 +274,7 @@ fn golden_two_engines_run_side_by_side() {
         scope.spawn(|| {
             let mut aligner = load_aligner(&pfld, &on(Provider::Cpu), &CancelToken::new()).unwrap();
             let faces = Array4::from_elem((1, 3, 112, 112), 0.3);
-            let first = aligner.run(faces.view(), &CancelToken::new()).unwrap();
+            let first = aligner.run(faces.view(), &CancelToken::new()).unwrap().to_owned();
             for _ in 0..20 {
                 assert_eq!(aligner.run(faces.view(), &CancelToken::new()).unwrap(), first);
             }
@@ -296,7 +298,7 @@ fn golden_wrong_inputs_are_an_error_of_the_run() {
     let mut engine = load(&meso4, &on(Provider::Cpu)).unwrap();
     for wrong in [vec![], vec![ndarray::ArrayD::<f32>::zeros(vec![1, 3, 1, 8, 8])]] {
         let inputs: Vec<_> = wrong.iter().map(|array| array.view().into()).collect();
-        let error = engine.run(&inputs, &CancelToken::new()).unwrap_err();
+        let error = engine.run(&inputs, &mut Outputs::default(), &CancelToken::new()).unwrap_err();
         assert!(matches!(error, InferError::RunFailed { .. }), "{error}");
     }
 }

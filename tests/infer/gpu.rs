@@ -103,7 +103,7 @@ fn finders_like_the_cpu(provider: Provider, precision: Precision, tolerance: f32
     let options = EngineOptions { precision, cache_dir, ..on(provider) };
     let [cpu, gpu] = [on(Provider::Cpu), options].map(|options| {
         let cancel = CancelToken::new();
-        let mut numbers = Vec::new();
+        let mut numbers = Vec::<f32>::new();
         for model in networks.of("detector") {
             let mut detector = load_detector(&model, &options, &cancel).unwrap();
             // Two sizes, and back to the first.
@@ -114,13 +114,13 @@ fn finders_like_the_cpu(provider: Provider, precision: Precision, tolerance: f32
                     true => detector.run(picture.view(), &cancel),
                     false => detector.run(picture.mapv(f32::from).view(), &cancel),
                 };
-                numbers.extend(raw.unwrap().classes);
+                numbers.extend(raw.unwrap().classes.iter());
             }
         }
         for model in networks.of("aligner") {
             let mut aligner = load_aligner(&model, &options, &cancel).unwrap();
             let faces = clip(&model, 3, (3, aligner.size_px()));
-            numbers.extend(aligner.run(faces.view(), &cancel).unwrap());
+            numbers.extend(aligner.run(faces.view(), &cancel).unwrap().iter());
         }
         numbers
     });

@@ -3,6 +3,7 @@
 //! A [`FaceCrop`] is what is kept of a frame for one face. An [`AlignedClip`] is a run of them,
 //! turned and scaled by one transform for all, so that what moves inside the face stays visible.
 
+mod crops;
 #[cfg(test)]
 mod tests;
 mod warp;
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 use super::geometry::{BBox, CropRect, FivePoints, Similarity, Size};
 use super::image::{ChannelOrder, FrameView, ImageError, Normalization, RgbImage};
+pub use crops::Crops;
 use warp::Warp;
 
 /// Where eyes, nose and mouth corners belong in a picture of [`TEMPLATE_SIDE_PX`].

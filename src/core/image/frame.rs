@@ -108,20 +108,38 @@ impl<'a> FrameView<'a> {
     /// # Errors
     /// [`ImageError::Outside`] when `rect` is not inside the frame.
     pub fn crop(&self, rect: CropRect) -> Result<RgbImage, ImageError> {
-        let mut memory = RowMemory::default();
-        let mut rows = Rows::new(*self, rect, &mut memory)
-            .ok_or(ImageError::Outside { rect, frame: self.size })?;
-        let (width, height) = (rect.width() as usize, rect.height() as usize);
-        let mut data = vec![0; width * height * 3];
+        let mut image = RgbImage { size: rect.size(), data: Vec::new() };
+        self.crop_into(rect, &mut image, &mut RowMemory::default())?;
+        Ok(image)
+    }
+
+    /// As [`Self::crop`], in the memory of a picture that is done with; after an error there
+    /// may be anything in it.
+    ///
+    /// # Errors
+    /// As [`Self::crop`].
+    pub fn crop_into(
+        &self,
+        rect: CropRect,
+        image: &mut RgbImage,
+        memory: &mut RowMemory,
+    ) -> Result<(), ImageError> {
+        let mut rows =
+            Rows::new(*self, rect, memory).ok_or(ImageError::Outside { rect, frame: self.size })?;
+        let row_bytes = rect.width() as usize * 3;
+        let RgbImage { size, data } = image;
+        *size = rect.size();
+        // Every pixel is written below: what was there before need not be cleared.
+        data.resize(row_bytes * rect.height() as usize, 0);
         let layout = rows.layout();
-        for (to, y) in data.chunks_exact_mut(width * 3).zip(rect.y()..) {
+        for (to, y) in data.chunks_exact_mut(row_bytes).zip(rect.y()..) {
             let from = rows.row(y)?;
             match layout {
                 PixelLayout::Rgb => to.copy_from_slice(from),
                 layout => for_layout!(layout, copy_rgb(from, to)),
             }
         }
-        Ok(RgbImage { size: rect.size(), data })
+        Ok(())
     }
 }
 

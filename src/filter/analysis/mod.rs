@@ -176,7 +176,7 @@ impl Analysis {
         }
         self.tend_engines();
         let faces = match self.look(&buffer) {
-            None => Vec::new(),
+            None => Arc::default(),
             Some(seen) => self.gather(seen, number, &buffer),
         };
         self.serve_line();
@@ -296,7 +296,7 @@ impl Analysis {
     }
 
     /// Files a frame's faces with the score board and the windows; returns them.
-    fn gather(&mut self, seen: Seen, number: u64, buffer: &gst::BufferRef) -> Vec<FrameFace> {
+    fn gather(&mut self, seen: Seen, number: u64, buffer: &gst::BufferRef) -> Arc<[FrameFace]> {
         let Seen { faces, samples, ended, detected } = seen;
         if let Some(took) = detected {
             self.shared.stats.frame_analysed(took, faces.len());

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{ptr, slice};
 
-use ndarray::{ArrayD, CowArray, IxDyn};
+use ndarray::{CowArray, IxDyn};
 use ort::AsPointer;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
@@ -30,7 +30,7 @@ use super::error::{InferError, panic_text};
 use super::gpu;
 use super::loading::Loading;
 use super::options::{EngineOptions, Provider};
-use super::{ElementType, Engine, EngineInfo, TensorIn, TensorInfo};
+use super::{ElementType, Engine, EngineInfo, Outputs, TensorIn, TensorInfo};
 
 /// A network in ONNX Runtime.
 ///
@@ -171,12 +171,13 @@ impl Engine for OnnxEngine {
     fn run(
         &mut self,
         inputs: &[TensorIn<'_>],
+        outputs: &mut Outputs,
         cancel: &CancelToken,
-    ) -> Result<Vec<ArrayD<f32>>, InferError> {
+    ) -> Result<(), InferError> {
         let (session, bound) = (&mut self.session, &mut self.bound);
         cancellable(self.info.provider, cancel, |options| match bound {
-            Some(bound) => bound.run(session, inputs, options, cancel),
-            None => run(session, inputs, options),
+            Some(bound) => bound.run(session, inputs, outputs, options, cancel),
+            None => run(session, inputs, outputs, options),
         })
     }
 
@@ -188,11 +189,12 @@ impl Engine for OnnxEngine {
     fn run_staged(
         &mut self,
         staged: Staged,
+        outputs: &mut Outputs,
         cancel: &CancelToken,
-    ) -> Result<Vec<ArrayD<f32>>, InferError> {
+    ) -> Result<(), InferError> {
         let (session, bound) = (&mut self.session, &mut self.bound);
         cancellable(self.info.provider, cancel, |options| match bound {
-            Some(bound) => bound.run_staged(session, &staged, options, cancel),
+            Some(bound) => bound.run_staged(session, &staged, outputs, options, cancel),
             None => Err(ort::Error::new("nothing is staged for it")),
         })
     }
@@ -202,8 +204,8 @@ impl Engine for OnnxEngine {
 fn cancellable(
     provider: Provider,
     cancel: &CancelToken,
-    run: impl FnOnce(&RunOptions) -> ort::Result<Vec<ArrayD<f32>>>,
-) -> Result<Vec<ArrayD<f32>>, InferError> {
+    run: impl FnOnce(&RunOptions) -> ort::Result<()>,
+) -> Result<(), InferError> {
     let failed = |e: ort::Error| InferError::RunFailed { provider, reason: e.to_string() };
     let options = Arc::new(RunOptions::new().map_err(failed)?);
     let _registered = cancel.on_cancel({
@@ -213,9 +215,9 @@ fn cancellable(
             let _may_fail = options.terminate();
         }
     })?;
-    let outputs = guarded(|| run(&options));
-    let outputs = outputs.unwrap_or_else(|panic| Err(ort::Error::new(panic)));
-    outputs.map_err(|error| match cancel.is_cancelled() {
+    let ended = guarded(|| run(&options));
+    let ended = ended.unwrap_or_else(|panic| Err(ort::Error::new(panic)));
+    ended.map_err(|error| match cancel.is_cancelled() {
         true => InferError::Cancelled,
         false => failed(error),
     })
@@ -224,8 +226,9 @@ fn cancellable(
 fn run(
     session: &mut Session,
     inputs: &[TensorIn<'_>],
+    outputs: &mut Outputs,
     options: &RunOptions,
-) -> ort::Result<Vec<ArrayD<f32>>> {
+) -> ort::Result<()> {
     let contiguous: Vec<_> = inputs.iter().map(Contiguous::of).collect();
     let values = contiguous.iter().map(|input| {
         Ok(match input {
@@ -234,8 +237,12 @@ fn run(
         })
     });
     let values = values.collect::<ort::Result<Vec<SessionInputValue<'_>>>>()?;
-    let outputs = session.run_with_options(values.as_slice(), options)?;
-    outputs.values().map(|value| Ok(value.try_extract_array::<f32>()?.to_owned())).collect()
+    let found = session.run_with_options(values.as_slice(), options)?;
+    for (place, value) in found.values().enumerate() {
+        outputs.put(place, &value.try_extract_array()?);
+    }
+    outputs.truncate(found.len());
+    Ok(())
 }
 
 /// An input as it lies in memory: row by row.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, Axis, Ix2, Ix4, concatenate};
+use ndarray::{Array2, ArrayView2, Ix2, Ix4, s};
 
 use super::{Batch, Signature, fits, open_shared, require_values, shape_error, sizes, take};
 use crate::core::image::{ChannelOrder, PixelValues};
@@ -11,7 +11,7 @@ use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
 use crate::infer::loading::Loading;
 use crate::infer::options::EngineOptions;
-use crate::infer::{Engine, EngineInfo, TensorView};
+use crate::infer::{Engine, EngineInfo, Outputs, TensorView};
 
 /// 68 points, x and y in turn.
 const COORDINATES: usize = 136;
@@ -24,6 +24,9 @@ pub struct Aligner {
     size_px: usize,
     batch: Batch,
     output: usize,
+    outputs: Outputs,
+    /// Of the faces of all runs together.
+    points: Array2<f32>,
 }
 
 impl Aligner {
@@ -54,7 +57,9 @@ impl Aligner {
         let size_px = height_px.or(width_px).unwrap_or(sizes::ALIGNER_PX);
         signature.require(size_px > 0 && width_px.is_none_or(|w| w == size_px))?;
         let output = signature.output(2, COORDINATES)?;
-        Ok(Self { sidecar: sidecar.clone(), values, size_px, batch, output, engine })
+        let (sidecar, outputs) = (sidecar.clone(), Outputs::default());
+        let points = Array2::zeros((0, COORDINATES));
+        Ok(Self { sidecar, values, size_px, batch, output, outputs, points, engine })
     }
 
     /// The side of the square crop.
@@ -91,7 +96,7 @@ impl Aligner {
         &mut self,
         faces: impl Into<TensorView<'a, Ix4>>,
         cancel: &CancelToken,
-    ) -> Result<Array2<f32>, InferError> {
+    ) -> Result<ArrayView2<'_, f32>, InferError> {
         const FACES: &str = "the aligner's faces";
         let faces = faces.into();
         let dims = [None, Some(3), Some(self.size_px), Some(self.size_px)];
@@ -99,29 +104,34 @@ impl Aligner {
             return Err(shape_error(FACES, &dims, faces.shape()));
         }
         require_values(FACES, self.values, &faces)?;
-        if faces.is_empty() {
-            return Ok(Array2::zeros((0, COORDINATES)));
+        let count = faces.shape().first().copied().unwrap_or_default();
+        let together = self.batch.most().unwrap_or(count);
+        if 0 < count && count <= together {
+            return self.run_batch(faces, cancel);
         }
-        let Some(together) = self.batch.most() else { return self.run_batch(faces, cancel) };
-        let batches = faces.chunks(together).into_iter();
-        let points =
-            batches.map(|batch| self.run_batch(batch, cancel)).collect::<Result<Vec<_>, _>>()?;
-        let rows: Vec<_> = points.iter().map(|points| points.view()).collect();
-        concatenate(Axis(0), &rows).map_err(|error| InferError::WrongValues {
-            what: "the aligner's points",
-            reason: error.to_string(),
-        })
+        if self.points.dim() != (count, COORDINATES) {
+            self.points = Array2::zeros((count, COORDINATES));
+        }
+        let mut points = std::mem::take(&mut self.points);
+        let mut done = 0;
+        for batch in faces.chunks(together.max(1)) {
+            let found = self.run_batch(batch, cancel)?;
+            points.slice_mut(s![done..done + found.nrows(), ..]).assign(&found);
+            done += found.nrows();
+        }
+        self.points = points;
+        Ok(self.points.view())
     }
 
     fn run_batch(
         &mut self,
         faces: TensorView<'_, Ix4>,
         cancel: &CancelToken,
-    ) -> Result<Array2<f32>, InferError> {
+    ) -> Result<ArrayView2<'_, f32>, InferError> {
         let count = faces.shape().first().copied();
-        let mut outputs = self.engine.run(&[faces.into_dyn()], cancel)?;
+        self.engine.run(&[faces.into_dyn()], &mut self.outputs, cancel)?;
         let what = "the aligner's points";
-        let points = take::<Ix2>(&mut outputs, self.output, what, "[N, 136]")?;
+        let points = take::<Ix2>(&self.outputs, self.output, what, "[N, 136]")?;
         let dims = [count, Some(COORDINATES)];
         if fits(&dims, points.shape()) {
             Ok(points)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, ArrayD, Ix2};
+use ndarray::Ix2;
 
 use super::clips::{Clip, ClipStager, Packer, StagedClips};
 use super::{Batch, Signature, fits, shape_error, sizes, take};
@@ -14,7 +14,7 @@ use crate::infer::error::InferError;
 use crate::infer::loading::Loading;
 use crate::infer::onnx::OnnxEngine;
 use crate::infer::options::EngineOptions;
-use crate::infer::{Engine, EngineInfo, TensorInfo};
+use crate::infer::{Engine, EngineInfo, Outputs, TensorInfo};
 
 /// The name that makes a second input the audio.
 const AUDIO: &str = "audio";
@@ -89,6 +89,7 @@ pub struct Classifier {
     packer: Packer,
     /// The place of the scores among the network's outputs.
     output: usize,
+    outputs: Outputs,
 }
 
 impl Classifier {
@@ -148,7 +149,7 @@ impl Classifier {
             info: engine.info().clone(),
         };
         let packer = Packer::new(&spec, batch, audio_first);
-        Ok(Self { engine, spec, packer, output })
+        Ok(Self { engine, spec, packer, output, outputs: Outputs::default() })
     }
 
     pub fn spec(&self) -> &ClassifierSpec {
@@ -168,8 +169,8 @@ impl Classifier {
         let mut scores = Vec::with_capacity(clips.len());
         for batch in clips.chunks(self.together(clips.len())) {
             let inputs = self.packer.pack(batch)?;
-            let outputs = self.engine.run(&inputs.views(), cancel)?;
-            scores.extend(self.scores(outputs, batch.len())?);
+            self.engine.run(&inputs.views(), &mut self.outputs, cancel)?;
+            self.add_scores(batch.len(), &mut scores)?;
         }
         Ok(scores)
     }
@@ -193,22 +194,24 @@ impl Classifier {
         StagedClips { staged, clips }: StagedClips,
         cancel: &CancelToken,
     ) -> Result<Vec<ClipScore>, InferError> {
-        let outputs = self.engine.run_staged(staged, cancel)?;
-        self.scores(outputs, clips)
+        self.engine.run_staged(staged, &mut self.outputs, cancel)?;
+        let mut scores = Vec::with_capacity(clips);
+        self.add_scores(clips, &mut scores)?;
+        Ok(scores)
     }
 
-    fn scores(
-        &self,
-        mut outputs: Vec<ArrayD<f32>>,
-        clips: usize,
-    ) -> Result<Vec<ClipScore>, InferError> {
-        let scores: Array2<f32> = take::<Ix2>(&mut outputs, self.output, SCORES, "[N, 2]")?;
+    /// Appends what the newest run says of its clips.
+    fn add_scores(&self, clips: usize, scores: &mut Vec<ClipScore>) -> Result<(), InferError> {
+        let found = take::<Ix2>(&self.outputs, self.output, SCORES, "[N, 2]")?;
         let dims = [Some(clips), Some(2)];
-        if !fits(&dims, scores.shape()) {
-            return Err(shape_error(SCORES, &dims, scores.shape()));
+        if !fits(&dims, found.shape()) {
+            return Err(shape_error(SCORES, &dims, found.shape()));
         }
         let kind = self.spec.sidecar.output.unwrap_or_default();
-        scores.rows().into_iter().map(|row| ClipScore::new([row[0], row[1]], kind)).collect()
+        for row in found.rows() {
+            scores.push(ClipScore::new([row[0], row[1]], kind)?);
+        }
+        Ok(())
     }
 }
 

@@ -2,28 +2,17 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, Array3, Axis, Ix3};
+use ndarray::{ArrayView2, Axis, Ix3};
 
 use super::{Signature, fits, open_shared, require_values, shape_error, take};
+use crate::core::detect::DetectorOutputs;
 use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
 use crate::infer::loading::Loading;
 use crate::infer::options::EngineOptions;
-use crate::infer::{Engine, EngineInfo, TensorView};
-
-/// What the detector's network says about one picture: regressions and scores for each of `A`
-/// anchors, not yet decoded. All numbers are finite.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RawDetections {
-    /// `[A,4]`
-    pub boxes: Array2<f32>,
-    /// `[A,2]`, softmax; index 1 is "face".
-    pub classes: Array2<f32>,
-    /// `[A,10]`, five points.
-    pub landmarks: Array2<f32>,
-}
+use crate::infer::{Engine, EngineInfo, Outputs, TensorView};
 
 /// Image `[N,3,H,W]` → box regressions `[N,A,4]`, class softmax `[N,A,2]`, landmark regressions
 /// `[N,A,10]`, which are told apart by their last dimension (REFERENCE §1).
@@ -33,11 +22,12 @@ pub struct Detector {
     values: PixelValues,
     height_px: Option<usize>,
     width_px: Option<usize>,
+    places: Places,
     outputs: Outputs,
 }
 
 /// Where the three are among the network's outputs.
-struct Outputs {
+struct Places {
     boxes: usize,
     classes: usize,
     landmarks: usize,
@@ -68,12 +58,13 @@ impl Detector {
             signature.only_input(normalization)?;
         signature.batch(batch)?;
         signature.require(channels.is_none_or(|c| c == 3))?;
-        let outputs = Outputs {
+        let places = Places {
             boxes: signature.output(3, 4)?,
             classes: signature.output(3, 2)?,
             landmarks: signature.output(3, 10)?,
         };
-        Ok(Self { sidecar: sidecar.clone(), values, height_px, width_px, outputs, engine })
+        let (sidecar, outputs) = (sidecar.clone(), Outputs::default());
+        Ok(Self { sidecar, values, height_px, width_px, places, outputs, engine })
     }
 
     /// The order in which the network reads colours; BGR unless the sidecar says otherwise.
@@ -105,7 +96,8 @@ impl Detector {
         self.engine.info()
     }
 
-    /// Runs on one picture, `[3,H,W]`, in [`Self::channel_order`] and [`Self::values`].
+    /// Runs on one picture, `[3,H,W]`, in [`Self::channel_order`] and [`Self::values`]. The
+    /// numbers that come out are finite.
     ///
     /// # Errors
     /// [`InferError::WrongShape`] for another size than the network's, [`InferError::Cancelled`],
@@ -115,7 +107,7 @@ impl Detector {
         &mut self,
         image: impl Into<TensorView<'a, Ix3>>,
         cancel: &CancelToken,
-    ) -> Result<RawDetections, InferError> {
+    ) -> Result<DetectorOutputs<'_>, InferError> {
         const PICTURE: &str = "the detector's picture";
         let image = image.into();
         let dims = [Some(3), self.height_px, self.width_px];
@@ -123,18 +115,18 @@ impl Detector {
             return Err(shape_error(PICTURE, &dims, image.shape()));
         }
         require_values(PICTURE, self.values, &image)?;
-        let mut all = self.engine.run(&[image.alone().into_dyn()], cancel)?;
-        let mut output = |place, last: usize, what, expected| -> Result<Array2<f32>, InferError> {
-            let output: Array3<f32> = take::<Ix3>(&mut all, place, what, expected)?;
+        self.engine.run(&[image.alone().into_dyn()], &mut self.outputs, cancel)?;
+        let output = |place, last: usize, what, expected| -> Result<ArrayView2<'_, f32>, _> {
+            let output = take::<Ix3>(&self.outputs, place, what, expected)?;
             match *output.shape() {
                 [1, _, found] if found == last => Ok(output.remove_axis(Axis(0))),
                 _ => Err(shape_error(what, &[Some(1), None, Some(last)], output.shape())),
             }
         };
-        let boxes = output(self.outputs.boxes, 4, "the detector's boxes", "[1, A, 4]")?;
-        let classes = output(self.outputs.classes, 2, "the detector's classes", "[1, A, 2]")?;
+        let boxes = output(self.places.boxes, 4, "the detector's boxes", "[1, A, 4]")?;
+        let classes = output(self.places.classes, 2, "the detector's classes", "[1, A, 2]")?;
         let landmarks =
-            output(self.outputs.landmarks, 10, "the detector's landmarks", "[1, A, 10]")?;
+            output(self.places.landmarks, 10, "the detector's landmarks", "[1, A, 10]")?;
         let anchors = boxes.nrows();
         for (what, other) in
             [("the detector's classes", &classes), ("the detector's landmarks", &landmarks)]
@@ -144,6 +136,6 @@ impl Detector {
                 return Err(shape_error(what, &expected, other.shape()));
             }
         }
-        Ok(RawDetections { boxes, classes, landmarks })
+        Ok(DetectorOutputs { boxes, classes, landmarks })
     }
 }

@@ -8,17 +8,17 @@ mod detector;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use ndarray::ArrayD;
+use ndarray::ArrayView;
 
 pub use self::aligner::Aligner;
 pub use self::classifier::{AudioSpec, Classifier, ClassifierSpec, ClipScore};
 pub use self::clips::{Clip, ClipStager, StagedClips};
-pub use self::detector::{Detector, RawDetections};
+pub use self::detector::Detector;
 use super::error::InferError;
 use super::loading::Loading;
 use super::options::EngineOptions;
 use super::registry::SharedEngine;
-use super::{ElementType, Engine, EngineInfo, TensorInfo, TensorView};
+use super::{ElementType, Engine, EngineInfo, Outputs, TensorInfo, TensorView};
 use crate::core::image::{Normalization, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 
@@ -191,18 +191,17 @@ impl Batch {
 }
 
 /// Takes the output at `place` as what it was declared to be.
-fn take<D: ndarray::Dimension>(
-    outputs: &mut [ArrayD<f32>],
+fn take<'o, D: ndarray::Dimension>(
+    outputs: &'o Outputs,
     place: usize,
     what: &'static str,
     expected: &str,
-) -> Result<ndarray::Array<f32, D>, InferError> {
+) -> Result<ArrayView<'o, f32, D>, InferError> {
     let wrong =
         |found: String| InferError::WrongShape { what, expected: expected.to_owned(), found };
-    let output = outputs.get_mut(place).ok_or_else(|| wrong("no such output".to_owned()))?;
-    let output = std::mem::take(output);
-    let found = format!("{:?}", output.shape());
-    let output = output.into_dimensionality::<D>().map_err(|_| wrong(found))?;
+    let output = outputs.get(place).ok_or_else(|| wrong("no such output".to_owned()))?;
+    let found = || wrong(format!("{:?}", output.shape()));
+    let output = output.clone().into_dimensionality::<D>().map_err(|_| found())?;
     if output.iter().all(|x| x.is_finite()) {
         Ok(output)
     } else {

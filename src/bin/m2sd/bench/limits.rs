@@ -8,7 +8,7 @@ use gst::prelude::*;
 use gstm2sd::core::image::PixelValues;
 use gstm2sd::core::percentile::percentile;
 use gstm2sd::infer::onnx::OnnxEngine;
-use gstm2sd::infer::{CancelToken, Clip, Engine, InferError, Tensor, load_classifier};
+use gstm2sd::infer::{CancelToken, Clip, Engine, InferError, Outputs, Tensor, load_classifier};
 use gstm2sd::models::synth::product;
 use ndarray::{Array2, Array3, Array4, Ix4};
 use serde::Serialize;
@@ -112,8 +112,9 @@ impl Limits {
         let audio = spec.audio.map(|audio| Array3::zeros((1, audio.mels, audio.frames)));
         let clip = Clip { frames: clip.view(), audio: audio.as_ref().map(|audio| audio.view()) };
 
+        let mut outputs = Outputs::default();
         let [products, clips] = in_turn([
-            &mut || products.run(&[x.view().into_dyn().into()], &cancel).map(drop),
+            &mut || products.run(&[x.view().into_dyn().into()], &mut outputs, &cancel),
             &mut || classifier.run(&[clip], &cancel).map(drop),
         ])?;
         let rates = products.least_s().map(|seconds| product::FLOP / seconds);

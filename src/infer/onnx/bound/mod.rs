@@ -6,17 +6,16 @@ mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ndarray::ArrayD;
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
 use ort::value::{DynTensor, DynTensorValueType, TensorElementType};
 
 use super::turns;
-use crate::infer::TensorIn;
 use crate::infer::cancel::CancelToken;
 use crate::infer::engine::{Staged, Stager};
 use crate::infer::error::InferError;
 use crate::infer::options::Provider;
+use crate::infer::{Outputs, TensorIn};
 
 /// Where a provider has its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,44 +179,46 @@ impl Bound {
         &mut self,
         session: &mut Session,
         inputs: &[TensorIn<'_>],
+        outputs: &mut Outputs,
         options: &RunOptions,
         cancel: &CancelToken,
-    ) -> ort::Result<Vec<ArrayD<f32>>> {
+    ) -> ort::Result<()> {
         let here = Staged { slot: 0 };
         {
             let _turn = turns::run();
             let mut slot = lock(&self.slots, &here)?;
             fill(&mut slot, &self.memory, &self.names, inputs)?;
         }
-        self.run_staged(session, &here, options, cancel)
+        self.run_staged(session, &here, outputs, options, cancel)
     }
 
     pub(super) fn run_staged(
         &mut self,
         session: &mut Session,
         staged: &Staged,
+        outputs: &mut Outputs,
         options: &RunOptions,
         cancel: &CancelToken,
-    ) -> ort::Result<Vec<ArrayD<f32>>> {
+    ) -> ort::Result<()> {
         let slot = lock(&self.slots, staged)?;
         let Some(recorded) = &mut self.recorded else {
             let _turn = turns::run();
-            return run(session, &slot.binding, &self.names, options);
+            return run(session, &slot.binding, &self.names, outputs, options);
         };
         for (from, to) in slot.buffers.iter().zip(&mut recorded.slot.buffers) {
             let _turn = turns::run();
             from.copy_to(to)?;
         }
-        let outputs = if recorded.ran {
+        let ended = if recorded.ran {
             let _turn = turns::run();
-            run(session, &recorded.slot.binding, &self.names, options)
+            run(session, &recorded.slot.binding, &self.names, outputs, options)
         } else {
             let turn = turns::record(cancel);
             let _turn = turn.map_err(|e| ort::Error::new(e.to_string()))?;
-            run(session, &recorded.slot.binding, &self.names, options)
+            run(session, &recorded.slot.binding, &self.names, outputs, options)
         };
-        recorded.ran |= outputs.is_ok();
-        outputs
+        recorded.ran |= ended.is_ok();
+        ended
     }
 }
 
@@ -285,19 +286,21 @@ fn run(
     session: &mut Session,
     binding: &IoBinding,
     names: &Names,
+    outputs: &mut Outputs,
     options: &RunOptions<NoSelectedOutputs>,
-) -> ort::Result<Vec<ArrayD<f32>>> {
-    let outputs = session.run_binding_with_options(binding, options)?;
-    let output = |name: &String| -> ort::Result<ArrayD<f32>> {
-        let value = outputs.get(name).ok_or_else(|| ort::Error::new("an output is missing"))?;
+) -> ort::Result<()> {
+    let found = session.run_binding_with_options(binding, options)?;
+    for (place, name) in names.outputs.iter().enumerate() {
+        let value = found.get(name).ok_or_else(|| ort::Error::new("an output is missing"))?;
         let value = value.view().downcast::<DynTensorValueType>()?;
         if value.memory_info().is_cpu_accessible() {
-            return Ok(value.try_extract_array::<f32>()?.to_owned());
+            outputs.put(place, &value.try_extract_array()?);
+        } else {
+            outputs.put(place, &value.to(AllocationDevice::CPU, 0)?.try_extract_array()?);
         }
-        let value = value.to(AllocationDevice::CPU, 0)?;
-        Ok(value.try_extract_array::<f32>()?.to_owned())
-    };
-    names.outputs.iter().map(output).collect()
+    }
+    outputs.truncate(names.outputs.len());
+    Ok(())
 }
 
 /// The half that copies.

@@ -1,6 +1,6 @@
 //! Bound runs in the host's memory, against runs that are given their inputs.
 
-use ndarray::Array5;
+use ndarray::{Array5, ArrayD};
 
 use super::*;
 use crate::infer::onnx::OnnxEngine;
@@ -22,6 +22,12 @@ fn clips(count: usize, value: f32) -> ArrayD<f32> {
     clips.into_dyn()
 }
 
+fn answer(engine: &mut OnnxEngine, clips: &ArrayD<f32>) -> Outputs {
+    let mut outputs = Outputs::default();
+    engine.run(&[clips.view().into()], &mut outputs, &CancelToken::new()).unwrap();
+    outputs
+}
+
 const CLIP: ClipShape = ClipShape { frames: 2, size_px: 32, audio: None, quantised: false };
 
 #[test]
@@ -29,17 +35,16 @@ fn what_is_bound_gives_what_is_passed_gives_whatever_the_shapes() {
     let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
     let (mut other, _dir) = engine(Synth::Classifier(CLIP));
     let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, None).unwrap();
-    let options = RunOptions::new().unwrap();
+    let (options, mut found) = (RunOptions::new().unwrap(), Outputs::default());
     // The same shape again, a larger one, and the first again.
     for (count, value) in [(1, 0.0), (1, 0.5), (3, 0.2), (1, 0.9)] {
         let clips = clips(count, value);
-        let expected = plain.run(&[clips.view().into()], &CancelToken::new()).unwrap();
-        let found = bound
-            .run(&mut other.session, &[clips.view().into()], &options, &CancelToken::new())
-            .unwrap();
+        let expected = answer(&mut plain, &clips);
+        let inputs = [clips.view().into()];
+        bound.run(&mut other.session, &inputs, &mut found, &options, &CancelToken::new()).unwrap();
         assert_eq!(found, expected);
     }
-    let none = bound.run(&mut other.session, &[], &options, &CancelToken::new());
+    let none = bound.run(&mut other.session, &[], &mut found, &options, &CancelToken::new());
     assert!(none.unwrap_err().to_string().contains("0 inputs for a network of 1"));
 }
 
@@ -53,6 +58,7 @@ fn memory_is_kept_while_the_shape_is() {
             .run(
                 &mut other.session,
                 &[clips(count, 0.1).view().into()],
+                &mut Outputs::default(),
                 &options,
                 &CancelToken::new(),
             )
@@ -71,14 +77,15 @@ fn the_next_inputs_are_staged_beside_those_that_wait() {
     let (mut other, _dir) = engine(Synth::Classifier(CLIP));
     let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, None).unwrap();
     let mut stager = bound.stager(&other.session).unwrap();
-    let options = RunOptions::new().unwrap();
+    let (options, mut found) = (RunOptions::new().unwrap(), Outputs::default());
     let inputs = [clips(1, 0.0), clips(2, 0.4), clips(1, 0.8)];
     let mut waiting = stager.stage(&[inputs[0].view().into()]).unwrap();
     for (n, input) in inputs.iter().enumerate() {
         let next = inputs.get(n + 1).map(|i| stager.stage(&[i.view().into()]).unwrap());
-        let found =
-            bound.run_staged(&mut other.session, &waiting, &options, &CancelToken::new()).unwrap();
-        let expected = plain.run(&[input.view().into()], &CancelToken::new()).unwrap();
+        bound
+            .run_staged(&mut other.session, &waiting, &mut found, &options, &CancelToken::new())
+            .unwrap();
+        let expected = answer(&mut plain, input);
         assert_eq!(found, expected);
         if let Some(next) = next {
             assert_ne!(next, waiting);
@@ -96,13 +103,12 @@ fn runs_of_fixed_shapes_keep_every_address() {
         outputs: vec![vec![1, 2]],
     };
     let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, Some(&fixed)).unwrap();
-    let options = RunOptions::new().unwrap();
+    let (options, mut found) = (RunOptions::new().unwrap(), Outputs::default());
     for value in [0.0, 0.5, 1.0] {
         let clip = clips(1, value);
-        let expected = plain.run(&[clip.view().into()], &CancelToken::new()).unwrap();
-        let found = bound
-            .run(&mut other.session, &[clip.view().into()], &options, &CancelToken::new())
-            .unwrap();
+        let expected = answer(&mut plain, &clip);
+        let inputs = [clip.view().into()];
+        bound.run(&mut other.session, &inputs, &mut found, &options, &CancelToken::new()).unwrap();
         assert_eq!(found, expected);
         assert!(bound.recorded.as_ref().unwrap().ran);
     }
@@ -110,6 +116,7 @@ fn runs_of_fixed_shapes_keep_every_address() {
     let two = bound.run(
         &mut other.session,
         &[clips(2, 0.0).view().into()],
+        &mut found,
         &options,
         &CancelToken::new(),
     );
