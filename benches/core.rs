@@ -128,7 +128,8 @@ fn crop(bencher: Bencher, side: u32) {
     let face = face(700.0, 300.0, side as f32);
     let view = picture.view();
     let crop = || FaceCrop::new(&view, black_box(&face.bbox), face.points).unwrap();
-    let bytes = 2 * crop().image().data().len();
+    let (rect, read_and_written) = (crop().rect(), 2 * 3);
+    let bytes = read_and_written * (rect.width() * rect.height()) as usize;
     bencher.counter(BytesCount::new(bytes)).bench_local(crop);
 }
 
@@ -258,6 +259,21 @@ fn write_planes_yuv420(bencher: Bencher, lines: u32) {
         let (region, norm) = (Region::whole(picture.size), Normalization::RETINAFACE);
         let view = picture.view();
         writer.write(&view, region, ChannelOrder::Bgr, norm, planes.view_mut()).unwrap();
+    });
+}
+
+/// The same, for a detector that reads bytes.
+#[divan::bench(args = LINES)]
+fn write_levels_yuv420(bencher: Bencher, lines: u32) {
+    let picture = YuvPicture::new(size(lines));
+    let (width, height) = (picture.size.width() as usize, picture.size.height() as usize);
+    let mut planes = Array3::zeros((3, height, width));
+    let mut writer = PlaneWriter::default();
+    let bytes = picture.bytes.len() + planes.len();
+    bencher.counter(BytesCount::new(bytes)).bench_local(|| {
+        let region = Region::whole(picture.size);
+        let view = picture.view();
+        writer.write_levels(&view, region, ChannelOrder::Bgr, planes.view_mut()).unwrap();
     });
 }
 

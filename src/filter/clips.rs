@@ -132,8 +132,8 @@ impl PendingClip {
             span: self.span,
             bbox: self.bbox,
             took,
-            provider: &provider.to_string(),
-            precision: &precision.to_string(),
+            provider: provider.as_str(),
+            precision: precision.as_str(),
             classifier: &self.shared.classifier(),
             frames: self.frames.len(),
             loudness: self.loudness,
@@ -210,8 +210,10 @@ fn clip_tensor(
     show: impl FnOnce(&AlignedClip),
 ) -> Result<Tensor<Ix4>, ClipError> {
     let crops = clip.samples.iter().map(|sample| &*sample.payload.crop);
-    let align = || AlignedClip::align_in(spare.levels(), crops, spec.size_px as u32);
+    let mut warp = spare.warp();
+    let align = || AlignedClip::align_in(spare.levels(), &mut warp, crops, spec.size_px as u32);
     let aligned = stages.time(Stage::Warp, align)?;
+    spare.give_warp(warp);
     show(&aligned);
     let norm = match spec.values {
         PixelValues::Normalized(norm) => norm,

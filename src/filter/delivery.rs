@@ -203,7 +203,10 @@ fn decorate(judged: &mut Judged, stream: &mut Stream, draw: bool, classifier: &C
     }
 }
 
-/// Whether nobody else has the buffer or its memory.
+/// Whether nobody else has the buffer or its memory, and it may be written to.
 fn is_own(buffer: &mut gst::Buffer) -> bool {
-    buffer.get_mut().is_some_and(|buffer| buffer.is_all_memory_writable())
+    let read_only = |memory: &gst::MemoryRef| memory.flags().contains(gst::MemoryFlags::READONLY);
+    buffer.get_mut().is_some_and(|buffer| {
+        buffer.is_all_memory_writable() && !buffer.iter_memories().any(read_only)
+    })
 }

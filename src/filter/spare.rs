@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ndarray::Ix4;
 
+use crate::core::align::Warp;
 use crate::infer::Tensor;
 
 /// So many are kept: clips that wait, the one that runs and the one being made.
@@ -15,24 +16,25 @@ const MOST: usize = 4;
 /// See the module's text.
 #[derive(Default)]
 pub struct SpareClips {
-    levels: Spare<u8>,
-    floats: Spare<f32>,
+    levels: Spare<Vec<u8>>,
+    floats: Spare<Vec<f32>>,
+    warps: Spare<Warp>,
 }
 
 /// Lock order: a leaf, held for a push or a pop.
 #[derive(Default)]
-struct Spare<T>(Mutex<Vec<Vec<T>>>);
+struct Spare<T>(Mutex<Vec<T>>);
 
-impl<T> Spare<T> {
-    fn lock(&self) -> MutexGuard<'_, Vec<Vec<T>>> {
+impl<T: Default> Spare<T> {
+    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Vec<T> {
+    fn take(&self) -> T {
         self.lock().pop().unwrap_or_default()
     }
 
-    fn give(&self, memory: Vec<T>) {
+    fn give(&self, memory: T) {
         let mut spare = self.lock();
         if spare.len() < MOST {
             spare.push(memory);
@@ -47,6 +49,15 @@ impl SpareClips {
 
     pub fn floats(&self) -> Vec<f32> {
         self.floats.take()
+    }
+
+    /// What aligning a clip needs.
+    pub fn warp(&self) -> Warp {
+        self.warps.take()
+    }
+
+    pub fn give_warp(&self, warp: Warp) {
+        self.warps.give(warp);
     }
 
     /// Takes back what a clip was in.

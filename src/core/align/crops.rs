@@ -25,16 +25,17 @@ impl Crops {
         points: FivePoints,
     ) -> Option<Arc<FaceCrop>> {
         let rect = crop_rect(bbox, frame.size())?;
+        let held = frame.from_chroma(rect);
         let free = |crop: &Arc<FaceCrop>| Arc::strong_count(crop) == 1;
         if let Some(free) = self.kept.iter_mut().find(|crop| free(crop))
             && let Some(crop) = Arc::get_mut(free)
         {
-            frame.crop_into(rect, &mut crop.image, &mut self.rows).ok()?;
-            (crop.rect, crop.points) = (rect, points);
+            frame.crop_into(held, &mut crop.image, &mut self.rows).ok()?;
+            (crop.rect, crop.held, crop.points) = (rect, held, points);
             return Some(Arc::clone(free));
         }
-        let image = frame.crop(rect).ok()?;
-        let crop = Arc::new(FaceCrop { rect, image, points });
+        let image = frame.crop(held).ok()?;
+        let crop = Arc::new(FaceCrop { rect, image, held, points });
         if self.kept.len() < MOST {
             self.kept.push(Arc::clone(&crop));
         }

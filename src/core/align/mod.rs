@@ -14,7 +14,8 @@ use thiserror::Error;
 use super::geometry::{BBox, CropRect, FivePoints, Similarity, Size};
 use super::image::{ChannelOrder, FrameView, ImageError, Normalization, RgbImage};
 pub use crops::Crops;
-use warp::Warp;
+use warp::Source;
+pub use warp::Warp;
 
 /// Where eyes, nose and mouth corners belong in a picture of [`TEMPLATE_SIDE_PX`].
 const TEMPLATE: [[f64; 2]; 5] = [
@@ -67,7 +68,10 @@ pub fn crop_rect(bbox: &BBox, frame: Size) -> Option<CropRect> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaceCrop {
     rect: CropRect,
+    /// Of `held`.
     image: RgbImage,
+    /// `rect`, and what it costs less to copy with it than to leave out.
+    held: CropRect,
     points: FivePoints,
 }
 
@@ -76,17 +80,14 @@ impl FaceCrop {
     /// shows nothing of them. `points` are in px of the frame.
     pub fn new(frame: &FrameView<'_>, bbox: &BBox, points: FivePoints) -> Option<Self> {
         let rect = crop_rect(bbox, frame.size())?;
-        let image = frame.crop(rect).ok()?;
-        Some(Self { rect, image, points })
+        let held = frame.from_chroma(rect);
+        let image = frame.crop(held).ok()?;
+        Some(Self { rect, image, held, points })
     }
 
     /// Where it lay in the frame.
     pub fn rect(&self) -> CropRect {
         self.rect
-    }
-
-    pub fn image(&self) -> &RgbImage {
-        &self.image
     }
 
     /// In px of the frame.
@@ -118,7 +119,7 @@ impl AlignedClip {
         crops: impl Iterator<Item = &'a FaceCrop> + Clone,
         side_px: u32,
     ) -> Result<Self, AlignError> {
-        Self::align_in(Vec::new(), crops, side_px)
+        Self::align_in(Vec::new(), &mut Warp::default(), crops, side_px)
     }
 
     /// As [`Self::align`], in memory that is done with, such as that of an earlier clip's
@@ -128,6 +129,7 @@ impl AlignedClip {
     /// As [`Self::align`].
     pub fn align_in<'a>(
         mut memory: Vec<u8>,
+        warp: &mut Warp,
         crops: impl Iterator<Item = &'a FaceCrop> + Clone,
         side_px: u32,
     ) -> Result<Self, AlignError> {
@@ -144,10 +146,12 @@ impl AlignedClip {
         memory.resize(dims.0 * dims.1 * dims.2 * dims.3, 0);
         let pixels = Array4::from_shape_vec(dims, memory);
         let mut pixels = pixels.unwrap_or_else(|_| Array4::zeros(dims));
-        let mut warp = Warp::new(&to_union, side);
+        warp.aim(&to_union, side);
         for (crop, mut picture) in crops.zip(pixels.axis_iter_mut(Axis(1))) {
             let offset = [crop.rect.x() - union.x(), crop.rect.y() - union.y()];
-            warp.sample(&crop.image, offset, &mut picture);
+            let inset = [crop.rect.x() - crop.held.x(), crop.rect.y() - crop.held.y()];
+            let source = Source::new(&crop.image, inset);
+            warp.sample(&source, offset, &mut picture);
         }
         Ok(Self { pixels, union, transform })
     }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::geometry::Point;
-use crate::core::image::PixelLayout;
+use crate::core::image::{BytePlane, Chroma, PixelLayout, YuvColour, YuvMatrix};
 
 fn size(width: u32, height: u32) -> Size {
     Size::new(width, height).unwrap()
@@ -145,5 +145,38 @@ proptest! {
         });
         let clip = AlignedClip::align([&crop.unwrap()].into_iter(), 8);
         prop_assert!(matches!(clip, Ok(_) | Err(AlignError::Points)));
+    }
+}
+
+/// Faces at odd and even places, at the frame's edges and inside: what is copied of a 4:2:0 frame
+/// beside the crop does not show.
+#[test]
+fn a_crop_of_420_aligns_as_that_of_the_same_frame_in_rgb() {
+    let frame = size(121, 97);
+    let noise = |n: u32, low: u32| (low + n.wrapping_mul(2_654_435_761) >> 24) as u8;
+    let luma: Vec<u8> = (0..121 * 97).map(|n| noise(n, 7)).collect();
+    let chroma: Vec<u8> = (0..2 * 61 * 49).map(|n| noise(n, 99)).collect();
+    let plane = |data, stride_bytes| BytePlane { data, stride_bytes };
+    let (u, v) = chroma.split_at(61 * 49);
+    let view = FrameView::yuv420(
+        plane(&luma, 121),
+        Chroma::Planar { u: plane(u, 61), v: plane(v, 61) },
+        frame,
+        YuvColour { matrix: YuvMatrix::Bt601, full_range: false },
+    );
+    let view = view.unwrap();
+    let rgb = view.crop(CropRect::from_edges(0, 0, 121, 97).unwrap()).unwrap();
+    for (x, y) in
+        [(40.0, 30.0), (41.0, 30.0), (40.0, 31.0), (41.0, 31.0), (-9.0, -5.0), (90.0, 70.0)]
+    {
+        let (bbox, points) =
+            (bbox(x, y, x + 30.0, y + 32.0), template_points(0.125, [x.into(), y.into()]));
+        let crops = [&view, &rgb.view()].map(|view| FaceCrop::new(view, &bbox, points).unwrap());
+        assert_eq!(crops[0].rect(), crops[1].rect());
+        let aligned =
+            crops.each_ref().map(|crop| AlignedClip::align([crop].into_iter(), 40).unwrap());
+        assert!(aligned[0].pixels() == aligned[1].pixels(), "at ({x}, {y})");
+        // Black where the crop ends, and not black everywhere.
+        assert!(aligned[0].pixels().iter().any(|level| *level > 0));
     }
 }

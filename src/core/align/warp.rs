@@ -21,9 +21,12 @@ const HALF_STEP: i64 = 1 << (PLACE_BITS - FRACTION_BITS - 1);
 /// Far outside every picture, and far from overflow.
 const FARTHEST: f64 = 1e15;
 
+/// What is computed once for the pictures of a clip, in memory that is kept for the next clip.
+///
 /// Where each pixel of a square picture comes from: the place of pixel (x, y), in 1/65536 px, is
 /// the sum of a part that only depends on x and one that only depends on y.
-pub(super) struct Warp {
+#[derive(Default)]
+pub struct Warp {
     columns: Vec<[i64; 2]>,
     rows: Vec<[i64; 2]>,
     taps: Taps,
@@ -53,30 +56,28 @@ impl Taps {
 
 impl Warp {
     /// `to_source` leads from the picture of `side` px to what is sampled.
-    pub(super) fn new(to_source: &Similarity, side: usize) -> Self {
+    pub(super) fn aim(&mut self, to_source: &Similarity, side: usize) {
         let fixed = |v: f64| {
             let scaled = v * f64::from(1u32 << PLACE_BITS);
             scaled.clamp(-FARTHEST, FARTHEST).round_ties_even() as i64
         };
         let [[xx, xy, x0], [yx, yy, y0]] = to_source.matrix();
         let steps = (0..side).map(|n| n as f64);
-        let mut taps = Taps::default();
-        taps.resize(side);
-        Self {
-            columns: steps.clone().map(|x| [fixed(xx * x), fixed(yx * x)]).collect(),
-            rows: steps.map(|y| [xy * y + x0, yy * y + y0].map(|v| fixed(v) + HALF_STEP)).collect(),
-            taps,
-        }
+        self.taps.resize(side);
+        self.columns.clear();
+        self.columns.extend(steps.clone().map(|x| [fixed(xx * x), fixed(yx * x)]));
+        self.rows.clear();
+        let row = |y| [xy * y + x0, yy * y + y0].map(|v| fixed(v) + HALF_STEP);
+        self.rows.extend(steps.map(row));
     }
 
-    /// Fills `picture` `[3, S, S]` from `image`, which lies at `offset` px; black elsewhere.
+    /// Fills `picture` `[3, S, S]` from `source`, which lies at `offset` px; black elsewhere.
     pub(super) fn sample(
         &mut self,
-        image: &RgbImage,
+        source: &Source<'_>,
         offset: [u32; 2],
         picture: &mut ArrayViewMut3<'_, u8>,
     ) {
-        let source = Source::new(image);
         let offset = offset.map(|v| i64::from(v) << PLACE_BITS);
         let planes = (s![0, .., ..], s![1, .., ..], s![2, .., ..]);
         let (mut red, mut green, mut blue) = picture.multi_slice_mut(planes);
@@ -84,37 +85,41 @@ impl Warp {
         for (((red, green), blue), row) in lines.zip(&self.rows) {
             let start = [row[0] - offset[0], row[1] - offset[1]];
             source.look_up(start, &self.columns, &mut self.taps);
-            let colours = [red, green, blue].map(|row| row.into_slice().unwrap_or_default());
-            for (shift, colour) in [0, 8, 16].into_iter().zip(colours) {
-                mix(&self.taps, shift, colour);
-            }
+            mix(&self.taps, [red, green, blue].map(|row| row.into_slice().unwrap_or_default()));
         }
     }
 }
 
-struct Source<'a> {
+/// What is sampled: a picture without its first columns and rows.
+pub(super) struct Source<'a> {
     data: &'a [u8],
     pixels: &'a [[u8; 3]],
+    /// From the start of a row to that of the next.
+    row_px: usize,
     width: usize,
     height: usize,
 }
 
 impl<'a> Source<'a> {
-    fn new(image: &'a RgbImage) -> Self {
-        let (width, height) = (image.size().width() as usize, image.size().height() as usize);
-        Self { data: image.data(), pixels: image.data().as_chunks::<3>().0, width, height }
+    pub(super) fn new(image: &'a RgbImage, [columns, rows]: [u32; 2]) -> Self {
+        let row_px = image.size().width() as usize;
+        let start = (rows as usize * row_px + columns as usize) * 3;
+        let data = image.data().get(start..).unwrap_or_default();
+        let width = image.size().width().saturating_sub(columns) as usize;
+        let height = image.size().height().saturating_sub(rows) as usize;
+        Self { data, pixels: data.as_chunks::<3>().0, row_px, width, height }
     }
 
     /// Finds the neighbours of the pixels of one row, which begins at `start`.
     fn look_up(&self, start: [i64; 2], columns: &[[i64; 2]], taps: &mut Taps) {
-        place(start, columns, [self.width, self.height], taps);
+        place(start, columns, self.row_px, [self.width, self.height], taps);
         let [upper_left, upper_right, lower_left, lower_right] = &mut taps.corners;
         let corners = upper_left.iter_mut().zip(upper_right).zip(lower_left).zip(lower_right);
         let pair = |start: usize| self.data.get(start..)?.first_chunk::<8>();
         for (((((ul, ur), ll), lr), offset), step) in corners.zip(&taps.offsets).zip(columns) {
             let offset = *offset as usize;
             // Outside, and at the very last pixels, which have no eight bytes.
-            [*ul, *ur, *ll, *lr] = match (pair(offset), pair(offset + self.width * 3)) {
+            [*ul, *ur, *ll, *lr] = match (pair(offset), pair(offset + self.row_px * 3)) {
                 (Some(upper), Some(lower)) => {
                     let [upper, lower] = [upper, lower].map(|bytes| u64::from_le_bytes(*bytes));
                     [upper as u32, (upper >> 24) as u32, lower as u32, (lower >> 24) as u32]
@@ -132,7 +137,7 @@ impl<'a> Source<'a> {
         let inside = |v: i64, length: usize| usize::try_from(v).ok().filter(|v| *v < length);
         let pixel = |x: i64, y: i64| {
             let place = inside(x, self.width).zip(inside(y, self.height));
-            let found = place.and_then(|(x, y)| self.pixels.get(y * self.width + x));
+            let found = place.and_then(|(x, y)| self.pixels.get(y * self.row_px + x));
             let [red, green, blue] = found.copied().unwrap_or_default();
             u32::from_le_bytes([red, green, blue, 0])
         };
@@ -142,10 +147,16 @@ impl<'a> Source<'a> {
 
 /// Where the pixels of one row come from: in the picture's bytes, or [`OUTSIDE`], and in between.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn place(start: [i64; 2], columns: &[[i64; 2]], [width, height]: [usize; 2], taps: &mut Taps) {
+fn place(
+    start: [i64; 2],
+    columns: &[[i64; 2]],
+    row_px: usize,
+    [width, height]: [usize; 2],
+    taps: &mut Taps,
+) {
     let fraction = |v: i64| (v >> (PLACE_BITS - FRACTION_BITS)) as i32 & (ONE - 1);
     let [along, down] = &mut taps.fractions;
-    let (row_px, last) = (width as i64, [width as i64 - 1, height as i64 - 1]);
+    let (row_px, last) = (row_px as i64, [width as i64 - 1, height as i64 - 1]);
     let taps = taps.offsets.iter_mut().zip(along.iter_mut().zip(down));
     for ((offset, (fx, fy)), step) in taps.zip(columns) {
         let (x, y) = (start[0] + step[0], start[1] + step[1]);
@@ -157,22 +168,27 @@ fn place(start: [i64; 2], columns: &[[i64; 2]], [width, height]: [usize; 2], tap
     }
 }
 
-/// Mixes one colour of a row, the byte of each neighbour that is `shift` bits up.
+/// Mixes the colours of a row, each one byte of every neighbour.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn mix(taps: &Taps, shift: u32, row: &mut [u8]) {
+fn mix(taps: &Taps, [red, green, blue]: [&mut [u8]; 3]) {
     const HALF: i32 = ONE * ONE / 2;
-    let level = |corner: u32| (corner >> shift & 255) as i32;
     let [upper_left, upper_right, lower_left, lower_right] = &taps.corners;
     let [along, down] = &taps.fractions;
     let corners = upper_left.iter().zip(upper_right).zip(lower_left.iter().zip(lower_right));
     let fractions = along.iter().zip(down);
-    for ((to, ((ul, ur), (ll, lr))), (fx, fy)) in row.iter_mut().zip(corners).zip(fractions) {
-        let across = |left: u32, right: u32| {
-            let (left, right) = (level(left), level(right));
-            (left << FRACTION_BITS) + (right - left) * fx
+    let colours = red.iter_mut().zip(green).zip(blue);
+    for ((colours, ((ul, ur), (ll, lr))), (fx, fy)) in colours.zip(corners).zip(fractions) {
+        let mixed = |shift: u32| {
+            let level = |corner: u32| (corner >> shift & 255) as i32;
+            let across = |left: u32, right: u32| {
+                let (left, right) = (level(left), level(right));
+                (left << FRACTION_BITS) + (right - left) * fx
+            };
+            let (upper, lower) = (across(*ul, *ur), across(*ll, *lr));
+            let sum = (upper << FRACTION_BITS) + (lower - upper) * fy;
+            ((sum + HALF) >> (2 * FRACTION_BITS)) as u8
         };
-        let (upper, lower) = (across(*ul, *ur), across(*ll, *lr));
-        let sum = (upper << FRACTION_BITS) + (lower - upper) * fy;
-        *to = ((sum + HALF) >> (2 * FRACTION_BITS)) as u8;
+        let ((red, green), blue) = colours;
+        (*red, *green, *blue) = (mixed(0), mixed(8), mixed(16));
     }
 }

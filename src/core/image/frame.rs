@@ -103,6 +103,16 @@ impl<'a> FrameView<'a> {
         self.size
     }
 
+    /// The smallest part of the frame that holds `rect` and begins where chroma does: it is copied
+    /// in one go.
+    pub fn from_chroma(&self, rect: CropRect) -> CropRect {
+        let (left, top) = match self.pixels {
+            Pixels::Packed { .. } => (rect.x(), rect.y()),
+            Pixels::Yuv420(_) => (rect.x() & !1, rect.y() & !1),
+        };
+        CropRect::from_edges(left, top, rect.right(), rect.bottom()).unwrap_or(rect)
+    }
+
     /// A copy of the pixels of `rect`, as RGB.
     ///
     /// # Errors
@@ -131,6 +141,11 @@ impl<'a> FrameView<'a> {
         *size = rect.size();
         // Every pixel is written below: what was there before need not be cleared.
         data.resize(row_bytes * rect.height() as usize, 0);
+        if let Pixels::Yuv420(yuv) = &self.pixels
+            && self.from_chroma(rect) == rect
+        {
+            return yuv.write_rgb(rect.x(), rect.y(), rect.size(), data);
+        }
         let layout = rows.layout();
         for (to, y) in data.chunks_exact_mut(row_bytes).zip(rect.y()..) {
             let from = rows.row(y)?;

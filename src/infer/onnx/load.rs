@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
-use ort::session::Session;
 use ort::session::builder::SessionBuilder;
+use ort::session::{RunOptions, Session};
 use ort::value::TensorElementType;
 
 use super::bound::{Bound, FixedShapes, Home};
@@ -208,7 +209,9 @@ impl<'a> Request<'a> {
             runtime: format!("ONNX Runtime {}", runtime.version),
             passed_over: Vec::new(),
         };
-        Ok(OnnxEngine { info, bound: bound.transpose().map_err(failed)?, session })
+        let bound = bound.transpose().map_err(failed)?;
+        let options = Arc::new(RunOptions::new().map_err(failed)?);
+        Ok(OnnxEngine { info, bound, options, session })
     }
 
     /// The shapes of everything, where they never change and runs may be recorded.

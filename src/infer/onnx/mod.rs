@@ -41,6 +41,8 @@ pub struct OnnxEngine {
     info: EngineInfo,
     /// For providers with a memory of their own.
     bound: Option<Bound>,
+    /// Of every run.
+    options: Arc<RunOptions>,
 }
 
 /// Opens ONNX Runtime's library and returns its version, such as `1.32.0`.
@@ -175,7 +177,7 @@ impl Engine for OnnxEngine {
         cancel: &CancelToken,
     ) -> Result<(), InferError> {
         let (session, bound) = (&mut self.session, &mut self.bound);
-        cancellable(self.info.provider, cancel, |options| match bound {
+        cancellable(self.info.provider, &self.options, cancel, |options| match bound {
             Some(bound) => bound.run(session, inputs, outputs, options, cancel),
             None => run(session, inputs, outputs, options),
         })
@@ -193,29 +195,31 @@ impl Engine for OnnxEngine {
         cancel: &CancelToken,
     ) -> Result<(), InferError> {
         let (session, bound) = (&mut self.session, &mut self.bound);
-        cancellable(self.info.provider, cancel, |options| match bound {
+        cancellable(self.info.provider, &self.options, cancel, |options| match bound {
             Some(bound) => bound.run_staged(session, &staged, outputs, options, cancel),
             None => Err(ort::Error::new("nothing is staged for it")),
         })
     }
 }
 
-/// Runs with options through which `cancel` ends the run.
+/// Runs with `options`, through which `cancel` ends the run.
 fn cancellable(
     provider: Provider,
+    options: &Arc<RunOptions>,
     cancel: &CancelToken,
     run: impl FnOnce(&RunOptions) -> ort::Result<()>,
 ) -> Result<(), InferError> {
     let failed = |e: ort::Error| InferError::RunFailed { provider, reason: e.to_string() };
-    let options = Arc::new(RunOptions::new().map_err(failed)?);
+    // An earlier run may have been ended; its hook is gone.
+    options.unterminate().map_err(failed)?;
     let _registered = cancel.on_cancel({
-        let options = options.clone();
+        let options = Arc::clone(options);
         move || {
             // It only raises a flag; should that fail, the run goes on to its end.
             let _may_fail = options.terminate();
         }
     })?;
-    let ended = guarded(|| run(&options));
+    let ended = guarded(|| run(options));
     let ended = ended.unwrap_or_else(|panic| Err(ort::Error::new(panic)));
     ended.map_err(|error| match cancel.is_cancelled() {
         true => InferError::Cancelled,

@@ -1,10 +1,8 @@
-//! What the machine can do: matrix products alone, the classifier alone, a plain conversion.
+//! What the machine can do: matrix products alone, the classifier alone.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use gst::prelude::*;
 use gstm2sd::core::image::PixelValues;
 use gstm2sd::core::percentile::percentile;
 use gstm2sd::infer::onnx::OnnxEngine;
@@ -13,15 +11,13 @@ use gstm2sd::models::synth::product;
 use ndarray::{Array2, Array3, Array4, Ix4};
 use serde::Serialize;
 
-use super::input::Input;
 use super::networks::Networks;
-use super::{Mode, process, stream};
+use super::process;
 use crate::error::CliError;
 
 /// Long enough that single disturbances do not count.
 const LONG_ENOUGH: Duration = Duration::from_secs(4);
 const FEWEST_RUNS: usize = 5;
-const CONVERSION: Duration = Duration::from_millis(700);
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Limits {
@@ -134,43 +130,4 @@ impl Limits {
             clip_by_products_cpu: by_products(1),
         })
     }
-}
-
-/// The CPU time in milliseconds that a plain `videoconvert` takes for a frame of `input`, to RGB,
-/// or from RGB to BGR; with all that it takes to send the frame there.
-pub fn videoconvert(input: &Input) -> Result<f64, CliError> {
-    let pipeline = gst::Pipeline::new();
-    let source = stream::source(input, false)?;
-    let format = if input.info.format() == gst_video::VideoFormat::Rgb { "BGR" } else { "RGB" };
-    let convert = format!("videoconvert ! capsfilter caps=video/x-raw,format={format}");
-    let convert = gst::parse::bin_from_description(&convert, true).map_err(CliError::runtime)?;
-    let sink = stream::sink()?;
-    let elements = [&source, convert.upcast_ref(), &sink];
-    pipeline.add_many(elements).map_err(CliError::runtime)?;
-    gst::Element::link_many(elements).map_err(CliError::runtime)?;
-    let frames = stream::count(&sink, || ());
-    // An error that explains itself is on the bus.
-    let _ = pipeline.set_state(gst::State::Playing);
-    let stop = AtomicBool::new(false);
-    let measured = std::thread::scope(|scope| {
-        scope.spawn(|| stream::feed(&source, input, Mode::Complete, &stop));
-        let mark = || (process::cpu_time(), frames.load(Ordering::Relaxed));
-        // The first frames negotiate.
-        std::thread::sleep(CONVERSION / 4);
-        let begin = mark();
-        std::thread::sleep(CONVERSION);
-        let end = mark();
-        stop.store(true, Ordering::Relaxed);
-        // Wakes the feeder. Going down cannot fail in a way that matters now.
-        let _ = pipeline.set_state(gst::State::Null);
-        (end.0 - begin.0).as_secs_f64() * 1e3 / (end.1 - begin.1) as f64
-    });
-    if measured.is_finite() {
-        return Ok(measured);
-    }
-    let error = pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
-    Err(match error.as_ref().map(|message| message.view()) {
-        Some(gst::MessageView::Error(error)) => CliError::runtime(error.error()),
-        _ => CliError::runtime("videoconvert gave no frame"),
-    })
 }

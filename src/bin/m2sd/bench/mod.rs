@@ -3,6 +3,7 @@
 
 mod case;
 mod compare;
+mod conversion;
 mod input;
 mod limits;
 mod networks;
@@ -131,7 +132,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
         for case in cases {
             eprintln!("m2sd: measuring {case}");
             let input = Input::prepare(args, case)?;
-            let videoconvert = limits::videoconvert(&input)?;
+            let videoconvert = conversion::videoconvert(&input, args.mode)?;
             let measured = run::measure(args, case, &networks, &input)?;
             report.add(*sweep, case, &input, videoconvert, measured);
         }

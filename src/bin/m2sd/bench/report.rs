@@ -44,7 +44,7 @@ pub struct Entry {
     pub case: Case,
     /// The frames in memory, which count in the peak.
     input_mb: f64,
-    /// CPU time of a plain videoconvert of the same frames.
+    /// A plain videoconvert of the same frames, which come at the same pace.
     videoconvert_ms_per_frame: f64,
     own_by_videoconvert: f64,
     clips_by_bare_classifier: f64,

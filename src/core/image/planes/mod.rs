@@ -187,12 +187,13 @@ impl<'a, V> Target<'a, V> {
         planes: ArrayViewMut3<'a, V>,
     ) -> Result<Self, ImageError> {
         let (channels, height, width) = planes.dim();
-        let shape = planes.shape().to_vec();
+        let shape = [channels, height, width];
         if channels != 3 || height == 0 || width == 0 {
             let expected = "[3, height, width], neither side zero".to_owned();
-            return Err(ImageError::Shape { found: shape, expected });
+            return Err(ImageError::Shape { found: shape.to_vec(), expected });
         }
-        let values = planes.into_slice().ok_or(ImageError::Strided { shape })?;
+        let values =
+            planes.into_slice().ok_or_else(|| ImageError::Strided { shape: shape.to_vec() })?;
         let (first, rest) = values.split_at_mut(height * width);
         let (second, third) = rest.split_at_mut(height * width);
         let [s0, s1, s2] = norm.scale;

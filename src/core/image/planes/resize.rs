@@ -23,7 +23,12 @@ struct Tap {
 
 /// The two taps of each of `count` target pixels, over the source pixels `start..start + length`
 /// of which those in `0..limit` exist.
-fn taps(start: i32, length: u32, limit: u32, count: usize) -> impl Iterator<Item = [Tap; 2]> {
+fn taps(
+    start: i32,
+    length: u32,
+    limit: u32,
+    count: usize,
+) -> impl Iterator<Item = [Tap; 2]> + Clone {
     let ratio = f64::from(length) / count as f64;
     let last = i64::from(length) - 1;
     let pair = move |target: usize| {
@@ -46,23 +51,50 @@ fn taps(start: i32, length: u32, limit: u32, count: usize) -> impl Iterator<Item
     (0..count).map(pair)
 }
 
-/// The taps of one axis, and what they are for.
+/// Start, length and limit of the source, and the target's count: see [`taps`].
+type Span = (i32, u32, u32, usize);
+
+/// The taps from row to row, and what they are for: kept where nothing has changed.
 #[derive(Debug, Default)]
-struct Axis {
-    made_for: Option<(i32, u32, u32, usize)>,
+struct Lines {
+    made_for: Option<Span>,
     taps: Vec<[Tap; 2]>,
 }
 
-impl Axis {
-    /// As [`taps`]; those of last time where nothing has changed.
-    fn taps(&mut self, start: i32, length: u32, limit: u32, count: usize) -> &[[Tap; 2]] {
-        let wanted = Some((start, length, limit, count));
-        if self.made_for != wanted {
+impl Lines {
+    fn make_for(&mut self, span: Span) {
+        if self.made_for.replace(span) != Some(span) {
+            let (start, length, limit, count) = span;
             self.taps.clear();
             self.taps.extend(taps(start, length, limit, count));
-            self.made_for = wanted;
         }
-        &self.taps
+    }
+}
+
+/// The taps along a row, left and right ones, as the horizontal pass reads them.
+#[derive(Debug, Default)]
+struct Columns {
+    made_for: Option<(Span, usize)>,
+    /// In bytes.
+    offsets: [Vec<usize>; 2],
+    weights: [Vec<i32>; 2],
+}
+
+impl Columns {
+    fn make_for(&mut self, span: Span, pixel_bytes: usize) {
+        let wanted = Some((span, pixel_bytes));
+        if std::mem::replace(&mut self.made_for, wanted) == wanted {
+            return;
+        }
+        let (start, length, limit, count) = span;
+        for (side, (offsets, weights)) in self.offsets.iter_mut().zip(&mut self.weights).enumerate()
+        {
+            let taps = taps(start, length, limit, count).map(|pair| pair[side]);
+            offsets.clear();
+            offsets.extend(taps.clone().map(|tap| tap.index * pixel_bytes));
+            weights.clear();
+            weights.extend(taps.map(|tap| i32::from(tap.weight)));
+        }
     }
 }
 
@@ -87,8 +119,9 @@ impl WideRow {
 /// The memory of resizing.
 #[derive(Debug, Default)]
 pub(super) struct Resizer {
-    columns: Axis,
-    lines: Axis,
+    columns: Columns,
+    lines: Lines,
+    pairs: Pairs,
     upper: WideRow,
     lower: WideRow,
 }
@@ -108,12 +141,13 @@ impl Resizer {
         // In px of the window.
         let start = |region_px: i32, window_px: u32| region_px.saturating_sub_unsigned(window_px);
         let (x, y) = (start(region.x_px, window.x()), start(region.y_px, window.y()));
-        let columns = self.columns.taps(x, size.width(), window.width(), target.width);
-        let lines = self.lines.taps(y, size.height(), window.height(), target.height);
-        let (upper, lower) = (&mut self.upper, &mut self.lower);
+        let span = (x, size.width(), window.width(), target.width);
+        self.columns.make_for(span, layout.bytes_per_pixel());
+        self.lines.make_for((y, size.height(), window.height(), target.height));
+        let Self { columns, lines, pairs, upper, lower } = self;
         upper.begin(target.width);
         lower.begin(target.width);
-        for (y, line) in lines.iter().enumerate() {
+        for (y, line) in lines.taps.iter().enumerate() {
             // Going down, what was the lower row often becomes the upper one.
             if lower.source == Some(line[0].index) {
                 std::mem::swap(upper, lower);
@@ -122,7 +156,8 @@ impl Resizer {
                 if wide.source != Some(index) {
                     wide.source = Some(index);
                     let row = rows.row(window.y() + index as u32)?;
-                    for_layout!(layout, widen(row, columns, &mut wide.values));
+                    pairs.load(row, columns);
+                    for_layout!(layout, widen(pairs, &columns.weights, &mut wide.values));
                 }
             }
             for ((plane, up), low) in
@@ -135,26 +170,52 @@ impl Resizer {
     }
 }
 
-/// The horizontal pass.
+/// The two source pixels of each pixel of a row, each with its bytes from the lowest one on.
+#[derive(Debug, Default)]
+struct Pairs {
+    left: Vec<u32>,
+    right: Vec<u32>,
+}
+
+impl Pairs {
+    /// Looks up the pixels of a row, one by one.
+    fn load(&mut self, from: &[u8], columns: &Columns) {
+        let pixel = |offset: usize| match from.get(offset..) {
+            // Of three bytes, the fourth is the next pixel's, which nobody looks at.
+            Some(rest) => rest.first_chunk().map_or_else(|| last(rest), |b| u32::from_le_bytes(*b)),
+            None => 0,
+        };
+        for (side, offsets) in [&mut self.left, &mut self.right].into_iter().zip(&columns.offsets) {
+            side.clear();
+            side.extend(offsets.iter().map(|offset| pixel(*offset)));
+        }
+    }
+}
+
+/// A row's last pixel, of three bytes.
+#[cold]
+fn last(pixel: &[u8]) -> u32 {
+    pixel.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+/// The horizontal pass, of all three colours.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn widen<const BYTES: usize, const RED: usize, const GREEN: usize, const BLUE: usize>(
-    from: &[u8],
-    taps: &[[Tap; 2]],
+    pairs: &Pairs,
+    weights: &[Vec<i32>; 2],
     to: &mut [i16],
 ) {
-    let pixels = from.as_chunks::<BYTES>().0;
-    let (red, rest) = to.split_at_mut(taps.len());
-    let (green, blue) = rest.split_at_mut(taps.len());
-    for (((r, g), b), [tap0, tap1]) in red.iter_mut().zip(green).zip(blue).zip(taps) {
-        let (Some(p0), Some(p1)) = (pixels.get(tap0.index), pixels.get(tap1.index)) else {
-            continue;
+    let (red, rest) = to.split_at_mut(pairs.left.len());
+    let (green, blue) = rest.split_at_mut(pairs.left.len());
+    let pixels = pairs.left.iter().zip(&pairs.right);
+    let weighed = pixels.zip(weights[0].iter().zip(&weights[1]));
+    for (((r, g), b), ((left, right), (w0, w1))) in red.iter_mut().zip(green).zip(blue).zip(weighed)
+    {
+        let mix = |byte: usize| {
+            let level = |pixel: u32| (pixel >> (8 * byte) & 255) as i32;
+            ((level(*left) * w0 + level(*right) * w1) >> DROPPED_BITS) as i16
         };
-        let (w0, w1) = (i32::from(tap0.weight), i32::from(tap1.weight));
-        let mix =
-            |v0: u8, v1: u8| ((i32::from(v0) * w0 + i32::from(v1) * w1) >> DROPPED_BITS) as i16;
-        *r = mix(p0[RED], p1[RED]);
-        *g = mix(p0[GREEN], p1[GREEN]);
-        *b = mix(p0[BLUE], p1[BLUE]);
+        (*r, *g, *b) = (mix(RED), mix(GREEN), mix(BLUE));
     }
 }
 
