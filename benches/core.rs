@@ -115,9 +115,10 @@ fn planes(bencher: Bencher, from: Size, to: Size, layout: PixelLayout) {
     let (region, norm) = (Region::whole(from), Normalization::RETINAFACE);
     let read = if from == to { picture.pixels.len() } else { 0 };
     let bytes = read + written(planes.shape());
+    let mut writer = PlaneWriter::default();
     bencher.counter(BytesCount::new(bytes)).bench_local(|| {
         let planes = planes.view_mut();
-        picture.view().write_planes(region, ChannelOrder::Bgr, norm, planes).unwrap();
+        writer.write(&picture.view(), region, ChannelOrder::Bgr, norm, planes).unwrap();
     });
 }
 
@@ -138,12 +139,12 @@ fn crop(bencher: Bencher, side: u32) {
 fn landmark_crop(bencher: Bencher, side: u32) {
     let picture = Picture::new(size(1080), PixelLayout::Rgb);
     let face = face(700.0, 300.0, side as f32);
-    let mut planes = Array3::zeros((3, 112, 112));
+    let (mut planes, mut writer) = (Array3::zeros((3, 112, 112)), PlaneWriter::default());
     let bytes = written(planes.shape());
     bencher.counter(BytesCount::new(bytes)).bench_local(|| {
         let crop = LandmarkCrop::new(black_box(&face.bbox), picture.size).unwrap();
         let (order, norm) = (ChannelOrder::Rgb, Normalization::UNIT);
-        picture.view().write_planes(crop.region(), order, norm, planes.view_mut()).unwrap();
+        writer.write(&picture.view(), crop.region(), order, norm, planes.view_mut()).unwrap();
     });
 }
 

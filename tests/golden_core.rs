@@ -10,7 +10,7 @@ use common::{numbers, read_json, read_png, shared_dir};
 use gstm2sd::core::align::{AlignedClip, FaceCrop};
 use gstm2sd::core::detect::Face;
 use gstm2sd::core::geometry::{BBox, CropRect};
-use gstm2sd::core::image::{ChannelOrder, Normalization};
+use gstm2sd::core::image::{ChannelOrder, Normalization, PlaneWriter};
 use gstm2sd::core::landmarks::LandmarkCrop;
 use gstm2sd::core::track::{TrackId, TrackParams, Tracker};
 use gstm2sd::core::window::{Sample, ShortTrack, Span, WindowEvent, WindowParams, Windows};
@@ -181,7 +181,9 @@ fn golden_landmark_crops() {
 
         let mut input = Array3::zeros((3, 224, 224));
         let (order, norm) = (ChannelOrder::Rgb, Normalization::IMAGENET_RGB);
-        frame.view().write_planes(crop.region(), order, norm, input.view_mut()).unwrap();
+        PlaneWriter::default()
+            .write(&frame.view(), crop.region(), order, norm, input.view_mut())
+            .unwrap();
         let (mean, std) = mean_and_std(input.as_slice().unwrap());
         assert!((mean - golden["input_mean"].as_f64().unwrap()).abs() < 1e-6, "mean {mean}");
         assert!((std - golden["input_std"].as_f64().unwrap()).abs() < 1e-6, "std {std}");

@@ -118,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::image::{ChannelOrder, FrameView, Normalization};
+    use crate::core::image::{ChannelOrder, FrameView, Normalization, PlaneWriter};
 
     fn crop(edges: [f32; 4], frame: [u32; 2]) -> Option<LandmarkCrop> {
         let [x1, y1, x2, y2] = edges;
@@ -175,7 +175,7 @@ mod tests {
             let view = FrameView::new(&pixels, size, w as usize * 4, layout).unwrap();
             let mut planes = ndarray::Array3::zeros((3, 7, 7));
             let (order, norm) = (ChannelOrder::Rgb, Normalization::UNIT);
-            view.write_planes(crop.region(), order, norm, planes.view_mut()).unwrap();
+            PlaneWriter::default().write(&view, crop.region(), order, norm, planes.view_mut()).unwrap();
             prop_assert!(planes.iter().all(|v| (0.0..=1.0).contains(v)));
         }
 

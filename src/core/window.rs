@@ -159,17 +159,6 @@ impl<P> Windows<P> {
         events.extend(closed.map(|&(_, frame)| WindowEvent::FrameClosed { track, frame }));
         events
     }
-
-    /// Ends every track: at a caps change, a discontinuity, the end of the stream.
-    pub fn close_all(&mut self, short: ShortTrack) -> Vec<WindowEvent<P>> {
-        let tracks: Vec<_> = self.tracks.keys().copied().collect();
-        tracks.into_iter().flat_map(|track| self.close(track, short)).collect()
-    }
-
-    /// The tracks that have an open window.
-    pub fn tracks(&self) -> impl Iterator<Item = TrackId> {
-        self.tracks.keys().copied()
-    }
 }
 
 impl<P> Track<P> {
@@ -300,9 +289,9 @@ mod tests {
 
         let mut windows = windows(16, 1);
         windows.push(TRACK, sample(0));
-        let events = windows.close_all(ShortTrack::Pad);
+        let events = windows.close(TRACK, ShortTrack::Pad);
         assert!(matches!(events[0], WindowEvent::Insufficient { track: TRACK }));
-        assert_eq!(windows.tracks().count(), 0);
+        assert_eq!(windows.tracks.len(), 0);
         assert!(windows.close(TRACK, ShortTrack::Pad).is_empty());
     }
 

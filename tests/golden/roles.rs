@@ -4,7 +4,7 @@ use std::path::Path;
 
 use gstm2sd::core::detect::{self, DetectParams, DetectorOutputs, Face};
 use gstm2sd::core::geometry::{BBox, CropRect};
-use gstm2sd::core::image::{ChannelOrder, FrameView, PixelValues, Region};
+use gstm2sd::core::image::{ChannelOrder, FrameView, PixelValues, PlaneWriter, Region};
 use gstm2sd::core::landmarks::LandmarkCrop;
 use gstm2sd::infer::{
     Aligner, CancelToken, Classifier, Clip, Detector, Tensor, TensorView, load_aligner,
@@ -28,12 +28,12 @@ fn planes(
     match values {
         PixelValues::Normalized(norm) => {
             let mut planes = Array3::zeros(dims);
-            view.write_planes(region, order, norm, planes.view_mut()).unwrap();
+            PlaneWriter::default().write(view, region, order, norm, planes.view_mut()).unwrap();
             planes.into()
         }
         PixelValues::Levels => {
             let mut planes = Array3::zeros(dims);
-            view.write_levels(region, order, planes.view_mut()).unwrap();
+            PlaneWriter::default().write_levels(view, region, order, planes.view_mut()).unwrap();
             planes.into()
         }
     }
@@ -90,12 +90,16 @@ fn align(aligner: &mut Aligner, frame: &FrameView<'_>, bbox: &BBox) -> (Landmark
     let mut planes = Array3::zeros((3, side, side));
     let face: Tensor<Ix3> = match aligner.values() {
         PixelValues::Normalized(norm) => {
-            frame.write_planes(crop.region(), order, norm, planes.view_mut()).unwrap();
+            PlaneWriter::default()
+                .write(frame, crop.region(), order, norm, planes.view_mut())
+                .unwrap();
             planes.into()
         }
         PixelValues::Levels => {
             let mut levels = planes.mapv(|_| 0u8);
-            frame.write_levels(crop.region(), order, levels.view_mut()).unwrap();
+            PlaneWriter::default()
+                .write_levels(frame, crop.region(), order, levels.view_mut())
+                .unwrap();
             levels.into()
         }
     };

@@ -153,7 +153,7 @@ proptest! {
 #[test]
 fn a_crop_of_420_aligns_as_that_of_the_same_frame_in_rgb() {
     let frame = size(121, 97);
-    let noise = |n: u32, low: u32| (low + n.wrapping_mul(2_654_435_761) >> 24) as u8;
+    let noise = |n: u32, low: u32| ((low + n).wrapping_mul(2_654_435_761) >> 24) as u8;
     let luma: Vec<u8> = (0..121 * 97).map(|n| noise(n, 7)).collect();
     let chroma: Vec<u8> = (0..2 * 61 * 49).map(|n| noise(n, 99)).collect();
     let plane = |data, stride_bytes| BytePlane { data, stride_bytes };

@@ -39,7 +39,9 @@ fn picture(layout: PixelLayout, offsets: [usize; 3], size: Size, padding: usize)
 fn planes_of(view: &FrameView<'_>, region: Region, width: usize, height: usize) -> Array3<f32> {
     let identity = Normalization::from_ranges([(0.0, 255.0); 3]);
     let mut planes = Array3::from_elem((3, height, width), f32::NAN);
-    view.write_planes(region, ChannelOrder::Rgb, identity, planes.view_mut()).unwrap();
+    PlaneWriter::default()
+        .write(view, region, ChannelOrder::Rgb, identity, planes.view_mut())
+        .unwrap();
     planes
 }
 
@@ -85,9 +87,9 @@ fn planes_are_split_ordered_and_normalised() {
         for order in [ChannelOrder::Rgb, ChannelOrder::Bgr] {
             let mut planes = Array3::zeros((3, 4, 5));
             let whole = Region::whole(view.size());
-            view.write_planes(whole, order, norm, planes.view_mut()).unwrap();
+            PlaneWriter::default().write(&view, whole, order, norm, planes.view_mut()).unwrap();
             let mut levels = Array3::zeros((3, 4, 5));
-            view.write_levels(whole, order, levels.view_mut()).unwrap();
+            PlaneWriter::default().write_levels(&view, whole, order, levels.view_mut()).unwrap();
             for ((channel, y, x), found) in planes.indexed_iter() {
                 let colour = order.colours()[channel];
                 assert_eq!(levels[[channel, y, x]], level(x, y, colour));
@@ -129,11 +131,12 @@ fn tensors_that_are_no_three_planes_are_refused() {
     let (whole, order, norm) = (Region::whole(view.size()), ChannelOrder::Rgb, Normalization::UNIT);
     for shape in [(4, 2, 2), (3, 0, 2), (3, 2, 0)] {
         let mut planes = Array3::zeros(shape);
-        let refused = view.write_planes(whole, order, norm, planes.view_mut());
+        let refused = PlaneWriter::default().write(&view, whole, order, norm, planes.view_mut());
         assert!(matches!(refused, Err(ImageError::Shape { .. })));
     }
     let mut planes = Array3::zeros((3, 2, 4));
-    let refused = view.write_planes(whole, order, norm, planes.slice_mut(s![.., .., ..;2]));
+    let refused =
+        PlaneWriter::default().write(&view, whole, order, norm, planes.slice_mut(s![.., .., ..;2]));
     assert_eq!(refused, Err(ImageError::Strided { shape: vec![3, 2, 2] }));
 }
 
@@ -151,7 +154,7 @@ proptest! {
         let planes = planes_of(&view, Region::whole(view.size()), to_width, to_height);
         let mut levels = Array3::zeros(planes.dim());
         let whole = Region::whole(view.size());
-        view.write_levels(whole, ChannelOrder::Rgb, levels.view_mut()).unwrap();
+        PlaneWriter::default().write_levels(&view, whole, ChannelOrder::Rgb, levels.view_mut()).unwrap();
         prop_assert_eq!(&levels.mapv(f32::from), &planes);
         let darkest = f32::from(*data.iter().min().unwrap());
         let brightest = f32::from(*data.iter().max().unwrap());

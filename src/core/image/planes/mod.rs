@@ -117,35 +117,6 @@ impl PlaneWriter {
     }
 }
 
-impl FrameView<'_> {
-    /// As [`PlaneWriter::write`], once.
-    ///
-    /// # Errors
-    /// As [`PlaneWriter::write`].
-    pub fn write_planes(
-        &self,
-        region: Region,
-        order: ChannelOrder,
-        norm: Normalization,
-        planes: ArrayViewMut3<'_, f32>,
-    ) -> Result<(), ImageError> {
-        PlaneWriter::default().write(self, region, order, norm, planes)
-    }
-
-    /// As [`PlaneWriter::write_levels`], once.
-    ///
-    /// # Errors
-    /// As [`PlaneWriter::write`].
-    pub fn write_levels(
-        &self,
-        region: Region,
-        order: ChannelOrder,
-        planes: ArrayViewMut3<'_, u8>,
-    ) -> Result<(), ImageError> {
-        PlaneWriter::default().write_levels(self, region, order, planes)
-    }
-}
-
 /// What a plane is made of.
 trait Value: Copy {
     /// From a level, 0..=255, and its channel's map.

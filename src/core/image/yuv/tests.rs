@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::geometry::CropRect;
-use crate::core::image::{ChannelOrder, FrameView, Normalization, Region, RgbImage};
+use crate::core::image::{ChannelOrder, FrameView, Normalization, PlaneWriter, Region, RgbImage};
 
 const COLOURS: [YuvColour; 3] = [
     YuvColour { matrix: YuvMatrix::Bt601, full_range: false },
@@ -175,7 +175,7 @@ proptest! {
         let planes = |view: &FrameView<'_>| {
             let mut planes = Array3::zeros((3, to[1], to[0]));
             let norm = Normalization::IMAGENET_RGB;
-            view.write_planes(region, ChannelOrder::Bgr, norm, planes.view_mut()).unwrap();
+            PlaneWriter::default().write(view, region, ChannelOrder::Bgr, norm, planes.view_mut()).unwrap();
             planes
         };
         prop_assert_eq!(planes(&view), planes(&rgb.view()));
