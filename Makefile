@@ -46,7 +46,7 @@ gpu-check: setup
 check-1.26: setup
 	scripts/trixie.sh
 
-# For this user: plugin, networks, ONNX Runtime.
+# For this user: plugin, command, networks, ONNX Runtime.
 install: build
 	scripts/install.sh
 

@@ -16,7 +16,7 @@ use gst_video::VideoRegionOfInterestMeta;
 struct Face {
     track: Option<i32>,
     label: String,
-    /// P(fake); `None` until the face has been seen for a whole clip.
+    /// P(fake); `None` until a clip of the face has been scored.
     score: Option<f64>,
 }
 

@@ -23,6 +23,10 @@ status=0
 "$m2sd" scan "$video" --out "$out" || status=$?
 # 4: a network is missing, or ONNX Runtime is.
 [ "$status" -eq 4 ] || exit "$status"
+if [ -n "${1:-}" ]; then
+    echo "demo: $1 was not scored; see above. Try make models" >&2
+    exit "$status"
+fi
 
 echo "demo: no trained networks can be had (try make models): analytic ones on a drawn scene instead"
 "$m2sd" models synth --engines "$out/engines"

@@ -4,8 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 if ! nvidia-smi --query-gpu=name,driver_version,compute_cap --format=csv,noheader 2>/dev/null; then
-    echo "gpu-check: no NVIDIA GPU here (nvidia-smi finds none); nothing was checked"
-    exit 0
+    echo "gpu-check: no NVIDIA GPU here (nvidia-smi finds none); nothing was checked" >&2
+    exit 1
 fi
 if [ -z "${M2SD_RUNTIME:-}" ]; then
     echo "gpu-check: set M2SD_RUNTIME to an onnxruntime-gpu build; the one in .runtime/ is for CPUs" >&2

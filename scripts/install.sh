@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
-# Installs for this user: the plugin where GStreamer looks, networks and ONNX Runtime where the
-# plugin looks.
+# Installs for this user: the plugin where GStreamer looks, the command where programs are, networks
+# and ONNX Runtime where both look.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 data=${XDG_DATA_HOME:-$HOME/.local/share}
 plugins=$data/gstreamer-1.0/plugins
+programs=$HOME/.local/bin
 
-mkdir -p "$plugins" "$data/m2sd/engines"
+mkdir -p "$plugins" "$programs" "$data/m2sd/engines"
 install -m 644 target/release/libgstm2sd.so "$plugins/"
+install -m 755 target/release/m2sd "$programs/"
 find engines -maxdepth 1 -type f \( -name '*.onnx' -o -name '*.modelinfo' -o -name '*.toml' \) \
     -exec install -m 644 -t "$data/m2sd/engines" {} +
 rm -rf "$data/m2sd/runtime.new"
 cp -R .runtime "$data/m2sd/runtime.new"
 rm -rf "$data/m2sd/runtime"
 mv "$data/m2sd/runtime.new" "$data/m2sd/runtime"
-echo "installed: $plugins/libgstm2sd.so, $data/m2sd/engines, $data/m2sd/runtime"
+echo "installed: $plugins/libgstm2sd.so, $programs/m2sd, $data/m2sd/engines, $data/m2sd/runtime"

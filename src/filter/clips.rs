@@ -7,12 +7,12 @@ use gst::prelude::*;
 use ndarray::{Array4, ArrayView4, Ix4};
 use thiserror::Error;
 
-use super::flow::Shared;
 use super::imp::CAT;
 use super::messages::{self, ClipReport};
 use super::outbox::Generation;
 use super::scene::FaceSample;
 use super::session::ClipEngine;
+use super::shared::Shared;
 use super::spare::SpareClips;
 use super::stages::{Stage, Stages};
 use super::stats::ClipEnd;

@@ -9,12 +9,12 @@ use gst::subclass::prelude::*;
 
 use super::analysis;
 use super::audio::AudioPads;
-use super::flow::Shared;
 use super::session::{self, ModelFiles, SessionError};
 use super::settings::{
     ChannelOrder, DEFAULT_BATCH_TIMEOUT, DEFAULT_DETECT_THRESHOLD, DEFAULT_MAX_FACES,
     DEFAULT_MAX_LATENCY, MODEL_THRESHOLD, Mode, OnError, PointsFrom, Precision, Provider, Settings,
 };
+use super::shared::Shared;
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(

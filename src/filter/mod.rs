@@ -14,6 +14,7 @@
 //! | `imp` | the class: properties, pads, state changes |
 //! | `settings` | what the properties say, and the snapshot a run works with |
 //! | `session`, `supply` | finding and loading the engines; what happens when they fail |
+//! | `shared` | what the threads share |
 //! | `flow` | pad functions: chain, events, queries |
 //! | `inbox`, `outbox` | the two in-band queues between the three threads |
 //! | `pixels`, `inputs` | a buffer as the core's frame view, and as the networks read it |
@@ -49,6 +50,7 @@ mod pixels;
 mod scene;
 mod session;
 mod settings;
+mod shared;
 mod spare;
 mod stages;
 mod stats;

@@ -144,6 +144,21 @@ fn a_broken_sidecar_is_named() {
     assert_refused(&element, &["sidecar", "analytic_detector", "toaster"]);
 }
 
+/// What the element has explained itself is not blamed on downstream when the stream ends.
+#[test]
+fn one_failure_is_one_error() {
+    let mut rig = Rig::new(filter(short_clips()));
+    let info = one_face(90).rgb_info();
+    rig.caps(&info);
+    let short = gst::Buffer::from_slice(vec![0u8; 100]);
+    while rig.harness.push(short.clone()).is_ok() {}
+    let error = rig.await_error();
+    assert!(error.contains("100"), "{error}");
+    assert!(!rig.harness.push_event(gst::event::Eos::new()));
+    let second = rig.bus.pop_filtered(&[gst::MessageType::Error]);
+    assert!(second.is_none(), "{second:?}");
+}
+
 #[test]
 fn after_an_error_a_right_setting_works() {
     let element = filter(short_clips());

@@ -49,7 +49,7 @@ pub struct BuildArgs {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     batch_size: u32,
     /// As the element's property of this name
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=750))]
     max_faces: u32,
     /// As the element's property of this name; 0 is frames of up to UHD
     #[arg(long, default_value_t = 0)]
@@ -234,7 +234,7 @@ fn prune(args: &PruneArgs) -> Result<(), CliError> {
             }
         }
     }
-    println!("{kept} engines are usable");
+    println!("Usable engines: {kept}");
     Ok(())
 }
 

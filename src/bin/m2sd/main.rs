@@ -22,7 +22,7 @@ use clap::{Parser, Subcommand};
 
 /// Tells whether the faces in a video are forged.
 #[derive(Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(name = "m2sd", version, after_help = EXIT_CODES)]
 struct Args {
     #[command(subcommand)]
     command: Command,

@@ -2,9 +2,14 @@
 
 use std::str::FromStr;
 
+use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use gstm2sd::infer::{Precision, Provider, UnknownName, gpu_architectures};
+use gst::prelude::*;
+use gstm2sd::filter::M2sdFilter;
+use gstm2sd::infer::{Device, Precision, Provider, UnknownName, gpu_architectures};
 use gstm2sd::models::arch::m2sd::Tuning;
+
+use crate::error::CliError;
 
 pub fn provider() -> impl TypedValueParser<Value = Provider> {
     named(Provider::names())
@@ -20,6 +25,58 @@ where
     T: FromStr<Err = UnknownName> + Clone + Send + Sync + 'static,
 {
     PossibleValuesParser::new(names).try_map(|name| name.parse())
+}
+
+/// The networks, and what runs them.
+#[derive(Args, Clone, Debug)]
+pub struct NetworkArgs {
+    /// Folder with the models
+    #[arg(long, value_name = "DIR")]
+    pub engines: Option<String>,
+    /// Detection model: a path or a name in the engines folder
+    #[arg(long, value_name = "MODEL")]
+    pub detector: Option<String>,
+    /// Landmark model, or "none"
+    #[arg(long, value_name = "MODEL")]
+    pub aligner: Option<String>,
+    /// Classification model
+    #[arg(long, value_name = "MODEL")]
+    pub classifier: Option<String>,
+    /// What runs the networks
+    #[arg(long, value_parser = provider(), default_value = "auto")]
+    pub provider: Provider,
+    /// Arithmetic of the networks; int8 for a quantised classifier
+    #[arg(long, value_parser = precision(), default_value = "auto")]
+    pub precision: Precision,
+    /// Where the networks run: auto, cpu, or a GPU such as gpu:0
+    #[arg(long, default_value = "auto")]
+    pub device: Device,
+    /// CPU threads of one network run (0 = one for each core)
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1024))]
+    pub threads: u32,
+    /// Clips that may share a run, which pays on GPUs
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub batch_size: u32,
+}
+
+impl NetworkArgs {
+    /// An element with these networks; its other properties can still be set.
+    pub fn filter(&self) -> Result<M2sdFilter, CliError> {
+        // The element has the same words.
+        let element = gst::ElementFactory::make("m2sdfilter")
+            .property("engines-dir", &self.engines)
+            .property("detector", &self.detector)
+            .property("aligner", &self.aligner)
+            .property("classifier", &self.classifier)
+            .property_from_str("provider", self.provider.as_str())
+            .property_from_str("precision", self.precision.as_str())
+            .property("device", self.device.to_string())
+            .property("threads", self.threads)
+            .property("batch-size", self.batch_size)
+            .build();
+        let element = element.map_err(CliError::runtime)?;
+        element.downcast().map_err(|_| CliError::runtime("another plugin owns the name m2sdfilter"))
+    }
 }
 
 /// What a transformer should be written for that is to run here.

@@ -1,5 +1,6 @@
 //! Runs a pipeline to its end, with a progress bar.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,7 +29,13 @@ fn progress(pipeline: &gst::Pipeline, quiet: bool) -> ProgressBar {
 }
 
 /// Runs until the end, an error, or an interrupt, which ends the files properly.
-pub fn play(pipeline: &gst::Pipeline, filter: &M2sdFilter, quiet: bool) -> Result<(), CliError> {
+/// `input` is what the user called the video.
+pub fn play(
+    pipeline: &gst::Pipeline,
+    filter: &M2sdFilter,
+    input: &str,
+    quiet: bool,
+) -> Result<(), CliError> {
     let bus = pipeline.bus().ok_or_else(|| CliError::runtime("the pipeline has no bus"))?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
@@ -39,7 +46,8 @@ pub fn play(pipeline: &gst::Pipeline, filter: &M2sdFilter, quiet: bool) -> Resul
         }
     };
     ctrlc::set_handler(on_interrupt).map_err(CliError::runtime)?;
-    let mut bar = None;
+    let mut bar = None::<ProgressBar>;
+    let mut warnings = HashSet::new();
     let mut ending = false;
     // An error that explains itself is on the bus.
     let _ = pipeline.set_state(gst::State::Playing);
@@ -56,8 +64,16 @@ pub fn play(pipeline: &gst::Pipeline, filter: &M2sdFilter, quiet: bool) -> Resul
                 return Err(if from_filter {
                     CliError::Runtime(text)
                 } else {
-                    CliError::Input(text)
+                    CliError::Input(format!("{input}: {text}"))
                 });
+            }
+            // Such as a damaged stretch of the video: the rest is still worth having.
+            Some(gst::MessageView::Warning(warning)) => {
+                let text = warning.error().to_string();
+                if warnings.insert(text.clone()) {
+                    let say = || eprintln!("m2sd: warning: {text}");
+                    bar.as_ref().map_or_else(say, |bar| bar.suspend(say));
+                }
             }
             _ => {}
         }

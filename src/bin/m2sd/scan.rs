@@ -9,13 +9,12 @@ use gst::prelude::*;
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::core::score::REFERENCE_THRESHOLD;
 use gstm2sd::filter::{M2sdFilter, ModelFiles};
-use gstm2sd::infer::{Precision, Provider};
 use serde_json::json;
 
 use crate::clip_files::ClipWriter;
 use crate::encode::Encoders;
 use crate::error::CliError;
-use crate::options;
+use crate::options::{self, NetworkArgs};
 use crate::record::Recorder;
 use crate::staged::{LateFile, Staged};
 use crate::summary::{self, Judge};
@@ -48,24 +47,8 @@ pub struct ScanArgs {
     /// Do not show a progress bar
     #[arg(long)]
     quiet: bool,
-    /// Folder with the models
-    #[arg(long, value_name = "DIR")]
-    engines: Option<String>,
-    /// Detection model: a path or a name in the engines folder
-    #[arg(long, value_name = "MODEL")]
-    detector: Option<String>,
-    /// Landmark model, or "none"
-    #[arg(long, value_name = "MODEL")]
-    aligner: Option<String>,
-    /// Classification model
-    #[arg(long, value_name = "MODEL")]
-    classifier: Option<String>,
-    /// What runs the networks
-    #[arg(long, value_parser = options::provider(), default_value = "auto")]
-    provider: Provider,
-    /// Arithmetic of the networks; int8 for a quantised classifier
-    #[arg(long, value_parser = options::precision(), default_value = "auto")]
-    precision: Precision,
+    #[command(flatten)]
+    networks: NetworkArgs,
     /// Channel order of the detector's input
     #[arg(long, value_enum, default_value = "auto")]
     channel_order: ChannelOrder,
@@ -78,6 +61,15 @@ pub struct ScanArgs {
     /// Detect faces on every n-th frame
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     detect_interval: u32,
+    /// Detect on frames scaled down to this longer side in px (0 = as they are)
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=16384))]
+    detect_size: u32,
+    /// The most faces of a frame
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=750))]
+    max_faces: u32,
+    /// The shorter side in px of the smallest face
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=16384))]
+    min_face: u32,
 }
 
 pub fn run(args: &ScanArgs) -> Result<(), CliError> {
@@ -100,14 +92,14 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     let into = video.as_ref().map(|(file, encoders)| (file.part(), encoders));
     let pipeline = pipeline::build(&uri, &filter, into)?;
     pipeline::observe(&pipeline, &filter, &recorder);
-    let played = play::play(&pipeline, &filter, args.quiet);
+    let played = play::play(&pipeline, &filter, &args.input, args.quiet);
     // Going down cannot fail in a way that matters now.
     let _ = pipeline.set_state(gst::State::Null);
     played?;
     let finished = recorder.lock().unwrap_or_else(PoisonError::into_inner).finish();
     let (faces, frames) =
         finished.map_err(|e| CliError::input(format!("the records could not be written: {e}")))?;
-    eprintln!("{frames} frames.\n{}", summary::table(&faces, &judge));
+    eprintln!("Frames: {frames}\n{}", summary::table(&faces, &judge));
     if let Some((file, _)) = video {
         eprintln!("Annotated video: {}", file.keep()?.display());
     }
@@ -133,27 +125,21 @@ pub fn input_uri(input: &str) -> Result<String, CliError> {
 }
 
 fn make_filter(args: &ScanArgs) -> Result<M2sdFilter, CliError> {
+    let filter = args.networks.filter()?;
     // The element has the same words.
-    let (provider, precision) = (args.provider.to_string(), args.precision.to_string());
     let order = args.channel_order.to_possible_value();
     let order = order.as_ref().map_or("auto", |order| order.get_name());
-    let mut builder = gst::ElementFactory::make("m2sdfilter")
-        .name("filter")
-        .property("engines-dir", &args.engines)
-        .property("detector", &args.detector)
-        .property("aligner", &args.aligner)
-        .property("classifier", &args.classifier)
-        .property_from_str("provider", &provider)
-        .property_from_str("precision", &precision)
-        .property_from_str("channel-order", order)
-        .property("clip-stride", args.clip_stride)
-        .property("detect-interval", args.detect_interval)
-        .property_from_str("mode", "complete");
+    filter.set_property_from_str("channel-order", order);
+    filter.set_property_from_str("mode", "complete");
+    filter.set_property("clip-stride", args.clip_stride);
+    filter.set_property("detect-interval", args.detect_interval);
+    filter.set_property("detect-size", args.detect_size);
+    filter.set_property("max-faces", args.max_faces);
+    filter.set_property("min-face", args.min_face);
     if let Some(threshold) = args.threshold {
-        builder = builder.property("threshold", threshold);
+        filter.set_property("threshold", threshold);
     }
-    let element = builder.build().map_err(CliError::runtime)?;
-    element.downcast().map_err(|_| CliError::runtime("another plugin owns the name m2sdfilter"))
+    Ok(filter)
 }
 
 /// Takes the element to READY and turns its error message into ours.
@@ -180,7 +166,7 @@ fn judge(classifier: &Path, threshold: Option<f64>) -> Judge {
             Some(title) => format!("{title} ({file})"),
             None => file.into_owned(),
         },
-        trained: info.trained.unwrap_or(true),
+        trained: info.trained,
         threshold: threshold.or(info.threshold).unwrap_or(REFERENCE_THRESHOLD),
     }
 }

@@ -37,14 +37,19 @@ impl Face {
 /// What the table says of the models.
 pub struct Judge {
     pub classifier: String,
-    pub trained: bool,
+    /// `None`: nobody says.
+    pub trained: Option<bool>,
     pub threshold: f64,
 }
 
 /// The faces in order of their first frame: when, how often, the mean over their clips.
 pub fn table(faces: &BTreeMap<u64, Face>, judge: &Judge) -> String {
     let mut text = String::new();
-    let training = if judge.trained { "trained" } else { "UNTRAINED: the scores mean nothing" };
+    let training = match judge.trained {
+        Some(true) => "trained",
+        Some(false) => "UNTRAINED: the scores mean nothing",
+        None => "no sidecar says whether it was trained",
+    };
     // Writing to a string does not fail.
     let _ = writeln!(text, "Scored by {} ({training}).", judge.classifier);
     if faces.is_empty() {
@@ -95,7 +100,7 @@ mod tests {
         face.scored(0.25);
         face.scored(0.75);
         let faces = BTreeMap::from([(3, face), (4, Face::default())]);
-        let judge = Judge { classifier: "meso4".into(), trained: false, threshold: 0.3 };
+        let judge = Judge { classifier: "meso4".into(), trained: Some(false), threshold: 0.3 };
         let table = table(&faces, &judge);
         assert!(table.contains("UNTRAINED"));
         assert!(table.contains("1.00 to 2.00       2      2    0.5000    0.7500  fake"));

@@ -16,7 +16,7 @@ use glib::subclass::prelude::*;
 use gst::prelude::*;
 
 use super::audio::WaitingClips;
-use super::flow::{self, Shared};
+use super::flow;
 use super::imp::CAT;
 use super::inbox::{Input, MAX_BUFFERS as INBOX_FRAMES};
 use super::outbox::{Frame, FrameFace, Generation, Output, Stale};
@@ -24,6 +24,7 @@ use super::pixels::{self, Pixels};
 use super::scene::{FaceSample, Scene, Seen};
 use super::session::Engines;
 use super::settings::{Delivery, OnError, Settings};
+use super::shared::Shared;
 use super::stages::Stages;
 use super::stats::ClipEnd;
 use super::supply::{Loader, News, Supply};
@@ -142,7 +143,7 @@ impl Analysis {
         if let Some(element) = self.element.upgrade() {
             gst::element_error!(element, gst::StreamError::Failed, ("{text}"));
         }
-        self.shared.fail(gst::FlowError::Error);
+        self.shared.fail_explained();
     }
 
     fn event(&mut self, event: gst::Event) -> Result<(), Stale> {
@@ -215,7 +216,7 @@ impl Analysis {
                     if let Some(element) = self.element.upgrade() {
                         element.imp().post_session_error(&error);
                     }
-                    self.shared.fail(gst::FlowError::Error);
+                    self.shared.fail_explained();
                 } else {
                     gst::warning!(CAT, "The networks did not load again: {error}");
                 }
@@ -227,7 +228,15 @@ impl Analysis {
         let Some(engines) = self.supply.ready() else { return };
         let spec = engines.clips.submitter.pool().spec();
         gst::info!(CAT, "Classifier {} on {}", engines.classifier.name, spec.info.provider);
-        self.shared.stats.set_provider(&spec.info.provider.to_string());
+        if spec.sidecar.trained.is_none() {
+            gst::warning!(
+                CAT,
+                "No sidecar says whether {} was trained; a face is fake above {}",
+                engines.classifier.name,
+                engines.threshold.get()
+            );
+        }
+        self.shared.stats.set_provider(spec.info.provider.as_str());
         self.shared.set_classifier(engines.classifier.clone());
         let frames = spec.frames;
         let latency_changed = self.shared.set_traits(|traits| traits.clip_frames = frames);

@@ -8,8 +8,8 @@ use glib::subclass::prelude::*;
 
 use super::Analysis;
 use crate::filter::M2sdFilter;
-use crate::filter::flow::Shared;
 use crate::filter::settings::Settings;
+use crate::filter::shared::Shared;
 use crate::filter::supply::Loader;
 use crate::infer::CancelToken;
 

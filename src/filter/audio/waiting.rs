@@ -9,8 +9,8 @@ use std::time::Instant;
 use super::tap::{Epoch, Patience};
 use crate::core::audio::ClipAudio;
 use crate::core::window::Span;
-use crate::filter::flow::Shared;
 use crate::filter::outbox::Generation;
+use crate::filter::shared::Shared;
 
 /// What to do with a clip once its sound is known. Dropped uncalled when a flush or the end of the
 /// run came first.

@@ -105,7 +105,10 @@ impl OnnxEngine {
 }
 
 fn unreadable(path: &Path, reason: &str) -> InferError {
-    InferError::ModelUnreadable { path: path.to_owned(), reason: reason.to_owned() }
+    InferError::ModelUnreadable {
+        path: path.to_owned(),
+        reason: reason.trim_end_matches('.').to_owned(),
+    }
 }
 
 /// Turns a panic of the binding into its message.

@@ -16,14 +16,13 @@ mod stream;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use gstm2sd::infer::{Precision, Provider};
 
 use self::case::{Case, Resolution, Sweep};
 use self::input::Input;
 use self::networks::Networks;
 use self::report::Report;
 use crate::error::CliError;
-use crate::options;
+use crate::options::NetworkArgs;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Mode {
@@ -65,40 +64,22 @@ pub struct BenchArgs {
     /// Do not draw
     #[arg(long)]
     no_draw: bool,
-    /// Measure so many frames of a stream …
+    /// Measure so many frames of a stream, or fewer where --seconds end first
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     frames: u64,
-    /// … but no longer than this, if a few have left
+    /// Measure no longer than this, if a few frames have left
     #[arg(long, default_value_t = 20.0)]
     seconds: f64,
-    /// Analytic networks and a full-size transformer with random weights, made up for the run
+    /// Make up the networks that are not named: analytic ones, and a full-size transformer with
+    /// random weights. The detector of drawn faces is made up in any case
     #[arg(long)]
     synthetic: bool,
-    /// Folder with the models
-    #[arg(long, value_name = "DIR")]
-    engines: Option<String>,
-    /// Detection model [default: the best there is for a video, the analytic one for drawn faces]
-    #[arg(long, value_name = "MODEL")]
-    detector: Option<String>,
-    /// Landmark model, or "none"
-    #[arg(long, value_name = "MODEL")]
-    aligner: Option<String>,
-    /// Classification model
-    #[arg(long, value_name = "MODEL")]
-    classifier: Option<String>,
+    #[command(flatten)]
+    networks: NetworkArgs,
     /// Arithmetic of one clip, to be held against plain matrix products [default: M2SD's 361 with
     /// --synthetic]
     #[arg(long, value_name = "GFLOP")]
     gflop: Option<f64>,
-    /// What runs the networks
-    #[arg(long, value_parser = options::provider(), default_value = "auto")]
-    provider: Provider,
-    /// Arithmetic of the networks; int8 for a quantised classifier
-    #[arg(long, value_parser = options::precision(), default_value = "auto")]
-    precision: Precision,
-    /// CPU threads of one network run (0 = one for each core)
-    #[arg(long, default_value_t = 0)]
-    threads: u32,
     /// Measure again for several values of one of these
     #[arg(long, value_enum)]
     sweep: Option<Sweep>,

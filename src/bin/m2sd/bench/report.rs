@@ -70,9 +70,9 @@ impl Report {
                 },
                 format: args.format.clone(),
                 fps: args.fps,
-                provider: args.provider.to_string(),
-                precision: args.precision.to_string(),
-                threads: args.threads,
+                provider: args.networks.provider.to_string(),
+                precision: args.networks.precision.to_string(),
+                threads: args.networks.threads,
                 detector: name(&networks.files.detector),
                 aligner: networks.files.aligner.as_deref().map(name),
                 classifier: name(&networks.files.classifier),
@@ -113,13 +113,13 @@ impl Report {
         let Self { machine, settings, limits, .. } = self;
         writeln!(
             out,
-            "{}, {} cores, load {:.1} before the run; {} {} {}",
+            "{}, {} cores, load {:.1} before the run; {} {}, ONNX Runtime {}",
             machine.cpu,
             machine.cores,
             machine.load,
             settings.mode,
             settings.format,
-            self.runtime.as_deref().unwrap_or("no runtime")
+            self.runtime.as_deref().unwrap_or("not found")
         )?;
         writeln!(
             out,

@@ -1,0 +1,75 @@
+//! `m2sd engines`.
+
+use gstm2sd::models::synth::{self, Synth};
+
+use super::{m2sd, stderr, text};
+
+#[test]
+fn engines_are_listed_and_pruned_without_a_gpu() {
+    let dir = tempfile::tempdir().unwrap();
+    let engines = text(dir.path());
+    let run = |args: &[&str]| {
+        let run = m2sd(&[&["engines"], args, &["--engines", engines]].concat());
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    };
+    assert!(run(&["list"]).starts_with("No engines in "));
+
+    let model = synth::write(&Synth::Aligner, dir.path()).unwrap();
+    let record = |sha256: &str| {
+        format!(
+            "model=a\nmodel-sha256={sha256}\nprecision=fp16\nprofile-min=image:1x3x112x112\n\
+             profile-opt=image:4x3x112x112\nprofile-max=image:4x3x112x112\ntensorrt=10.3.0\n\
+             driver=550.54.15\ngpu=sm_90\nonnxruntime={}\n",
+            gstm2sd::infer::runtime_version().unwrap()
+        )
+    };
+    let put = |name: &str, record: Option<String>| {
+        let place = dir.path().join("cache").join(name);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join("TRTKernel.engine"), "bytes").unwrap();
+        record.into_iter().for_each(|r| std::fs::write(place.join("engine.txt"), r).unwrap());
+    };
+    put("good", Some(record(&gstm2sd::models::sha256(&model).unwrap())));
+    put("replaced", Some(record(&"0".repeat(64))));
+    put("interrupted", None);
+
+    let listed = run(&["list"]);
+    let line = |name: &str| listed.lines().find(|l| l.starts_with(name)).unwrap().to_owned();
+    assert!(line("replaced").ends_with("STALE: its model is gone or has changed"), "{listed}");
+    assert!(line("interrupted").ends_with("STALE: not finished"), "{listed}");
+    assert!(listed.contains("image:1x3x112x112 to image:4x3x112x112"), "{listed}");
+    let would = run(&["prune", "--dry-run"]);
+    assert!(would.contains("would remove interrupted"), "{would}");
+    let there = |name: &str| dir.path().join("cache").join(name).is_dir();
+    assert!(there("interrupted"));
+    run(&["prune"]);
+    assert!(!there("interrupted") && !there("replaced"));
+    // Where there is a GPU it is stale for its versions, which are made up.
+    assert!(there("good") || line("good").contains("STALE"), "{listed}");
+    run(&["prune", "--all"]);
+    assert!(!there("good"));
+}
+
+#[test]
+fn building_engines_without_tensorrt_says_all_that_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    for network in Synth::analytic() {
+        synth::write(&network, dir.path()).unwrap();
+    }
+    let build = ["engines", "build", "--engines", text(dir.path()), "--device", "gpu:99"];
+    // Only the classifier has to be quantised.
+    for more in [&[][..], &["--precision", "int8"]] {
+        let run = m2sd(&[&build, more].concat());
+        let error = stderr(&run);
+        assert_eq!(run.status.code(), Some(4), "{error}");
+        assert!(error.contains("provider tensorrt is not available"), "{error}");
+        assert!(error.contains("NVIDIA") && error.contains("M2SD_RUNTIME"), "{error}");
+    }
+    let classifier = ["classifier=analytic_classifier", "--precision", "int8"];
+    let error = stderr(&m2sd(&[&build[..], &classifier].concat()));
+    assert!(error.contains("analytic_classifier.onnx is not quantised"), "{error}");
+    let unknown = m2sd(&[&build[..], &["--precision", "int4"]].concat());
+    assert_eq!(unknown.status.code(), Some(2), "{}", stderr(&unknown));
+    assert!(!dir.path().join("cache").exists(), "a folder for nothing");
+}

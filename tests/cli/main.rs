@@ -1,0 +1,57 @@
+//! The command as a user runs it: exit codes, files, standard output.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod compare;
+mod engines;
+mod measure;
+mod scan;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use gstm2sd::models::synth::{self, ClipShape, Synth};
+use serde_json::Value;
+
+pub fn m2sd(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_m2sd"));
+    command.args(args).env_remove("M2SD_ENGINES").output().expect("the command runs")
+}
+
+/// A folder with the analytic networks and a drawn scene, made once.
+pub fn scene() -> &'static Path {
+    static SCENE: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let made = SCENE.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        for network in Synth::analytic() {
+            synth::write(&network, &dir.path().join("engines")).unwrap();
+        }
+        let scene = dir.path().join("scene.mp4");
+        let made = m2sd(&["synth-video", "--frames", "60", "--out", scene.to_str().unwrap()]);
+        assert!(made.status.success(), "{made:?}");
+        dir
+    });
+    made.path()
+}
+
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+pub fn records(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+pub fn of_type<'a>(records: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    records.iter().filter(|record| record["type"] == kind).collect()
+}
+
+/// The analytic classifier of another folder, in another shape or quantised.
+pub fn classifier(dir: &Path, shape: ClipShape) -> PathBuf {
+    synth::write(&Synth::Classifier(shape), dir).unwrap()
+}
