@@ -125,10 +125,16 @@ impl M2sdFilter {
 
     /// Downstream had enough of the last stream; here is another one.
     fn reopen(&self) -> bool {
-        // Waits for the task, which is about to pause or has. Fails only when there is none.
-        let _ = self.srcpad.pause_task();
+        self.await_pause();
         self.shared.flush_stop();
         self.start_delivery().is_ok()
+    }
+
+    /// Waits for the source pad's task, which has been refused and is about to pause, or has:
+    /// resumed before, it would pause after.
+    fn await_pause(&self) {
+        // Fails only when there is none.
+        let _ = self.srcpad.pause_task();
     }
 
     /// A flush throws away what was on its way, also caps and tags, which upstream does not send
@@ -214,6 +220,7 @@ impl M2sdFilter {
         let was_unlinked = self.shared.flow() == Some(gst::FlowError::NotLinked);
         if event.type_() == gst::EventType::Reconfigure && was_unlinked {
             // Somebody has linked the pad again.
+            self.await_pause();
             self.shared.flush_stop();
             self.requeue_lost_events();
             if let Err(error) = self.start_delivery() {
