@@ -132,6 +132,10 @@ impl Scene {
             let join = |(face, track)| FrameFace { track, face, landmarks: None };
             let mut known: Vec<_> = known.map(join).collect();
             self.landmarks(view, &mut known, engines, cancel)?;
+            if known.is_empty() {
+                // It may be long until there is a face again.
+                self.crops.clear();
+            }
             self.faces = known.into();
             ended = update.ended;
             detected = Some(started.elapsed());
