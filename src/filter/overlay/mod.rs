@@ -5,7 +5,6 @@
 //! they are drawn: each is blended once by GStreamer's own code, which knows every format, onto a
 //! small frame of the same format, from which it is then copied onto the frames.
 
-mod part;
 mod picture;
 mod stamp;
 #[cfg(test)]
@@ -86,7 +85,7 @@ impl Overlay {
         let height = info.height();
         Self {
             info: info.clone(),
-            stamps: part::exists(info),
+            stamps: stamp::fits(info),
             line_px: (height / 240).max(2),
             font_px: (f64::from(height) / 28.0).max(11.0),
             captions: HashMap::new(),
@@ -129,7 +128,7 @@ impl Overlay {
         frame: &mut VideoFrameRef<&mut gst::BufferRef>,
     ) -> Result<(), glib::BoolError> {
         // Fields of one buffer may be of either kind.
-        if !self.stamps || !part::exists(frame.info()) {
+        if !self.stamps || !stamp::fits(frame.info()) {
             let composed = self.compose(faces, judgements, classifier);
             return composed.map_or(Ok(()), |composed| composed.blend(frame));
         }
