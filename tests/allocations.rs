@@ -212,7 +212,9 @@ fn a_frame_with_one_face_and_one_clip() {
     let per_frame = (change.allocations + change.reallocations) as f64 / FRAMES as f64;
     let megabytes = change.bytes_allocated as f64 / FRAMES as f64 / 1e6;
     println!("{per_frame} allocations, {megabytes} MB a frame");
-    assert!(per_frame <= 62.0, "{per_frame} allocations a frame");
+    // What GstAnalytics is told is put together in vectors.
+    let most = if cfg!(feature = "v1_24") { 68.0 } else { 62.0 };
+    assert!(per_frame <= most, "{per_frame} allocations a frame");
     assert!(megabytes <= 0.01, "{megabytes} MB allocated a frame");
 }
 
