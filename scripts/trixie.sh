@@ -52,6 +52,7 @@ run_inside() {
     exec chroot "$trixie" env -i HOME="$HOME" PATH="$PATH" TERM="${TERM:-dumb}" \
         CARGO_HOME="$cargo_home" RUSTUP_HOME="$rustup_home" M2SD_SHARED="$shared" \
         CARGO_TARGET_DIR="$repository/target/gstreamer-1.26" CI="${CI:-}" \
+        M2SD_RUNTIME="$repository/.runtime" \
         bash -c 'cd "$1" && shift && exec "$@"' bash "$repository" "$@"
 }
 

@@ -204,7 +204,7 @@ fn many_faces_fit() {
 }
 
 #[test]
-fn a_track_is_new_where_its_number_is_used_again() {
+fn a_face_is_a_new_track_after_a_flush() {
     let mut harness = harness("");
     for k in 0..4 {
         harness.push(frame(k, &[FAKE])).unwrap();
@@ -221,7 +221,7 @@ fn a_track_is_new_where_its_number_is_used_again() {
     let later = Face { left_px: 200, ..FAKE };
     let buffers = run(&mut harness, (10..14).map(|k| frame(k, &[later])));
     let tracks: Vec<_> = buffers.iter().map(|buffer| told(buffer)[0].track).collect();
-    let expected = |k| Some((0, FRAME * 10, FRAME * k, false));
+    let expected = |k| Some((1, FRAME * 10, FRAME * k, false));
     assert_eq!(tracks, (10..14).map(expected).collect::<Vec<_>>());
 }
 
