@@ -148,6 +148,8 @@ fn prepare(filter: &M2sdFilter) -> Result<(), CliError> {
     filter.set_bus(Some(&bus));
     let ready = filter.set_state(gst::State::Ready);
     filter.set_bus(None);
+    // Whatever fails next leaves it as an element may be left. This cannot fail in a way that matters.
+    let _ = filter.set_state(gst::State::Null);
     if ready.is_ok() {
         return Ok(());
     }
