@@ -20,6 +20,8 @@ const ONE: i32 = 1 << FRACTION_BITS;
 const HALF_STEP: i64 = 1 << (PLACE_BITS - FRACTION_BITS - 1);
 /// Far outside every picture, and far from overflow.
 const FARTHEST: f64 = 1e15;
+/// In px: beyond every picture, whichever way it is counted.
+const WIDEST: f64 = 32_000.0;
 
 /// What is computed once for the pictures of a clip, in memory that is kept for the next clip.
 ///
@@ -27,7 +29,8 @@ const FARTHEST: f64 = 1e15;
 /// the sum of a part that only depends on x and one that only depends on y.
 #[derive(Default)]
 pub struct Warp {
-    columns: Vec<[i64; 2]>,
+    /// x, then y. A row that spans more than [`WIDEST`] is no face's.
+    columns: [Vec<i32>; 2],
     rows: Vec<[i64; 2]>,
     taps: Taps,
 }
@@ -64,8 +67,11 @@ impl Warp {
         let [[xx, xy, x0], [yx, yy, y0]] = to_source.matrix();
         let steps = (0..side).map(|n| n as f64);
         self.taps.resize(side);
-        self.columns.clear();
-        self.columns.extend(steps.clone().map(|x| [fixed(xx * x), fixed(yx * x)]));
+        for (columns, step) in self.columns.iter_mut().zip([xx, yx]) {
+            let column = |x: f64| fixed((step * x).clamp(-WIDEST, WIDEST)) as i32;
+            columns.clear();
+            columns.extend(steps.clone().map(column));
+        }
         self.rows.clear();
         let row = |y| [xy * y + x0, yy * y + y0].map(|v| fixed(v) + HALF_STEP);
         self.rows.extend(steps.map(row));
@@ -111,12 +117,13 @@ impl<'a> Source<'a> {
     }
 
     /// Finds the neighbours of the pixels of one row, which begins at `start`.
-    fn look_up(&self, start: [i64; 2], columns: &[[i64; 2]], taps: &mut Taps) {
+    fn look_up(&self, start: [i64; 2], columns: &[Vec<i32>; 2], taps: &mut Taps) {
         place(start, columns, self.row_px, [self.width, self.height], taps);
         let [upper_left, upper_right, lower_left, lower_right] = &mut taps.corners;
         let corners = upper_left.iter_mut().zip(upper_right).zip(lower_left).zip(lower_right);
         let pair = |start: usize| self.data.get(start..)?.first_chunk::<8>();
-        for (((((ul, ur), ll), lr), offset), step) in corners.zip(&taps.offsets).zip(columns) {
+        let steps = columns[0].iter().zip(&columns[1]);
+        for (((((ul, ur), ll), lr), offset), step) in corners.zip(&taps.offsets).zip(steps) {
             let offset = *offset as usize;
             // Outside, and at the very last pixels, which have no eight bytes.
             [*ul, *ur, *ll, *lr] = match (pair(offset), pair(offset + self.row_px * 3)) {
@@ -125,8 +132,9 @@ impl<'a> Source<'a> {
                     [upper as u32, (upper >> 24) as u32, lower as u32, (lower >> 24) as u32]
                 }
                 _ => {
-                    let [x, y] = [start[0] + step[0], start[1] + step[1]].map(|v| v >> PLACE_BITS);
-                    self.square_at_edge(x, y)
+                    let place =
+                        |axis: usize, step: &i32| (start[axis] + i64::from(*step)) >> PLACE_BITS;
+                    self.square_at_edge(place(0, step.0), place(1, step.1))
                 }
             };
         }
@@ -149,22 +157,27 @@ impl<'a> Source<'a> {
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn place(
     start: [i64; 2],
-    columns: &[[i64; 2]],
+    columns: &[Vec<i32>; 2],
     row_px: usize,
     [width, height]: [usize; 2],
     taps: &mut Taps,
 ) {
-    let fraction = |v: i64| (v >> (PLACE_BITS - FRACTION_BITS)) as i32 & (ONE - 1);
+    // Whole px, and what is left of one: the sums below fit 32 bits.
+    let farthest = i64::from(i32::MAX / 4);
+    let whole = start.map(|v| (v >> PLACE_BITS).clamp(-farthest, farthest) as i32);
+    let rest = start.map(|v| (v & ((1 << PLACE_BITS) - 1)) as i32);
+    let last = [width, height].map(|side| i32::try_from(side).unwrap_or(i32::MAX) - 1);
     let [along, down] = &mut taps.fractions;
-    let (row_px, last) = (row_px as i64, [width as i64 - 1, height as i64 - 1]);
     let taps = taps.offsets.iter_mut().zip(along.iter_mut().zip(down));
-    for ((offset, (fx, fy)), step) in taps.zip(columns) {
-        let (x, y) = (start[0] + step[0], start[1] + step[1]);
+    for ((offset, (fx, fy)), (dx, dy)) in taps.zip(columns[0].iter().zip(&columns[1])) {
+        let (x, y) = (rest[0] + dx, rest[1] + dy);
+        let fraction = |v: i32| v >> (PLACE_BITS - FRACTION_BITS) & (ONE - 1);
         (*fx, *fy) = (fraction(x), fraction(y));
-        let (x, y) = (x >> PLACE_BITS, y >> PLACE_BITS);
+        let (x, y) = (whole[0] + (x >> PLACE_BITS), whole[1] + (y >> PLACE_BITS));
         let inside = (x >= 0) & (y >= 0) & (x < last[0]) & (y < last[1]);
         // Inside, it fits: a picture has fewer than 2^32 bytes.
-        *offset = if inside { ((y * row_px + x) * 3) as u32 } else { OUTSIDE };
+        let pixel = (y as u32).wrapping_mul(row_px as u32).wrapping_add(x as u32);
+        *offset = if inside { pixel.wrapping_mul(3) } else { OUTSIDE };
     }
 }
 
