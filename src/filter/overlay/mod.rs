@@ -198,7 +198,7 @@ impl Overlay {
             let (width, height) = (text.picture.width.min(width), text.picture.height.min(height));
             // Above the box, or inside it at the frame's upper edge; where chroma begins.
             let left = x.min(self.info.width() - width) & !1;
-            let top = y.saturating_sub(height) & !1;
+            let top = y.next_multiple_of(2).saturating_sub(height);
             rect(left, top, width, height)
         });
         Places { edges, caption }
