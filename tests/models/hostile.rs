@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use gstm2sd::models::arch::ArchError;
+use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::import::{ImportOptions, Problem, import};
 use gstm2sd::models::pickle::Problem as PickleProblem;
 use gstm2sd::models::torch::{Checkpoint, TorchError};
@@ -194,5 +195,25 @@ fn options_cannot_ask_for_a_clip_of_any_size() {
         (options.transformer.frames, options.transformer.size_px) = (frames, size_px);
         let error = import(&source, dir.path(), &options).unwrap_err().to_string();
         assert!(error.contains("patch_embed.proj.weight"), "{error}");
+    }
+}
+
+#[test]
+fn a_perceptron_without_channels_is_refused_however_it_is_tuned() {
+    let empty = |(name, shape): (&'static str, &'static [i64])| match name {
+        "blocks.0.mlp.fc1.weight" => (name, &[0, 64][..]),
+        "blocks.0.mlp.fc1.bias" => (name, &[0][..]),
+        "blocks.0.mlp.fc2.weight" => (name, &[64, 0][..]),
+        _ => (name, shape),
+    };
+    let shapes: Vec<_> = crate::transformer().into_iter().map(empty).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("empty.pt");
+    std::fs::write(&source, Forge::network(&shapes).zip()).unwrap();
+    for tuning in [Tuning::Cpu, Tuning::Gpu] {
+        let mut options = ImportOptions::default();
+        options.transformer.tuning = tuning;
+        let error = import(&source, dir.path(), &options).unwrap_err().to_string();
+        assert!(error.contains("blocks.0.mlp.fc1.weight"), "{error}");
     }
 }

@@ -99,7 +99,13 @@ impl Dims {
         if !cuts(width, heads) {
             return Err(wrong(embedding, format!("a width that {heads} heads share evenly")));
         }
-        let [hidden, _] = tensors.dims("blocks.0.mlp.fc1.weight")?;
+        let perceptron = "blocks.0.mlp.fc1.weight";
+        let [hidden, inputs] = tensors.dims(perceptron)?;
+        if hidden == 0 {
+            let (tensor, found) = (perceptron.to_owned(), vec![hidden, inputs]);
+            let expected = format!("[hidden, {width}] with hidden at least 1");
+            return Err(ArchError::Shape { tensor, found, expected });
+        }
         let names = (0..).map(|i| format!("blocks.{i}.attn.qkv.weight"));
         Ok(Self {
             width,
