@@ -19,7 +19,7 @@ use gstm2sd::core::image::{
 use gstm2sd::core::landmarks::LandmarkCrop;
 use gstm2sd::core::track::{TrackId, TrackParams, Tracker};
 use gstm2sd::core::window::{Sample, Span, WindowParams, Windows};
-use ndarray::{Array2, Array3, Array4};
+use ndarray::{Array2, Array3, Array4, ArrayViewMut3};
 
 fn main() {
     divan::main();
@@ -251,31 +251,34 @@ fn similarity_fit(bencher: Bencher) {
 /// A 4:2:0 frame to the detector's input of the same size.
 #[divan::bench(args = LINES)]
 fn write_planes_yuv420(bencher: Bencher, lines: u32) {
-    let picture = YuvPicture::new(size(lines));
-    let (width, height) = (picture.size.width() as usize, picture.size.height() as usize);
-    let mut planes = Array3::zeros((3, height, width));
-    let mut writer = PlaneWriter::default();
-    let bytes = picture.bytes.len() + written(planes.shape());
-    bencher.counter(BytesCount::new(bytes)).bench_local(|| {
-        let (region, norm) = (Region::whole(picture.size), Normalization::RETINAFACE);
-        let view = picture.view();
-        writer.write(&view, region, ChannelOrder::Bgr, norm, planes.view_mut()).unwrap();
+    yuv420(bencher, lines, |writer, view, planes| {
+        let (region, norm) = (Region::whole(view.size()), Normalization::RETINAFACE);
+        writer.write(view, region, ChannelOrder::Bgr, norm, planes).unwrap();
     });
 }
 
 /// The same, for a detector that reads bytes.
 #[divan::bench(args = LINES)]
 fn write_levels_yuv420(bencher: Bencher, lines: u32) {
+    yuv420(bencher, lines, |writer, view, planes| {
+        let region = Region::whole(view.size());
+        writer.write_levels(view, region, ChannelOrder::Bgr, planes).unwrap();
+    });
+}
+
+fn yuv420<V: Clone + Default>(
+    bencher: Bencher,
+    lines: u32,
+    write: impl Fn(&mut PlaneWriter, &FrameView<'_>, ArrayViewMut3<'_, V>),
+) {
     let picture = YuvPicture::new(size(lines));
     let (width, height) = (picture.size.width() as usize, picture.size.height() as usize);
-    let mut planes = Array3::zeros((3, height, width));
+    let mut planes = Array3::<V>::default((3, height, width));
     let mut writer = PlaneWriter::default();
-    let bytes = picture.bytes.len() + planes.len();
-    bencher.counter(BytesCount::new(bytes)).bench_local(|| {
-        let region = Region::whole(picture.size);
-        let view = picture.view();
-        writer.write_levels(&view, region, ChannelOrder::Bgr, planes.view_mut()).unwrap();
-    });
+    let bytes = picture.bytes.len() + size_of::<V>() * planes.len();
+    bencher
+        .counter(BytesCount::new(bytes))
+        .bench_local(|| write(&mut writer, &picture.view(), planes.view_mut()));
 }
 
 /// The surroundings of a face in a 4:2:0 frame.

@@ -140,9 +140,9 @@ impl Scene {
             ended = update.ended;
             detected = Some(started.elapsed());
         }
-        let started = Instant::now();
-        let samples = self.crops(view);
-        self.stages.add(Stage::Crop, started.elapsed());
+        let (crops, points_from) = (&mut self.crops, self.rules.points_from);
+        let samples = || samples(crops, view, &self.faces, points_from);
+        let samples = self.stages.time(Stage::Crop, samples);
         Ok(Seen { samples, faces: Arc::clone(&self.faces), ended, detected })
     }
 
@@ -172,9 +172,9 @@ impl Scene {
         let Some(aligner) = &mut engines.aligner else { return Ok(()) };
         let crop = |face: &FrameFace| LandmarkCrop::new(&face.face.bbox, self.frame);
         let (input, crops) = (&mut self.aligner_input, faces.iter().filter_map(crop));
-        let started = Instant::now();
-        let pictures = input.fill(aligner, view, crops)?;
-        self.stages.add(Stage::LandmarkCrop, started.elapsed());
+        let reader = &*aligner;
+        let fill = move || input.fill(reader, view, crops);
+        let pictures = self.stages.time(Stage::LandmarkCrop, fill)?;
         let outputs = self.stages.time(Stage::Landmarks, || aligner.run(pictures, cancel))?;
         let seen = faces.iter_mut().filter_map(|face| Some((crop(face)?, face)));
         for ((crop, face), row) in seen.zip(outputs.rows()) {
@@ -184,26 +184,30 @@ impl Scene {
         Ok(())
     }
 
-    /// Copies what the clips need out of the frame.
-    fn crops(&mut self, view: &FrameView<'_>) -> Vec<(TrackId, FaceSample)> {
-        let (crops, points_from) = (&mut self.crops, self.rules.points_from);
-        let crop = |known: &FrameFace| {
-            let points = match (&known.landmarks, points_from) {
-                (Some(all), PointsFrom::Aligner) => five_from_68(all),
-                _ => known.face.points,
-            };
-            let (track, bbox) = (known.track?, known.face.bbox);
-            Some((track, FaceSample { crop: crops.take(view, &bbox, points)?, bbox }))
-        };
-        self.faces.iter().filter_map(crop).collect()
-    }
-
     /// What follows is another scene: no face holds, and detection is due at once.
     pub fn cut(&mut self) {
         self.faces = Arc::default();
         self.crops.clear();
         self.countdown = 0;
     }
+}
+
+/// Copies what the clips need out of the frame.
+fn samples(
+    crops: &mut Crops,
+    view: &FrameView<'_>,
+    faces: &[FrameFace],
+    points_from: PointsFrom,
+) -> Vec<(TrackId, FaceSample)> {
+    let sample = |known: &FrameFace| {
+        let points = match (&known.landmarks, points_from) {
+            (Some(all), PointsFrom::Aligner) => five_from_68(all),
+            _ => known.face.points,
+        };
+        let (track, bbox) = (known.track?, known.face.bbox);
+        Some((track, FaceSample { crop: crops.take(view, &bbox, points)?, bbox }))
+    };
+    faces.iter().filter_map(sample).collect()
 }
 
 /// `frame`, scaled down so that its longer side is at most `longest_px`.

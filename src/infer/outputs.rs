@@ -25,14 +25,6 @@ impl Outputs {
     pub fn get(&self, place: usize) -> Option<ArrayViewD<'_, f32>> {
         self.0.get(place).map(|output| output.view())
     }
-
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 impl<D: Dimension> From<Array<f32, D>> for Outputs {
@@ -62,7 +54,7 @@ mod tests {
         assert_eq!(outputs.get(0).unwrap(), b);
         assert_eq!((outputs.get(0).unwrap().as_ptr(), outputs.get(1).unwrap()), (place, b.view()));
         take(&mut outputs, &[&short]);
-        assert_eq!((outputs.len(), outputs.get(0).unwrap()), (1, short.view()));
-        assert!(outputs.get(1).is_none() && !outputs.is_empty());
+        assert_eq!((outputs.0.len(), outputs.get(0).unwrap()), (1, short.view()));
+        assert!(outputs.get(1).is_none() && !outputs.0.is_empty());
     }
 }

@@ -289,6 +289,17 @@ fn write_each<T: Copy, const N: usize>(
 }
 
 impl Part {
+    /// A whole tensor of so many rows, as it is.
+    pub fn all(tensor: &str, rows: usize) -> Self {
+        Self {
+            tensor: tensor.to_owned(),
+            rows: 0..rows,
+            columns: None,
+            transpose: false,
+            scale: 1.0,
+        }
+    }
+
     fn read(&self, tensors: &mut Tensors<'_>) -> Result<Vec<f32>, ArchError> {
         let height = tensors.shape(&self.tensor)?.first().copied().unwrap_or(1);
         let all = tensors.read(&self.tensor)?;

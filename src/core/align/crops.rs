@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{FaceCrop, crop_rect};
+use super::FaceCrop;
 use crate::core::geometry::{BBox, FivePoints};
-use crate::core::image::{FrameView, RowMemory};
+use crate::core::image::FrameView;
 
 /// So many are kept: those of the clips of two or three faces. More are made and go as they come.
 const MOST: usize = 48;
@@ -12,7 +12,6 @@ const MOST: usize = 48;
 /// Makes [`FaceCrop`]s, again and again in the memory of those that nobody holds any more.
 #[derive(Debug, Default)]
 pub struct Crops {
-    rows: RowMemory,
     kept: Vec<Arc<FaceCrop>>,
 }
 
@@ -24,18 +23,14 @@ impl Crops {
         bbox: &BBox,
         points: FivePoints,
     ) -> Option<Arc<FaceCrop>> {
-        let rect = crop_rect(bbox, frame.size())?;
-        let held = frame.from_chroma(rect);
         let free = |crop: &Arc<FaceCrop>| Arc::strong_count(crop) == 1;
         if let Some(free) = self.kept.iter_mut().find(|crop| free(crop))
             && let Some(crop) = Arc::get_mut(free)
         {
-            frame.crop_into(held, &mut crop.image, &mut self.rows).ok()?;
-            (crop.rect, crop.held, crop.points) = (rect, held, points);
+            crop.renew(frame, bbox, points)?;
             return Some(Arc::clone(free));
         }
-        let image = frame.crop(held).ok()?;
-        let crop = Arc::new(FaceCrop { rect, image, held, points });
+        let crop = Arc::new(FaceCrop::new(frame, bbox, points)?);
         if self.kept.len() < MOST {
             self.kept.push(Arc::clone(&crop));
         }

@@ -85,6 +85,15 @@ impl FaceCrop {
         Some(Self { rect, image, held, points })
     }
 
+    /// As [`Self::new`], in the memory of a crop that is done with.
+    fn renew(&mut self, frame: &FrameView<'_>, bbox: &BBox, points: FivePoints) -> Option<()> {
+        let rect = crop_rect(bbox, frame.size())?;
+        let held = frame.from_chroma(rect);
+        frame.crop_into(held, &mut self.image).ok()?;
+        (self.rect, self.held, self.points) = (rect, held, points);
+        Some(())
+    }
+
     /// Where it lay in the frame.
     pub fn rect(&self) -> CropRect {
         self.rect

@@ -119,7 +119,7 @@ impl<'a> FrameView<'a> {
     /// [`ImageError::Outside`] when `rect` is not inside the frame.
     pub fn crop(&self, rect: CropRect) -> Result<RgbImage, ImageError> {
         let mut image = RgbImage { size: rect.size(), data: Vec::new() };
-        self.crop_into(rect, &mut image, &mut RowMemory::default())?;
+        self.crop_into(rect, &mut image)?;
         Ok(image)
     }
 
@@ -128,14 +128,10 @@ impl<'a> FrameView<'a> {
     ///
     /// # Errors
     /// As [`Self::crop`].
-    pub fn crop_into(
-        &self,
-        rect: CropRect,
-        image: &mut RgbImage,
-        memory: &mut RowMemory,
-    ) -> Result<(), ImageError> {
-        let mut rows =
-            Rows::new(*self, rect, memory).ok_or(ImageError::Outside { rect, frame: self.size })?;
+    pub fn crop_into(&self, rect: CropRect, image: &mut RgbImage) -> Result<(), ImageError> {
+        let mut memory = RowMemory::default();
+        let mut rows = Rows::new(*self, rect, &mut memory)
+            .ok_or(ImageError::Outside { rect, frame: self.size })?;
         let row_bytes = rect.width() as usize * 3;
         let RgbImage { size, data } = image;
         *size = rect.size();

@@ -16,7 +16,6 @@ use super::geometry::{CropRect, Size};
 
 pub use frame::{FrameView, PixelLayout, RgbImage};
 pub use planes::{PlaneWriter, Region};
-pub use rows::RowMemory;
 pub use yuv::{BytePlane, Chroma, YuvColour, YuvMatrix};
 
 /// Why a picture or a tensor cannot be used.

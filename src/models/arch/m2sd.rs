@@ -183,19 +183,17 @@ impl Net<'_, '_> {
         let x = self.g.transpose(&x, &[0, 2, 4, 6, 1, 3, 5, 7]);
         let pixels = 3 * tubelet * patch_px * patch_px;
         let x = self.g.reshape(&x, &[0, -1, pixels as i64]);
-        let tensor = "patch_embed.proj.weight".to_owned();
-        let all = Part { tensor, rows: 0..width, columns: None, transpose: true, scale: 1.0 };
-        let weight = self.g.part("patch_embed.proj.weight", &[pixels, width], all);
+        let name = "patch_embed.proj.weight";
+        let weight = Part { transpose: true, ..Part::all(name, width) };
+        let weight = self.g.part(name, &[pixels, width], weight);
         let bias = self.vector("patch_embed.proj.bias", width)?;
-        let x = self.g.op("MatMul", &[&x, &weight], &[]);
-        Ok(self.g.op("Add", &[&x, &bias], &[]))
+        Ok(self.affine(&x, &weight, &bias))
     }
 
     fn embed_by_convolution(&mut self, clip: &Edge) -> Result<Edge, ArchError> {
         let Dims { width, tubelet, patch_px, .. } = self.dims;
         let name = "patch_embed.proj.weight";
-        let tensor = name.to_owned();
-        let all = Part { tensor, rows: 0..width, columns: None, transpose: false, scale: 1.0 };
+        let all = Part::all(name, width);
         let weight = self.g.part(name, &[width, 3, tubelet, patch_px, patch_px], all);
         let bias = self.vector("patch_embed.proj.bias", width)?;
         let cut = [tubelet as i64, patch_px as i64, patch_px as i64];
@@ -251,24 +249,23 @@ impl Net<'_, '_> {
         };
         for (index, bias) in inner_bias.chunks(part).enumerate() {
             let channels = index * part..(index + 1) * part;
-            let tensor = format!("{fc1}.weight");
-            let rows = channels.clone();
-            let rows = Part { tensor, rows, columns: None, transpose: true, scale: 1.0 };
-            let weight = self.g.part(&format!("{fc1}.weight.{index}"), &[width, part], rows);
+            let (fc1_weight, fc2_weight) = (format!("{fc1}.weight"), format!("{fc2}.weight"));
+            let all = Part { transpose: true, ..Part::all(&fc1_weight, hidden) };
+            let weight = Part { rows: channels.clone(), ..all };
+            let weight = self.g.part(&format!("{fc1_weight}.{index}"), &[width, part], weight);
             let bias = self.g.floats(&format!("{fc1}.bias.{index}"), &[part], bias.to_vec());
-            let inner = self.g.op("MatMul", &[x, &weight], &[]);
-            let inner = self.g.op("Add", &[&inner, &bias], &[]);
+            let inner = self.affine(x, &weight, &bias);
             let inner = self.gelu(&inner);
 
-            let tensor = format!("{fc2}.weight");
-            let columns = Some(channels);
-            let columns = Part { tensor, rows: 0..width, columns, transpose: true, scale: 1.0 };
-            let weight = self.g.part(&format!("{fc2}.weight.{index}"), &[part, width], columns);
-            let mut outer = self.g.op("MatMul", &[&inner, &weight], &[]);
-            if index == 0 {
+            let all = Part { transpose: true, ..Part::all(&fc2_weight, width) };
+            let weight = Part { columns: Some(channels), ..all };
+            let weight = self.g.part(&format!("{fc2_weight}.{index}"), &[part, width], weight);
+            let outer = if index == 0 {
                 let bias = self.vector(&format!("{fc2}.bias"), width)?;
-                outer = self.g.op("Add", &[&outer, &bias], &[]);
-            }
+                self.affine(&inner, &weight, &bias)
+            } else {
+                self.g.op("MatMul", &[&inner, &weight], &[])
+            };
             sum = self.g.op("Add", &[&sum, &outer], &[]);
         }
         Ok(sum)
@@ -314,10 +311,10 @@ impl Net<'_, '_> {
         scale: f32,
     ) -> Edge {
         let width = self.dims.width;
+        let all = Part::all(&format!("{prefix}.qkv.weight"), 3 * width);
         let rows = third * width..(third + 1) * width;
-        let tensor = format!("{prefix}.qkv.weight");
-        let rows = Part { tensor, rows, columns: None, transpose: true, scale };
-        let weight = self.g.part(&format!("{prefix}.{letter}.weight"), &[width, width], rows);
+        let part = Part { rows, transpose: true, scale, ..all };
+        let weight = self.g.part(&format!("{prefix}.{letter}.weight"), &[width, width], part);
         self.g.op("MatMul", &[x, &weight], &[])
     }
 
@@ -358,12 +355,15 @@ impl Net<'_, '_> {
     ) -> Result<Edge, ArchError> {
         let tensor = format!("{prefix}.weight");
         self.tensors.expect(&tensor, &[outputs, inputs])?;
-        let rows = 0..outputs;
-        let all = Part { tensor: tensor.clone(), rows, columns: None, transpose: true, scale: 1.0 };
+        let all = Part { transpose: true, ..Part::all(&tensor, outputs) };
         let weight = self.g.part(&tensor, &[inputs, outputs], all);
         let bias = self.vector(&format!("{prefix}.bias"), outputs)?;
-        let y = self.g.op("MatMul", &[x, &weight], &[]);
-        Ok(self.g.op("Add", &[&y, &bias], &[]))
+        Ok(self.affine(x, &weight, &bias))
+    }
+
+    fn affine(&mut self, x: &Edge, weight: &Edge, bias: &Edge) -> Edge {
+        let y = self.g.op("MatMul", &[x, weight], &[]);
+        self.g.op("Add", &[&y, bias], &[])
     }
 
     fn vector(&mut self, name: &str, len: usize) -> Result<Edge, ArchError> {

@@ -32,9 +32,7 @@ pub fn write(path: &Path) -> Result<(), SynthError> {
     let mut x = g.input("x", &INPUT.map(Axis::Size));
     let weights = shapes.map(|(name, [rows, columns])| {
         let scale = 1.0 / (DEVIATION * (rows as f32).sqrt());
-        let tensor = name.to_owned();
-        let all = Part { tensor, rows: 0..rows, columns: None, transpose: false, scale };
-        g.part(name, &[rows, columns], all)
+        g.part(name, &[rows, columns], Part { scale, ..Part::all(name, rows) })
     });
     for weights in weights.iter().cycle().take(2 * PAIRS) {
         x = g.op("MatMul", &[&x, weights], &[]);
