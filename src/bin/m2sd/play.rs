@@ -67,7 +67,7 @@ pub fn play(
                     CliError::Input(format!("{input}: {text}"))
                 });
             }
-            // Such as a damaged stretch of the video: the rest is still worth having.
+            // What goes on all the same, such as unscored after a network failed.
             Some(gst::MessageView::Warning(warning)) => {
                 let text = warning.error().to_string();
                 if warnings.insert(text.clone()) {
