@@ -17,8 +17,9 @@ use gstm2sd::core::image::{
     YuvColour, YuvMatrix,
 };
 use gstm2sd::core::landmarks::LandmarkCrop;
+use gstm2sd::core::span::Span;
 use gstm2sd::core::track::{TrackId, TrackParams, Tracker};
-use gstm2sd::core::window::{Sample, Span, WindowParams, Windows};
+use gstm2sd::core::window::{Sample, WindowParams, Windows};
 use ndarray::{Array2, Array3, Array4, ArrayViewMut3};
 
 fn main() {

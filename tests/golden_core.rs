@@ -12,8 +12,9 @@ use gstm2sd::core::detect::Face;
 use gstm2sd::core::geometry::{BBox, CropRect};
 use gstm2sd::core::image::{ChannelOrder, Normalization, PlaneWriter};
 use gstm2sd::core::landmarks::LandmarkCrop;
+use gstm2sd::core::span::Span;
 use gstm2sd::core::track::{TrackId, TrackParams, Tracker};
-use gstm2sd::core::window::{Sample, ShortTrack, Span, WindowEvent, WindowParams, Windows};
+use gstm2sd::core::window::{Sample, ShortTrack, WindowEvent, WindowParams, Windows};
 use ndarray::{Array3, Array4, ArrayView4};
 use serde_json::Value;
 

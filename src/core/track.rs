@@ -88,6 +88,19 @@ impl Tracker {
         update
     }
 
+    /// Has the next frame's faces compared with boxes of another picture: `to_next` tells where in
+    /// that a box of the frame before is. For pictures of another size, or turned.
+    pub fn map_boxes(&mut self, to_next: impl Fn(&BBox) -> BBox) {
+        for (_, bbox) in &mut self.live {
+            *bbox = to_next(bbox);
+        }
+    }
+
+    /// The tracks that are on.
+    pub fn live(&self) -> impl Iterator<Item = TrackId> {
+        self.live.iter().map(|(id, _)| *id)
+    }
+
     /// Ends every track, as a cut, a gap or the end of the stream does, and says which there were.
     pub fn end_all(&mut self) -> Vec<TrackId> {
         std::mem::take(&mut self.live).into_iter().map(|(id, _)| id).collect()
@@ -160,6 +173,25 @@ mod tests {
         let merged = tracker.update(&[face(4.0, 10.0, 0.9)]);
         assert_eq!(merged.tracks, [Some(TrackId(1))]);
         assert_eq!(merged.ended, [TrackId(0)]);
+    }
+
+    #[test]
+    fn a_track_lives_on_in_a_picture_of_another_size() {
+        let mut tracker = tracker();
+        tracker.update(&[face(10.0, 10.0, 0.9)]);
+        let doubled = |b: &BBox| BBox::new(b.x1() * 2.0, b.y1(), b.x2() * 2.0, b.y2()).unwrap();
+        tracker.map_boxes(doubled);
+        assert_eq!(tracker.live().collect::<Vec<_>>(), [TrackId(0)]);
+        assert_eq!(tracker.update(&[face(20.0, 20.0, 0.9)]).tracks, [Some(TrackId(0))]);
+        assert_eq!(tracker.update(&[face(10.0, 10.0, 0.9)]).ended, [TrackId(0)]);
+    }
+
+    #[test]
+    fn a_face_that_overlaps_a_little_less_than_the_minimum_is_another() {
+        let mut tracker = tracker();
+        tracker.update(&[face(0.0, 100.0, 0.9)]);
+        // 48 of 100 px: the method wants half.
+        assert_eq!(tracker.update(&[face(0.0, 48.0, 0.9)]).tracks, [Some(TrackId(1))]);
     }
 
     #[test]

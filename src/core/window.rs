@@ -15,21 +15,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::span::Span;
 use super::track::TrackId;
-
-/// A half-open interval of running time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    pub start_ns: u64,
-    pub end_ns: u64,
-}
-
-impl Span {
-    /// The smallest interval that holds both.
-    pub fn union(self, other: Self) -> Self {
-        Self { start_ns: self.start_ns.min(other.start_ns), end_ns: self.end_ns.max(other.end_ns) }
-    }
-}
 
 /// The place of a frame in its stream, counted from 0; never reused within a stream.
 pub type FrameNumber = u64;

@@ -7,22 +7,16 @@ use glib::subclass::prelude::*;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-use super::analysis;
-use super::audio::AudioPads;
-use super::session::{self, ModelFiles, SessionError};
-use super::settings::{
+use crate::filter::analysis;
+use crate::filter::audio::AudioPads;
+use crate::filter::debug::CAT;
+use crate::filter::engines::loading::{self, ModelFiles, SessionError};
+use crate::filter::settings::{
     ChannelOrder, DEFAULT_BATCH_TIMEOUT, DEFAULT_DETECT_THRESHOLD, DEFAULT_MAX_FACES,
-    DEFAULT_MAX_LATENCY, MODEL_THRESHOLD, Mode, OnError, PointsFrom, Precision, Provider, Settings,
+    DEFAULT_MAX_LATENCY, LandmarkSource, MODEL_THRESHOLD, Mode, OnError, Precision, Provider,
+    Settings,
 };
-use super::shared::Shared;
-
-pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
-    gst::DebugCategory::new(
-        "m2sdfilter",
-        gst::DebugColorFlags::empty(),
-        Some("Detection of forged faces"),
-    )
-});
+use crate::filter::shared::Shared;
 
 const STATS: &str = "stats";
 
@@ -46,7 +40,7 @@ const STATS: &str = "stats";
  * ]|
  */
 #[derive(Properties)]
-#[properties(wrapper_type = super::M2sdFilter)]
+#[properties(wrapper_type = crate::filter::M2sdFilter)]
 pub struct M2sdFilter {
     #[property(name = "engines-dir", get, set, type = Option<String>, member = engines_dir,
         nick = "Engines directory", mutable_ready,
@@ -126,10 +120,10 @@ pub struct M2sdFilter {
         nick = "Largest latency",
         blurb = "Time for detection and drawing that the element declares as its latency, in \
                  nanoseconds; complete mode adds one clip")]
-    #[property(name = "points-from", get, set, type = PointsFrom, member = points_from,
+    #[property(name = "landmark-source", get, set, type = LandmarkSource, member = landmark_source,
          mutable_ready, nick = "Alignment points",
         blurb = "Where the five points come from by which clips are aligned",
-        builder(PointsFrom::default()))]
+        builder(LandmarkSource::default()))]
     #[property(name = "on-error", get, set, type = OnError, member = on_error, mutable_ready,
         nick = "On error", blurb = "What happens when a network fails while running",
         builder(OnError::default()))]
@@ -147,7 +141,7 @@ pub struct M2sdFilter {
     pub(super) shared: Arc<Shared>,
     /// The analysis thread, while the element is PAUSED or PLAYING.
     ///
-    /// Lock order: held for a swap only.
+    /// Lock order: held for a swap, and over a cancellation, which waits for nobody.
     worker: Mutex<Option<analysis::Worker>>,
     /// The audio pads, while they are requested.
     ///
@@ -157,34 +151,34 @@ pub struct M2sdFilter {
 
 impl M2sdFilter {
     /// A copy of all settings, to work with for long.
-    pub(super) fn settings(&self) -> Settings {
+    pub(in crate::filter) fn settings(&self) -> Settings {
         self.with_settings(Settings::clone)
     }
 
     /// Reads a setting or two under the lock, for what happens at every frame.
-    pub(super) fn with_settings<R>(&self, read: impl FnOnce(&Settings) -> R) -> R {
+    pub(in crate::filter) fn with_settings<R>(&self, read: impl FnOnce(&Settings) -> R) -> R {
         read(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn stats(&self) -> gst::Structure {
-        let (frames, clips) = self.shared.outbox.depths();
-        self.shared.stats.structure(frames + self.shared.inbox.depth(), clips)
+        let (frames, clips) = self.shared.output.depths();
+        self.shared.stats.structure(frames + self.shared.input.depth(), clips)
     }
 
     fn worker(&self) -> MutexGuard<'_, Option<analysis::Worker>> {
         self.worker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn audio_slot(&self) -> MutexGuard<'_, Option<Arc<AudioPads>>> {
+    pub(in crate::filter) fn audio_slot(&self) -> MutexGuard<'_, Option<Arc<AudioPads>>> {
         self.audio.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn audio(&self) -> Option<Arc<AudioPads>> {
+    pub(in crate::filter) fn audio(&self) -> Option<Arc<AudioPads>> {
         self.audio_slot().clone()
     }
 
     /// Posts an element error. `error` says what to do.
-    pub(super) fn post_session_error(&self, error: &SessionError) {
+    pub(in crate::filter) fn post_session_error(&self, error: &SessionError) {
         let text = error.to_string();
         let obj = self.obj();
         match error {
@@ -200,7 +194,7 @@ impl M2sdFilter {
 
     /// Says early, before any thread starts, what cannot work.
     fn check(&self) -> Result<(), gst::StateChangeError> {
-        ModelFiles::find(&self.settings()).and_then(|_| session::check_runtime()).map_err(|error| {
+        ModelFiles::find(&self.settings()).and_then(|_| loading::check_runtime()).map_err(|error| {
             self.post_session_error(&error);
             gst::StateChangeError
         })
@@ -229,11 +223,11 @@ impl M2sdFilter {
 #[glib::object_subclass]
 impl ObjectSubclass for M2sdFilter {
     const NAME: &'static str = "GstM2sdFilter";
-    type Type = super::M2sdFilter;
+    type Type = crate::filter::M2sdFilter;
     type ParentType = gst::Element;
 
     fn new() -> Self {
-        let (sinkpad, srcpad) = super::flow::pads();
+        let (sinkpad, srcpad) = crate::filter::input::pads::pads();
         Self {
             settings: Mutex::default(),
             sinkpad,
@@ -297,7 +291,7 @@ impl ElementImpl for M2sdFilter {
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
-        super::negotiate::pad_templates()
+        crate::filter::input::negotiation::pad_templates()
     }
 
     fn request_new_pad(
@@ -324,6 +318,9 @@ impl ElementImpl for M2sdFilter {
             // Wakes every thread that waits, so that the pads can be deactivated.
             gst::StateChange::PausedToReady => {
                 self.shared.stop();
+                if let Some(worker) = &*self.worker() {
+                    worker.cancel();
+                }
                 if let Some(audio) = self.audio() {
                     audio.close();
                 }

@@ -1,10 +1,10 @@
 //! The GStreamer element `m2sdfilter`.
 //!
 //! ```text
-//! sink ─chain─► Inbox ─► analysis thread: convert, detect, track, crop ─► windows ─► classifier pool
+//! sink ─chain─► InputQueue ─► analysis thread: convert, detect, track, crop ─► windows ─► classifier pool
 //!                              │ frame + faces                                          │ scores
 //!                              ▼                                                        ▼
-//!                           Outbox (frames and events in order, score board) ◄──────────┘
+//!                           OutputQueue (frames and events in order, score board) ◄──────────┘
 //!                              ▼
 //!                        src task: attach metadata, draw, push
 //! ```
@@ -31,35 +31,22 @@ use glib::subclass::prelude::*;
 use gst::prelude::*;
 
 mod analysis;
-#[cfg(feature = "v1_24")]
-mod analytics;
-mod attach;
 mod audio;
-mod clips;
-mod copies;
-mod delivery;
-mod flow;
+mod debug;
+mod engines;
+mod generation;
 mod imp;
-mod inbox;
-mod inputs;
-mod messages;
-mod negotiate;
-mod outbox;
-mod overlay;
-mod pixels;
-mod scene;
-mod session;
+mod input;
+mod output;
+mod pad_task;
+mod running_time;
 mod settings;
 mod shared;
-mod spare;
-mod stages;
 mod stats;
-mod supply;
-mod task;
 
-pub use clips::ClipPixels;
-pub use session::{ModelFiles, SessionError};
-pub use settings::{ChannelOrder, Mode, OnError, PointsFrom, Precision, Provider};
+pub use analysis::clips::ClipPixels;
+pub use engines::loading::{ModelFiles, SessionError};
+pub use settings::{ChannelOrder, LandmarkSource, Mode, OnError, Precision, Provider};
 
 glib::wrapper! {
     /// The element. Create it by its factory name, `m2sdfilter`.
@@ -79,8 +66,8 @@ impl M2sdFilter {
     /// Has `tap` see the aligned pictures of every clip that goes to the classifier, just before
     /// it does, on the thread that prepares clips: while it runs, the analysis waits, and in live
     /// mode clips are skipped. Only the first call on an element counts.
-    pub fn on_clip(&self, tap: impl Fn(&ClipPixels<'_>) + Send + Sync + 'static) {
-        self.imp().shared.set_clip_tap(Box::new(tap));
+    pub fn on_clip(&self, observer: impl Fn(&ClipPixels<'_>) + Send + Sync + 'static) {
+        self.imp().shared.set_clip_observer(Box::new(observer));
     }
 }
 
@@ -90,7 +77,7 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
         ChannelOrder::static_type(),
         Mode::static_type(),
         OnError::static_type(),
-        PointsFrom::static_type(),
+        LandmarkSource::static_type(),
         Precision::static_type(),
         Provider::static_type(),
     ] {

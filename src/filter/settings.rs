@@ -69,8 +69,8 @@ pub enum Mode {
 
 /// Where the five alignment points of a face come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
-#[enum_type(name = "GstM2sdPointsFrom")]
-pub enum PointsFrom {
+#[enum_type(name = "GstM2sdLandmarkSource")]
+pub enum LandmarkSource {
     #[default]
     #[enum_value(name = "The detector, as in the published method", nick = "detector")]
     Detector,
@@ -112,7 +112,7 @@ pub struct Settings {
     pub threshold: f64,
     pub mode: Mode,
     pub max_latency: u64,
-    pub points_from: PointsFrom,
+    pub landmark_source: LandmarkSource,
     pub on_error: OnError,
     pub draw: bool,
     pub post_messages: bool,
@@ -150,7 +150,7 @@ impl Default for Settings {
             threshold: MODEL_THRESHOLD,
             mode: Mode::default(),
             max_latency: DEFAULT_MAX_LATENCY.nseconds(),
-            points_from: PointsFrom::default(),
+            landmark_source: LandmarkSource::default(),
             on_error: OnError::default(),
             draw: true,
             post_messages: true,

@@ -1,17 +1,36 @@
 //! What the three threads of one element share.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::audio::Tap;
-use super::clips::ClipTap;
-use super::inbox::Inbox;
-use super::messages::ClassifierName;
-use super::negotiate::StreamTraits;
-use super::outbox::Outbox;
-use super::stats::Stats;
+use crate::filter::analysis::clips::ClipObserver;
+use crate::filter::audio::AudioHistory;
+use crate::filter::engines::loading::ClipEngine;
+use crate::filter::input::negotiation::LatencyParams;
+use crate::filter::input::queue::InputQueue;
+use crate::filter::output::metadata::messages::ClassifierName;
+use crate::filter::output::queue::OutputQueue;
+use crate::filter::stats::Stats;
+use crate::infer::CancelToken;
 
-/// One clip that cannot be scored is that clip's fault; so many in a row are the network's.
-const FAILURES_IN_A_ROW: u32 = 3;
+/// One run that fails may be its clip's fault; so many in a row are the model's.
+const MAX_FAILED_RUNS: u32 = 3;
+
+/// What the classifier said of a clip.
+#[derive(Debug)]
+pub enum ClipAnswer {
+    Scored,
+    /// It ran, and what came out is no probability.
+    WithoutScore,
+    /// It did not run.
+    Failed(String),
+}
+
+/// What the models are doing.
+#[derive(Clone, Default)]
+struct Work {
+    detection: CancelToken,
+    clips: Option<Arc<ClipEngine>>,
+}
 
 /// Why upstream's buffers are refused.
 #[derive(Clone, Copy, Debug)]
@@ -24,19 +43,21 @@ struct Refusal {
 /// What the three threads of one element share.
 #[derive(Default)]
 pub struct Shared {
-    pub inbox: Inbox,
-    pub outbox: Outbox,
+    pub input: InputQueue,
+    pub output: OutputQueue,
     pub stats: Stats,
     /// What is heard beside the pictures.
-    pub audio: Tap,
+    pub audio: AudioHistory,
     /// What latency and buffering depend on. A leaf lock, held for a copy only.
-    traits: Mutex<StreamTraits>,
+    latency_params: Mutex<LatencyParams>,
     /// Who scores. A leaf lock, held for a copy only.
     classifier: Mutex<Arc<ClassifierName>>,
     /// Who sees the clips; decided once, before the first.
-    clip_tap: OnceLock<Box<ClipTap>>,
-    /// Clips in a row that the classifier failed on, and the last error. A leaf lock.
+    clip_observer: OnceLock<Box<ClipObserver>>,
+    /// Runs of the classifier that failed, in a row, and the last error. A leaf lock.
     clip_failures: Mutex<(u32, String)>,
+    /// What a flush or a stop cancels. A leaf lock, held for a copy only.
+    work: Mutex<Work>,
     /// The caps whose event has left the element. A leaf lock, held for a copy only.
     delivered_caps: Mutex<Option<gst::Caps>>,
     /// Why nothing more is taken. A leaf lock, held for a copy only.
@@ -47,50 +68,82 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn traits(&self) -> StreamTraits {
-        *self.traits.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn latency_params(&self) -> LatencyParams {
+        *self.latency_params.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the traits and tells whether that changed the latency.
-    pub fn set_traits(&self, change: impl FnOnce(&mut StreamTraits)) -> bool {
-        let mut traits = self.traits.lock().unwrap_or_else(PoisonError::into_inner);
-        let latency = |traits: &StreamTraits| traits.latency(gst::ClockTime::ZERO);
-        let before = latency(&traits);
-        change(&mut traits);
-        latency(&traits) != before
+    /// Changes what the latency depends on and tells whether that changed it.
+    pub fn change_latency_params(&self, change: impl FnOnce(&mut LatencyParams)) -> bool {
+        let mut params = self.latency_params.lock().unwrap_or_else(PoisonError::into_inner);
+        let latency = |params: &LatencyParams| params.latency(gst::ClockTime::ZERO);
+        let before = latency(&params);
+        change(&mut params);
+        latency(&params) != before
     }
 
-    pub fn set_classifier(&self, name: ClassifierName) {
-        *self.classifier.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(name);
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A detection begins; a flush or a stop cancels it through this.
+    pub fn begin_detection(&self) -> CancelToken {
+        let token = CancelToken::new();
+        self.work().detection = token.clone();
+        token
+    }
+
+    /// Whose clips a flush or a stop drops and cancels.
+    pub fn set_clip_engine(&self, engine: Option<Arc<ClipEngine>>) {
+        let before = std::mem::replace(&mut self.work().clips, engine);
+        // Where it is the last one, a thread is waited for.
+        drop(before);
+    }
+
+    /// Cancels what the models are doing, from whatever thread: the analysis thread may be waiting
+    /// for just that. To be called after the generation was raised, so that nothing of before
+    /// begins later.
+    fn cancel_work(&self) {
+        let Work { detection, clips } = self.work().clone();
+        detection.cancel();
+        self.audio.interrupt();
+        if let Some(engine) = clips {
+            engine.submitter.flush();
+        }
+    }
+
+    pub fn set_classifier(&self, name: Arc<ClassifierName>) {
+        *self.classifier.lock().unwrap_or_else(PoisonError::into_inner) = name;
     }
 
     pub fn classifier(&self) -> Arc<ClassifierName> {
         Arc::clone(&self.classifier.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Has `tap` see every clip. Only the first call counts.
-    pub fn set_clip_tap(&self, tap: Box<ClipTap>) {
+    /// Has `observer` see every clip. Only the first call counts.
+    pub fn set_clip_observer(&self, observer: Box<ClipObserver>) {
         // The method's own documentation says what becomes of a second one.
-        let _second = self.clip_tap.set(tap);
+        let _second = self.clip_observer.set(observer);
     }
 
-    pub fn clip_tap(&self) -> Option<&ClipTap> {
-        self.clip_tap.get().map(Box::as_ref)
+    pub fn clip_observer(&self) -> Option<&ClipObserver> {
+        self.clip_observer.get().map(Box::as_ref)
     }
 
-    /// The classifier answered: with an error, or with a score, which ends a row of failures.
-    pub fn clip_answered(&self, error: Option<String>) {
+    /// The classifier answered. A score ends a row of failures; a clip without one says nothing of
+    /// the engine.
+    pub fn clip_answered(&self, answer: ClipAnswer) {
         let mut failures = self.clip_failures.lock().unwrap_or_else(PoisonError::into_inner);
-        *failures = match error {
-            Some(error) => (failures.0 + 1, error),
-            None => (0, String::new()),
-        };
+        match answer {
+            ClipAnswer::Scored => *failures = (0, String::new()),
+            ClipAnswer::WithoutScore => {}
+            ClipAnswer::Failed(error) => *failures = (failures.0 + 1, error),
+        }
     }
 
     /// The last error, if the classifier failed often enough in a row to be given up.
     pub fn take_clip_failures(&self) -> Option<String> {
         let mut failures = self.clip_failures.lock().unwrap_or_else(PoisonError::into_inner);
-        (failures.0 >= FAILURES_IN_A_ROW).then(|| std::mem::take(&mut *failures).1)
+        (failures.0 >= MAX_FAILED_RUNS).then(|| std::mem::take(&mut *failures).1)
     }
 
     pub fn set_delivered_caps(&self, caps: Option<gst::Caps>) {
@@ -130,17 +183,18 @@ impl Shared {
     pub fn start(&self) {
         self.stats.reset();
         self.refuse(None);
-        self.clip_answered(None);
+        self.clip_answered(ClipAnswer::Scored);
         self.set_eos(None);
         self.set_delivered_caps(None);
-        self.set_traits(|traits| *traits = StreamTraits::default());
-        self.inbox.start();
-        self.outbox.open();
+        self.change_latency_params(|params| *params = LatencyParams::default());
+        self.input.start();
+        self.output.open();
     }
 
     pub fn stop(&self) {
-        self.inbox.stop();
-        self.outbox.flush();
+        self.input.stop();
+        self.output.flush();
+        self.cancel_work();
     }
 
     /// Downstream takes nothing more: upstream hears it on its next buffer.
@@ -155,19 +209,21 @@ impl Shared {
 
     fn end(&self, refusal: Refusal) {
         self.refuse(Some(refusal));
-        self.inbox.flush_start();
-        self.outbox.flush();
+        self.input.flush_start();
+        self.output.flush();
+        self.cancel_work();
     }
 
     pub fn flush_start(&self) {
-        self.inbox.flush_start();
-        self.outbox.flush();
+        self.input.flush_start();
+        self.output.flush();
+        self.cancel_work();
     }
 
     pub fn flush_stop(&self) {
         self.refuse(None);
         self.set_eos(None);
-        self.inbox.flush_stop();
-        self.outbox.open();
+        self.input.flush_stop();
+        self.output.open();
     }
 }

@@ -33,7 +33,7 @@ pub use loading::{LoadStep, Loading};
 pub use onnx::runtime_version;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes, UnknownName};
 pub use outputs::Outputs;
-pub use pool::{ClipJob, Pool, PoolOptions, Refused, Scored, Submitter};
+pub use pool::{ClipJob, Pool, PoolOptions, Refused, Scored, Submitter, Ticket};
 pub use profile::Profile;
 pub use registry::{lend_classifier, shared_classifier};
 pub use roles::{

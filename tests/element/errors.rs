@@ -70,8 +70,8 @@ fn wrong_settings_are_refused() {
     element.set_property("device", "toaster");
     assert_refused(&element, &["device", "toaster"]);
     let element = filter(short_clips());
-    element.set_property_from_str("points-from", "aligner");
-    assert_refused(&element, &["points-from=aligner", "aligner"]);
+    element.set_property_from_str("landmark-source", "aligner");
+    assert_refused(&element, &["landmark-source=aligner", "aligner"]);
 }
 
 /// Starts with networks that only loading shows to be wrong; a frame makes sure that it is over.

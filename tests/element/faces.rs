@@ -30,7 +30,8 @@ fn a_frame_without_faces_passes_untouched() {
         for format in [VideoFormat::Rgb, VideoFormat::Nv12] {
             let mut rig = Rig::new(element.clone());
             let info = picture.info(format);
-            rig.caps(&info);
+            // Before that, frames say that nobody looked for faces.
+            rig.await_engines_with(&picture, &info);
             for number in 0..8 {
                 let sent = picture.buffer(&info, number);
                 // A second owner: a copy would show, as would a change in place.

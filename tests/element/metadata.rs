@@ -150,7 +150,7 @@ fn points_from_the_aligner_give_the_same_clip_here() {
     let (_, pictures) = scene();
     let element = filter(short_clips());
     element.set_property("aligner", "analytic_aligner");
-    element.set_property_from_str("points-from", "aligner");
+    element.set_property_from_str("landmark-source", "aligner");
     let (_rig, outcome) = run(element, &pictures);
     for buffer in &outcome.buffers {
         // The analytic aligner's eyes, nose and mouth are the detector's points, to a pixel.

@@ -192,12 +192,21 @@ impl Rig {
         }
     }
 
-    /// Sends frames without faces until one has been analysed: in live mode those that come before
-    /// the networks are loaded pass through.
+    /// Sends frames without faces until one has been analysed and the classifier is there: in live
+    /// mode frames that come before the models are loaded pass through.
     pub fn await_engines(&mut self, blank: &Picture) {
-        self.caps(&blank.rgb_info());
-        while stat::<u64>(&self.element, "frames-analysed") == 0 {
-            self.push_rgb(std::slice::from_ref(blank));
+        self.await_engines_with(blank, &blank.rgb_info());
+    }
+
+    /// As [`Self::await_engines`], in another format.
+    pub fn await_engines_with(&mut self, blank: &Picture, info: &gst_video::VideoInfo) {
+        self.caps(info);
+        let is_ready = |element: &gst::Element| {
+            stat::<u64>(element, "frames-analysed") > 0
+                && !stat::<String>(element, "provider").is_empty()
+        };
+        while !is_ready(&self.element) {
+            self.push(blank, info);
             self.pull();
         }
     }

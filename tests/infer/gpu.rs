@@ -143,7 +143,7 @@ fn pool_like_the_cpu(provider: Provider, tolerance: f64) {
             let (reply, scored) = channel();
             let reply = Box::new(move |s| reply.send(s).unwrap());
             let job = ClipJob { frames: clip(model, seed, size), audio: None, reply };
-            assert!(submitter.submit(job).is_ok());
+            assert!(submitter.submit(job, submitter.ticket()).is_ok());
             scored
         });
         let scored: Vec<_> = scored.collect();

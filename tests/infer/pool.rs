@@ -212,7 +212,7 @@ fn a_full_queue_refuses_or_waits() {
 
     thread::scope(|scope| {
         let (late, scored) = job(4.0);
-        let blocked = scope.spawn(|| submitter.submit(late));
+        let blocked = scope.spawn(|| submitter.submit(late, submitter.ticket()));
         rig.steps.send(Step::Answer).unwrap();
         assert!(blocked.join().unwrap().is_ok());
         rig.steps.send(Step::Answer).unwrap();
@@ -230,7 +230,7 @@ fn a_flush_wakes_who_waits_for_room() {
     began(&rig);
     submit(&submitter, 2.0);
     thread::scope(|scope| {
-        let blocked = scope.spawn(|| submitter.submit(job(3.0).0));
+        let blocked = scope.spawn(|| submitter.submit(job(3.0).0, submitter.ticket()));
         // Whether it waits already or not: it was called in the old generation or finds room.
         thread::sleep(Duration::from_millis(20));
         rig.steps.send(Step::Hang).unwrap();
@@ -324,7 +324,7 @@ fn golden_elements_that_want_the_same_share_one_engine() {
     let (reply, scored) = channel();
     let frames = Array4::<f32>::zeros((3, spec.frames, spec.size_px, spec.size_px)).into();
     let job = ClipJob { frames, audio: None, reply: Box::new(move |s| reply.send(s).unwrap()) };
-    assert!(submitter.submit(job).is_ok());
+    assert!(submitter.submit(job, submitter.ticket()).is_ok());
     let fake = fake(&scored);
     assert!((0.0..=1.0).contains(&fake));
 }

@@ -129,7 +129,7 @@ fn one_clip_is_copied_while_another_is_scored_and_no_more() {
         .map(job)
         .into_iter()
         .map(|(job, scored)| {
-            assert!(submitter.submit(job).is_ok());
+            assert!(submitter.submit(job, submitter.ticket()).is_ok());
             scored
         })
         .collect();
@@ -157,7 +157,7 @@ fn a_flush_discards_what_is_staged() {
     let submitter = pool.submitter();
     let jobs = [1.0, 2.0].map(job);
     let scored = jobs.map(|(job, scored)| {
-        assert!(submitter.submit(job).is_ok());
+        assert!(submitter.submit(job, submitter.ticket()).is_ok());
         scored
     });
     let _three = [next(), next(), next()];
@@ -166,7 +166,7 @@ fn a_flush_discards_what_is_staged() {
         assert_eq!(scored.recv_timeout(PATIENCE).map(|_| ()), Err(RecvTimeoutError::Disconnected));
     }
     let (fresh, scored) = job(5.0);
-    assert!(submitter.submit(fresh).is_ok());
+    assert!(submitter.submit(fresh, submitter.ticket()).is_ok());
     assert_eq!(next(), staged(0, 5.0));
     assert_eq!(next(), Event::Ran { slot: 0 });
     go.send(()).unwrap();
@@ -178,11 +178,11 @@ fn a_copy_that_fails_is_the_result_of_its_clip() {
     let (pool, _seen, go) = device();
     let submitter = pool.submitter();
     let (bad, scored) = job(-1.0);
-    assert!(submitter.submit(bad).is_ok());
+    assert!(submitter.submit(bad, submitter.ticket()).is_ok());
     let error = scored.recv_timeout(PATIENCE).unwrap().result.unwrap_err();
     assert_eq!(error.to_string(), "the run on cuda failed: no memory");
     let (good, scored) = job(1.0);
-    assert!(submitter.submit(good).is_ok());
+    assert!(submitter.submit(good, submitter.ticket()).is_ok());
     go.send(()).unwrap();
     assert!(scored.recv_timeout(PATIENCE).unwrap().result.is_ok());
 }
@@ -192,7 +192,7 @@ fn the_end_of_the_pool_ends_both_threads() {
     let (pool, seen, _go) = device();
     let submitter = pool.submitter();
     let scored = [1.0, 2.0].map(job).map(|(job, scored)| {
-        assert!(submitter.submit(job).is_ok());
+        assert!(submitter.submit(job, submitter.ticket()).is_ok());
         scored
     });
     let _three = [(); 3].map(|()| seen.recv_timeout(PATIENCE).unwrap());

@@ -110,8 +110,8 @@ pub fn read(path: &Path, frames: usize, side_px: usize) -> Result<Array4<u8>, Cl
 
 #[cfg(test)]
 mod tests {
+    use gstm2sd::core::span::Span;
     use gstm2sd::core::track::TrackId;
-    use gstm2sd::core::window::Span;
 
     use super::*;
 

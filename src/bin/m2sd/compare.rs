@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use gstm2sd::core::align::{levels, write_planes};
+use gstm2sd::core::evidence::REFERENCE_THRESHOLD;
 use gstm2sd::core::image::PixelValues;
 use gstm2sd::core::modelinfo::Role;
 use gstm2sd::core::onnx::Nature;
 use gstm2sd::core::percentile::percentile;
-use gstm2sd::core::score::REFERENCE_THRESHOLD;
 use gstm2sd::infer::{
     CancelToken, Classifier, ClassifierSpec, Clip, EngineOptions, Precision, Provider, Tensor,
     load_classifier,

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Args, ValueEnum};
 use gst::prelude::*;
+use gstm2sd::core::evidence::REFERENCE_THRESHOLD;
 use gstm2sd::core::modelinfo::ModelInfo;
-use gstm2sd::core::score::REFERENCE_THRESHOLD;
 use gstm2sd::filter::{M2sdFilter, ModelFiles};
 use serde_json::json;
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::{RATE_HZ, level_db, sample_at};
-use crate::core::window::Span;
+use crate::core::span::Span;
 
 /// The sound of an interval, as far as it has been heard.
 #[derive(Clone, Debug, PartialEq)]

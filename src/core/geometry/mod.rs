@@ -126,6 +126,12 @@ impl CropRect {
         }
     }
 
+    /// All of a picture.
+    pub const fn whole(size: Size) -> Self {
+        let (right_px, bottom_px) = (size.width_px, size.height_px);
+        Self { left_px: 0, top_px: 0, right_px, bottom_px }
+    }
+
     pub const fn x(self) -> u32 {
         self.left_px
     }

@@ -8,6 +8,7 @@ mod planes;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod upright;
 mod yuv;
 
 use thiserror::Error;
@@ -16,6 +17,7 @@ use super::geometry::{CropRect, Size};
 
 pub use frame::{FrameView, PixelLayout, RgbImage};
 pub use planes::{PlaneWriter, Region};
+pub use upright::Upright;
 pub use yuv::{BytePlane, Chroma, YuvColour, YuvMatrix};
 
 /// Why a picture or a tensor cannot be used.

@@ -1,7 +1,7 @@
 use super::worker::supervise;
 use super::*;
 use crate::filter::M2sdFilter;
-use crate::filter::inbox::Input;
+use crate::filter::input::queue::Input;
 
 #[test]
 fn a_panic_is_an_element_error_and_upstream_stops() {
@@ -24,6 +24,6 @@ fn a_panic_is_an_element_error_and_upstream_stops() {
     assert!(error.unwrap().contains("panicked"));
     assert_eq!(shared.flow(), Some(gst::FlowError::Error));
     let frame = Input::Frame { buffer: gst::Buffer::new(), arrived: Instant::now() };
-    assert!(shared.inbox.push(shared.outbox.generation(), frame).is_err());
+    assert!(shared.input.push(shared.output.generation(), frame).is_err());
     bus.set_flushing(true);
 }

@@ -8,9 +8,9 @@ use glib::subclass::prelude::*;
 
 use super::Analysis;
 use crate::filter::M2sdFilter;
+use crate::filter::engines::supervisor::Loader;
 use crate::filter::settings::Settings;
 use crate::filter::shared::Shared;
-use crate::filter::supply::Loader;
 use crate::infer::CancelToken;
 
 /// The running analysis thread. Dropping it ends the thread and waits for that, also when the
@@ -42,10 +42,17 @@ pub(super) fn supervise(mut analysis: Analysis, run: impl FnOnce(&mut Analysis))
     }
 }
 
-impl Drop for Worker {
-    fn drop(&mut self) {
+impl Worker {
+    /// Cancels what is being loaded and what the models are doing, and wakes whoever waits.
+    pub fn cancel(&self) {
         self.cancel.cancel();
         self.shared.stop();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.cancel();
         // The last reference to the element may be dropped on the thread itself.
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != thread::current().id()

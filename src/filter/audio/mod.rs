@@ -1,13 +1,13 @@
 //! Sound beside the pictures.
 //!
 //! ```text
-//! audio_sink ─chain─► Ear (16 kHz mono) ─► Tap ─► clips, metadata
+//! audio_sink ─chain─► AudioIngest (16 kHz mono) ─► AudioHistory ─► clips, metadata
 //!      │
 //!      └─► AudioQueue ─► audio_src task: push
 //! ```
 //!
 //! The pads pass buffers, events and queries on as they are, from a task of their own: nothing of
-//! one medium waits for the other. What the chain function hears is copied into the [`Tap`], from
+//! one medium waits for the other. What the chain function hears is copied into the [`AudioHistory`], from
 //! which clips take the samples of their running time.
 //!
 //! | file | holds |
@@ -18,12 +18,13 @@
 //! | `tap` | what was heard, and waiting for it |
 //! | `waiting` | clips that wait for their sound |
 
-mod ear;
+mod history;
+mod ingest;
 mod pads;
 mod queue;
-mod tap;
+
 mod waiting;
 
+pub use history::{AudioHistory, Patience};
 pub use pads::AudioPads;
-pub use tap::{Patience, Tap};
 pub use waiting::WaitingClips;

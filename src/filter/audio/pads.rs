@@ -7,11 +7,13 @@ use std::time::Duration;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-use super::ear::Ear;
+use super::ingest::AudioIngest;
 use super::queue::{AudioQueue, Item};
-use crate::filter::imp::{CAT, M2sdFilter};
-use crate::filter::inbox::PendingQuery;
-use crate::filter::{negotiate, task};
+use crate::filter::debug::CAT;
+use crate::filter::imp::M2sdFilter;
+use crate::filter::input::negotiation;
+use crate::filter::input::queue::PendingQuery;
+use crate::filter::pad_task;
 
 /// What the queue holds beyond the latency of the video: a demuxer may push the audio of as much
 /// video in one go.
@@ -24,22 +26,22 @@ pub struct AudioPads {
     queue: AudioQueue,
     /// Used in upstream's thread only.
     ///
-    /// Lock order: before [`super::Tap`], which the ear fills; nothing is pushed while it is held.
-    ear: Mutex<Ear>,
+    /// Lock order: before [`super::AudioHistory`], which the ear fills; nothing is pushed while it is held.
+    ear: Mutex<AudioIngest>,
 }
 
 impl AudioPads {
     /// `None` if there are no templates, which registering has ruled out.
     fn new() -> Option<Self> {
         Some(Self {
-            sink: sink_pad(negotiate::audio_sink_template()?),
-            src: src_pad(negotiate::audio_src_template()?),
+            sink: sink_pad(negotiation::audio_sink_template()?),
+            src: src_pad(negotiation::audio_src_template()?),
             queue: AudioQueue::default(),
             ear: Mutex::default(),
         })
     }
 
-    fn with_ear<R>(&self, listen: impl FnOnce(&mut Ear) -> R) -> R {
+    fn with_ear<R>(&self, listen: impl FnOnce(&mut AudioIngest) -> R) -> R {
         // A panic leaves wrong samples at worst.
         listen(&mut self.ear.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -61,7 +63,7 @@ impl AudioPads {
 
 fn sink_pad(template: &gst::PadTemplate) -> gst::Pad {
     gst::Pad::builder_from_template(template)
-        .name(negotiate::AUDIO_SINK)
+        .name(negotiation::AUDIO_SINK)
         .chain_function(|_, parent, buffer| {
             let failed = || Err(gst::FlowError::Error);
             M2sdFilter::catch_panic_pad_function(parent, failed, |this| this.audio_chain(buffer))
@@ -87,7 +89,7 @@ fn sink_pad(template: &gst::PadTemplate) -> gst::Pad {
 
 fn src_pad(template: &gst::PadTemplate) -> gst::Pad {
     gst::Pad::builder_from_template(template)
-        .name(negotiate::AUDIO_SRC)
+        .name(negotiation::AUDIO_SRC)
         .event_function(|_, parent, event| {
             M2sdFilter::catch_panic_pad_function(
                 parent,
@@ -141,7 +143,7 @@ impl M2sdFilter {
         {
             let mut slot = self.audio_slot();
             if slot.is_some() {
-                gst::warning!(CAT, imp = self, "There is one {} already", negotiate::AUDIO_SINK);
+                gst::warning!(CAT, imp = self, "There is one {} already", negotiation::AUDIO_SINK);
                 return None;
             }
             *slot = Some(Arc::clone(&audio));
@@ -187,7 +189,7 @@ impl M2sdFilter {
     fn audio_capacity(&self) -> Duration {
         let max_latency = self.with_settings(|settings| settings.max_latency);
         let budget = gst::ClockTime::from_nseconds(max_latency);
-        Duration::from(self.shared.traits().latency(budget)) + SLACK
+        Duration::from(self.shared.latency_params().latency(budget)) + SLACK
     }
 
     fn audio_chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
@@ -213,7 +215,7 @@ impl M2sdFilter {
             }
             gst::EventView::FlushStop(_) => {
                 let pushed = audio.src.push_event(event);
-                audio.with_ear(Ear::flush);
+                audio.with_ear(AudioIngest::flush);
                 self.shared.audio.restart();
                 self.start_audio(&audio).is_ok() && pushed
             }
@@ -283,7 +285,7 @@ impl M2sdFilter {
         // A pad that is being released has nothing to start or stop here.
         let Some(audio) = self.audio() else { return Ok(()) };
         if active {
-            audio.with_ear(|ear| *ear = Ear::default());
+            audio.with_ear(|ear| *ear = AudioIngest::default());
             audio.queue.forget();
             self.shared.audio.restart();
             return self.start_audio(&audio).map_err(|e| gst::loggable_error!(CAT, "{e}"));
@@ -298,7 +300,7 @@ impl M2sdFilter {
             // The pad sends it before the next buffer. Fails while the pad is not active.
             let _ = audio.src.store_sticky_event(&event);
         }
-        task::start_or_resume(&audio.src, || {
+        pad_task::start_or_resume(&audio.src, || {
             let element = self.obj().downgrade();
             let weak = Arc::downgrade(audio);
             move || {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::filter::inbox::PendingQuery;
+use crate::filter::input::queue::PendingQuery;
 
 pub enum Item {
     /// With the time that it plays.
@@ -46,7 +46,7 @@ struct State {
     kept: Vec<gst::Event>,
 }
 
-/// Lock order: a leaf, like [`crate::filter::inbox::Inbox`].
+/// Lock order: a leaf, like [`crate::filter::input::queue::InputQueue`].
 pub struct AudioQueue {
     state: Mutex<State>,
     changed: Condvar,

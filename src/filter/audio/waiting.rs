@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::tap::{Epoch, Patience};
+use super::history::{Epoch, Patience};
 use crate::core::audio::ClipAudio;
-use crate::core::window::Span;
-use crate::filter::outbox::Generation;
+use crate::core::span::Span;
+use crate::filter::generation::Generation;
 use crate::filter::shared::Shared;
 
 /// What to do with a clip once its sound is known. Dropped uncalled when a flush or the end of the
@@ -80,7 +80,7 @@ fn send_in_turn(shared: &Shared, clips: &Receiver<Waiting>, depth: &AtomicUsize)
     for clip in clips {
         let Waiting { span, since, patience, generation, epoch, send } = clip;
         shared.audio.await_sound(span.end_ns, since, patience, epoch);
-        if shared.outbox.is_current(generation) {
+        if shared.output.is_current(generation) {
             send(shared.audio.clip(span));
         }
         depth.fetch_sub(1, Ordering::Relaxed);
@@ -118,7 +118,7 @@ mod tests {
         for number in 0..3 {
             let sent = sent.clone();
             let send: Send = Box::new(move |sound| sent.send((number, sound)).unwrap());
-            clips.push(SPAN, FOREVER, shared.outbox.generation(), send);
+            clips.push(SPAN, FOREVER, shared.output.generation(), send);
         }
         assert!(heard.try_recv().is_err());
         shared.audio.hear(0, &[0.5; 16]);
@@ -134,14 +134,14 @@ mod tests {
         let (sent, heard) = channel::<()>();
         let push = |sent: Sender<()>| {
             let send: Send = Box::new(move |_| sent.send(()).unwrap());
-            clips.push(SPAN, FOREVER, shared.outbox.generation(), send);
+            clips.push(SPAN, FOREVER, shared.output.generation(), send);
         };
         push(sent.clone());
         shared.stop();
         shared.start();
         push(sent);
         // Both wait for an hour otherwise; the first is of another generation besides.
-        shared.outbox.flush();
+        shared.output.flush();
         drop(clips);
         assert!(heard.recv_timeout(TIMEOUT).is_err(), "neither was sent, and both are gone");
     }

@@ -59,6 +59,10 @@ pub struct Scored {
     pub frames: Tensor<Ix4>,
 }
 
+/// The generation of a submitter that jobs belong to, see [`Submitter::ticket`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ticket(u64);
+
 /// Why a job was not taken.
 pub enum Refused {
     /// The submitter's queue is full; here is the job.
@@ -303,23 +307,30 @@ impl Submitter {
         }
     }
 
+    /// What jobs are submitted with until the next [`Self::flush`]: whoever makes them may learn of
+    /// the flush later than whoever flushes.
+    pub fn ticket(&self) -> Ticket {
+        let state = self.pool.shared.state();
+        Ticket(state.lanes.get(&self.id).map_or(0, |lane| lane.generation))
+    }
+
     /// Queues a job, waiting for room.
     ///
     /// # Errors
-    /// [`Refused::Flushed`] when [`Self::flush`] is called meanwhile.
-    pub fn submit(&self, job: ClipJob) -> Result<(), Refused> {
+    /// [`Refused::Flushed`] when [`Self::flush`] was called since the ticket was taken, or is
+    /// meanwhile.
+    pub fn submit(&self, job: ClipJob, ticket: Ticket) -> Result<(), Refused> {
         let shared = &self.pool.shared;
-        let state = shared.state();
-        let generation = state.lanes.get(&self.id).map(|lane| lane.generation);
         let no_room = |state: &mut State| {
-            state.lanes.get(&self.id).is_some_and(|lane| {
-                Some(lane.generation) == generation && lane.is_full(shared.options)
-            })
+            state
+                .lanes
+                .get(&self.id)
+                .is_some_and(|lane| lane.generation == ticket.0 && lane.is_full(shared.options))
         };
-        let state = shared.room.wait_while(state, no_room);
+        let state = shared.room.wait_while(shared.state(), no_room);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         match state.lanes.get_mut(&self.id) {
-            Some(lane) if Some(lane.generation) == generation => {
+            Some(lane) if lane.generation == ticket.0 => {
                 lane.push(job);
                 shared.work.notify_one();
                 Ok(())

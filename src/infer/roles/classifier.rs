@@ -6,9 +6,9 @@ use ndarray::Ix2;
 
 use super::clips::{Clip, ClipStager, Packer, StagedClips};
 use super::{Batch, Signature, fits, shape_error, sizes, take};
+use crate::core::evidence::Probability;
 use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ClassifierOutput, ModelInfo, Role};
-use crate::core::score::Probability;
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
 use crate::infer::loading::Loading;

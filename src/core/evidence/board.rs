@@ -1,0 +1,233 @@
+//! The scores of all tracks of a stream, and the label that holds on each frame.
+
+use std::collections::BTreeMap;
+
+use super::frame_scores::FrameScores;
+use super::track_clips::TrackClips;
+use super::{Label, Probability, Score, Verdict};
+use crate::core::audio::Loudness;
+use crate::core::span::Span;
+use crate::core::track::TrackId;
+use crate::core::window::FrameNumber;
+
+/// A clip of a track, ordered by its last frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClipId {
+    last: FrameNumber,
+    /// Clips with the same last frame (reflection) in the order of their announcement.
+    number: u64,
+}
+
+impl ClipId {
+    pub(super) fn first_ending_at(frame: FrameNumber) -> Self {
+        Self { last: frame, number: 0 }
+    }
+
+    /// Its place in the order of announcement.
+    pub fn number(self) -> u64 {
+        self.number
+    }
+}
+
+/// A clip that is being scored.
+#[derive(Debug)]
+pub struct ExpectedClip {
+    pub track: TrackId,
+    pub id: ClipId,
+    pub span: Span,
+    /// The last frame of all clips announced up to this one. When it leaves, all of these have
+    /// come back: told of then, clips come in the order of their announcement.
+    pub due: FrameNumber,
+    /// The frames, repetitions included, whose mean it enters.
+    counted: Vec<FrameNumber>,
+}
+
+/// Which score a frame shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameRule {
+    /// The track's newest, whenever the frame leaves: for streams that do not wait.
+    Newest,
+    /// The mean over the clips that contain it; without any, the latest clip that ends before it.
+    /// Depends on nothing but the clips' times and scores.
+    Own,
+}
+
+/// What is known about a face when its frame leaves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judgement {
+    pub label: Label,
+    pub score: Option<Score>,
+    /// The label that held before, where this frame changed it.
+    pub before: Option<Label>,
+    /// How loud the time was that the score speaks of; `None` without sound or a score.
+    pub loudness: Option<Loudness>,
+}
+
+impl Judgement {
+    /// A face that no track follows, or that has no score yet.
+    pub const NONE: Self =
+        Self { label: Label::Insufficient, score: None, before: None, loudness: None };
+}
+
+#[derive(Debug)]
+struct Track {
+    frames: FrameScores,
+    clips: TrackClips,
+    verdict: Verdict,
+    /// The score that the verdict took last.
+    judged: Option<Score>,
+}
+
+impl Track {
+    fn new(threshold: Probability) -> Self {
+        Self {
+            frames: FrameScores::default(),
+            clips: TrackClips::default(),
+            verdict: Verdict::new(threshold),
+            judged: None,
+        }
+    }
+
+    fn score(&self, frame: FrameNumber, rule: FrameRule) -> Option<Score> {
+        match rule {
+            FrameRule::Newest => self.clips.newest(),
+            FrameRule::Own => self.frames.score(frame).or_else(|| self.clips.score_before(frame)),
+        }
+    }
+
+    fn is_settled(&self, frame: FrameNumber) -> bool {
+        self.frames.is_settled(frame)
+            && (self.frames.score(frame).is_some() || self.clips.are_settled_before(frame))
+    }
+}
+
+/// The scores of all tracks of a stream, while their frames wait and while they are on screen, and
+/// their labels.
+///
+/// [`VerdictBoard::expect`] announces a clip, [`VerdictBoard::settle`] brings its result. A frame is
+/// settled when it was closed (no further clip will count for it) and every clip that its score
+/// depends on has come back.
+#[derive(Debug)]
+pub struct VerdictBoard {
+    rule: FrameRule,
+    threshold: Probability,
+    tracks: BTreeMap<TrackId, Track>,
+    /// Clips announced so far.
+    announced: u64,
+    /// The last frame of all of them.
+    last: FrameNumber,
+    under_way: usize,
+}
+
+impl Default for VerdictBoard {
+    fn default() -> Self {
+        Self::new(FrameRule::Newest, Probability::HALF)
+    }
+}
+
+impl VerdictBoard {
+    /// `threshold` is the P(fake) above which a face is fake.
+    pub fn new(rule: FrameRule, threshold: Probability) -> Self {
+        Self { rule, threshold, tracks: BTreeMap::new(), announced: 0, last: 0, under_way: 0 }
+    }
+
+    /// Changes the rule and the threshold, which holds for tracks to come.
+    pub fn configure(&mut self, rule: FrameRule, threshold: Probability) {
+        (self.rule, self.threshold) = (rule, threshold);
+    }
+
+    fn track(&mut self, track: TrackId) -> &mut Track {
+        let threshold = self.threshold;
+        self.tracks.entry(track).or_insert_with(|| Track::new(threshold))
+    }
+
+    /// A face of `track` is on `frame`, and clips may follow.
+    pub fn open(&mut self, track: TrackId, frame: FrameNumber) {
+        self.track(track).frames.open(frame);
+    }
+
+    /// No clip but those announced counts for `frame`.
+    pub fn close(&mut self, track: TrackId, frame: FrameNumber) {
+        if let Some(state) = self.tracks.get_mut(&track) {
+            state.frames.close(frame);
+        }
+    }
+
+    /// A clip of these frames (repetitions included) is being scored. `None` for one without
+    /// frames.
+    pub fn expect(
+        &mut self,
+        track: TrackId,
+        frames: &[FrameNumber],
+        span: Span,
+    ) -> Option<ExpectedClip> {
+        let id = ClipId { last: *frames.iter().max()?, number: self.announced };
+        self.announced += 1;
+        self.under_way += 1;
+        self.last = self.last.max(id.last);
+        let due = self.last;
+        let state = self.track(track);
+        state.clips.expect(id);
+        let counted = state.frames.expect(frames);
+        Some(ExpectedClip { track, id, span, due, counted })
+    }
+
+    /// A clip announced by [`Self::expect`] has its score, or `None` if it failed or was skipped.
+    pub fn settle(&mut self, clip: &ExpectedClip, fake: Option<Probability>) {
+        self.under_way = self.under_way.saturating_sub(1);
+        let Some(state) = self.tracks.get_mut(&clip.track) else { return };
+        let scored = fake.map(|fake| (fake, clip.span));
+        state.frames.settle(&clip.counted, scored);
+        state.clips.settle(clip.id, scored);
+    }
+
+    /// Clips that are being scored.
+    pub fn under_way(&self) -> usize {
+        self.under_way
+    }
+
+    /// Whether nothing more can change what [`Self::judge`] says of the frame.
+    pub fn is_settled(&self, track: TrackId, frame: FrameNumber) -> bool {
+        self.rule == FrameRule::Newest
+            || self.tracks.get(&track).is_none_or(|state| state.is_settled(frame))
+    }
+
+    /// What is known of a track's face on a frame that leaves now, after all earlier ones.
+    pub fn judge(&mut self, track: TrackId, frame: FrameNumber) -> Judgement {
+        let rule = self.rule;
+        let Some(state) = self.tracks.get_mut(&track) else { return Judgement::NONE };
+        let score = state.score(frame, rule);
+        state.frames.forget(frame);
+        state.clips.forget_before(match rule {
+            FrameRule::Newest => FrameNumber::MAX,
+            FrameRule::Own => frame,
+        });
+        let Some(score) = score else { return Judgement::NONE };
+        let before = state.verdict.label();
+        // A score stays on screen for many frames; it counts once.
+        if state.judged.replace(score) != Some(score) {
+            state.verdict.update(score.fake);
+        }
+        let label = state.verdict.label();
+        Judgement {
+            label,
+            score: Some(score),
+            before: (before != label).then_some(before),
+            loudness: None,
+        }
+    }
+
+    /// Forgets a track of which no frame will leave any more.
+    pub fn forget_track(&mut self, track: TrackId) {
+        self.tracks.remove(&track);
+    }
+
+    /// Forgets everything, but not the rule: what is settled later is of before.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.rule, self.threshold);
+    }
+}
+
+#[cfg(test)]
+#[path = "board_tests.rs"]
+mod tests;

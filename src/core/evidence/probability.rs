@@ -1,0 +1,60 @@
+//! P(fake).
+
+use thiserror::Error;
+
+/// A number in 0..=1.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Probability(f64);
+
+/// What was taken for a probability and is none.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[error("{0} is not a probability: expected a number from 0 to 1")]
+pub struct NotAProbability(pub f64);
+
+/// FTCN's constant, inherited by M2SD; not calibrated for it.
+pub const REFERENCE_THRESHOLD: f64 = 0.002584857167676091;
+
+impl Probability {
+    pub const HALF: Self = Self(0.5);
+
+    /// # Errors
+    /// [`NotAProbability`] for a number outside of 0..=1, NaN included.
+    pub fn new(value: f64) -> Result<Self, NotAProbability> {
+        (0.0..=1.0).contains(&value).then_some(Self(value)).ok_or(NotAProbability(value))
+    }
+
+    /// Softmax of `logits`, index 0: P(fake). NaN and infinite logits are refused.
+    ///
+    /// # Errors
+    /// [`NotAProbability`] for logits that have none.
+    pub fn fake_from_logits(logits: [f32; 2]) -> Result<Self, NotAProbability> {
+        let difference = f64::from(logits[1]) - f64::from(logits[0]);
+        Self::new(1.0 / (1.0 + difference.exp()))
+    }
+
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// `ln(p / (1 - p))`, kept finite at the ends.
+    pub(super) fn logit(self) -> f64 {
+        const TINY: f64 = 1e-12;
+        let p = self.0.clamp(TINY, 1.0 - TINY);
+        (p / (1.0 - p)).ln()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_are_checked() {
+        assert!(Probability::new(1.1).is_err());
+        assert!(Probability::new(f64::NAN).is_err());
+        assert!(Probability::fake_from_logits([f32::NAN, 0.0]).is_err());
+        let fake = Probability::fake_from_logits([1.8147783, -0.35765025]).unwrap();
+        assert!((fake.get() - 0.8977461457).abs() < 1e-7);
+        assert_eq!(Probability::fake_from_logits([-1e30, 1e30]).unwrap().get(), 0.0);
+    }
+}

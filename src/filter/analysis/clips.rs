@@ -1,0 +1,243 @@
+//! Clips on their way through the classifier.
+
+use std::sync::Arc;
+
+use ndarray::{Array4, ArrayView4, Ix4};
+use thiserror::Error;
+
+use super::FaceSample;
+use super::buffer_pool::BufferPool;
+use crate::core::align::{AlignError, AlignedClip};
+use crate::core::audio::{ClipAudio, Loudness};
+use crate::core::evidence::{ExpectedClip, Probability};
+use crate::core::geometry::BBox;
+use crate::core::image::{ChannelOrder, ImageError, PixelValues};
+use crate::core::span::Span;
+use crate::core::track::TrackId;
+use crate::core::window::ClipWindow;
+use crate::filter::debug::CAT;
+use crate::filter::engines::loading::ClipEngine;
+use crate::filter::generation::Generation;
+use crate::filter::output::metadata::messages::{ClassifierName, ClipReport};
+use crate::filter::shared::{ClipAnswer, Shared};
+use crate::filter::stats::ClipEnd;
+use crate::filter::stats::stages::{Stage, Stages};
+use crate::infer::{
+    ClassifierSpec, ClipJob, InferError, Precision, Provider, Scored, Tensor, Ticket,
+};
+
+/// The pictures of a clip on its way to the classifier.
+pub struct ClipPixels<'a> {
+    pub track: TrackId,
+    /// In running time.
+    pub span: Span,
+    /// Red, green and blue planes `[3,T,S,S]` of the aligned face, before any normalization.
+    pub pixels: ArrayView4<'a, u8>,
+}
+
+/// Who is shown every clip before it is scored, see [`crate::filter::M2sdFilter::on_clip`].
+pub type ClipObserver = dyn Fn(&ClipPixels<'_>) + Send + Sync;
+
+/// A clip that the verdict board waits for. However it ends, the board hears of it once: also when
+/// the job that holds it is thrown away.
+pub struct PendingClip {
+    shared: Arc<Shared>,
+    generation: Generation,
+    expected: ExpectedClip,
+    /// Frames in it, repetitions included.
+    frames: usize,
+    /// The face in the newest frame.
+    bbox: BBox,
+    /// What the board will hear; skipped, unless something else becomes of the clip.
+    end: ClipEnd,
+    report: Option<ClipReport>,
+    loudness: Option<Loudness>,
+}
+
+impl PendingClip {
+    /// Announces a clip to the verdict board. `None` for a window without frames, and after a
+    /// flush: nobody waits for it.
+    pub fn announce(
+        shared: &Arc<Shared>,
+        generation: Generation,
+        clip: &ClipWindow<FaceSample>,
+    ) -> Option<Self> {
+        let newest = clip.samples.iter().max_by_key(|sample| sample.frame)?;
+        let (frames, span) = (clip.frames(), clip.span()?);
+        let expected = shared.output.clip_submitted(generation, clip.track, &frames, span)?;
+        shared.stats.clip_begins(clip.track, newest.frame);
+        Some(Self {
+            shared: Arc::clone(shared),
+            generation,
+            expected,
+            frames: frames.len(),
+            bbox: newest.payload.bbox,
+            end: ClipEnd::Skipped,
+            report: None,
+            loudness: None,
+        })
+    }
+
+    pub fn span(&self) -> Span {
+        self.expected.span
+    }
+
+    fn track(&self) -> TrackId {
+        self.expected.track
+    }
+
+    /// The clip could not be made, or there is nobody to score it.
+    pub fn fail(mut self) {
+        self.end = ClipEnd::Failed;
+    }
+
+    /// The classifier has answered. Called on its thread, which elements share: what is to be said
+    /// of the clip is said elsewhere.
+    fn finish(mut self, scored_by: ScoredBy, buffers: &BufferPool, scored: Scored) {
+        buffers.give(scored.frames);
+        let (text, answer) = match scored.result {
+            Ok(score) => match Probability::new(score.fake) {
+                Ok(fake) => {
+                    self.shared.clip_answered(ClipAnswer::Scored);
+                    self.shared.stats.stages.add(Stage::Classify, scored.run);
+                    self.end = ClipEnd::Scored(scored.run);
+                    self.report = Some(self.report(scored_by, fake, score.outputs, scored.run));
+                    return;
+                }
+                Err(error) => (error.to_string(), ClipAnswer::WithoutScore),
+            },
+            // A clip that it has no number for is no failure of the engine.
+            Err(error) if matches!(*error, InferError::WrongValues { .. }) => {
+                (error.to_string(), ClipAnswer::WithoutScore)
+            }
+            Err(error) => (error.to_string(), ClipAnswer::Failed(error.to_string())),
+        };
+        gst::warning!(CAT, "Track {}: a clip has no score: {text}", self.track());
+        self.end = ClipEnd::Failed;
+        self.shared.clip_answered(answer);
+    }
+
+    fn report(
+        &self,
+        scored_by: ScoredBy,
+        fake: Probability,
+        outputs: [f32; 2],
+        took: std::time::Duration,
+    ) -> ClipReport {
+        ClipReport {
+            track: self.track(),
+            fake,
+            outputs,
+            span: self.span(),
+            bbox: self.bbox,
+            took,
+            provider: scored_by.provider.as_str(),
+            precision: scored_by.precision.as_str(),
+            classifier: scored_by.classifier,
+            frames: self.frames,
+            loudness: self.loudness,
+        }
+    }
+}
+
+impl Drop for PendingClip {
+    fn drop(&mut self) {
+        self.shared.stats.clip(self.end);
+        let report = self.report.take();
+        self.shared.output.clip_settled(self.generation, &self.expected, report);
+    }
+}
+
+/// Who scores a clip, and how.
+struct ScoredBy {
+    provider: Provider,
+    precision: Precision,
+    classifier: Arc<ClassifierName>,
+}
+
+/// A full clip and its way to the classifier.
+pub struct Submission {
+    pub clip: ClipWindow<FaceSample>,
+    pub pending: PendingClip,
+    pub engine: Arc<ClipEngine>,
+    /// Of the generation that the clip is of: after a flush it is refused.
+    pub ticket: Ticket,
+}
+
+impl Submission {
+    /// Sends the clip to the classifier, with its sound for one that listens.
+    pub fn send(self, sound: Option<ClipAudio>) {
+        let Self { clip, mut pending, engine, ticket } = self;
+        pending.loudness = sound.as_ref().map(|sound| sound.loudness);
+        let spec = engine.submitter.pool().spec();
+        let observer = pending.shared.clip_observer();
+        let show = |clip: &AlignedClip| {
+            if let Some(observer) = observer {
+                let (track, span) = (pending.track(), pending.span());
+                observer(&ClipPixels { track, span, pixels: clip.pixels() });
+            }
+        };
+        let stages = &pending.shared.stats.stages;
+        let frames = match clip_tensor(&clip, spec, &engine.buffers, stages, show) {
+            Ok(frames) => frames,
+            Err(error) => {
+                gst::warning!(CAT, "Track {}: no clip: {error}", clip.track);
+                return pending.fail();
+            }
+        };
+        let samples = sound.map(|sound| sound.samples).unwrap_or_default();
+        let audio = engine.log_mel.as_ref().map(|log_mel| log_mel.spectrum(&samples));
+        let scored_by = ScoredBy {
+            provider: spec.info.provider,
+            precision: spec.info.precision,
+            classifier: Arc::clone(&engine.classifier),
+        };
+        // Not the engine itself: were it to go with its last reply, nobody would wait for the
+        // pool's thread.
+        let buffers = engine.buffers.clone();
+        let reply = Box::new(move |scored| pending.finish(scored_by, &buffers, scored));
+        let job = ClipJob { frames, audio, reply };
+        if engine.submitter.submit(job, ticket).is_err() {
+            gst::debug!(CAT, "Track {}: flushed before it was scored", clip.track);
+        }
+    }
+}
+
+#[derive(Debug, Error)]
+pub enum ClipError {
+    #[error(transparent)]
+    Align(#[from] AlignError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+/// Aligns a clip, shows it to `show` and writes it as the classifier reads it, `[3,T,S,S]`, in
+/// memory from `buffers`.
+fn clip_tensor(
+    clip: &ClipWindow<FaceSample>,
+    spec: &ClassifierSpec,
+    buffers: &BufferPool,
+    stages: &Stages,
+    show: impl FnOnce(&AlignedClip),
+) -> Result<Tensor<Ix4>, ClipError> {
+    let crops = clip.samples.iter().map(|sample| &*sample.payload.crop);
+    let mut warp = buffers.warp();
+    let align = || AlignedClip::align_in(buffers.levels(), &mut warp, crops, spec.size_px as u32);
+    let aligned = stages.time(Stage::Warp, align)?;
+    buffers.give_warp(warp);
+    show(&aligned);
+    let norm = match spec.values {
+        PixelValues::Normalized(norm) => norm,
+        PixelValues::Levels => return Ok(aligned.into_levels(spec.channel_order).into()),
+    };
+    stages.time(Stage::Normalise, || {
+        let dims = aligned.pixels().dim();
+        let mut memory = buffers.floats();
+        memory.resize(aligned.pixels().len(), 0.0);
+        let planes = Array4::from_shape_vec(dims, memory);
+        let mut planes = planes.unwrap_or_else(|_| Array4::zeros(dims));
+        aligned.write_planes(spec.channel_order, norm, planes.view_mut())?;
+        buffers.give(aligned.into_levels(ChannelOrder::Rgb).into());
+        Ok(planes.into())
+    })
+}

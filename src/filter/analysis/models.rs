@@ -1,0 +1,132 @@
+//! What the analysis does when models become ready, do not load, or fail.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use glib::subclass::prelude::*;
+
+use super::Analysis;
+use super::clip_assembly::ClipAssembly;
+use super::tracks::TrackEnd;
+use crate::core::window::WindowParams;
+use crate::filter::debug::CAT;
+use crate::filter::engines::loading::SessionError;
+use crate::filter::engines::supervisor::LoadEvent;
+use crate::filter::settings::{Delivery, OnError};
+
+impl Analysis {
+    /// Takes models that have loaded; in complete mode, waits for them at the start.
+    pub(super) fn tend_models(&mut self) {
+        if let Some(error) = self.shared.take_clip_failures() {
+            self.clip_models_failed(&error);
+        }
+        let waits = self.shared.latency_params().delivery == Delivery::Complete;
+        let (shared, generation) = (Arc::clone(&self.shared), self.generation);
+        let wait = || waits && shared.output.is_current(generation);
+        let faces = self.supervisor.advance_faces(wait);
+        if let LoadEvent::NotLoaded { error, first } = faces {
+            self.not_loaded(&error, first);
+            if first {
+                // What scores clips has not been tried then.
+                return;
+            }
+        }
+        match self.supervisor.advance_clips(wait) {
+            LoadEvent::None => {}
+            LoadEvent::Ready => self.clip_models_ready(),
+            LoadEvent::NotLoaded { error, first } => self.not_loaded(&error, first),
+        }
+    }
+
+    fn not_loaded(&mut self, error: &SessionError, first: bool) {
+        // The element is being stopped.
+        if self.cancel.is_cancelled() {
+            return;
+        }
+        if first || self.settings.on_error == OnError::Fail {
+            if let Some(element) = self.element.upgrade() {
+                element.imp().post_session_error(error);
+            }
+            self.shared.fail_explained();
+        } else {
+            gst::warning!(CAT, "The models did not load again: {error}");
+        }
+    }
+
+    fn clip_models_ready(&mut self) {
+        let Some(engine) = self.supervisor.clips.get().map(Arc::clone) else { return };
+        let spec = engine.submitter.pool().spec();
+        gst::info!(CAT, "Classifier {} on {}", engine.classifier.name, spec.info.provider);
+        if spec.sidecar.trained.is_none() {
+            gst::warning!(
+                CAT,
+                "No sidecar says whether {} was trained; a face is fake above {}",
+                engine.classifier.name,
+                engine.threshold.get()
+            );
+        }
+        self.shared.stats.set_provider(spec.info.provider.as_str());
+        self.shared.set_classifier(Arc::clone(&engine.classifier));
+        let frames = spec.frames;
+        // From here on a flush reaches the clips; those of after it need a ticket of after it.
+        self.shared.set_clip_engine(Some(Arc::clone(&engine)));
+        self.ticket = engine.submitter.ticket();
+        let latency_changed = self.shared.change_latency_params(|p| p.clip_frames = frames);
+        self.configure_output();
+        self.assemble_clips();
+        if latency_changed && let Some(element) = self.element.upgrade() {
+            element.imp().post_latency();
+        }
+    }
+
+    /// Has clips made as the classifier and the mode want them.
+    pub(super) fn assemble_clips(&mut self) {
+        let Some(engine) = self.supervisor.clips.get() else { return };
+        let frames = engine.submitter.pool().spec().frames;
+        let stride = self.settings.clip_stride(self.delivery(), frames);
+        let (Some(frames), Some(stride)) = (NonZeroUsize::new(frames), NonZeroUsize::new(stride))
+        else {
+            // Loading has ruled out clips without frames.
+            return;
+        };
+        let params = WindowParams { frames, stride };
+        if self.clips.as_ref().is_none_or(|clips| clips.params != params) {
+            self.close_windows();
+            self.clips = Some(ClipAssembly::new(params));
+        }
+    }
+
+    pub(super) fn configure_output(&self) {
+        let params = self.shared.latency_params();
+        let threshold = self.supervisor.clips.get().map(|engine| engine.threshold);
+        self.shared.output.configure(params.delivery, params.output_frames(), threshold);
+    }
+
+    /// What finds faces failed while running: frames pass unanalysed until it is loaded again.
+    pub(super) fn face_models_failed(&mut self, error: &str) {
+        if self.settings.on_error == OnError::Fail {
+            return self.fail(error);
+        }
+        self.end_tracks(TrackEnd::ModelsFailed);
+        let pause = self.supervisor.faces.mark_failed().as_secs();
+        self.warn(&format!(
+            "Finding faces failed: {error}. Frames pass unanalysed; next try in {pause} s"
+        ));
+    }
+
+    /// The classifier failed: faces are followed, and not scored until it is loaded again.
+    fn clip_models_failed(&mut self, error: &str) {
+        if self.supervisor.clips.get().is_none() {
+            return;
+        }
+        if self.settings.on_error == OnError::Fail {
+            return self.fail(error);
+        }
+        self.drop_waiting_clips();
+        self.shared.set_clip_engine(None);
+        let pause = self.supervisor.clips.mark_failed().as_secs();
+        self.warn(&format!(
+            "Scoring clips failed: {error}. Faces are followed and not scored; next try in {pause} s"
+        ));
+    }
+}

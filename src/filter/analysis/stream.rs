@@ -1,0 +1,192 @@
+//! What is known of the stream whose caps hold: its pixels, and the faces on its newest frame.
+
+use std::sync::Arc;
+
+use super::face_analyzer::DetectedFace;
+use super::format::StreamFormat;
+use super::pixels::{PixelError, Pixels};
+use crate::core::align::{Crops, FaceCrop};
+use crate::core::geometry::BBox;
+use crate::core::landmarks::five_from_68;
+use crate::core::pressure::DetectionSchedule;
+use crate::core::track::TrackId;
+use crate::filter::output::queue::FrameFace;
+use crate::filter::settings::{LandmarkSource, Settings};
+use crate::filter::stats::stages::{Stage, Stages};
+
+/// What a clip needs of one face on one frame.
+pub struct FaceSample {
+    pub crop: Arc<FaceCrop>,
+    /// In the stream's own coordinates.
+    pub bbox: BBox,
+}
+
+/// Frames without a readable one before them that make a stream an error.
+const UNREADABLE_AT_FIRST: u32 = 5;
+
+/// What an unreadable frame means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readability {
+    /// It can be read.
+    Readable,
+    /// It cannot; the first of a row is to be told.
+    Unreadable { first: bool },
+    /// None of the stream's frames could be read so far, and they were many.
+    Hopeless,
+}
+
+/// The frames of one format, and the faces that hold until the next detection.
+pub struct Stream {
+    pub format: Arc<StreamFormat>,
+    pub pixels: Pixels,
+    pub schedule: DetectionSchedule,
+    crops: Crops,
+    /// In px of the upright frame, in the order of `shown`.
+    faces: Vec<DetectedFace>,
+    /// The same faces in the stream's own coordinates, as they leave.
+    shown: Arc<[FrameFace]>,
+    /// Unreadable frames in a row.
+    unreadable: u32,
+    /// Whether a frame could be read.
+    was_readable: bool,
+    landmark_source: LandmarkSource,
+    stages: Stages,
+}
+
+impl Stream {
+    /// # Errors
+    /// [`PixelError`] where frames of this format cannot be read.
+    pub fn new(
+        format: Arc<StreamFormat>,
+        settings: &Settings,
+        stages: Stages,
+    ) -> Result<Self, PixelError> {
+        Ok(Self {
+            pixels: Pixels::new(Arc::clone(&format), stages.clone())?,
+            schedule: DetectionSchedule::new(settings.detect_interval(format.delivery)),
+            crops: Crops::default(),
+            faces: Vec::new(),
+            shown: Arc::default(),
+            unreadable: 0,
+            was_readable: false,
+            landmark_source: settings.landmark_source,
+            stages,
+            format,
+        })
+    }
+
+    /// Goes on with frames of another format.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn change_format(&mut self, format: Arc<StreamFormat>) -> Result<(), PixelError> {
+        self.pixels = Pixels::new(Arc::clone(&format), self.stages.clone())?;
+        let before = std::mem::replace(&mut self.format, format);
+        (self.unreadable, self.was_readable) = (0, false);
+        if !before.has_places_of(&self.format) {
+            self.crops.clear();
+            self.schedule.reset();
+            let faces = std::mem::take(&mut self.faces);
+            let tracks: Vec<_> = self.shown.iter().map(|face| face.track).collect();
+            self.show(moved(faces, &before, &self.format), tracks);
+        }
+        Ok(())
+    }
+
+    /// Whether a frame can be read.
+    pub fn readability(&mut self, buffer: &gst::BufferRef) -> (Readability, Option<PixelError>) {
+        let Err(error) = self.pixels.check(buffer) else {
+            (self.unreadable, self.was_readable) = (0, true);
+            return (Readability::Readable, None);
+        };
+        self.unreadable += 1;
+        let hopeless = !self.was_readable && self.unreadable >= UNREADABLE_AT_FIRST;
+        let found = match hopeless {
+            true => Readability::Hopeless,
+            false => Readability::Unreadable { first: self.unreadable == 1 },
+        };
+        (found, Some(error))
+    }
+
+    /// These faces hold from now on, each with its track; they are in places of the format.
+    pub fn show(&mut self, faces: Vec<DetectedFace>, tracks: Vec<Option<TrackId>>) {
+        let format = &self.format;
+        let shown = faces.iter().zip(tracks).map(|(face, track)| stored(face, track, format));
+        self.shown = shown.collect();
+        self.faces = faces;
+        if self.faces.is_empty() {
+            // It may be long until there is a face again.
+            self.crops.clear();
+        }
+    }
+
+    /// The faces that hold, as they leave.
+    pub fn shown(&self) -> Arc<[FrameFace]> {
+        Arc::clone(&self.shown)
+    }
+
+    /// No face holds, and detection is due at once.
+    pub fn forget_faces(&mut self) {
+        self.show(Vec::new(), Vec::new());
+        self.schedule.reset();
+    }
+
+    /// Copies what clips need out of a frame: the surroundings of each face that is followed.
+    ///
+    /// # Errors
+    /// When the frame cannot be read.
+    pub fn samples(
+        &mut self,
+        buffer: &gst::BufferRef,
+    ) -> Result<Vec<(TrackId, FaceSample)>, PixelError> {
+        if self.shown.iter().all(|face| face.track.is_none()) {
+            return Ok(Vec::new());
+        }
+        let Self { pixels, crops, faces, shown, landmark_source, stages, .. } = self;
+        pixels.with_view(buffer, |view| {
+            let mut sample = |face: &DetectedFace, shown: &FrameFace| {
+                let points = match (&face.landmarks, *landmark_source) {
+                    (Some(all), LandmarkSource::Aligner) => five_from_68(all),
+                    _ => face.face.points,
+                };
+                let crop = crops.take(&view, &face.face.bbox, points)?;
+                Some((shown.track?, FaceSample { crop, bbox: shown.face.bbox }))
+            };
+            let followed = faces.iter().zip(shown.iter()).filter(|(_, s)| s.track.is_some());
+            let crop = || followed.filter_map(|(face, shown)| sample(face, shown)).collect();
+            stages.time(Stage::Crop, crop)
+        })
+    }
+}
+
+/// Faces found on frames of one format, in the places of another.
+pub fn moved(
+    mut faces: Vec<DetectedFace>,
+    from: &StreamFormat,
+    to: &StreamFormat,
+) -> Vec<DetectedFace> {
+    if !from.has_places_of(to) {
+        for DetectedFace { face, landmarks } in &mut faces {
+            face.bbox = from.box_in(&face.bbox, to);
+            face.points = face.points.map(|point| from.point_in(point, to));
+            if let Some(points) = landmarks {
+                points.iter_mut().for_each(|point| *point = from.point_in(*point, to));
+            }
+        }
+    }
+    faces
+}
+
+fn stored(face: &DetectedFace, track: Option<TrackId>, format: &StreamFormat) -> FrameFace {
+    let turn = |point| format.orientation.stored_point(point, format.stored);
+    let mut stored =
+        FrameFace { track, face: face.face.clone(), landmarks: face.landmarks.clone() };
+    if format.orientation != Default::default() {
+        stored.face.bbox = format.orientation.stored_box(&face.face.bbox, format.stored);
+        stored.face.points = face.face.points.map(turn);
+        if let Some(points) = &mut stored.landmarks {
+            points.iter_mut().for_each(|point| *point = turn(*point));
+        }
+    }
+    stored
+}

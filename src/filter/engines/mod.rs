@@ -1,0 +1,4 @@
+//! The models of a run: finding and loading them, and what happens when they fail.
+
+pub mod loading;
+pub mod supervisor;

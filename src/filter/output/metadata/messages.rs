@@ -1,0 +1,112 @@
+//! Element messages on the bus: `m2sd-clip` for each scored window, `m2sd-verdict` when a face's
+//! label changes. Their fields are a public contract: `docs/metadata.md`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gst::prelude::*;
+
+use crate::core::audio::Loudness;
+use crate::core::evidence::{Judgement, Label, Probability};
+use crate::core::geometry::BBox;
+use crate::core::span::Span;
+use crate::core::track::TrackId;
+
+/// Who scores, as metadata and messages name it.
+#[derive(Clone, Debug, Default)]
+pub struct ClassifierName {
+    pub name: String,
+    /// Whether its weights were trained; `false` makes every score meaningless.
+    pub trained: bool,
+}
+
+/// A scored window.
+#[derive(Debug)]
+pub struct ClipReport {
+    pub track: TrackId,
+    pub fake: Probability,
+    /// The network's two numbers, fake first.
+    pub outputs: [f32; 2],
+    pub span: Span,
+    /// The face in the window's last frame.
+    pub bbox: BBox,
+    pub took: Duration,
+    pub provider: &'static str,
+    /// `int8` for a quantised classifier, else what was asked for.
+    pub precision: &'static str,
+    pub classifier: Arc<ClassifierName>,
+    pub frames: usize,
+    /// `None` without an audio pad.
+    pub loudness: Option<Loudness>,
+}
+
+fn with_box(structure: &mut gst::Structure, bbox: &BBox) {
+    structure.set("x", f64::from(bbox.x1()));
+    structure.set("y", f64::from(bbox.y1()));
+    structure.set("width", f64::from(bbox.width()));
+    structure.set("height", f64::from(bbox.height()));
+}
+
+pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport) -> gst::Message {
+    let mut structure = gst::Structure::builder("m2sd-clip")
+        .field("track", report.track.0)
+        .field("score", report.fake.get())
+        .field("logit-fake", f64::from(report.outputs[0]))
+        .field("logit-real", f64::from(report.outputs[1]))
+        .field("start", report.span.start_ns)
+        .field("end", report.span.end_ns)
+        .field("frames", report.frames as u32)
+        .field("provider", report.provider)
+        .field("precision", report.precision)
+        .field("provider-ms", report.took.as_secs_f64() * 1e3)
+        .field("model-name", report.classifier.name.as_str())
+        .field("trained", report.classifier.trained)
+        .build();
+    if let Some(loudness) = report.loudness {
+        structure.set("audio-level-db", loudness.level_db);
+        structure.set("audio-coverage", loudness.coverage);
+        structure.set("audio-gaps", loudness.gaps);
+    }
+    with_box(&mut structure, &report.bbox);
+    gst::message::Element::builder(structure).src(element).build()
+}
+
+/// A track has ended, for this reason; no later frame holds it.
+pub fn track_end(element: &impl IsA<gst::Object>, track: TrackId, reason: &str) -> gst::Message {
+    let structure = gst::Structure::builder("m2sd-track-end")
+        .field("track", track.0)
+        .field("reason", reason)
+        .build();
+    gst::message::Element::builder(structure).src(element).build()
+}
+
+/// `running_time` is that of the first frame that carries the new label.
+pub fn verdict(
+    element: &impl IsA<gst::Object>,
+    track: TrackId,
+    bbox: &BBox,
+    judgement: &Judgement,
+    before: Label,
+    running_time: Option<gst::ClockTime>,
+    classifier: &ClassifierName,
+) -> gst::Message {
+    let mut structure = gst::Structure::builder("m2sd-verdict")
+        .field("track", track.0)
+        .field("label", judgement.label.as_str())
+        .field("label-before", before.as_str())
+        .field("confidence", super::roi::confidence(judgement))
+        .field("model-name", classifier.name.as_str())
+        .field("trained", classifier.trained)
+        .build();
+    if let Some(time) = running_time {
+        structure.set("running-time", time.nseconds());
+    }
+    if let Some(score) = judgement.score {
+        structure.set("score", score.fake.get());
+        structure.set("start", score.span.start_ns);
+        structure.set("end", score.span.end_ns);
+        structure.set("clips", score.clips);
+    }
+    with_box(&mut structure, bbox);
+    gst::message::Element::builder(structure).src(element).build()
+}

@@ -1,0 +1,7 @@
+//! What is known of a frame's faces, in the forms that others read: `docs/metadata.md`.
+
+#[cfg(feature = "v1_24")]
+pub mod analytics;
+pub mod messages;
+pub mod roi;
+pub mod unanalysed;

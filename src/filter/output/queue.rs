@@ -1,0 +1,356 @@
+//! The queue from the analysis thread to the source pad's task, and the verdict board it waits on.
+//!
+//! Frames and events leave in the order in which they came; queries too, but those that do not
+//! drain overtake frames. The head leaves when it is *ready*: in live mode a frame always is; in
+//! complete mode when nothing can change its faces' scores any more. What ends the stream
+//! ([`is_end`]) waits, in both modes, until no clip is under way, so that its scores reach the bus
+//! before the end does.
+//!
+//! What is to be said of a clip leaves the same way, so that no message is posted on a thread that
+//! elements share: in live mode as soon as it is known, in complete mode just before the clip's
+//! last frame, always in the same order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::core::detect::Face;
+use crate::core::evidence::{ExpectedClip, FrameRule, Judgement, Probability, VerdictBoard};
+use crate::core::geometry::Point;
+use crate::core::span::Span;
+use crate::core::track::TrackId;
+use crate::core::window::FrameNumber;
+use crate::filter::generation::{Generation, Stale};
+use crate::filter::input::queue::PendingQuery;
+use crate::filter::output::metadata::messages::ClipReport;
+use crate::filter::settings::Delivery;
+
+/// A face on one frame, in the stream's own coordinates.
+#[derive(Clone, Debug)]
+pub struct FrameFace {
+    /// `None`: no track follows this face; its detection score is too low to start one.
+    pub track: Option<TrackId>,
+    pub face: Face,
+    /// The aligner's 68 points in frame pixels.
+    pub landmarks: Option<Box<[Point; 68]>>,
+}
+
+/// A frame on its way out.
+pub struct Frame {
+    pub number: FrameNumber,
+    pub buffer: gst::Buffer,
+    pub faces: Arc<[FrameFace]>,
+    /// Why nobody looked for faces on it, where nobody did.
+    pub unanalysed: Option<Unanalysed>,
+    /// When upstream handed it over.
+    pub arrived: Instant,
+}
+
+/// Why a frame passes without anybody looking for faces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanalysed {
+    /// The models are not loaded, or failed and are being loaded again.
+    NoModels,
+    /// The buffer does not hold the frame that its caps promise.
+    Unreadable,
+}
+
+impl Unanalysed {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoModels => "no-models",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+impl Frame {
+    fn tracks(&self) -> impl Iterator<Item = TrackId> {
+        self.faces.iter().filter_map(|f| f.track)
+    }
+}
+
+/// What the analysis thread sends on.
+pub enum Output {
+    Frame(Frame),
+    Event(gst::Event),
+    Query(PendingQuery),
+    /// The track has ended, for this reason: no later frame holds it.
+    TrackEnd(TrackId, &'static str),
+}
+
+/// A frame with one judgement a face, ready to leave.
+pub struct Judged {
+    pub frame: Frame,
+    pub judgements: Vec<Judgement>,
+}
+
+/// What may leave.
+pub enum Ready {
+    Frame(Judged),
+    Event(gst::Event),
+    Query(PendingQuery),
+    Clip(ClipReport),
+    TrackEnd(TrackId, &'static str),
+}
+
+/// Whether nothing more of the stream follows this event: clips are closed and waited for.
+pub fn is_end(event: &gst::EventRef) -> bool {
+    use gst::EventType as T;
+    matches!(event.type_(), T::Eos | T::SegmentDone | T::StreamGroupDone)
+}
+
+struct State {
+    generation: Generation,
+    flushing: bool,
+    items: VecDeque<Output>,
+    frames: usize,
+    capacity: usize,
+    delivery: Delivery,
+    board: VerdictBoard,
+    /// What is to be said of clips, in the order of their announcement, with the frame before
+    /// which it is said.
+    reports: BTreeMap<u64, (FrameNumber, ClipReport)>,
+}
+
+/// See the module's text.
+///
+/// Lock order: a leaf, like [`crate::filter::input::queue::InputQueue`]. The two are never held
+/// together.
+pub struct OutputQueue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Default for OutputQueue {
+    fn default() -> Self {
+        let state = State {
+            generation: Generation::default(),
+            flushing: true,
+            items: VecDeque::new(),
+            frames: 0,
+            capacity: 1,
+            delivery: Delivery::Live,
+            board: VerdictBoard::default(),
+            reports: BTreeMap::new(),
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+}
+
+impl OutputQueue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change below leaves the state whole, so a panicking holder has broken nothing.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn generation(&self) -> Generation {
+        self.lock().generation
+    }
+
+    /// Drops everything, raises the generation and refuses items until [`Self::open`].
+    pub fn flush(&self) {
+        let mut state = self.lock();
+        state.generation = state.generation.next();
+        state.flushing = true;
+        state.frames = 0;
+        let dropped = (std::mem::take(&mut state.items), std::mem::take(&mut state.reports));
+        state.board.clear();
+        drop(state);
+        self.changed.notify_all();
+        drop(dropped);
+    }
+
+    /// Takes items of the present generation again.
+    pub fn open(&self) {
+        self.lock().flushing = false;
+    }
+
+    /// How frames leave from here on, how many may wait, and the P(fake) above which a face is
+    /// fake, once that is known.
+    pub fn configure(&self, delivery: Delivery, capacity: usize, threshold: Option<Probability>) {
+        let rule = match delivery {
+            Delivery::Live => FrameRule::Newest,
+            Delivery::Complete => FrameRule::Own,
+        };
+        let mut state = self.lock();
+        state.delivery = delivery;
+        state.capacity = capacity.max(1);
+        state.board.configure(rule, threshold.unwrap_or(Probability::HALF));
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Appends an item; a frame waits while too many are in.
+    pub fn push(&self, generation: Generation, item: Output) -> Result<(), Stale> {
+        let is_frame = matches!(item, Output::Frame(_));
+        let stale = |s: &State| s.flushing || s.generation != generation;
+        let full = |s: &mut State| is_frame && s.frames >= s.capacity && !stale(s);
+        let waited = self.changed.wait_while(self.lock(), full);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if stale(&state) {
+            return Err(Stale);
+        }
+        state.frames += usize::from(is_frame);
+        let place = state.place_of(&item);
+        state.items.insert(place, item);
+        drop(state);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Changes the board, if the caller is not stale.
+    fn with_board<R>(
+        &self,
+        generation: Generation,
+        change: impl FnOnce(&mut VerdictBoard) -> R,
+    ) -> Option<R> {
+        let mut state = self.lock();
+        let changed = (state.generation == generation).then(|| change(&mut state.board));
+        drop(state);
+        self.changed.notify_all();
+        changed
+    }
+
+    /// A face of `track` is on `frame`. To be called before the frame is pushed.
+    pub fn face_seen(&self, generation: Generation, track: TrackId, frame: FrameNumber) {
+        self.with_board(generation, |board| board.open(track, frame));
+    }
+
+    /// No further clip contains this frame of the track.
+    pub fn frame_closed(&self, generation: Generation, track: TrackId, frame: FrameNumber) {
+        self.with_board(generation, |board| board.close(track, frame));
+    }
+
+    /// A clip is about to be scored. `None` when that is of a time before the last flush.
+    pub fn clip_submitted(
+        &self,
+        generation: Generation,
+        track: TrackId,
+        frames: &[FrameNumber],
+        span: Span,
+    ) -> Option<ExpectedClip> {
+        self.with_board(generation, |board| board.expect(track, frames, span)).flatten()
+    }
+
+    /// A clip announced by [`Self::clip_submitted`] has its score and what is to be said of it, or
+    /// `None` if it failed or was skipped.
+    pub fn clip_settled(
+        &self,
+        generation: Generation,
+        clip: &ExpectedClip,
+        report: Option<ClipReport>,
+    ) {
+        let mut state = self.lock();
+        if state.generation == generation {
+            state.board.settle(clip, report.as_ref().map(|report| report.fake));
+            if let Some(report) = report {
+                state.reports.insert(clip.id.number(), (clip.due, report));
+            }
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Whether the caller's work is still wanted.
+    pub fn is_current(&self, generation: Generation) -> bool {
+        let state = self.lock();
+        state.generation == generation && !state.flushing
+    }
+
+    /// Frames that wait, and clips that are being scored.
+    pub fn depths(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.frames, state.board.under_way())
+    }
+
+    /// The next thing that may leave, waiting for it. `None`: flushed or stopped.
+    pub fn pop(&self) -> Option<Ready> {
+        let mut state = self.lock();
+        loop {
+            if state.flushing {
+                return None;
+            }
+            if let Some(report) = state.due_report() {
+                return Some(Ready::Clip(report));
+            }
+            if state.head_is_ready()
+                && let Some(item) = state.items.pop_front()
+            {
+                match item {
+                    Output::Frame(frame) => {
+                        state.frames -= 1;
+                        let judged = state.judge(frame);
+                        drop(state);
+                        self.changed.notify_all();
+                        return Some(Ready::Frame(judged));
+                    }
+                    Output::Event(event) => return Some(Ready::Event(event)),
+                    Output::Query(query) => return Some(Ready::Query(query)),
+                    Output::TrackEnd(track, reason) => {
+                        state.board.forget_track(track);
+                        return Some(Ready::TrackEnd(track, reason));
+                    }
+                }
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl State {
+    /// Where an item belongs: at the end, unless it must not wait for the frames there. They may
+    /// wait for frames behind them, which upstream cannot send before its query is answered.
+    fn place_of(&self, item: &Output) -> usize {
+        match item {
+            Output::Query(query) if !query.closes_windows => {
+                let is_caps = |item: &Output| match item {
+                    Output::Event(event) => event.type_() == gst::EventType::Caps,
+                    _ => false,
+                };
+                // Frames ahead of a caps event wait for nothing behind it.
+                self.items.iter().rposition(is_caps).map_or(0, |caps| caps + 1)
+            }
+            _ => self.items.len(),
+        }
+    }
+
+    fn head_is_ready(&self) -> bool {
+        match self.items.front() {
+            None => false,
+            Some(Output::Frame(frame)) => {
+                frame.tracks().all(|track| self.board.is_settled(track, frame.number))
+            }
+            Some(Output::Event(event)) => !is_end(event) || self.board.under_way() == 0,
+            Some(Output::Query(_) | Output::TrackEnd(..)) => true,
+        }
+    }
+
+    /// The earliest clip, if it is to be told of before the head leaves.
+    fn due_report(&mut self) -> Option<ClipReport> {
+        let earliest = self.reports.first_entry()?;
+        let due = earliest.get().0;
+        let is_due = match (self.delivery, self.items.front()) {
+            (Delivery::Live, _) => true,
+            (Delivery::Complete, Some(Output::Frame(frame))) => {
+                due < frame.number
+                    || (due == frame.number
+                        && frame.tracks().all(|t| self.board.is_settled(t, frame.number)))
+            }
+            (Delivery::Complete, Some(Output::Event(event))) => {
+                is_end(event) && self.board.under_way() == 0
+            }
+            (Delivery::Complete, _) => false,
+        };
+        is_due.then(|| earliest.remove().1)
+    }
+
+    fn judge(&mut self, frame: Frame) -> Judged {
+        let judge = |face: &FrameFace| match face.track {
+            Some(track) => self.board.judge(track, frame.number),
+            None => Judgement::NONE,
+        };
+        let judgements = frame.faces.iter().map(judge).collect();
+        Judged { frame, judgements }
+    }
+}
