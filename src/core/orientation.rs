@@ -6,7 +6,7 @@
 use super::geometry::{BBox, Point, Size};
 
 /// How a stored picture is turned to be seen upright, in the words of the tag `image-orientation`:
-/// rotated clockwise, and in the `Flip…` cases then mirrored left to right.
+/// in the `Flip…` cases mirrored left to right, and then rotated clockwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Orientation {
     #[default]
@@ -67,9 +67,9 @@ impl Orientation {
             Self::Rotate180 => (false, true, true),
             Self::Rotate270 => (true, false, true),
             Self::FlipRotate0 => (false, true, false),
-            Self::FlipRotate90 => (true, false, false),
+            Self::FlipRotate90 => (true, true, true),
             Self::FlipRotate180 => (false, false, true),
-            Self::FlipRotate270 => (true, true, true),
+            Self::FlipRotate270 => (true, false, false),
         };
         Turn { transpose, flip_x, flip_y }
     }
@@ -149,7 +149,7 @@ mod tests {
         let turned = |x, y| Orientation::Rotate90.upright_pixel((x, y), size());
         assert_eq!(Orientation::Rotate90.upright_size(size()), Size::new(3, 4).unwrap());
         assert_eq!([turned(0, 0), turned(0, 2), turned(3, 0)], [(2, 0), (0, 0), (2, 3)]);
-        let mirrored = |x, y| Orientation::FlipRotate90.upright_pixel((x, y), size());
+        let mirrored = |x, y| Orientation::FlipRotate270.upright_pixel((x, y), size());
         assert_eq!([mirrored(0, 0), mirrored(0, 2), mirrored(3, 0)], [(0, 0), (2, 0), (0, 3)]);
     }
 

@@ -13,8 +13,8 @@ use crate::filter::debug::CAT;
 use crate::filter::engines::loading::{self, ModelFiles, SessionError};
 use crate::filter::settings::{
     ChannelOrder, DEFAULT_BATCH_TIMEOUT, DEFAULT_DETECT_THRESHOLD, DEFAULT_MAX_FACES,
-    DEFAULT_MAX_LATENCY, LandmarkSource, MODEL_THRESHOLD, Mode, OnError, Precision, Provider,
-    Settings,
+    DEFAULT_MAX_LATENCY, LandmarkSource, MODEL_THRESHOLD, Mode, OnError, OrientationSource,
+    Precision, Provider, Settings,
 };
 use crate::filter::shared::Shared;
 
@@ -120,6 +120,11 @@ pub struct M2sdFilter {
         nick = "Largest latency",
         blurb = "Time for detection and drawing that the element declares as its latency, in \
                  nanoseconds; complete mode adds one clip")]
+    #[property(name = "orientation", get, set, type = OrientationSource, member = orientation,
+        mutable_ready, nick = "Orientation",
+        blurb = "How frames are turned to be seen upright, for the models only: frames and places \
+                 that leave are the stream's own",
+        builder(OrientationSource::default()))]
     #[property(name = "landmark-source", get, set, type = LandmarkSource, member = landmark_source,
          mutable_ready, nick = "Alignment points",
         blurb = "Where the five points come from by which clips are aligned",

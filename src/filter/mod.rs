@@ -46,7 +46,9 @@ mod stats;
 
 pub use analysis::clips::ClipPixels;
 pub use engines::loading::{ModelFiles, SessionError};
-pub use settings::{ChannelOrder, LandmarkSource, Mode, OnError, Precision, Provider};
+pub use settings::{
+    ChannelOrder, LandmarkSource, Mode, OnError, OrientationSource, Precision, Provider,
+};
 
 glib::wrapper! {
     /// The element. Create it by its factory name, `m2sdfilter`.
@@ -78,6 +80,7 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
         Mode::static_type(),
         OnError::static_type(),
         LandmarkSource::static_type(),
+        OrientationSource::static_type(),
         Precision::static_type(),
         Provider::static_type(),
     ] {

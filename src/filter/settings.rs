@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use gst::ClockTime;
 
 use crate::core::image;
+use crate::core::orientation::Orientation;
 use crate::infer;
 
 /// Which provider runs the networks.
@@ -78,7 +79,50 @@ pub enum LandmarkSource {
     Aligner,
 }
 
-/// What happens when a network fails while running.
+/// How frames are turned to be seen upright: as the stream's tag `image-orientation` says, or as
+/// named in its words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstM2sdOrientation")]
+pub enum OrientationSource {
+    #[default]
+    #[enum_value(name = "As the stream's tag image-orientation says", nick = "auto")]
+    Auto,
+    #[enum_value(name = "As they are", nick = "rotate-0")]
+    Rotate0,
+    #[enum_value(name = "A quarter turn clockwise", nick = "rotate-90")]
+    Rotate90,
+    #[enum_value(name = "Half a turn", nick = "rotate-180")]
+    Rotate180,
+    #[enum_value(name = "A quarter turn counter-clockwise", nick = "rotate-270")]
+    Rotate270,
+    #[enum_value(name = "Mirrored left to right", nick = "flip-rotate-0")]
+    FlipRotate0,
+    #[enum_value(name = "Mirrored at the rising diagonal", nick = "flip-rotate-90")]
+    FlipRotate90,
+    #[enum_value(name = "Mirrored top to bottom", nick = "flip-rotate-180")]
+    FlipRotate180,
+    #[enum_value(name = "Mirrored at the falling diagonal", nick = "flip-rotate-270")]
+    FlipRotate270,
+}
+
+impl OrientationSource {
+    /// The orientation, where `tag` is what the stream says.
+    pub fn resolve(self, tag: Orientation) -> Orientation {
+        match self {
+            Self::Auto => tag,
+            Self::Rotate0 => Orientation::Rotate0,
+            Self::Rotate90 => Orientation::Rotate90,
+            Self::Rotate180 => Orientation::Rotate180,
+            Self::Rotate270 => Orientation::Rotate270,
+            Self::FlipRotate0 => Orientation::FlipRotate0,
+            Self::FlipRotate90 => Orientation::FlipRotate90,
+            Self::FlipRotate180 => Orientation::FlipRotate180,
+            Self::FlipRotate270 => Orientation::FlipRotate270,
+        }
+    }
+}
+
+/// What happens when a model fails while running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstM2sdOnError")]
 pub enum OnError {
@@ -113,6 +157,7 @@ pub struct Settings {
     pub mode: Mode,
     pub max_latency: u64,
     pub landmark_source: LandmarkSource,
+    pub orientation: OrientationSource,
     pub on_error: OnError,
     pub draw: bool,
     pub post_messages: bool,
@@ -151,6 +196,7 @@ impl Default for Settings {
             mode: Mode::default(),
             max_latency: DEFAULT_MAX_LATENCY.nseconds(),
             landmark_source: LandmarkSource::default(),
+            orientation: OrientationSource::default(),
             on_error: OnError::default(),
             draw: true,
             post_messages: true,

@@ -35,7 +35,7 @@ pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes
 pub use outputs::Outputs;
 pub use pool::{ClipJob, Pool, PoolOptions, Refused, Scored, Submitter, Ticket};
 pub use profile::Profile;
-pub use registry::{lend_classifier, shared_classifier};
+pub use registry::{LentEngine, lend_classifier, lend_engine, shared_classifier};
 pub use roles::{
     Aligner, AudioSpec, Classifier, ClassifierSpec, Clip, ClipScore, ClipStager, Detector,
     StagedClips, load_aligner, load_classifier, load_detector,

@@ -76,6 +76,25 @@ pub fn lend_classifier(
     POOLS.lend((Key::of_classifier(model, engine), options), pool)
 }
 
+/// An engine that serves others while this lives, see [`lend_engine`].
+pub struct LentEngine {
+    _engine: Arc<RunInTurn>,
+}
+
+/// Has `engine` serve everyone who asks for the model at `model` in this role with these options,
+/// while the returned handle lives: for programs that bring an engine of their own. `None` when one
+/// is running already, which stays.
+pub fn lend_engine(
+    model: &Path,
+    role: Role,
+    options: &EngineOptions,
+    engine: Box<dyn Engine>,
+) -> Option<LentEngine> {
+    let engine: Arc<RunInTurn> = Arc::new(Mutex::new(engine));
+    ENGINES.lend((Key::new(model, options), role), &engine)?;
+    Some(LentEngine { _engine: engine })
+}
+
 /// Lock order: this lock is the engine, so it is held for a run and no longer; a
 /// [`CancelToken`]'s is taken under it, and it under none.
 type RunInTurn = Mutex<Box<dyn Engine>>;

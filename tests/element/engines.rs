@@ -9,7 +9,7 @@ use gstm2sd::infer::{InferError, Provider};
 
 use super::picture::{Picture, face, found, one_face};
 use super::scripted::{gated, scripted};
-use super::support::{Rig, T, stat};
+use super::support::{Rig, T};
 
 fn two_faces() -> Picture {
     Picture::new(160, 120, &[face(8, 8, 40, 90), face(100, 60, 48, 30)])
@@ -143,25 +143,4 @@ fn a_run_does_not_keep_the_classifier_that_it_runs_on() {
     rig.element.set_state(gst::State::Null).unwrap();
     assert_eq!(Arc::strong_count(&pool), 1, "only the test's own");
     drop(open);
-}
-
-#[test]
-fn live_frames_that_pile_up_pass_without_detection() {
-    let (element, _dir, _pool) = scripted(|_| Ok(1.0));
-    element.set_property_from_str("mode", "live");
-    element.set_property("detect-interval", 1u32);
-    let mut rig = Rig::new(element);
-    let picture = one_face(90);
-    rig.caps(&picture.rgb_info());
-    rig.await_engines(&picture);
-    let before: u64 = stat(&rig.element, "frames-analysed");
-    let frames = vec![picture; 300];
-    rig.push_rgb(&frames);
-    let outcome = rig.finish();
-    assert_eq!(outcome.buffers.len(), frames.len(), "no frame is lost");
-    let analysed = stat::<u64>(&rig.element, "frames-analysed") - before;
-    // How many depends on the machine, but those that queue behind a detection are not.
-    assert!((1..=250).contains(&analysed), "{analysed} of {} frames", frames.len());
-    // A face that was found stays where it was until the next detection.
-    assert!(outcome.buffers.iter().skip(50).all(|frame| !found(frame).is_empty()));
 }

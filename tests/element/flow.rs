@@ -142,17 +142,80 @@ fn a_pipeline_ends_when_its_sink_has_enough() {
 }
 
 #[test]
-fn a_frame_smaller_than_its_caps_promise_is_an_error() {
+fn a_stream_whose_frames_never_fit_their_caps_is_an_error() {
     for format in [gst_video::VideoFormat::Rgb, gst_video::VideoFormat::I420] {
         let picture = one_face(90);
         let info = picture.info(format);
         let mut rig = Rig::new(filter(short_clips()));
         rig.caps(&info);
         let short = picture.buffer(&info, 0).copy_region(gst::BufferCopyFlags::all(), ..1000);
-        rig.harness.push(short.unwrap()).unwrap();
+        let short = short.unwrap();
+        // How many are taken is the analysis' affair, but they are few.
+        let refused = (0..20).find_map(|_| rig.harness.push(short.clone()).err());
         let error = rig.await_error();
         assert!(error.contains("160x120") && error.contains("1000"), "{error}");
+        assert!(refused.is_none() || refused == Some(gst::FlowError::Error));
         assert_eq!(push_until_refused(&mut rig), gst::FlowError::Error);
+    }
+}
+
+#[test]
+fn one_unreadable_buffer_passes_with_a_warning() {
+    let whole = |picture: &super::picture::Picture, info: &gst_video::VideoInfo, number| {
+        picture.buffer(info, number)
+    };
+    let cut = |to: usize| {
+        move |picture: &super::picture::Picture, info: &gst_video::VideoInfo, number| {
+            let frame = picture.buffer(info, number);
+            frame.copy_region(gst::BufferCopyFlags::all(), ..to).unwrap()
+        }
+    };
+    let empty = |_: &super::picture::Picture, _: &gst_video::VideoInfo, number| {
+        let mut buffer = gst::Buffer::new();
+        buffer.make_mut().set_pts(super::picture::FRAME_DURATION * number);
+        buffer
+    };
+    type Make<'a> = &'a dyn Fn(&super::picture::Picture, &gst_video::VideoInfo, u64) -> gst::Buffer;
+    let situations: [(&str, Make<'_>, usize); 3] =
+        [("the control", &whole, 0), ("truncated", &cut(1000), 1), ("empty", &empty, 1)];
+    for mode in ["complete", "live"] {
+        // The first frame, and one in the middle.
+        for at in [0, 5] {
+            for (situation, make, warnings) in &situations {
+                let element = filter(short_clips());
+                element.set_property_from_str("mode", mode);
+                element.set_property("detect-interval", 1u32);
+                element.set_property("draw", true);
+                let picture = one_face(90);
+                let info = picture.rgb_info();
+                let mut rig = Rig::new(element);
+                if mode == "live" {
+                    rig.await_engines(&super::picture::Picture::new(160, 120, &[]));
+                } else {
+                    rig.caps(&info);
+                }
+                let first = rig.next;
+                for number in first..first + 10 {
+                    let is_odd = number == first + at;
+                    let frame = if is_odd {
+                        make(&picture, &info, number)
+                    } else {
+                        picture.buffer(&info, number)
+                    };
+                    rig.harness.push(frame).unwrap();
+                }
+                let passed = rig.warnings_at_eos();
+                assert_eq!(passed.0.len(), 10, "{situation} in {mode}: no frame is lost");
+                assert_eq!(passed.1, *warnings, "{situation} in {mode}: warnings");
+                let faces = |frame: &gst::Buffer| super::picture::found(frame).len();
+                let with_faces = passed.0.iter().filter(|frame| faces(frame) == 1).count();
+                assert_eq!(with_faces, 10 - warnings, "{situation} in {mode}");
+                let unanalysed = |frame: &&gst::Buffer| {
+                    gst::meta::CustomMeta::from_buffer(frame, "m2sd-unanalysed").is_ok()
+                };
+                assert_eq!(passed.0.iter().filter(unanalysed).count(), *warnings);
+            }
+        }
     }
 }
 

@@ -1,17 +1,24 @@
 //! The element `m2sdfilter` with the analytic networks: faces are drawn, so every box and score
 //! that must come out is known beforehand.
 
+mod cancellation;
+mod continuity;
 mod cycles;
+mod determinism;
 mod engines;
 mod errors;
 mod events;
+mod exchange;
+mod extremes;
 mod faces;
 mod flow;
 mod formats;
 mod lifecycle;
 mod metadata;
 mod negotiation;
+mod orientation;
 mod picture;
+mod pressure;
 mod process;
 mod recovery;
 mod scripted;

@@ -147,6 +147,15 @@ impl Rig {
         Outcome { buffers, messages }
     }
 
+    /// Sends EOS; the frames that left, and how many warnings were posted.
+    pub fn warnings_at_eos(&mut self) -> (Vec<gst::Buffer>, usize) {
+        assert!(self.harness.push_event(gst::event::Eos::new()), "{:?}", self.errors());
+        self.await_event(gst::EventType::Eos);
+        let buffers = std::iter::from_fn(|| self.harness.try_pull()).collect();
+        let messages = std::iter::from_fn(|| self.bus.pop());
+        (buffers, messages.filter(|m| m.type_() == gst::MessageType::Warning).count())
+    }
+
     /// Takes events until one of this type.
     pub fn await_event(&mut self, wanted: gst::EventType) -> gst::Event {
         loop {

@@ -78,6 +78,7 @@ struct Analysis {
     tracker: Tracker,
     stream_id: Option<glib::GString>,
     segment: Option<Segment>,
+    /// As the stream says.
     orientation: Orientation,
     /// Of the caps that hold.
     info: Option<gst_video::VideoInfo>,
@@ -250,7 +251,8 @@ impl Analysis {
     fn change_format(&mut self) {
         let delivery = self.shared.latency_params().delivery;
         let Some(info) = self.info.clone() else { return };
-        let Some(format) = StreamFormat::new(info, self.orientation, delivery) else {
+        let orientation = self.settings.orientation.resolve(self.orientation);
+        let Some(format) = StreamFormat::new(info, orientation, delivery) else {
             return self.fail("the caps promise frames without pixels");
         };
         let format = Arc::new(format);

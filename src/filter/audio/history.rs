@@ -173,41 +173,41 @@ mod tests {
 
     const FOREVER: Patience = Patience { most: Duration::from_secs(3600), from_newest: false };
 
-    /// A tap with a linked pad. The second pad must be kept.
-    fn tap() -> (Arc<AudioHistory>, gst::Pad, gst::Pad) {
+    /// A history with a linked pad. The second pad must be kept.
+    fn history() -> (Arc<AudioHistory>, gst::Pad, gst::Pad) {
         gst::init().unwrap();
         let (src, sink) =
             (gst::Pad::new(gst::PadDirection::Src), gst::Pad::new(gst::PadDirection::Sink));
         src.link(&sink).unwrap();
-        let tap = Arc::new(AudioHistory::default());
-        tap.attach(&sink);
-        (tap, src, sink)
+        let history = Arc::new(AudioHistory::default());
+        history.attach(&sink);
+        (history, src, sink)
     }
 
     /// Whether waiting for the first millisecond ends after `event`, and not before.
     fn ends_with(event: impl FnOnce(&AudioHistory)) {
-        let (tap, _src, _sink) = tap();
+        let (history, _src, _sink) = history();
         let (begun, begin) = channel();
         let (done, end) = channel();
         let waiter = {
-            let tap = Arc::clone(&tap);
-            let epoch = tap.epoch();
+            let history = Arc::clone(&history);
+            let epoch = history.epoch();
             std::thread::spawn(move || {
                 begun.send(()).unwrap();
-                tap.await_sound(1_000_000, Instant::now(), FOREVER, epoch);
+                history.await_sound(1_000_000, Instant::now(), FOREVER, epoch);
                 done.send(()).unwrap();
             })
         };
         begin.recv().unwrap();
         assert!(end.try_recv().is_err(), "nothing has happened yet");
-        event(&tap);
+        event(&history);
         end.recv_timeout(Duration::from_secs(60)).expect("still waiting");
         waiter.join().unwrap();
     }
 
     #[test]
     fn waiting_ends_with_the_sound_its_end_or_an_interruption() {
-        ends_with(|tap| tap.hear(0, &[0.0; 16]));
+        ends_with(|history| history.hear(0, &[0.0; 16]));
         ends_with(AudioHistory::end);
         ends_with(AudioHistory::interrupt);
         ends_with(AudioHistory::detach);
@@ -215,15 +215,15 @@ mod tests {
 
     #[test]
     fn nobody_waits_where_nothing_can_come_or_time_is_up() {
-        let (tap, src, sink) = tap();
+        let (history, src, sink) = history();
         let none = Patience { most: Duration::ZERO, from_newest: true };
-        tap.await_sound(1, Instant::now(), none, tap.epoch());
+        history.await_sound(1, Instant::now(), none, history.epoch());
         src.unlink(&sink).unwrap();
-        tap.await_sound(1, Instant::now(), FOREVER, tap.epoch());
-        tap.detach();
-        assert!(!tap.is_attached());
-        tap.await_sound(1, Instant::now(), FOREVER, tap.epoch());
+        history.await_sound(1, Instant::now(), FOREVER, history.epoch());
+        history.detach();
+        assert!(!history.is_attached());
+        history.await_sound(1, Instant::now(), FOREVER, history.epoch());
         let span = Span { start_ns: 0, end_ns: 1_000_000 };
-        assert!(tap.clip(span).is_none() && tap.loudness(span).is_none());
+        assert!(history.clip(span).is_none() && history.loudness(span).is_none());
     }
 }

@@ -25,6 +25,13 @@ struct Run {
     inputs: u64,
 }
 
+impl Run {
+    /// The running time at which a sample of the history's rate begins.
+    fn sample_ns(&self, number: u64) -> u64 {
+        self.start_ns.saturating_add(number.saturating_mul(SAMPLE_NS))
+    }
+}
+
 /// Listens to one audio stream. Channels are averaged.
 #[derive(Default)]
 pub struct AudioIngest {
@@ -38,8 +45,8 @@ pub struct AudioIngest {
 }
 
 impl AudioIngest {
-    pub fn set_caps(&mut self, caps: &gst::CapsRef, tap: &AudioHistory) {
-        self.end_run(tap);
+    pub fn set_caps(&mut self, caps: &gst::CapsRef, history: &AudioHistory) {
+        self.end_run(history);
         self.format = gst_audio::AudioInfo::from_caps(caps).ok().and_then(|info| {
             let resampler = Resampler::new(info.rate())?;
             Some(Format { info, resampler })
@@ -76,26 +83,26 @@ impl AudioIngest {
     }
 
     /// There is no sound in this interval of stream time.
-    pub fn gap(&mut self, gap: &gst::event::Gap, tap: &AudioHistory) {
-        self.end_run(tap);
+    pub fn gap(&mut self, gap: &gst::event::Gap, history: &AudioHistory) {
+        self.end_run(history);
         let (start, duration) = gap.get();
-        let end = start + duration.unwrap_or_default();
+        let end = start.saturating_add(duration.unwrap_or_default());
         if let Some(time) = self.segment.as_ref().and_then(|s| s.to_running_time(end)) {
-            tap.skip(time.nseconds());
+            history.skip(time.nseconds());
         }
     }
 
     /// The sound of the last samples, which waits for those that follow.
-    pub fn end_run(&mut self, tap: &AudioHistory) {
+    pub fn end_run(&mut self, history: &AudioHistory) {
         let (Some(run), Some(format)) = (self.run.take(), &mut self.format) else { return };
         let first = format.resampler.outputs();
         self.heard.clear();
         format.resampler.finish(&mut self.heard);
-        tap.hear(run.start_ns + first * SAMPLE_NS, &self.heard);
+        history.hear(run.sample_ns(first), &self.heard);
     }
 
-    /// FramePool a buffer's sound into the tap.
-    pub fn hear(&mut self, buffer: &gst::Buffer, tap: &AudioHistory) {
+    /// Copies a buffer's sound into the history.
+    pub fn hear(&mut self, buffer: &gst::Buffer, history: &AudioHistory) {
         let (Some(format), Some(segment)) = (&self.format, &self.segment) else { return };
         let (rate, bpf) = (format.info.rate(), format.info.bpf());
         let clipped = gst_audio::audio_buffer_clip(buffer.clone(), segment.upcast_ref(), rate, bpf);
@@ -104,7 +111,7 @@ impl AudioIngest {
         let time_ns = time.map(gst::ClockTime::nseconds);
         let discont = clipped.flags().contains(gst::BufferFlags::DISCONT);
         if !self.continues(time_ns, discont, rate) {
-            self.end_run(tap);
+            self.end_run(history);
             // Without a time there is nothing to go by.
             let Some(start_ns) = time_ns else { return };
             self.run = Some(Run { start_ns, inputs: 0 });
@@ -116,7 +123,7 @@ impl AudioIngest {
         let first = format.resampler.outputs();
         self.heard.clear();
         format.resampler.push(&self.mono, &mut self.heard);
-        tap.hear(run.start_ns + first * SAMPLE_NS, &self.heard);
+        history.hear(run.sample_ns(first), &self.heard);
     }
 
     /// Whether a buffer follows the one before without a break.
@@ -124,7 +131,8 @@ impl AudioIngest {
         let Some(run) = &self.run else { return false };
         let Some(time_ns) = time_ns else { return !discont };
         let played = u128::from(run.inputs) * 1_000_000_000 / u128::from(rate);
-        let expected = run.start_ns + played as u64;
+        let played = u64::try_from(played).unwrap_or(u64::MAX);
+        let expected = run.start_ns.saturating_add(played);
         let tolerance = if discont { SAMPLE_NS } else { TOLERANCE_NS };
         expected.abs_diff(time_ns) <= tolerance
     }
@@ -191,18 +199,18 @@ mod tests {
     }
 
     struct Listening {
-        ear: AudioIngest,
-        tap: AudioHistory,
+        ingest: AudioIngest,
+        history: AudioHistory,
         _pad: gst::Pad,
     }
 
     fn listen(info: &gst_audio::AudioInfo) -> Listening {
-        let (mut ear, tap) = (AudioIngest::default(), AudioHistory::default());
+        let (mut ingest, history) = (AudioIngest::default(), AudioHistory::default());
         let pad = gst::Pad::new(gst::PadDirection::Sink);
-        tap.attach(&pad);
-        ear.set_caps(&info.to_caps().unwrap(), &tap);
-        ear.set_segment(gst::FormattedSegment::<gst::ClockTime>::new().upcast_ref());
-        Listening { ear, tap, _pad: pad }
+        history.attach(&pad);
+        ingest.set_caps(&info.to_caps().unwrap(), &history);
+        ingest.set_segment(gst::FormattedSegment::<gst::ClockTime>::new().upcast_ref());
+        Listening { ingest, history, _pad: pad }
     }
 
     fn buffer(bytes: Vec<u8>, pts_ns: u64) -> gst::Buffer {
@@ -214,8 +222,8 @@ mod tests {
     impl Listening {
         /// Hears everything, the last samples included.
         fn loudness(&mut self, span: Span) -> Loudness {
-            self.ear.end_run(&self.tap);
-            self.tap.loudness(span).unwrap()
+            self.ingest.end_run(&self.history);
+            self.history.loudness(span).unwrap()
         }
     }
 
@@ -229,9 +237,9 @@ mod tests {
             for channels in [1, 2, 5] {
                 let info = info(format, RATE_HZ, channels);
                 let mut listening = listen(&info);
-                listening.ear.hear(&buffer(half(&info, 160), 0), &listening.tap);
-                listening.ear.end_run(&listening.tap);
-                let clip = listening.tap.clip(ms(0, 10)).unwrap();
+                listening.ingest.hear(&buffer(half(&info, 160), 0), &listening.history);
+                listening.ingest.end_run(&listening.history);
+                let clip = listening.history.clip(ms(0, 10)).unwrap();
                 assert_eq!(clip.loudness.coverage, 1.0, "{format}");
                 let expected = 0.5 / channels as f32;
                 let worst = clip.samples.iter().map(|s| (s - expected).abs()).fold(0.0, f32::max);
@@ -246,7 +254,7 @@ mod tests {
         let info = info(AudioFormat::S16le, 48_000, 2);
         let mut listening = listen(&info);
         for n in 0..10 {
-            listening.ear.hear(&buffer(half(&info, 480), n * step_ns), &listening.tap);
+            listening.ingest.hear(&buffer(half(&info, 480), n * step_ns), &listening.history);
         }
         let loudness = listening.loudness(ms(0, 9 * step_ns / 1_000_000 + 10));
         (loudness.coverage, loudness.gaps)
@@ -273,13 +281,13 @@ mod tests {
         let mut listening = listen(&info);
         let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
         segment.set_start(gst::ClockTime::from_mseconds(5));
-        listening.ear.set_segment(segment.upcast_ref());
-        listening.ear.hear(&buffer(half(&info, 160), 0), &listening.tap);
+        listening.ingest.set_segment(segment.upcast_ref());
+        listening.ingest.hear(&buffer(half(&info, 160), 0), &listening.history);
         assert_eq!(listening.loudness(ms(0, 10)).coverage, 0.5);
 
         segment.set_rate(2.0);
-        listening.ear.set_segment(segment.upcast_ref());
-        listening.ear.hear(&buffer(half(&info, 160), 10_000_000), &listening.tap);
+        listening.ingest.set_segment(segment.upcast_ref());
+        listening.ingest.hear(&buffer(half(&info, 160), 10_000_000), &listening.history);
         assert_eq!(listening.loudness(ms(0, 15)).coverage, 1.0 / 3.0);
     }
 
@@ -288,10 +296,10 @@ mod tests {
         let info = info(AudioFormat::S16le, RATE_HZ, 1);
         let mut listening = listen(&info);
         let untimed = || gst::Buffer::from_mut_slice(half(&info, 160));
-        listening.ear.hear(&untimed(), &listening.tap);
+        listening.ingest.hear(&untimed(), &listening.history);
         assert_eq!(listening.loudness(ms(0, 10)).coverage, 0.0);
-        listening.ear.hear(&buffer(half(&info, 160), 0), &listening.tap);
-        listening.ear.hear(&untimed(), &listening.tap);
+        listening.ingest.hear(&buffer(half(&info, 160), 0), &listening.history);
+        listening.ingest.hear(&untimed(), &listening.history);
         assert_eq!(listening.loudness(ms(0, 20)).coverage, 1.0);
     }
 }

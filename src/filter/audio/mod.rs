@@ -14,8 +14,8 @@
 //! | --- | --- |
 //! | `pads` | the pair of pads: requests, chain, events, queries, task |
 //! | `queue` | the in-band queue between them, bounded in time |
-//! | `ear` | buffers of any format as 16 kHz mono samples |
-//! | `tap` | what was heard, and waiting for it |
+//! | `ingest` | buffers of any format as 16 kHz mono samples |
+//! | `history` | what was heard, and waiting for it |
 //! | `waiting` | clips that wait for their sound |
 
 mod history;

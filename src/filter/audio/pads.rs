@@ -26,8 +26,8 @@ pub struct AudioPads {
     queue: AudioQueue,
     /// Used in upstream's thread only.
     ///
-    /// Lock order: before [`super::AudioHistory`], which the ear fills; nothing is pushed while it is held.
-    ear: Mutex<AudioIngest>,
+    /// Lock order: before [`super::AudioHistory`], which the ingest fills; nothing is pushed while it is held.
+    ingest: Mutex<AudioIngest>,
 }
 
 impl AudioPads {
@@ -37,13 +37,13 @@ impl AudioPads {
             sink: sink_pad(negotiation::audio_sink_template()?),
             src: src_pad(negotiation::audio_src_template()?),
             queue: AudioQueue::default(),
-            ear: Mutex::default(),
+            ingest: Mutex::default(),
         })
     }
 
-    fn with_ear<R>(&self, listen: impl FnOnce(&mut AudioIngest) -> R) -> R {
+    fn with_ingest<R>(&self, listen: impl FnOnce(&mut AudioIngest) -> R) -> R {
         // A panic leaves wrong samples at worst.
-        listen(&mut self.ear.lock().unwrap_or_else(PoisonError::into_inner))
+        listen(&mut self.ingest.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Wakes all who wait in these pads, and lets nothing in until the source pad is activated.
@@ -194,9 +194,9 @@ impl M2sdFilter {
 
     fn audio_chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         let audio = self.audio().ok_or(gst::FlowError::Flushing)?;
-        let plays = audio.with_ear(|ear| {
-            ear.hear(&buffer, &self.shared.audio);
-            ear.duration(&buffer)
+        let plays = audio.with_ingest(|ingest| {
+            ingest.hear(&buffer, &self.shared.audio);
+            ingest.duration(&buffer)
         });
         audio.queue.push(Item::Buffer(buffer, plays), self.audio_capacity())?;
         Ok(gst::FlowSuccess::Ok)
@@ -215,7 +215,7 @@ impl M2sdFilter {
             }
             gst::EventView::FlushStop(_) => {
                 let pushed = audio.src.push_event(event);
-                audio.with_ear(AudioIngest::flush);
+                audio.with_ingest(AudioIngest::flush);
                 self.shared.audio.restart();
                 self.start_audio(&audio).is_ok() && pushed
             }
@@ -227,16 +227,16 @@ impl M2sdFilter {
         }
     }
 
-    /// Takes what the ear must know from an event; returns the time for which the event stands.
+    /// Takes what the ingest must know from an event; returns the time for which the event stands.
     fn hear_event(&self, audio: &AudioPads, event: &gst::Event) -> Duration {
-        let tap = &self.shared.audio;
-        audio.with_ear(|ear| match event.view() {
-            gst::EventView::Caps(caps) => ear.set_caps(caps.caps(), tap),
-            gst::EventView::Segment(segment) => ear.set_segment(segment.segment()),
-            gst::EventView::Gap(gap) => ear.gap(gap, tap),
+        let history = &self.shared.audio;
+        audio.with_ingest(|ingest| match event.view() {
+            gst::EventView::Caps(caps) => ingest.set_caps(caps.caps(), history),
+            gst::EventView::Segment(segment) => ingest.set_segment(segment.segment()),
+            gst::EventView::Gap(gap) => ingest.gap(gap, history),
             gst::EventView::Eos(_) => {
-                ear.end_run(tap);
-                tap.end();
+                ingest.end_run(history);
+                history.end();
             }
             _ => {}
         });
@@ -270,7 +270,7 @@ impl M2sdFilter {
         // Nothing is added, and much can be kept back: for as long as the video is.
         let (live, min, max) = upstream.result();
         let capacity = gst::ClockTime::try_from(self.audio_capacity()).unwrap_or_default();
-        latency.set(live, min, max.map(|max| max + capacity));
+        latency.set(live, min, max.map(|max| max.saturating_add(capacity)));
         true
     }
 
@@ -285,7 +285,7 @@ impl M2sdFilter {
         // A pad that is being released has nothing to start or stop here.
         let Some(audio) = self.audio() else { return Ok(()) };
         if active {
-            audio.with_ear(|ear| *ear = AudioIngest::default());
+            audio.with_ingest(|ingest| *ingest = AudioIngest::default());
             audio.queue.forget();
             self.shared.audio.restart();
             return self.start_audio(&audio).map_err(|e| gst::loggable_error!(CAT, "{e}"));

@@ -100,6 +100,11 @@ pub struct LatencyParams {
 const USUAL_CLIP_FRAMES: usize = 16;
 /// Assumed where the frame rate is not known.
 const SLOW_FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(67);
+/// Frames of a longer duration make no frame rate: the stream is a slide show, whose latency
+/// nothing can be said of.
+const SLOWEST_FRAME: gst::ClockTime = gst::ClockTime::from_seconds(60);
+/// What is declared at most; whoever adds up the latencies of a pipeline must not overflow.
+const MAX_LATENCY: gst::ClockTime = gst::ClockTime::from_seconds(24 * 3600);
 /// Frames that wait beside those of a clip: one being analysed, one being pushed, and slack so
 /// that analysis and classification overlap.
 const SLACK_FRAMES: usize = 8;
@@ -130,7 +135,10 @@ impl LatencyParams {
             Delivery::Live => budget,
             Delivery::Complete => {
                 let frame = self.frame_duration.unwrap_or(SLOW_FRAME);
-                frame * self.clip_frames.saturating_sub(1) as u64 + budget
+                let frames = self.clip_frames.saturating_sub(1) as u64;
+                let clip = frame.nseconds().saturating_mul(frames);
+                let latency = clip.saturating_add(budget.nseconds()).min(MAX_LATENCY.nseconds());
+                gst::ClockTime::from_nseconds(latency)
             }
         }
     }
@@ -149,11 +157,12 @@ impl LatencyParams {
     }
 }
 
-/// `None` for 0/1, a variable frame rate.
+/// `None` for 0/1, a variable frame rate, and for rates that are none.
 pub fn frame_duration(fps: gst::Fraction) -> Option<gst::ClockTime> {
     let numerator = u64::try_from(fps.numer()).ok().filter(|n| *n > 0)?;
     let denominator = u64::try_from(fps.denom()).ok()?;
-    gst::ClockTime::SECOND.mul_div_ceil(denominator, numerator)
+    let duration = gst::ClockTime::SECOND.mul_div_ceil(denominator, numerator)?;
+    (duration <= SLOWEST_FRAME).then_some(duration)
 }
 
 pub fn answer_latency(
@@ -163,7 +172,7 @@ pub fn answer_latency(
     budget: gst::ClockTime,
 ) {
     let own = params.latency(budget);
-    query.set(live, min + own, max.map(|max| max + own));
+    query.set(live, min.saturating_add(own), max.map(|max| max.saturating_add(own)));
 }
 
 /// Asks upstream's pool for the buffers that wait here, on top of what downstream needs. Frames go
@@ -172,8 +181,9 @@ pub fn propose_allocation(query: &mut gst::query::Allocation, params: &LatencyPa
     let more = params.output_frames() as u32;
     let pools: Vec<_> = query.allocation_pools().collect();
     for (index, (pool, size, min, max)) in pools.iter().enumerate() {
-        let max = if *max == 0 { 0 } else { max + more };
-        query.set_nth_allocation_pool(index as u32, pool.as_ref(), *size, min + more, max);
+        let max = if *max == 0 { 0 } else { max.saturating_add(more) };
+        let min = min.saturating_add(more);
+        query.set_nth_allocation_pool(index as u32, pool.as_ref(), *size, min, max);
     }
     if pools.is_empty() {
         let size = query.get().0.and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok());

@@ -197,8 +197,13 @@ impl M2sdFilter {
             }
             _ => false,
         };
-        let answered = (at_once || self.wait_for_turn(query)) && self.srcpad.peer_query(query);
+        if !at_once && !self.wait_for_turn(query) {
+            // Flushed: what would be answered is of before.
+            return false;
+        }
+        let answered = self.srcpad.peer_query(query);
         match query.view_mut() {
+            // Also where downstream has no wishes, there are ours.
             gst::QueryViewMut::Allocation(allocation) => {
                 negotiation::propose_allocation(allocation, &self.shared.latency_params());
                 true
