@@ -5,6 +5,7 @@
 mod common;
 mod element;
 mod faces;
+mod live;
 mod media;
 mod networks;
 mod pipeline;

@@ -69,10 +69,43 @@ fn init() {
 ///
 /// `source` starts with an element called `source`, which is told the location.
 pub fn analyse(shared: &Path, location: &Path, source: &str, properties: &str) -> Analysis {
+    let properties = format!("mode=complete {properties}");
+    run(shared, location, source, &properties, "fakesink name=end sync=false")
+}
+
+/// As [`analyse`], in live mode before a sink that waits for the clock. The models are there from
+/// the first frame on.
+pub fn analyse_live(shared: &Path, location: &Path, source: &str, properties: &str) -> Analysis {
+    init();
+    let classifier = properties.split(' ').find(|word| word.starts_with("classifier=")).unwrap();
+    let holder = format!(
+        "m2sdfilter engines-dir={} provider=cpu aligner=none {classifier}",
+        networks(shared).dir.display()
+    );
+    let holder = gst::parse::bin_from_description(&holder, true).unwrap();
+    let bus = gst::Bus::new();
+    holder.set_bus(Some(&bus));
+    holder.set_state(gst::State::Playing).unwrap();
+    loop {
+        let message = bus.timed_pop_filtered(PATIENCE, &[gst::MessageType::Progress]);
+        let message = message.expect("the models do not load");
+        let gst::MessageView::Progress(progress) = message.view() else { unreachable!() };
+        if progress.get().0 == gst::ProgressType::Complete {
+            break;
+        }
+    }
+    let properties = format!("mode=live {properties}");
+    let sink = "fakesink name=end sync=true";
+    let found = run(shared, location, &format!("{source} ! queue"), &properties, sink);
+    bus.set_flushing(true);
+    holder.set_state(gst::State::Null).unwrap();
+    found
+}
+
+fn run(shared: &Path, location: &Path, source: &str, properties: &str, sink: &str) -> Analysis {
     init();
     let description = format!(
-        "{source} ! m2sdfilter name=filter mode=complete provider=cpu aligner=none draw=false \
-         {properties} ! fakesink name=end sync=false"
+        "{source} ! m2sdfilter name=filter provider=cpu aligner=none draw=false {properties} ! {sink}"
     );
     let pipeline = gst::parse::launch(&description).unwrap().downcast::<gst::Pipeline>().unwrap();
     let element = |name| pipeline.by_name(name).unwrap();

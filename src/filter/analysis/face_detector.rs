@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::face_analyzer::{AnalysisError, DetectedFace, FaceAnalyzer};
 use super::format::StreamFormat;
+use crate::core::window::FrameNumber;
 use crate::filter::debug::CAT;
 use crate::filter::engines::loading::FaceEngines;
 use crate::filter::generation::Generation;
@@ -22,6 +23,7 @@ use crate::infer::CancelToken;
 /// A frame to find faces on.
 pub struct DetectionJob {
     pub buffer: gst::Buffer,
+    pub frame: FrameNumber,
     pub format: Arc<StreamFormat>,
     pub generation: Generation,
     /// Ends the run as soon as the provider can.
@@ -31,6 +33,8 @@ pub struct DetectionJob {
 /// What came of a [`DetectionJob`].
 pub struct Detections {
     pub faces: Result<Vec<DetectedFace>, AnalysisError>,
+    /// The frame that they are on.
+    pub frame: FrameNumber,
     /// The format that the faces' places are of.
     pub format: Arc<StreamFormat>,
     pub generation: Generation,
@@ -133,11 +137,12 @@ impl Worker {
     fn run(&mut self, job: DetectionJob) -> Detections {
         let started = Instant::now();
         let found = catch_unwind(AssertUnwindSafe(|| self.detect(&job)));
-        let DetectionJob { buffer, format, generation, cancel } = job;
+        let DetectionJob { buffer, frame, format, generation, cancel } = job;
         // Whoever waits may want to write to it.
         drop(buffer);
         Detections {
             faces: found.unwrap_or(Err(AnalysisError::Panicked)),
+            frame,
             format,
             generation,
             cancelled: cancel.is_cancelled(),

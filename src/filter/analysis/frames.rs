@@ -9,7 +9,7 @@ use super::face_detector::{DetectionJob, Detections};
 use super::stream::{Readability, moved};
 use super::tracks::TrackEnd;
 use crate::core::span::Span;
-use crate::core::window::Sample;
+use crate::core::window::{FrameNumber, Sample};
 use crate::filter::debug::CAT;
 use crate::filter::generation::Stale;
 use crate::filter::input::queue::MAX_BUFFERS as INPUT_FRAMES;
@@ -77,16 +77,16 @@ impl Analysis {
     fn analyse(
         &mut self,
         buffer: &gst::Buffer,
-        number: u64,
+        number: FrameNumber,
         span: Option<Span>,
     ) -> Result<Arc<[FrameFace]>, Unanalysed> {
         if self.supervisor.faces.get().is_none() || self.stream.is_none() {
             return Err(Unanalysed::NoModels);
         }
         self.check_readable(buffer)?;
-        self.detect(buffer, span.map_or(0, |span| span.start_ns))?;
+        self.detect(buffer, number, span.map_or(0, |span| span.start_ns))?;
         let stream = self.stream.as_mut().ok_or(Unanalysed::NoModels)?;
-        let faces = stream.shown();
+        let faces = stream.shown_on(number);
         let (Some(span), true) = (span, self.clips.is_some()) else { return Ok(faces) };
         let samples = stream.samples(buffer).map_err(|error| {
             gst::warning!(CAT, "Frame {number} cannot be read: {error}");
@@ -121,7 +121,12 @@ impl Analysis {
     /// Takes the result of a detection that has ended, and begins one where it is due. In complete
     /// mode it is waited for; in live mode for as long as the frame may wait, then it goes on
     /// beside the stream.
-    fn detect(&mut self, buffer: &gst::Buffer, time_ns: u64) -> Result<(), Unanalysed> {
+    fn detect(
+        &mut self,
+        buffer: &gst::Buffer,
+        frame: FrameNumber,
+        time_ns: u64,
+    ) -> Result<(), Unanalysed> {
         let live = self.delivery() == Delivery::Live;
         let (late_ns, budget_ns) = (self.pressure.late_ns(), self.settings.max_latency);
         let patience = live.then(|| Duration::from_nanos(budget_ns.saturating_sub(late_ns)));
@@ -138,6 +143,7 @@ impl Analysis {
         stream.schedule.begun(time_ns);
         detector.begin(DetectionJob {
             buffer: buffer.clone(),
+            frame,
             format: Arc::clone(&stream.format),
             generation: self.generation,
             cancel: self.shared.begin_detection(),
@@ -166,7 +172,7 @@ impl Analysis {
 
     /// These faces hold from now on.
     fn take_detections(&mut self, detections: Detections) -> Result<(), Unanalysed> {
-        let Detections { faces, format, generation, cancelled, took } = detections;
+        let Detections { faces, frame, format, generation, cancelled, took } = detections;
         let Some(stream) = &mut self.stream else { return Ok(()) };
         if generation != self.generation {
             return Ok(());
@@ -189,7 +195,7 @@ impl Analysis {
         let found: Vec<_> = faces.iter().map(|detected| detected.face.clone()).collect();
         let tracker = &mut self.tracker;
         let update = self.shared.stats.stages.time(Stage::Track, || tracker.update(&found));
-        stream.show(faces, update.tracks);
+        stream.show(frame, faces, update.tracks);
         for track in update.ended {
             self.end_track(track, TrackEnd::Left);
         }

@@ -10,6 +10,7 @@ use crate::core::geometry::BBox;
 use crate::core::landmarks::five_from_68;
 use crate::core::pressure::DetectionSchedule;
 use crate::core::track::TrackId;
+use crate::core::window::FrameNumber;
 use crate::filter::output::queue::FrameFace;
 use crate::filter::settings::{LandmarkSource, Settings};
 use crate::filter::stats::stages::{Stage, Stages};
@@ -43,8 +44,13 @@ pub struct Stream {
     crops: Crops,
     /// In px of the upright frame, in the order of `shown`.
     faces: Vec<DetectedFace>,
-    /// The same faces in the stream's own coordinates, as they leave.
+    /// The same faces in the stream's own coordinates, as they leave with the frame they are of.
     shown: Arc<[FrameFace]>,
+    /// Those that hold on the frames after it: the ones that a track follows. Of others nobody
+    /// knows whether they are still there.
+    held: Arc<[FrameFace]>,
+    /// The frame that the faces were found on.
+    found_on: Option<FrameNumber>,
     /// Unreadable frames in a row.
     unreadable: u32,
     /// Whether a frame could be read.
@@ -67,6 +73,8 @@ impl Stream {
             crops: Crops::default(),
             faces: Vec::new(),
             shown: Arc::default(),
+            held: Arc::default(),
+            found_on: None,
             unreadable: 0,
             was_readable: false,
             landmark_source: settings.landmark_source,
@@ -88,7 +96,7 @@ impl Stream {
             self.schedule.reset();
             let faces = std::mem::take(&mut self.faces);
             let tracks: Vec<_> = self.shown.iter().map(|face| face.track).collect();
-            self.show(moved(faces, &before, &self.format), tracks);
+            self.hold(moved(faces, &before, &self.format), tracks);
         }
         Ok(())
     }
@@ -108,11 +116,26 @@ impl Stream {
         (found, Some(error))
     }
 
-    /// These faces hold from now on, each with its track; they are in places of the format.
-    pub fn show(&mut self, faces: Vec<DetectedFace>, tracks: Vec<Option<TrackId>>) {
+    /// These faces are on `frame`, each with its track; they are in places of the format.
+    pub fn show(
+        &mut self,
+        frame: FrameNumber,
+        faces: Vec<DetectedFace>,
+        tracks: Vec<Option<TrackId>>,
+    ) {
+        self.hold(faces, tracks);
+        self.found_on = Some(frame);
+    }
+
+    fn hold(&mut self, faces: Vec<DetectedFace>, tracks: Vec<Option<TrackId>>) {
         let format = &self.format;
         let shown = faces.iter().zip(tracks).map(|(face, track)| stored(face, track, format));
         self.shown = shown.collect();
+        self.held = match self.shown.iter().all(|face| face.track.is_some()) {
+            true => Arc::clone(&self.shown),
+            false => self.shown.iter().filter(|face| face.track.is_some()).cloned().collect(),
+        };
+        self.found_on = None;
         self.faces = faces;
         if self.faces.is_empty() {
             // It may be long until there is a face again.
@@ -120,14 +143,15 @@ impl Stream {
         }
     }
 
-    /// The faces that hold, as they leave.
-    pub fn shown(&self) -> Arc<[FrameFace]> {
-        Arc::clone(&self.shown)
+    /// The faces that leave with a frame.
+    pub fn shown_on(&self, frame: FrameNumber) -> Arc<[FrameFace]> {
+        let faces = if self.found_on == Some(frame) { &self.shown } else { &self.held };
+        Arc::clone(faces)
     }
 
     /// No face holds, and detection is due at once.
     pub fn forget_faces(&mut self) {
-        self.show(Vec::new(), Vec::new());
+        self.hold(Vec::new(), Vec::new());
         self.schedule.reset();
     }
 
