@@ -59,13 +59,13 @@ impl Tracker {
     ///
     /// The pair of track and face that overlap most is joined first, and so on down to `min_iou`;
     /// of equal pairs the older track, then the earlier face. No face is in two tracks.
-    pub fn update(&mut self, faces: &[Face]) -> TrackUpdate {
+    pub fn update<F: AsRef<Face>>(&mut self, faces: &[F]) -> TrackUpdate {
         let mut update = TrackUpdate { tracks: vec![None; faces.len()], ..Default::default() };
         let mut continued = vec![None; self.live.len()];
         for Pair { track, face, .. } in self.pairs(faces) {
             let free = (continued.get_mut(track), update.tracks.get_mut(face));
             if let (Some(next @ None), Some(owner @ None)) = free {
-                *next = faces.get(face).map(|f| f.bbox);
+                *next = faces.get(face).map(|f| f.as_ref().bbox);
                 *owner = self.live.get(track).map(|(id, _)| *id);
             }
         }
@@ -76,7 +76,7 @@ impl Tracker {
                 None => update.ended.push(id),
             }
         }
-        for (face, owner) in faces.iter().zip(&mut update.tracks) {
+        for (face, owner) in faces.iter().map(F::as_ref).zip(&mut update.tracks) {
             if owner.is_none() && face.score >= self.params.start_score {
                 let id = TrackId(self.next_id);
                 self.next_id += 1;
@@ -107,10 +107,10 @@ impl Tracker {
     }
 
     /// Every track and face that overlap enough, best first.
-    fn pairs(&self, faces: &[Face]) -> Vec<Pair> {
+    fn pairs<F: AsRef<Face>>(&self, faces: &[F]) -> Vec<Pair> {
         let mut pairs = Vec::new();
         for (track, (_, before)) in self.live.iter().enumerate() {
-            for (face, now) in faces.iter().enumerate() {
+            for (face, now) in faces.iter().map(F::as_ref).enumerate() {
                 let iou = before.iou(&now.bbox);
                 if iou > 0.0 && iou >= self.params.min_iou {
                     pairs.push(Pair { iou, track, face });

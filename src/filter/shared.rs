@@ -87,9 +87,11 @@ impl Shared {
 
     /// A detection begins; a flush or a stop cancels it through this.
     pub fn begin_detection(&self) -> CancelToken {
-        let token = CancelToken::new();
-        self.work().detection = token.clone();
-        token
+        let mut work = self.work();
+        if work.detection.is_cancelled() {
+            work.detection = CancelToken::new();
+        }
+        work.detection.clone()
     }
 
     /// Whose clips a flush or a stop drops and cancels.

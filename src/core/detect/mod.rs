@@ -29,6 +29,12 @@ pub struct Face {
     pub points: FivePoints,
 }
 
+impl AsRef<Face> for Face {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// Which detections are faces.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DetectParams {

@@ -158,7 +158,7 @@ impl VerdictBoard {
     pub fn expect(
         &mut self,
         track: TrackId,
-        frames: &[FrameNumber],
+        frames: Vec<FrameNumber>,
         span: Span,
     ) -> Option<ExpectedClip> {
         let id = ClipId { last: *frames.iter().max()?, number: self.announced };

@@ -17,7 +17,7 @@ fn single_frames(board: &mut VerdictBoard, n: u64, stride: usize) -> Vec<Expecte
     for frame in 0..n {
         board.open(TRACK, frame);
         if frame.is_multiple_of(stride as u64) {
-            clips.push(board.expect(TRACK, &[frame], SPAN).unwrap());
+            clips.push(board.expect(TRACK, vec![frame], SPAN).unwrap());
         }
         board.close(TRACK, frame);
     }

@@ -77,17 +77,15 @@ impl FrameScores {
     /// A clip is being scored. Returns those of its frames, repetitions included, whose score it
     /// enters: frames that were closed may have left already, so it does not enter theirs,
     /// whether they have or not.
-    pub fn expect(&mut self, frames: &[FrameNumber]) -> Vec<FrameNumber> {
-        let mut counted = Vec::with_capacity(frames.len());
-        for frame in frames {
-            if let Some(score) = self.0.get_mut(frame)
-                && !score.closed
-            {
+    pub fn expect(&mut self, mut frames: Vec<FrameNumber>) -> Vec<FrameNumber> {
+        frames.retain(|frame| match self.0.get_mut(frame) {
+            Some(score) if !score.closed => {
                 score.clips_under_way += 1;
-                counted.push(*frame);
+                true
             }
-        }
-        counted
+            _ => false,
+        });
+        frames
     }
 
     /// A clip that [`Self::expect`] returned these frames for has its score, or none.
@@ -137,8 +135,8 @@ mod tests {
     fn a_mean_counts_repetitions_and_waits_for_all_that_count() {
         let mut frames = FrameScores::default();
         [0, 1].into_iter().for_each(|frame| frames.open(frame));
-        let first = frames.expect(&[0, 1, 0]);
-        let second = frames.expect(&[1]);
+        let first = frames.expect(vec![0, 1, 0]);
+        let second = frames.expect(vec![1]);
         frames.close(0);
         frames.settle(&first, Some((p(0.5), SPAN)));
         assert!(frames.is_settled(0) && !frames.is_settled(1));
@@ -155,17 +153,17 @@ mod tests {
         let mut frames = FrameScores::default();
         [0, 1].into_iter().for_each(|frame| frames.open(frame));
         frames.close(0);
-        assert_eq!(frames.expect(&[0, 1]), [1]);
+        assert_eq!(frames.expect(vec![0, 1]), [1]);
         assert!(frames.is_settled(0));
         frames.forget(0);
-        assert_eq!(frames.expect(&[0, 1]), [1]);
+        assert_eq!(frames.expect(vec![0, 1]), [1]);
     }
 
     #[test]
     fn a_failed_clip_settles_without_a_score() {
         let mut frames = FrameScores::default();
         frames.open(0);
-        let counted = frames.expect(&[0]);
+        let counted = frames.expect(vec![0]);
         frames.close(0);
         frames.settle(&counted, None);
         assert!(frames.is_settled(0));

@@ -64,13 +64,14 @@ impl PendingClip {
     ) -> Option<Self> {
         let newest = clip.samples.iter().max_by_key(|sample| sample.frame)?;
         let (frames, span) = (clip.frames(), clip.span()?);
-        let expected = shared.output.clip_submitted(generation, clip.track, &frames, span)?;
+        let count = frames.len();
+        let expected = shared.output.clip_submitted(generation, clip.track, frames, span)?;
         shared.stats.clip_begins(clip.track, newest.frame);
         Some(Self {
             shared: Arc::clone(shared),
             generation,
             expected,
-            frames: frames.len(),
+            frames: count,
             bbox: newest.payload.bbox,
             end: ClipEnd::Skipped,
             report: None,

@@ -37,7 +37,13 @@ pub enum AnalysisError {
 pub struct DetectedFace {
     pub face: Face,
     /// The aligner's 68 points.
-    pub landmarks: Option<Box<[Point; 68]>>,
+    pub landmarks: Option<Arc<[Point; 68]>>,
+}
+
+impl AsRef<Face> for DetectedFace {
+    fn as_ref(&self) -> &Face {
+        &self.face
+    }
 }
 
 /// The part of the settings that detection works by.
@@ -140,7 +146,7 @@ fn landmarks(
     let seen = faces.iter_mut().filter_map(|face| Some((crop(face)?, face)));
     for ((crop, face), row) in seen.zip(outputs.rows()) {
         let points = crop.points(row.to_slice().unwrap_or_default())?;
-        face.landmarks = Some(Box::new(points));
+        face.landmarks = Some(Arc::new(points));
     }
     Ok(())
 }

@@ -192,9 +192,8 @@ impl Analysis {
         };
         self.supervisor.faces.mark_working();
         self.shared.stats.frame_analysed(took, faces.len());
-        let found: Vec<_> = faces.iter().map(|detected| detected.face.clone()).collect();
         let tracker = &mut self.tracker;
-        let update = self.shared.stats.stages.time(Stage::Track, || tracker.update(&found));
+        let update = self.shared.stats.stages.time(Stage::Track, || tracker.update(&faces));
         stream.show(frame, faces, update.tracks);
         for track in update.ended {
             self.end_track(track, TrackEnd::Left);

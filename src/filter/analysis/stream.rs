@@ -194,7 +194,9 @@ pub fn moved(
             face.bbox = from.box_in(&face.bbox, to);
             face.points = face.points.map(|point| from.point_in(point, to));
             if let Some(points) = landmarks {
-                points.iter_mut().for_each(|point| *point = from.point_in(*point, to));
+                Arc::make_mut(points)
+                    .iter_mut()
+                    .for_each(|point| *point = from.point_in(*point, to));
             }
         }
     }
@@ -209,7 +211,7 @@ fn stored(face: &DetectedFace, track: Option<TrackId>, format: &StreamFormat) ->
         stored.face.bbox = format.orientation.stored_box(&face.face.bbox, format.stored);
         stored.face.points = face.face.points.map(turn);
         if let Some(points) = &mut stored.landmarks {
-            points.iter_mut().for_each(|point| *point = turn(*point));
+            Arc::make_mut(points).iter_mut().for_each(|point| *point = turn(*point));
         }
     }
     stored

@@ -32,7 +32,7 @@ pub struct FrameFace {
     pub track: Option<TrackId>,
     pub face: Face,
     /// The aligner's 68 points in frame pixels.
-    pub landmarks: Option<Box<[Point; 68]>>,
+    pub landmarks: Option<Arc<[Point; 68]>>,
 }
 
 /// A frame on its way out.
@@ -227,7 +227,7 @@ impl OutputQueue {
         &self,
         generation: Generation,
         track: TrackId,
-        frames: &[FrameNumber],
+        frames: Vec<FrameNumber>,
         span: Span,
     ) -> Option<ExpectedClip> {
         self.with_board(generation, |board| board.expect(track, frames, span)).flatten()
