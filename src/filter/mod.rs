@@ -37,6 +37,7 @@ mod engines;
 mod generation;
 mod imp;
 mod input;
+mod memory;
 mod output;
 mod pad_task;
 mod running_time;

@@ -7,7 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::face_analyzer::{AnalysisError, DetectedFace, FaceAnalyzer};
@@ -52,6 +52,7 @@ pub struct FaceDetector {
     results: Receiver<Detections>,
     /// What ends the run in flight.
     in_flight: Option<CancelToken>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl FaceDetector {
@@ -64,15 +65,13 @@ impl FaceDetector {
     ) -> std::io::Result<Self> {
         let (jobs, incoming) = sync_channel::<DetectionJob>(1);
         let (outgoing, results) = sync_channel(1);
-        let mut worker = Worker { engines, settings, stages, analyzer: None };
-        thread::Builder::new().name("m2sd-detect".into()).spawn(move || {
-            for job in incoming {
-                if outgoing.send(worker.run(job)).is_err() {
-                    return;
-                }
-            }
+        let worker = Worker { engines, settings, stages, analyzer: None };
+        let thread = thread::Builder::new().name("m2sd-detect".into()).spawn(move || {
+            worker.serve(&incoming, &outgoing);
+            // The models are gone before whoever waits for the end of results hears of it.
+            drop(outgoing);
         })?;
-        Ok(Self { jobs: Some(jobs), results, in_flight: None })
+        Ok(Self { jobs: Some(jobs), results, in_flight: None, thread: Some(thread) })
     }
 
     /// Whether a frame is being detected.
@@ -112,7 +111,10 @@ impl Drop for FaceDetector {
             match self.results.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 // The one in flight; the thread ends after it.
                 Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => {
+                    let _panicked = self.thread.take().map(JoinHandle::join);
+                    return;
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     gst::warning!(
                         CAT,
@@ -134,6 +136,14 @@ struct Worker {
 }
 
 impl Worker {
+    fn serve(mut self, incoming: &Receiver<DetectionJob>, outgoing: &SyncSender<Detections>) {
+        for job in incoming {
+            if outgoing.send(self.run(job)).is_err() {
+                return;
+            }
+        }
+    }
+
     fn run(&mut self, job: DetectionJob) -> Detections {
         let started = Instant::now();
         let found = catch_unwind(AssertUnwindSafe(|| self.detect(&job)));

@@ -7,10 +7,10 @@ use std::thread::{self, JoinHandle};
 use glib::subclass::prelude::*;
 
 use super::Analysis;
-use crate::filter::M2sdFilter;
 use crate::filter::engines::supervisor::Loader;
 use crate::filter::settings::Settings;
 use crate::filter::shared::Shared;
+use crate::filter::{M2sdFilter, memory};
 use crate::infer::CancelToken;
 
 /// The running analysis thread. Dropping it ends the thread and waits for that, also when the
@@ -60,5 +60,6 @@ impl Drop for Worker {
             let _panicked = thread.join();
         }
         self.loader.join();
+        memory::trim();
     }
 }
