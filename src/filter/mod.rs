@@ -1,30 +1,28 @@
 //! The GStreamer element `m2sdfilter`.
 //!
 //! ```text
-//! sink ─chain─► InputQueue ─► analysis thread: convert, detect, track, crop ─► windows ─► classifier pool
-//!                              │ frame + faces                                          │ scores
-//!                              ▼                                                        ▼
-//!                           OutputQueue (frames and events in order, score board) ◄──────────┘
-//!                              ▼
-//!                        src task: attach metadata, draw, push
+//! sink ─chain─► InputQueue ─► analysis thread ──────────► windows ─► classifier pool
+//!                               │ frame + faces                        │ scores
+//!                               ▼                                      ▼
+//!                             OutputQueue (frames and events) ◄── VerdictBoard
+//!                               ▼
+//!                             source task: metadata, drawing, push
 //! ```
 //!
-//! | file | holds |
+//! | folder or file | holds |
 //! | --- | --- |
 //! | `imp` | the class: properties, pads, state changes |
 //! | `settings` | what the properties say, and the snapshot a run works with |
-//! | `session`, `supply` | finding and loading the engines; what happens when they fail |
 //! | `shared` | what the threads share |
-//! | `flow` | pad functions: chain, events, queries |
-//! | `inbox`, `outbox` | the two in-band queues between the three threads |
-//! | `pixels`, `inputs` | a buffer as the core's frame view, and as the networks read it |
-//! | `copies` | frames in memory of our own |
-//! | `analysis`, `scene` | the analysis thread, and what it does with a frame |
-//! | `clips`, `spare` | clips on their way through the classifier, and their memory |
-//! | `delivery`, `task` | the source pad's task |
-//! | `negotiate` | overlay, allocation, latency |
+//! | `input` | pad functions, negotiation, the queue to the analysis thread |
+//! | `analysis` | the analysis thread and the detection thread; tracks; clips on their way |
+//! | `output` | the queue to the source pad's task, metadata, messages, drawing |
+//! | `engines` | finding, loading and supervising the models |
 //! | `audio` | the audio pads, and what is heard on them |
-//! | `attach`, `analytics`, `overlay`, `messages`, `stats`, `stages` | what leaves the element |
+//! | `stats` | counters and stage times |
+//! | `debug`, `generation`, `memory`, `pad_task`, `running_time` | small things of their own |
+//!
+//! `docs/architecture.md` follows a frame and a clip from function to function.
 
 use glib::prelude::*;
 use glib::subclass::prelude::*;
