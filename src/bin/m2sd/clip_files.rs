@@ -53,8 +53,14 @@ impl ClipWriter {
 
 /// The last part of a path or URI without its ending, as far as it makes a file name anywhere.
 fn stem(input: &str) -> String {
-    let path = input.split_once("://").map_or(input, |(_, rest)| rest);
-    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let Some((_, address)) = input.split_once("://") else { return plain_stem(input) };
+    let path = address.split(['?', '#']).next().unwrap_or_default();
+    // Without user and password.
+    let host = path.find('/').unwrap_or(path.len());
+    plain_stem(path[..host].rfind('@').map_or(path, |at| &path[at + 1..]))
+}
+
+fn plain_stem(path: &str) -> String {
     let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
     let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     match stem.chars().map(plain).collect::<String>() {
@@ -148,6 +154,8 @@ mod tests {
             ("/videos/clip.mp4", "clip"),
             ("rtsp://camera:554/stream?user=a/b", "stream"),
             ("rtsp://camera/", "camera"),
+            ("rtsp://user:secret@camera/", "camera"),
+            ("a@b?.mp4", "a_b_"),
             ("a b:c.mkv", "a_b_c"),
             ("..", "clip"),
         ] {

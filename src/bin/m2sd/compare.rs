@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use crate::clip_files;
 use crate::error::CliError;
 use crate::options;
+use crate::terminal::{json_line, print, print_json};
 
 #[derive(Args)]
 pub struct CompareArgs {
@@ -220,16 +221,14 @@ fn report(
     difference: &Difference<'_>,
 ) -> Result<(), CliError> {
     let Some(path) = json else {
-        print!("{}", table(models, difference));
-        return Ok(());
+        return print(&table(models, difference));
     };
-    let record = record(models, difference);
+    let record = json_line(&record(models, difference));
     if path.as_os_str() == "-" {
-        println!("{record}");
-        return Ok(());
+        return print_json(&record);
     }
-    print!("{}", table(models, difference));
-    std::fs::write(path, format!("{record}\n"))
+    print(&table(models, difference))?;
+    std::fs::write(path, record)
         .map_err(|e| CliError::input(format!("cannot write {}: {e}", path.display())))
 }
 

@@ -1,5 +1,8 @@
 //! The command `m2sd`: scan a file or stream, measure, and look after the models.
 
+// `terminal` prints: without secrets, without control characters, without panics.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod bench;
 mod clip_files;
 mod compare;
@@ -11,14 +14,18 @@ mod options;
 mod pipeline;
 mod play;
 mod record;
+mod redact;
 mod scan;
 mod staged;
 mod summary;
 mod synth_video;
+mod terminal;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use self::error::CliError;
 
 /// Tells whether the faces in a video are forged.
 #[derive(Parser)]
@@ -47,7 +54,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return explain(&error),
+    };
     let result = match args.command {
         Command::Scan(args) => scan::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -55,11 +65,23 @@ fn main() -> ExitCode {
         Command::Engines(command) => engines::run(&command),
         Command::SynthVideo(args) => synth_video::run(&args),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("m2sd: {error}");
-            error.exit_code()
-        }
+    result.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+}
+
+/// Help or what is wrong with the arguments, which may hold passwords.
+fn explain(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        terminal::note(text.trim_end());
+        return ExitCode::from(2);
     }
+    terminal::print(&text).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+}
+
+/// Says why the command failed, unless whoever runs it knows.
+fn fail(error: &CliError) -> ExitCode {
+    if !matches!(error, CliError::Closed | CliError::Signal(_)) {
+        terminal::note(&format!("m2sd: {error}"));
+    }
+    ExitCode::from(error.exit_code())
 }

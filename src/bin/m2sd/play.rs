@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::CliError;
 use crate::pipeline;
+use crate::terminal::note;
 
 fn progress(pipeline: &gst::Pipeline, quiet: bool) -> ProgressBar {
     if quiet {
@@ -71,7 +72,7 @@ pub fn play(
             Some(gst::MessageView::Warning(warning)) => {
                 let text = warning.error().to_string();
                 if warnings.insert(text.clone()) {
-                    let say = || eprintln!("m2sd: warning: {text}");
+                    let say = || note(&format!("m2sd: warning: {text}"));
                     bar.as_ref().map_or_else(say, |bar| bar.suspend(say));
                 }
             }
@@ -79,7 +80,7 @@ pub fn play(
         }
         if interrupted.load(Ordering::Relaxed) && !ending {
             ending = true;
-            eprintln!("Interrupted: finishing the files.");
+            note("Interrupted: finishing the files.");
             pipeline::end(pipeline);
         }
         let position = pipeline.query_position::<gst::ClockTime>();

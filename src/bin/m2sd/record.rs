@@ -7,6 +7,7 @@ use gst_video::VideoRegionOfInterestMeta;
 use serde_json::{Value, json};
 
 use crate::summary::Face;
+use crate::terminal::json_line;
 
 /// The record file, and the faces so far.
 ///
@@ -31,7 +32,7 @@ impl Recorder {
     }
 
     fn write(&mut self, record: &Value) {
-        let written = writeln!(self.out, "{record}");
+        let written = self.out.write_all(json_line(record).as_bytes());
         if let Err(error) = written {
             self.failed.get_or_insert(error);
         }

@@ -16,8 +16,10 @@ use crate::encode::Encoders;
 use crate::error::CliError;
 use crate::options::{self, NetworkArgs};
 use crate::record::Recorder;
+use crate::redact::redact;
 use crate::staged::{LateFile, Staged};
 use crate::summary::{self, Judge};
+use crate::terminal::note;
 use crate::{pipeline, play};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -99,13 +101,13 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     let finished = recorder.lock().unwrap_or_else(PoisonError::into_inner).finish();
     let (faces, frames) =
         finished.map_err(|e| CliError::input(format!("the records could not be written: {e}")))?;
-    eprintln!("Frames: {frames}\n{}", summary::table(&faces, &judge));
+    note(&format!("Frames: {frames}\n{}", summary::table(&faces, &judge)));
     if let Some((file, _)) = video {
-        eprintln!("Annotated video: {}", file.keep()?.display());
+        note(&format!("Annotated video: {}", file.keep()?.display()));
     }
     if let (Some(clips), Some(dir)) = (clips, &args.clips) {
         let stored = clips.lock().unwrap_or_else(PoisonError::into_inner).finish()?;
-        eprintln!("Clips: {stored} in {}", dir.display());
+        note(&format!("Clips: {stored} in {}", dir.display()));
     }
     Ok(())
 }
@@ -199,7 +201,7 @@ fn header(
         "type": "header",
         "version": env!("CARGO_PKG_VERSION"),
         "runtime": gstm2sd::infer::runtime_version().ok(),
-        "input": args.input,
+        "input": redact(&args.input),
         "detector": model(&files.detector)?,
         "aligner": files.aligner.as_deref().map(model).transpose()?,
         "classifier": model(&files.classifier)?,

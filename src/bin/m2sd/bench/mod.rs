@@ -23,6 +23,7 @@ use self::networks::Networks;
 use self::report::Report;
 use crate::error::CliError;
 use crate::options::NetworkArgs;
+use crate::terminal::{note, print, print_json};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Mode {
@@ -111,7 +112,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     let series = Sweep::series(args.sweep, &args.base());
     for (sweep, cases) in &series {
         for case in cases {
-            eprintln!("m2sd: measuring {case}");
+            note(&format!("m2sd: measuring {case}"));
             let input = Input::prepare(args, case)?;
             let videoconvert = conversion::videoconvert(&input, args.mode)?;
             let measured = run::measure(args, case, &networks, &input)?;
@@ -136,16 +137,16 @@ fn finish(
     }
     match &args.json {
         Some(path) if path.as_os_str() == "-" => {
-            println!("{figures:#}");
-            eprint!("{text}");
+            print_json(&format!("{figures:#}\n"))?;
+            note(text.trim_end());
+            Ok(())
         }
         Some(path) => {
             let written = std::fs::write(path, format!("{figures:#}\n"));
             written
                 .map_err(|e| CliError::input(format!("cannot write {}: {e}", path.display())))?;
-            print!("{text}");
+            print(&text)
         }
-        None => print!("{text}"),
+        None => print(&text),
     }
-    Ok(())
 }
