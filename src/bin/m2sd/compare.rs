@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 
 use crate::clip_files;
 use crate::error::CliError;
-use crate::options;
 use crate::terminal::{json_line, print, print_json};
+use crate::{options, partial_file};
 
 #[derive(Args)]
 pub struct CompareArgs {
@@ -228,8 +228,7 @@ fn report(
         return print_json(&record);
     }
     print(&table(models, difference))?;
-    std::fs::write(path, record)
-        .map_err(|e| CliError::input(format!("cannot write {}: {e}", path.display())))
+    Ok(partial_file::write(path, record.as_bytes())?)
 }
 
 fn table(models: &[Measured; 2], difference: &Difference<'_>) -> String {

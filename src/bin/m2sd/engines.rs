@@ -16,6 +16,7 @@ use indicatif::ProgressBar;
 
 use crate::error::CliError;
 use crate::options;
+use crate::signals::Signals;
 use crate::terminal::{escape, note, print_line};
 
 #[derive(Subcommand)]
@@ -108,7 +109,7 @@ fn build(args: &BuildArgs) -> Result<(), CliError> {
     };
     let cancel = CancelToken::new();
     let on_signal = cancel.clone();
-    ctrlc::set_handler(move || on_signal.cancel()).map_err(CliError::runtime)?;
+    Signals::take()?.on_first(move || on_signal.cancel());
     for (role, model) in networks(args)? {
         build_one(role, &model, &options, &cancel)?;
     }

@@ -4,6 +4,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod bounded;
 mod clip_files;
 mod compare;
 mod encode;
@@ -11,13 +12,11 @@ mod engines;
 mod error;
 mod models;
 mod options;
-mod pipeline;
-mod play;
-mod record;
+mod outputs;
+mod partial_file;
 mod redact;
 mod scan;
-mod staged;
-mod summary;
+mod signals;
 mod synth_video;
 mod terminal;
 
@@ -35,7 +34,10 @@ struct Args {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 2 usage, 3 input, 4 models or runtime";
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 2 usage, 3 input or results, 4 models or runtime, or no clip could be scored, \
+5 done, but not all of the input is scored or it is cut short, 130 and 143 ended by SIGINT and \
+SIGTERM, 141 nobody reads standard output any more";
 
 #[derive(Subcommand)]
 enum Command {
@@ -65,7 +67,7 @@ fn main() -> ExitCode {
         Command::Engines(command) => engines::run(&command),
         Command::SynthVideo(args) => synth_video::run(&args),
     };
-    result.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+    result.map_or_else(|error| fail(&error), |()| bounded::exit(0))
 }
 
 /// Help or what is wrong with the arguments, which may hold passwords.
@@ -83,5 +85,5 @@ fn fail(error: &CliError) -> ExitCode {
     if !matches!(error, CliError::Closed | CliError::Signal(_)) {
         terminal::note(&format!("m2sd: {error}"));
     }
-    ExitCode::from(error.exit_code())
+    bounded::exit(error.exit_code())
 }

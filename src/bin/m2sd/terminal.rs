@@ -11,7 +11,8 @@ use crate::redact::redact;
 /// Whether a character would change how a terminal shows what follows: control characters, and
 /// those that turn the direction of a line.
 fn is_obeyed(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The text as it may be shown: `\u{1b}` stands for an escape character. Lines and tabs stay.
