@@ -63,7 +63,8 @@ fn is_about_format(error: &glib::Error) -> bool {
     error.is::<gst::StreamError>() || error.matches(gst::CoreError::MissingPlugin)
 }
 
-fn advice(source: &gst::Element, input: &str) -> String {
+/// What is known of the input's format, and how to convert it.
+pub fn advice(source: &gst::Element, input: &str) -> String {
     let (formats, readers) = formats(source);
     let list = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
     let known = match (list(formats), list(readers)) {

@@ -97,7 +97,7 @@ impl Outcome {
             }
             Cause::Failed(error) => failed(error),
             Cause::CannotWrite(text) => failed(cannot_write(&text)),
-            Cause::SourceSilent(time) => failed(silent(time, input)),
+            Cause::SourceSilent(time, advice) => failed(silent(time, input, &advice)),
             Cause::End => Self::at_end(truncated, unscored, input),
         }
     }
@@ -153,12 +153,11 @@ fn cannot_write(text: &str) -> CliError {
     CliError::Input(format!("not all results could be written: {text}"))
 }
 
-fn silent(time: Duration, input: &str) -> CliError {
+fn silent(time: Duration, input: &str, advice: &str) -> CliError {
+    let seconds = time.as_secs();
     CliError::Input(format!(
-        "{input}: the source brought nothing for {} s. Is it still sending? A file that stops there \
-         may play after: ffmpeg -i {input:?} -c:v libx264 -pix_fmt yuv420p converted.mp4. --timeout \
-         waits longer",
-        time.as_secs()
+        "{input}: the source brought nothing for {seconds} s; --timeout waits longer for one that \
+         is slow{advice}"
     ))
 }
 
@@ -184,7 +183,7 @@ mod tests {
             (Cause::Signal(2), short, none, "interrupted", 130),
             (Cause::Signal(15), None, fine, "interrupted", 143),
             (Cause::ReaderGone, None, fine, "interrupted", 141),
-            (Cause::SourceSilent(Duration::from_secs(3)), None, fine, "failed", 3),
+            (Cause::SourceSilent(Duration::from_secs(3), String::new()), None, fine, "failed", 3),
             (Cause::CannotWrite("full".into()), None, fine, "failed", 3),
             (Cause::Failed(CliError::runtime("x")), None, fine, "failed", 4),
         ] {

@@ -86,6 +86,7 @@ impl ScanPipeline {
         }
         let encoders = Arc::new(Mutex::new(after.static_pad("sink").into_iter().collect()));
         let watch = Arc::new(SourceWatch::default());
+        watch.follow(&source);
         let this = Self { pipeline, source, watch, intake, written, encoders };
         this.link_when_decoded(muxer);
         Ok(this)

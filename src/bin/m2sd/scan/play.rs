@@ -21,7 +21,7 @@ use crate::signals::Signals;
 const STOP_TIME: Duration = Duration::from_secs(5);
 /// How long the encoders may then take to finish the annotated video.
 const VIDEO_TIME: Duration = Duration::from_secs(3);
-/// How long the streams that are left may be silent when the video has ended.
+/// How long streams may be silent when others, or their senders, have ended.
 const TRAILING_TIME: Duration = Duration::from_secs(2);
 /// How often conditions are looked at of which no message tells.
 const GLANCE: gst::ClockTime = gst::ClockTime::from_mseconds(100);
@@ -32,8 +32,8 @@ pub enum Cause {
     /// The input is at its end.
     End,
     Signal(i32),
-    /// The source brought nothing for so long.
-    SourceSilent(Duration),
+    /// The source brought nothing for so long; what is known of its format.
+    SourceSilent(Duration, String),
     /// Nobody reads the records any more.
     ReaderGone,
     /// Results cannot be written any more.
@@ -162,10 +162,15 @@ impl Play<'_> {
         Some(self.abandon(stopping.cause))
     }
 
-    /// Sound that never ends does not keep a scan whose video has ended.
+    /// Ends the streams that will bring nothing more: sound behind a video that has ended, and what
+    /// the network has ended.
     fn end_trailing_streams(&self) {
         let watch = &self.scan.watch;
-        if watch.video_ended() && !watch.all_ended() && watch.quiet() > TRAILING_TIME {
+        if self.scan.has_frames_waiting() {
+            watch.mark_busy();
+        }
+        let over = watch.video_ended() || watch.network_ended();
+        if over && !watch.all_ended() && watch.quiet() > TRAILING_TIME {
             self.scan.end_streams();
             watch.mark_busy();
         }
@@ -182,16 +187,19 @@ impl Play<'_> {
             None => {}
         }
         let watch = &self.scan.watch;
-        if self.scan.has_frames_waiting() {
-            watch.mark_busy();
-        }
-        let silent = !watch.video_ended() && watch.quiet() > self.timeout;
-        silent.then_some(Cause::SourceSilent(self.timeout))
+        let ends = watch.video_ended() || watch.network_ended();
+        let silent = !ends && watch.quiet() > self.timeout;
+        silent.then(|| {
+            // A camera cannot be converted.
+            let file = self.input.path.as_ref();
+            let advice = file.map(|_| failure::advice(&self.scan.source, &self.input.name));
+            Cause::SourceSilent(self.timeout, advice.unwrap_or_default())
+        })
     }
 
     fn stop(&self, cause: Cause) -> Stopping {
         let soon = Instant::now() + STOP_TIME;
-        let until = (!matches!(cause, Cause::SourceSilent(_))).then_some(soon);
+        let until = (!matches!(cause, Cause::SourceSilent(..))).then_some(soon);
         self.scan.watch.mark_busy();
         self.scan.end_streams();
         Stopping { cause, until, abandoned: false }
@@ -216,7 +224,7 @@ fn tell(cause: &Cause) -> String {
             "Interrupted: finishing the files, for {} s at most. Again: ends at once.",
             (STOP_TIME + VIDEO_TIME).as_secs()
         ),
-        Cause::SourceSilent(time) => {
+        Cause::SourceSilent(time, _) => {
             format!("m2sd: the source brought nothing for {} s: ending the scan", time.as_secs())
         }
         Cause::ReaderGone => "m2sd: nobody reads the records any more: ending the scan".to_owned(),

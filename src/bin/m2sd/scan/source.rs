@@ -1,6 +1,7 @@
 //! What comes out of the source of a scan, stream by stream: whether anything does, and whether
 //! all of it did.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,15 @@ const TOLERANCE: gst::ClockTime = gst::ClockTime::SECOND;
 /// What is known of the decoded streams.
 pub struct SourceWatch {
     streams: Mutex<Streams>,
+    /// What comes from the network.
+    network: Network,
+}
+
+/// Jitter buffers, and those of them that have heard that their stream is over.
+#[derive(Default)]
+struct Network {
+    buffers: AtomicUsize,
+    ended: AtomicUsize,
 }
 
 struct Streams {
@@ -40,7 +50,7 @@ pub struct Truncated {
 impl Default for SourceWatch {
     fn default() -> Self {
         let streams = Streams { each: Vec::new(), newest: Instant::now(), duration: None };
-        Self { streams: Mutex::new(streams) }
+        Self { streams: Mutex::new(streams), network: Network::default() }
     }
 }
 
@@ -64,6 +74,33 @@ impl SourceWatch {
             streams.saw(number, &info.data);
             gst::PadProbeReturn::Ok
         });
+    }
+
+    /// Looks at what a source that is made of elements receives from the network. GStreamer 1.22's
+    /// jitter buffer keeps the end of its stream to itself, now and then, when what follows was
+    /// slower than the network.
+    pub fn follow(self: &Arc<Self>, source: &gst::Element) {
+        let Some(source) = source.downcast_ref::<gst::Bin>() else { return };
+        let watch = Arc::clone(self);
+        source.connect_deep_element_added(move |_, _, element| {
+            let is_buffer = element.factory().is_some_and(|f| f.name() == "rtpjitterbuffer");
+            let Some(pad) = element.static_pad("sink").filter(|_| is_buffer) else { return };
+            watch.network.buffers.fetch_add(1, Ordering::Relaxed);
+            let watch = Arc::clone(&watch);
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+                if info.event().is_none_or(|event| event.type_() != gst::EventType::Eos) {
+                    return gst::PadProbeReturn::Ok;
+                }
+                watch.network.ended.fetch_add(1, Ordering::Relaxed);
+                gst::PadProbeReturn::Remove
+            });
+        });
+    }
+
+    /// Whether every stream from the network is over, by what its sender said.
+    pub fn network_ended(&self) -> bool {
+        let buffers = self.network.buffers.load(Ordering::Relaxed);
+        buffers > 0 && self.network.ended.load(Ordering::Relaxed) >= buffers
     }
 
     /// What the container announces; the longest that was said counts.
