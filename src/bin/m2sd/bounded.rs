@@ -3,9 +3,12 @@
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How often work that is waited for is woken.
+const WAKE_INTERVAL: Duration = Duration::from_secs(1);
 
 static ABANDONED: AtomicBool = AtomicBool::new(false);
 
@@ -14,16 +17,31 @@ pub fn run<R: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Option<R> {
+    run_waking(limit, || {}, work)
+}
+
+/// As [`run`]; calls `wake` each second that the work takes, on the caller's thread.
+pub fn run_waking<R: Send + 'static>(
+    limit: Duration,
+    wake: impl Fn(),
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Option<R> {
     let (done, result) = channel();
     let spawned = thread::Builder::new().name("bounded".into()).spawn(move || {
         // Nobody waits for what was abandoned.
         let _ = done.send(work());
     });
-    let result = spawned.ok().and_then(|_| result.recv_timeout(limit).ok());
-    if result.is_none() {
-        ABANDONED.store(true, Ordering::Relaxed);
+    let until = Instant::now() + limit;
+    while spawned.is_ok() {
+        let left = until.saturating_duration_since(Instant::now());
+        match result.recv_timeout(left.min(WAKE_INTERVAL)) {
+            Ok(result) => return Some(result),
+            Err(RecvTimeoutError::Timeout) if left > WAKE_INTERVAL => wake(),
+            Err(_) => break,
+        }
     }
-    result
+    ABANDONED.store(true, Ordering::Relaxed);
+    None
 }
 
 /// Starts `work` on a thread of its own, for whose end nobody waits.

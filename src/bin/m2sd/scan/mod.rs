@@ -165,16 +165,17 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
         let finish = Finish { args, input: &input, judge: &judge, scan: &scan, filter: &filter };
         finish.run(cause, files, &recording, clips.as_deref())
     });
-    tear_down(&scan.pipeline);
+    tear_down(&scan);
     ended
 }
 
 /// Stops the pipeline, which may be held up by its source.
-fn tear_down(pipeline: &gst::Pipeline) {
-    let pipeline = pipeline.clone();
+fn tear_down(scan: &ScanPipeline) {
+    let pipeline = scan.pipeline.clone();
     // Going down cannot fail in a way that matters now.
-    let stopped = bounded::run(TEARDOWN_TIME, move || pipeline.set_state(gst::State::Null).is_ok());
-    if stopped.is_none() {
+    let stop = move || pipeline.set_state(gst::State::Null).is_ok();
+    let wake = || scan.watch.wake_network();
+    if bounded::run_waking(TEARDOWN_TIME, wake, stop).is_none() {
         note("m2sd: the pipeline does not stop: left alone");
     }
 }
@@ -190,7 +191,7 @@ struct Finish<'a> {
 
 impl Finish<'_> {
     /// Finishes the files before the pipeline is stopped, and says what is in them. A scan that
-    /// ends before its first frame, and not with its input, leaves what was there before.
+    /// ends before its first frame leaves what was there before.
     fn run(
         &self,
         cause: Cause,
@@ -198,11 +199,11 @@ impl Finish<'_> {
         recording: &Arc<Recording>,
         clips: Option<&Mutex<ClipWriter>>,
     ) -> Result<(), CliError> {
-        let keeps = recording.frames() > 0 || matches!(cause, Cause::End);
+        let keeps = recording.frames() > 0;
         let totals = if keeps { self.close(recording) } else { Totals::default() };
         let unscored = Unscored::of(self.filter, &totals, self.args.detect_interval);
         let truncated = self.scan.watch.truncated();
-        let outcome = Outcome::of(cause, truncated, &unscored, &self.input.name);
+        let outcome = Outcome::of(cause, truncated, totals.frames, &unscored, &self.input.name);
         if !keeps {
             return outcome.result(None);
         }

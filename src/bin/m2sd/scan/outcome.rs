@@ -84,6 +84,7 @@ impl Outcome {
     pub fn of(
         cause: Cause,
         truncated: Option<Truncated>,
+        frames: u64,
         unscored: &Unscored,
         input: &str,
     ) -> Self {
@@ -98,6 +99,9 @@ impl Outcome {
             Cause::Failed(error) => failed(error),
             Cause::CannotWrite(text) => failed(cannot_write(&text)),
             Cause::SourceSilent(time, advice) => failed(silent(time, input, &advice)),
+            Cause::End if frames == 0 => failed(CliError::Input(format!(
+                "{input}: not one frame could be decoded: it is empty, cut short or damaged"
+            ))),
             Cause::End => Self::at_end(truncated, unscored, input),
         }
     }
@@ -188,9 +192,12 @@ mod tests {
             (Cause::Failed(CliError::runtime("x")), None, fine, "failed", 4),
         ] {
             let name = format!("{cause:?} {unscored:?}");
-            let outcome = Outcome::of(cause, truncated, &unscored, "clip.mp4");
+            let frames = 9;
+            let outcome = Outcome::of(cause, truncated, frames, &unscored, "clip.mp4");
             assert_eq!(outcome.record(&Totals::default(), &unscored)["status"], status, "{name}");
             assert_eq!(outcome.result(None).map_or_else(|e| e.exit_code(), |()| 0), code, "{name}");
         }
+        let empty = Outcome::of(Cause::End, None, 0, &Unscored::default(), "clip.mp4");
+        assert_eq!(empty.result(None).unwrap_err().exit_code(), 3);
     }
 }

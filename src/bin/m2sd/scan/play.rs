@@ -65,7 +65,8 @@ struct Stopping {
 
 impl Play<'_> {
     /// Runs until the end, an error, a signal, or a source or reader that is gone. Returns within
-    /// the limits above; what is not done then goes on inside the pipeline.
+    /// the limits above; what is not done then goes on inside the pipeline. This thread asks
+    /// nothing of the pipeline that could wait for one of its threads.
     pub fn run(&self) -> Result<Cause, CliError> {
         let bus = self.scan.pipeline.bus();
         let bus = bus.ok_or_else(|| CliError::runtime("the pipeline has no bus"))?;
@@ -94,10 +95,6 @@ impl Play<'_> {
                 }
                 Some(gst::MessageView::Element(_)) => {
                     missing.extend(message.as_ref().and_then(failure::missing_plugin));
-                }
-                Some(gst::MessageView::Latency(_)) => {
-                    // A pipeline that refuses a new latency keeps the old one.
-                    let _ = self.scan.pipeline.recalculate_latency();
                 }
                 _ => {}
             }

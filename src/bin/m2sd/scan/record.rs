@@ -11,9 +11,9 @@ use super::clip::ClipRecord;
 use super::summary::Face;
 use crate::terminal::json_line;
 
-/// The custom metadata by which the element says what it did with a frame; its field `analysed` is
-/// false on frames that nobody looked at. See `docs/metadata.md`.
-const FRAME_META: &str = "m2sd-frame";
+/// The custom metadata on frames in which the element did not look for faces; its field `reason`
+/// says why.
+const UNANALYSED: &str = "m2sd-unanalysed";
 
 /// The records of a scan: `header`, then `frame` and `clip` records, then `end`.
 ///
@@ -99,12 +99,13 @@ impl Recorder {
         let faces = self.faces_of(buffer, time_ns.map(seconds));
         let score = mean(faces.iter().filter_map(|face| face["score"].as_f64()));
         let mut record = json!({
-            "type": "frame", "frame": number, "time": time_ns.map(seconds), "score": score,
-            "faces": faces,
+            "type": "frame", "frame": number, "time": time_ns.map(seconds), "analysed": true,
+            "score": score, "faces": faces,
         });
-        if let Some(analysed) = is_analysed(buffer) {
-            record["analysed"] = analysed.into();
-            self.not_analysed += u64::from(!analysed);
+        if let Some(reason) = unanalysed(buffer) {
+            record["analysed"] = false.into();
+            record["reason"] = reason.into();
+            self.not_analysed += 1;
         }
         self.write(&record)
     }
@@ -186,10 +187,10 @@ impl Recorder {
     }
 }
 
-/// What the element says of the whole frame; `None`: nothing.
-fn is_analysed(buffer: &gst::BufferRef) -> Option<bool> {
-    let meta = CustomMeta::from_buffer(buffer, FRAME_META).ok()?;
-    meta.structure().get("analysed").ok()
+/// Why nobody looked for faces in a frame; `None`: somebody did.
+fn unanalysed(buffer: &gst::BufferRef) -> Option<String> {
+    let meta = CustomMeta::from_buffer(buffer, UNANALYSED).ok()?;
+    Some(meta.structure().get("reason").unwrap_or_else(|_| "unknown".to_owned()))
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -253,27 +254,22 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_says_whether_it_was_analysed_where_the_element_does() {
+    fn a_frame_says_whether_it_was_analysed() {
         gst::init().unwrap();
-        if !CustomMeta::is_registered(FRAME_META) {
-            CustomMeta::register(FRAME_META, &[]);
+        if !CustomMeta::is_registered(UNANALYSED) {
+            CustomMeta::register(UNANALYSED, &[]);
         }
         let lines = Lines::default();
         let mut recorder = Recorder::new(Box::new(lines.clone()), json!({"type": "header"}));
-        for says in [None, Some(true), Some(false)] {
-            let mut buffer = gst::Buffer::new();
-            if let Some(analysed) = says {
-                let mut meta = CustomMeta::add(buffer.get_mut().unwrap(), FRAME_META).unwrap();
-                meta.mut_structure().set("analysed", analysed);
-            }
-            recorder.frame(None, &buffer, String::new).unwrap();
-        }
+        recorder.frame(None, &gst::Buffer::new(), String::new).unwrap();
+        let mut buffer = gst::Buffer::new();
+        let mut meta = CustomMeta::add(buffer.get_mut().unwrap(), UNANALYSED).unwrap();
+        meta.mut_structure().set("reason", "no-models");
+        recorder.frame(None, &buffer, String::new).unwrap();
         let records = lines.records();
-        assert_eq!(records[1].get("analysed"), None);
-        assert_eq!(
-            (&records[2]["analysed"], &records[3]["analysed"]),
-            (&true.into(), &false.into())
-        );
+        assert_eq!((&records[1]["analysed"], records[1].get("reason")), (&true.into(), None));
+        assert_eq!(records[2]["analysed"], false);
+        assert_eq!(records[2]["reason"], "no-models");
         assert_eq!(recorder.totals().not_analysed, 1);
     }
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 
+use crate::bounded;
+
 /// How much shorter than announced a stream may be: the last frame's duration, rounding.
 const TOLERANCE: gst::ClockTime = gst::ClockTime::SECOND;
 
@@ -17,11 +19,22 @@ pub struct SourceWatch {
     network: Network,
 }
 
-/// Jitter buffers, and those of them that have heard that their stream is over.
 #[derive(Default)]
 struct Network {
-    buffers: AtomicUsize,
+    /// Where jitter buffers receive. Lock order: a leaf, held for a copy or a push.
+    buffers: Mutex<Vec<gst::Pad>>,
+    /// How many of them have heard that their stream is over.
     ended: AtomicUsize,
+}
+
+impl Network {
+    fn buffers(&self) -> Vec<gst::Pad> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, pad: &gst::Pad) {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(pad.clone());
+    }
 }
 
 struct Streams {
@@ -85,7 +98,7 @@ impl SourceWatch {
         source.connect_deep_element_added(move |_, _, element| {
             let is_buffer = element.factory().is_some_and(|f| f.name() == "rtpjitterbuffer");
             let Some(pad) = element.static_pad("sink").filter(|_| is_buffer) else { return };
-            watch.network.buffers.fetch_add(1, Ordering::Relaxed);
+            watch.network.add(&pad);
             let watch = Arc::clone(&watch);
             pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
                 if info.event().is_none_or(|event| event.type_() != gst::EventType::Eos) {
@@ -99,8 +112,20 @@ impl SourceWatch {
 
     /// Whether every stream from the network is over, by what its sender said.
     pub fn network_ended(&self) -> bool {
-        let buffers = self.network.buffers.load(Ordering::Relaxed);
+        let buffers = self.network.buffers().len();
         buffers > 0 && self.network.ended.load(Ordering::Relaxed) >= buffers
+    }
+
+    /// Wakes jitter buffers that should stop: in GStreamer 1.22 two of their threads wait for one
+    /// signal, which wakes only one of them.
+    pub fn wake_network(&self) {
+        for pad in self.network.buffers() {
+            bounded::start(move || {
+                for _ in 0..2 {
+                    pad.send_event(gst::event::FlushStart::new());
+                }
+            });
+        }
     }
 
     /// What the container announces; the longest that was said counts.
