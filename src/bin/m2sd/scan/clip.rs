@@ -12,13 +12,13 @@ pub struct ClipRecord {
     pub end_ns: u64,
     pub score: Option<f64>,
     /// x, y, width, height in pixels.
-    bbox: [Option<f64>; 4],
+    pub bbox: [Option<f64>; 4],
     /// Of fake and of real.
-    logits: [Option<f64>; 2],
-    precision: Option<String>,
+    pub logits: [Option<f64>; 2],
+    pub precision: Option<String>,
     /// How long the classifier took; `None` where nobody wants to know, as it differs from run to
     /// run.
-    milliseconds: Option<f64>,
+    pub milliseconds: Option<f64>,
 }
 
 impl ClipRecord {
