@@ -10,6 +10,8 @@ pub enum Fault {
     NaN,
     /// It answers NaN for faces that are not red.
     NaNUnlessRed,
+    /// Its runs fail, but for one of a clip of zeros.
+    Fails,
     /// It works on one clip, in one node that cannot be interrupted, for minutes.
     Endless,
 }
@@ -108,6 +110,19 @@ pub fn write(dir: &Path, name: &str, fault: Fault) {
                 node("Slice", &["clip", "start", "end", "along"], &["red"], &[]),
                 node("ReduceMean", &["red"], &["mean"], &[axes, int("keepdims", 0)]),
                 node("Log", &["mean"], &["score"], &[]),
+            ]
+            .concat(),
+        ),
+        Fault::Fails => graph.extend(
+            [
+                node("Abs", &["clip"], &["distance"], &[]),
+                node("ReduceMean", &["distance"], &["mean"], &[axes, int("keepdims", 0)]),
+                floats("zero", &[], 0.0),
+                node("Greater", &["mean", "zero"], &["is_picture"], &[]),
+                node("Cast", &["is_picture"], &["place"], &[int("to", 7)]),
+                floats("one_score", &[1], 0.5),
+                // Place 1 is behind the end.
+                node("Gather", &["one_score", "place"], &["score"], &[]),
             ]
             .concat(),
         ),
