@@ -3,9 +3,18 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod compare;
+mod ending;
 mod engines;
+mod formats;
 mod measure;
+mod networks;
+mod outputs;
+mod pictures;
+mod records;
+mod running;
 mod scan;
+mod terminal;
+mod upright;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -14,9 +23,14 @@ use std::sync::OnceLock;
 use gstm2sd::models::synth::{self, ClipShape, Synth};
 use serde_json::Value;
 
-pub fn m2sd(args: &[&str]) -> Output {
+pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_m2sd"));
-    command.args(args).env_remove("M2SD_ENGINES").output().expect("the command runs")
+    command.args(args).env_remove("M2SD_ENGINES");
+    command
+}
+
+pub fn m2sd(args: &[&str]) -> Output {
+    command(args).output().expect("the command runs")
 }
 
 /// A folder with the analytic networks and a drawn scene, made once.

@@ -27,7 +27,7 @@ fn bench_counts_what_the_element_did() {
     assert_eq!(idle, [], "every stage has something to do");
     assert!(figures["limits"]["tflop_per_s"].as_f64().unwrap() > 0.0);
 
-    let missing = m2sd(&["bench", "--against", "/nowhere.json"]);
+    let missing = m2sd(&["bench", "--baseline", "/nowhere.json"]);
     assert_eq!(missing.status.code(), Some(3), "{}", stderr(&missing));
     let wrong = m2sd(&["bench", "--resolution", "huge"]);
     assert_eq!(wrong.status.code(), Some(2), "{}", stderr(&wrong));

@@ -223,15 +223,15 @@ fn golden_an_interrupt_ends_the_files_of_a_video_with_sound() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let scores = results.join("scores.jsonl");
+    let scores = results.join("scores.jsonl.part");
     let begun = || scores.metadata().is_ok_and(|m| m.len() > 0);
     while !begun() && scan.try_wait().unwrap().is_none() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     // SAFETY: signals a child that has not been waited for.
     unsafe { libc::kill(scan.id() as i32, libc::SIGINT) };
-    assert!(scan.wait().unwrap().success());
-    let records = records(&std::fs::read_to_string(&scores).unwrap());
+    assert_eq!(scan.wait().unwrap().code(), Some(130));
+    let records = records(&std::fs::read_to_string(results.join("scores.jsonl")).unwrap());
     let frames = of_type(&records, "frame").len();
     assert!((1..200).contains(&frames), "{frames} of 275 frames: it went on to the end");
     let annotated = results.join("annotated.mp4");

@@ -3,13 +3,15 @@
 //! One NumPy file a clip, `uint8` `[3,T,S,S]`: red, green and blue planes of the aligned face,
 //! before any classifier's normalization.
 
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use gstm2sd::filter::ClipPixels;
 use ndarray::{Array4, ArrayView4};
-use ndarray_npy::{ViewNpyError, ViewNpyExt, write_npy};
+use ndarray_npy::{ViewNpyError, ViewNpyExt, WriteNpyExt};
 
 use crate::error::CliError;
+use crate::partial_file::PartialFile;
 
 /// Stores the clips of one scan.
 pub struct ClipWriter {
@@ -17,7 +19,6 @@ pub struct ClipWriter {
     /// Begins each file's name, so that several inputs can share a folder.
     stem: String,
     written: u64,
-    failed: Option<CliError>,
 }
 
 impl ClipWriter {
@@ -25,36 +26,44 @@ impl ClipWriter {
     pub fn new(dir: &Path, input: &str) -> Result<Self, CliError> {
         std::fs::create_dir_all(dir)
             .map_err(|e| CliError::input(format!("cannot make {}: {e}", dir.display())))?;
-        Ok(Self { dir: dir.to_owned(), stem: stem(input), written: 0, failed: None })
+        Ok(Self { dir: dir.to_owned(), stem: stem(input), written: 0 })
     }
 
-    /// Stores one clip; after the first that cannot be, none.
-    pub fn write(&mut self, clip: &ClipPixels<'_>) {
-        if self.failed.is_some() {
-            return;
-        }
+    /// Stores one clip.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&mut self, clip: &ClipPixels<'_>) -> Result<(), CliError> {
         let (track, start) = (clip.track.0, clip.span.start_ns as f64 / 1e9);
         let name = format!("{}_{:06}_face{track}_{start:.3}s.npy", self.stem, self.written);
         let path = self.dir.join(name);
-        match write_npy(&path, &clip.pixels) {
-            Ok(()) => self.written += 1,
-            Err(e) => {
-                let text = format!("cannot write {}: {e}", path.display());
-                self.failed = Some(CliError::Input(text));
-            }
-        }
+        let file = PartialFile::create(&path)?;
+        let mut out = BufWriter::new(file.file());
+        let written = clip.pixels.write_npy(&mut out).map_err(|e| e.to_string());
+        let written = written.and_then(|()| out.flush().map_err(|e| e.to_string()));
+        written.map_err(|e| CliError::Input(format!("cannot write {}: {e}", path.display())))?;
+        drop(out);
+        file.keep()?;
+        self.written += 1;
+        Ok(())
     }
 
     /// How many clips were stored.
-    pub fn finish(&mut self) -> Result<u64, CliError> {
-        self.failed.take().map_or(Ok(self.written), Err)
+    pub fn written(&self) -> u64 {
+        self.written
     }
 }
 
 /// The last part of a path or URI without its ending, as far as it makes a file name anywhere.
 fn stem(input: &str) -> String {
-    let path = input.split_once("://").map_or(input, |(_, rest)| rest);
-    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let Some((_, address)) = input.split_once("://") else { return plain_stem(input) };
+    let path = address.split(['?', '#']).next().unwrap_or_default();
+    // Without user and password.
+    let host = path.find('/').unwrap_or(path.len());
+    plain_stem(path[..host].rfind('@').map_or(path, |at| &path[at + 1..]))
+}
+
+fn plain_stem(path: &str) -> String {
     let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
     let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     match stem.chars().map(plain).collect::<String>() {
@@ -123,9 +132,9 @@ mod tests {
         let pixels = Array4::from_shape_fn((3, 2, 4, 4), |(c, t, y, x)| (c + t * y + x) as u8);
         let span = Span { start_ns: 1_500_000_000, end_ns: 1_600_000_000 };
         for track in [TrackId(0), TrackId(7)] {
-            writer.write(&ClipPixels { track, span, pixels: pixels.view() });
+            writer.write(&ClipPixels { track, span, pixels: pixels.view() }).unwrap();
         }
-        assert_eq!(writer.finish().unwrap(), 2);
+        assert_eq!(writer.written(), 2);
         let paths = list(&folder).unwrap();
         assert!(paths[0].ends_with("a_film_000000_face0_1.500s.npy"), "{paths:?}");
         assert!(paths[1].ends_with("a_film_000001_face7_1.500s.npy"), "{paths:?}");
@@ -133,13 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clip_that_cannot_be_stored_is_an_error_at_the_end() {
+    fn a_clip_that_cannot_be_stored_is_an_error_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = ClipWriter::new(&dir.path().join("gone"), "x").unwrap();
         std::fs::remove_dir(dir.path().join("gone")).unwrap();
         let (pixels, span) = (Array4::zeros((3, 1, 2, 2)), Span { start_ns: 0, end_ns: 1 });
-        writer.write(&ClipPixels { track: TrackId(0), span, pixels: pixels.view() });
-        assert!(matches!(writer.finish(), Err(CliError::Input(_))));
+        let clip = ClipPixels { track: TrackId(0), span, pixels: pixels.view() };
+        assert!(matches!(writer.write(&clip), Err(CliError::Input(_))));
+        assert_eq!(writer.written(), 0);
     }
 
     #[test]
@@ -148,6 +158,8 @@ mod tests {
             ("/videos/clip.mp4", "clip"),
             ("rtsp://camera:554/stream?user=a/b", "stream"),
             ("rtsp://camera/", "camera"),
+            ("rtsp://user:secret@camera/", "camera"),
+            ("a@b?.mp4", "a_b_"),
             ("a b:c.mkv", "a_b_c"),
             ("..", "clip"),
         ] {

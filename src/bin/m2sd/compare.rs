@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 
 use crate::clip_files;
 use crate::error::CliError;
-use crate::options;
+use crate::terminal::{json_line, print, print_json};
+use crate::{options, partial_file};
 
 #[derive(Args)]
 pub struct CompareArgs {
@@ -220,17 +221,14 @@ fn report(
     difference: &Difference<'_>,
 ) -> Result<(), CliError> {
     let Some(path) = json else {
-        print!("{}", table(models, difference));
-        return Ok(());
+        return print(&table(models, difference));
     };
-    let record = record(models, difference);
+    let record = json_line(&record(models, difference));
     if path.as_os_str() == "-" {
-        println!("{record}");
-        return Ok(());
+        return print_json(&record);
     }
-    print!("{}", table(models, difference));
-    std::fs::write(path, format!("{record}\n"))
-        .map_err(|e| CliError::input(format!("cannot write {}: {e}", path.display())))
+    print(&table(models, difference))?;
+    Ok(partial_file::write(path, record.as_bytes())?)
 }
 
 fn table(models: &[Measured; 2], difference: &Difference<'_>) -> String {

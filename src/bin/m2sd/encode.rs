@@ -15,7 +15,9 @@ struct Container {
 const CONTAINERS: [Container; 2] = [
     Container {
         extension: "mp4",
-        muxer: "mp4mux faststart=true",
+        // Fragments of a second, so that what was written plays whatever ends the scan; at its proper
+        // end an ordinary file. Nothing goes through a temporary folder.
+        muxer: "mp4mux fragment-duration=1000 fragment-mode=first-moov-then-finalise",
         video: &[
             "x264enc speed-preset=veryfast quantizer=20 pass=quant ! h264parse",
             "openh264enc bitrate=3000000 ! h264parse",

@@ -16,6 +16,8 @@ use indicatif::ProgressBar;
 
 use crate::error::CliError;
 use crate::options;
+use crate::signals::Signals;
+use crate::terminal::{escape, note, print_line};
 
 #[derive(Subcommand)]
 pub enum EnginesCommand {
@@ -86,10 +88,7 @@ fn role_and_model(text: &str) -> Result<(Role, String), String> {
 pub fn run(command: &EnginesCommand) -> Result<(), CliError> {
     match command {
         EnginesCommand::Build(args) => build(args),
-        EnginesCommand::List(cache) => {
-            list(cache);
-            Ok(())
-        }
+        EnginesCommand::List(cache) => list(cache),
         EnginesCommand::Prune(args) => prune(args),
     }
 }
@@ -110,7 +109,7 @@ fn build(args: &BuildArgs) -> Result<(), CliError> {
     };
     let cancel = CancelToken::new();
     let on_signal = cancel.clone();
-    ctrlc::set_handler(move || on_signal.cancel()).map_err(CliError::runtime)?;
+    Signals::take()?.on_first(move || on_signal.cancel());
     for (role, model) in networks(args)? {
         build_one(role, &model, &options, &cancel)?;
     }
@@ -145,7 +144,7 @@ fn build_one(
     options: &EngineOptions,
     cancel: &CancelToken,
 ) -> Result<(), CliError> {
-    let name = model.file_name().unwrap_or_default().to_string_lossy();
+    let name = escape(&model.file_name().unwrap_or_default().to_string_lossy());
     let bar = ProgressBar::new_spinner().with_message(format!("{role} {name}: looking"));
     bar.enable_steady_tick(Duration::from_millis(200));
     let started = Instant::now();
@@ -153,7 +152,7 @@ fn build_one(
     let told = |LoadStep::Building { .. }: LoadStep<'_>| {
         built.set(true);
         if bar.is_hidden() {
-            eprintln!("{role} {name}: building, which takes minutes");
+            note(&format!("{role} {name}: building, which takes minutes"));
         }
         bar.set_message(format!("{role} {name}: building, which takes minutes"));
     };
@@ -162,8 +161,8 @@ fn build_one(
     let info = loaded.map_err(CliError::runtime)?;
     let took = started.elapsed().as_secs();
     let what = if built.get() { format!("built in {took} s") } else { "is there".to_owned() };
-    println!("{role} {name}: {what} ({}, {})", info.precision, info.assigned.join(", "));
-    Ok(())
+    let (precision, assigned) = (info.precision, info.assigned.join(", "));
+    print_line(&format!("{role} {name}: {what} ({precision}, {assigned})"))
 }
 
 fn load(
@@ -194,23 +193,26 @@ fn engines(cache: &Cache) -> Vec<(Cached, Option<Stale>)> {
     all.into_iter().map(stale).collect()
 }
 
-fn list(cache: &Cache) {
+fn list(cache: &Cache) -> Result<(), CliError> {
     let engines = engines(cache);
     if engines.is_empty() {
-        println!("No engines in {}. Build them with `m2sd engines build`.", cache.root().display());
+        let root = cache.root();
+        let root = root.display();
+        print_line(&format!("No engines in {root}. Build them with `m2sd engines build`."))?;
     }
     for (engine, stale) in &engines {
         let (name, megabytes) = (name(engine), engine.bytes as f64 / 1e6);
         let state = stale.as_ref().map_or("usable".to_owned(), |why| format!("STALE: {why}"));
-        println!("{name:<44} {megabytes:>7.1} MB  {state}");
+        print_line(&format!("{name:<44} {megabytes:>7.1} MB  {state}"))?;
         if let Some(EngineFacts { profile: [min, _, max], machine, .. }) = &engine.facts {
-            println!("    {min} to {max}");
-            println!(
+            print_line(&format!("    {min} to {max}"))?;
+            print_line(&format!(
                 "    TensorRT {}, driver {}, {}, ONNX Runtime {}",
                 machine.tensorrt, machine.driver, machine.gpu_arch, machine.runtime
-            );
+            ))?;
         }
     }
+    Ok(())
 }
 
 fn prune(args: &PruneArgs) -> Result<(), CliError> {
@@ -223,19 +225,18 @@ fn prune(args: &PruneArgs) -> Result<(), CliError> {
             continue;
         };
         if args.dry_run {
-            println!("would remove {name}: {why}");
+            print_line(&format!("would remove {name}: {why}"))?;
             continue;
         }
         match engine.remove() {
-            Ok(true) => println!("removed {name}: {why}"),
-            Ok(false) => println!("kept {name}: it is in use"),
+            Ok(true) => print_line(&format!("removed {name}: {why}"))?,
+            Ok(false) => print_line(&format!("kept {name}: it is in use"))?,
             Err(error) => {
                 return Err(CliError::runtime(format!("cannot remove {name}: {error}")));
             }
         }
     }
-    println!("Usable engines: {kept}");
-    Ok(())
+    print_line(&format!("Usable engines: {kept}"))
 }
 
 fn name(engine: &Cached) -> String {

@@ -1,17 +1,27 @@
 //! What the command can fail with, and the exit code of each.
 
-use std::process::ExitCode;
-
 use thiserror::Error;
 
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum CliError {
+    /// Arguments that do not go together.
+    #[error("{0}")]
+    Usage(String),
     /// The file, the stream, or where the results go.
     #[error("{0}")]
     Input(String),
     /// Models, libraries, GStreamer elements.
     #[error("{0}")]
     Runtime(String),
+    /// The results are there, but parts of the input are not scored.
+    #[error("{0}")]
+    Unscored(String),
+    /// A signal ended it; what was done until then is there.
+    #[error("ended by signal {0}")]
+    Signal(i32),
+    /// Nobody reads standard output any more.
+    #[error("nobody reads standard output any more")]
+    Closed,
 }
 
 impl CliError {
@@ -23,10 +33,15 @@ impl CliError {
         Self::Runtime(error.to_string())
     }
 
-    pub fn exit_code(&self) -> ExitCode {
+    /// As `m2sd --help` lists them. Shells show the last two for programs that signals end.
+    pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Input(_) => ExitCode::from(3),
-            Self::Runtime(_) => ExitCode::from(4),
+            Self::Usage(_) => 2,
+            Self::Input(_) => 3,
+            Self::Runtime(_) => 4,
+            Self::Unscored(_) => 5,
+            Self::Signal(signal) => 128u8.saturating_add(u8::try_from(*signal).unwrap_or(0)),
+            Self::Closed => 141,
         }
     }
 }

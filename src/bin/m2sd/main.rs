@@ -1,6 +1,10 @@
 //! The command `m2sd`: scan a file or stream, measure, and look after the models.
 
+// `terminal` prints: without secrets, without control characters, without panics.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod bench;
+mod bounded;
 mod clip_files;
 mod compare;
 mod encode;
@@ -8,17 +12,19 @@ mod engines;
 mod error;
 mod models;
 mod options;
-mod pipeline;
-mod play;
-mod record;
+mod outputs;
+mod partial_file;
+mod redact;
 mod scan;
-mod staged;
-mod summary;
+mod signals;
 mod synth_video;
+mod terminal;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use self::error::CliError;
 
 /// Tells whether the faces in a video are forged.
 #[derive(Parser)]
@@ -28,7 +34,10 @@ struct Args {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 2 usage, 3 input, 4 models or runtime";
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 2 usage, 3 input or results, 4 models or runtime, or no clip could be scored, \
+5 done, but not all of the input is scored or it is cut short, 130 and 143 ended by SIGINT and \
+SIGTERM, 141 nobody reads standard output any more";
 
 #[derive(Subcommand)]
 enum Command {
@@ -47,7 +56,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return explain(&error),
+    };
     let result = match args.command {
         Command::Scan(args) => scan::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -55,11 +67,23 @@ fn main() -> ExitCode {
         Command::Engines(command) => engines::run(&command),
         Command::SynthVideo(args) => synth_video::run(&args),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("m2sd: {error}");
-            error.exit_code()
-        }
+    result.map_or_else(|error| fail(&error), |()| bounded::exit(0))
+}
+
+/// Help or what is wrong with the arguments, which may hold passwords.
+fn explain(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        terminal::note(text.trim_end());
+        return ExitCode::from(2);
     }
+    terminal::print(&text).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+}
+
+/// Says why the command failed, unless whoever runs it knows.
+fn fail(error: &CliError) -> ExitCode {
+    if !matches!(error, CliError::Closed | CliError::Signal(_)) {
+        terminal::note(&format!("m2sd: {error}"));
+    }
+    bounded::exit(error.exit_code())
 }

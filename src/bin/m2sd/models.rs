@@ -16,6 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
 use crate::options::tuning_here;
+use crate::terminal::print_line;
 
 #[derive(Subcommand)]
 pub enum ModelsCommand {
@@ -137,18 +138,19 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
         };
         let report =
             import::import(file, &args.dir.engines, &options).map_err(CliError::runtime)?;
-        print_import(&report, args.verbose);
+        print_import(&report, args.verbose)?;
     }
     Ok(())
 }
 
-fn print_import(report: &ImportReport, verbose: bool) {
-    println!("{}: {}, {}", report.model.display(), report.network, training(&report.info));
+fn print_import(report: &ImportReport, verbose: bool) -> Result<(), CliError> {
+    let (model, network) = (report.model.display(), &report.network);
+    print_line(&format!("{model}: {network}, {}", training(&report.info)))?;
     if report.ignored.is_empty() {
-        return;
+        return Ok(());
     }
     let ignored = if verbose { report.ignored.clone() } else { grouped(&report.ignored) };
-    println!("  ignored {}: {}", report.ignored.len(), ignored.join(", "));
+    print_line(&format!("  ignored {}: {}", report.ignored.len(), ignored.join(", ")))
 }
 
 /// Names that are alike, counted: what a network's layers repeat, and whole branches.
@@ -181,7 +183,7 @@ fn fetch_all(engines: &Path) -> Result<(), CliError> {
     let manifest = Manifest::of(engines).map_err(CliError::runtime)?;
     for (known, source) in manifest.downloads() {
         let Some(url) = &source.url else { continue };
-        println!("{} ({}, licence: {})", known.title, url, known.licence);
+        print_line(&format!("{} ({url}, licence: {})", known.title, known.licence))?;
         let bar = ProgressBar::no_length();
         let style = "{bytes:>10} of {total_bytes} {wide_bar} {bytes_per_sec}, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(style) {
@@ -200,7 +202,7 @@ fn fetch_all(engines: &Path) -> Result<(), CliError> {
         let bytes_in = import::is_checkpoint(&path);
         let options = ImportOptions { transformer, bytes_in, ..ImportOptions::default() };
         let report = import::import(&path, engines, &options);
-        print_import(&report.map_err(CliError::runtime)?, false);
+        print_import(&report.map_err(CliError::runtime)?, false)?;
     }
     Ok(())
 }
@@ -208,7 +210,8 @@ fn fetch_all(engines: &Path) -> Result<(), CliError> {
 fn list_models(engines: &Path) -> Result<(), CliError> {
     let models = list(engines).map_err(CliError::runtime)?;
     if models.is_empty() {
-        println!("No models in {}. Get them with `m2sd models fetch`.", engines.display());
+        let engines = engines.display();
+        print_line(&format!("No models in {engines}. Get them with `m2sd models fetch`."))?;
     }
     for model in &models {
         let file = model.path.file_name().unwrap_or_default().to_string_lossy();
@@ -218,17 +221,18 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
             Ok(info) => format!("{}, {}", info.title.as_deref().unwrap_or("-"), training(info)),
             Err(error) => format!("sidecar: {error}"),
         };
-        println!("{role:<10} {file:<34} {megabytes:>7.1} MB  {info}");
-        match &model.summary {
+        print_line(&format!("{role:<10} {file:<34} {megabytes:>7.1} MB  {info}"))?;
+        let summary = match &model.summary {
             Ok(summary) => {
                 let inputs = summary.inputs.iter().map(ToString::to_string);
                 let outputs = summary.outputs.iter().map(ToString::to_string);
                 let (inputs, outputs) = (join(inputs), join(outputs));
                 let precision = if summary.nature.is_quantised { ", int8" } else { "" };
-                println!("{:11}{inputs} -> {outputs}{precision}", "");
+                format!("{inputs} -> {outputs}{precision}")
             }
-            Err(error) => println!("{:11}unreadable: {error}", ""),
-        }
+            Err(error) => format!("unreadable: {error}"),
+        };
+        print_line(&format!("{:11}{summary}", ""))?;
     }
     Ok(())
 }
@@ -252,7 +256,7 @@ fn describe(state: &State) -> String {
 fn verify_models(engines: &Path) -> Result<(), CliError> {
     let mut damaged = 0;
     for model in verify(engines).map_err(CliError::runtime)? {
-        println!("{:<34} {}", model.file, describe(&model.state));
+        print_line(&format!("{:<34} {}", model.file, describe(&model.state)))?;
         damaged += u32::from(!matches!(model.state, State::Intact | State::Unrecorded));
     }
     if damaged > 0 {
@@ -263,11 +267,12 @@ fn verify_models(engines: &Path) -> Result<(), CliError> {
     let search = gstm2sd::models::resolve::Search::in_dirs([engines.to_owned()]);
     use gstm2sd::core::modelinfo::Role;
     for role in Role::ALL {
-        match search.find(role, None) {
-            Ok(found) => println!("{role}: {} is used", found.path.display()),
-            Err(_) if role == Role::Aligner => println!("{role}: none, which will do"),
+        let found = match search.find(role, None) {
+            Ok(found) => format!("{} is used", found.path.display()),
+            Err(_) if role == Role::Aligner => "none, which will do".to_owned(),
             Err(error) => return Err(CliError::runtime(error)),
-        }
+        };
+        print_line(&format!("{role}: {found}"))?;
     }
     Ok(())
 }
@@ -282,7 +287,7 @@ fn write_synthetic(args: &SynthArgs) -> Result<(), CliError> {
     };
     for network in networks {
         let path = synth::write(&network, &args.dir.engines).map_err(CliError::runtime)?;
-        println!("{}", path.display());
+        print_line(&path.display().to_string())?;
     }
     Ok(())
 }

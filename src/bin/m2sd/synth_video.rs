@@ -8,6 +8,8 @@ use gstm2sd::models::synth::scene::Face;
 
 use crate::encode::Encoders;
 use crate::error::CliError;
+use crate::partial_file::PartialFile;
+use crate::scan::file_sink;
 
 #[derive(Args, Debug)]
 pub struct SynthVideoArgs {
@@ -56,16 +58,20 @@ pub fn run(args: &SynthVideoArgs) -> Result<(), CliError> {
     let encoders = Encoders::choose()?;
     let caps = format!("video/x-raw,format=RGB,width={WIDTH_PX},height={HEIGHT_PX},framerate=30/1");
     let pipeline = gst::parse::launch(&format!(
-        "appsrc name=source format=time caps={caps} ! videoconvert ! {} ! {} ! filesink name=sink",
+        "appsrc name=source format=time caps={caps} ! videoconvert ! {} ! {} name=muxer",
         encoders.video, encoders.muxer
     ));
     let pipeline = pipeline.map_err(CliError::runtime)?;
     let pipeline = pipeline.downcast::<gst::Pipeline>();
     let pipeline = pipeline.map_err(|_| CliError::runtime("the launch line is no pipeline"))?;
-    let (Some(source), Some(sink)) = (pipeline.by_name("source"), pipeline.by_name("sink")) else {
+    let (Some(source), Some(muxer)) = (pipeline.by_name("source"), pipeline.by_name("muxer"))
+    else {
         return Err(CliError::runtime("the pipeline has lost its ends"));
     };
-    sink.set_property("location", &args.out);
+    let file = PartialFile::create(&args.out)?;
+    let sink = file_sink(&file)?;
+    pipeline.add(&sink).map_err(CliError::runtime)?;
+    muxer.link(&sink).map_err(CliError::runtime)?;
     source.set_property("block", true);
     // An error that explains itself is on the bus.
     let _ = pipeline.set_state(gst::State::Playing);
@@ -85,7 +91,9 @@ pub fn run(args: &SynthVideoArgs) -> Result<(), CliError> {
     let ended = wait(&pipeline);
     // Going down cannot fail in a way that matters now.
     let _ = pipeline.set_state(gst::State::Null);
-    ended
+    ended?;
+    file.keep()?;
+    Ok(())
 }
 
 fn wait(pipeline: &gst::Pipeline) -> Result<(), CliError> {

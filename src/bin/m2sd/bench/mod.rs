@@ -1,8 +1,8 @@
 //! `m2sd bench`: what the element costs on this machine, stage by stage, beside what the machine
 //! can do at best, so that figures are ratios within one run.
 
+mod baseline;
 mod case;
-mod compare;
 mod conversion;
 mod input;
 mod limits;
@@ -23,6 +23,8 @@ use self::networks::Networks;
 use self::report::Report;
 use crate::error::CliError;
 use crate::options::NetworkArgs;
+use crate::partial_file;
+use crate::terminal::{note, print, print_json};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Mode {
@@ -91,7 +93,7 @@ pub struct BenchArgs {
     json: Option<PathBuf>,
     /// Compare with the figures of an earlier run
     #[arg(long, value_name = "FILE")]
-    against: Option<PathBuf>,
+    baseline: Option<PathBuf>,
 }
 
 impl BenchArgs {
@@ -105,13 +107,13 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     gst::init().map_err(CliError::runtime)?;
     gstm2sd::plugin_register_static().map_err(CliError::runtime)?;
     // Before anything is measured for minutes.
-    let before = args.against.as_deref().map(compare::read).transpose()?;
+    let before = args.baseline.as_deref().map(baseline::read).transpose()?;
     let networks = Networks::prepare(args)?;
     let mut report = Report::new(args, &networks)?;
     let series = Sweep::series(args.sweep, &args.base());
     for (sweep, cases) in &series {
         for case in cases {
-            eprintln!("m2sd: measuring {case}");
+            note(&format!("m2sd: measuring {case}"));
             let input = Input::prepare(args, case)?;
             let videoconvert = conversion::videoconvert(&input, args.mode)?;
             let measured = run::measure(args, case, &networks, &input)?;
@@ -132,20 +134,18 @@ fn finish(
     let figures = serde_json::to_value(report).map_err(CliError::runtime)?;
     let mut text = report.table();
     if let Some(before) = before {
-        text.push_str(&compare::table(before, &figures));
+        text.push_str(&baseline::table(before, &figures));
     }
     match &args.json {
         Some(path) if path.as_os_str() == "-" => {
-            println!("{figures:#}");
-            eprint!("{text}");
+            print_json(&format!("{figures:#}\n"))?;
+            note(text.trim_end());
+            Ok(())
         }
         Some(path) => {
-            let written = std::fs::write(path, format!("{figures:#}\n"));
-            written
-                .map_err(|e| CliError::input(format!("cannot write {}: {e}", path.display())))?;
-            print!("{text}");
+            partial_file::write(path, format!("{figures:#}\n").as_bytes())?;
+            print(&text)
         }
-        None => print!("{text}"),
+        None => print(&text),
     }
-    Ok(())
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::case::Sweep;
 use super::report::{Entry, Report};
 use crate::error::CliError;
+use crate::partial_file;
 
 const PANEL: (f64, f64) = (240.0, 150.0);
 /// Around a panel: left for the numbers, above for the title, below for the axis.
@@ -13,16 +14,14 @@ const MARGIN: (f64, f64, f64) = (60.0, 34.0, 40.0);
 
 /// Writes `faces.svg` and so on into `dir`, for the sweeps that there are.
 pub fn write(dir: &Path, report: &Report) -> Result<(), CliError> {
-    let failed = |e: std::io::Error| {
-        CliError::input(format!("cannot write plots into {}: {e}", dir.display()))
-    };
-    std::fs::create_dir_all(dir).map_err(failed)?;
+    std::fs::create_dir_all(dir)
+        .map_err(|e| CliError::input(format!("cannot make {}: {e}", dir.display())))?;
     let mut entries = report.results.as_slice();
     while let Some(sweep) = entries.first().and_then(|entry| entry.sweep) {
         let same = entries.iter().take_while(|entry| entry.sweep == Some(sweep)).count();
         let (these, rest) = entries.split_at(same);
         let path = dir.join(format!("{}.svg", sweep.name()));
-        std::fs::write(path, picture(sweep, these)).map_err(failed)?;
+        partial_file::write(&path, picture(sweep, these).as_bytes())?;
         entries = rest;
     }
     Ok(())

@@ -58,7 +58,7 @@ impl Report {
             path.file_name().unwrap_or_default().to_string_lossy().into_owned()
         };
         let machine = Machine::look();
-        eprintln!("m2sd: measuring matrix products and the classifier alone");
+        crate::terminal::note("m2sd: measuring matrix products and the classifier alone");
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
             runtime: gstm2sd::infer::runtime_version().ok(),

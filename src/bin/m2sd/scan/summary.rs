@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use gstm2sd::core::evidence::{Label, Probability, TrackSummary};
+use gstm2sd::core::span::Span;
+
 /// One followed face.
 #[derive(Clone, Debug, Default)]
 pub struct Face {
     frames: u64,
     first: Option<f64>,
     last: Option<f64>,
-    sum: f64,
-    clips: u64,
-    highest: f64,
+    clips: TrackSummary,
 }
 
 impl Face {
@@ -23,14 +24,8 @@ impl Face {
     }
 
     /// A clip of the face has this P(fake).
-    pub fn scored(&mut self, score: f64) {
-        self.sum += score;
-        self.clips += 1;
-        self.highest = self.highest.max(score);
-    }
-
-    fn mean(&self) -> Option<f64> {
-        (self.clips > 0).then(|| self.sum / self.clips as f64)
+    pub fn scored(&mut self, fake: Probability, span: Span) {
+        self.clips.add(fake, span);
     }
 }
 
@@ -39,7 +34,7 @@ pub struct Judge {
     pub classifier: String,
     /// `None`: nobody says.
     pub trained: Option<bool>,
-    pub threshold: f64,
+    pub threshold: Probability,
 }
 
 /// The faces in order of their first frame: when, how often, the mean over their clips.
@@ -66,24 +61,23 @@ pub fn table(faces: &BTreeMap<u64, Face>, judge: &Judge) -> String {
             (Some(first), Some(last)) => format!("{first:.2} to {last:.2}"),
             _ => "-".to_owned(),
         };
-        let (mean, highest, verdict) = match face.mean() {
-            None => ("-".to_owned(), "-".to_owned(), "insufficient"),
-            Some(mean) => {
-                let verdict = if mean > judge.threshold { "fake" } else { "real" };
-                (format!("{mean:.4}"), format!("{:.4}", face.highest), verdict)
-            }
-        };
+        let number =
+            |p: Option<Probability>| p.map_or("-".to_owned(), |p| format!("{:.4}", p.get()));
+        let (mean, highest) = (number(face.clips.mean()), number(face.clips.highest()));
         let _ = writeln!(
             text,
-            "{track:>5} {seen:>17} {:>7} {:>6} {mean:>9} {highest:>9}  {verdict}",
-            face.frames, face.clips
+            "{track:>5} {seen:>17} {:>7} {:>6} {mean:>9} {highest:>9}  {}",
+            face.frames,
+            face.clips.clips(),
+            face.clips.label(judge.threshold).as_str()
         );
     }
     let _ = writeln!(
         text,
-        "A face is called fake when its mean P(fake) is above {}. A score is the classifier's \
-         opinion, not a proof.",
-        judge.threshold
+        "A face is called fake when its mean P(fake) is above {}, and uncertain when that is within \
+         {} log odds of it. A score is the classifier's opinion, not a proof.",
+        judge.threshold.get(),
+        Label::MARGIN
     );
     text
 }
@@ -97,10 +91,12 @@ mod tests {
         let mut face = Face::default();
         face.seen(Some(1.0));
         face.seen(Some(2.0));
-        face.scored(0.25);
-        face.scored(0.75);
+        let span = Span { start_ns: 0, end_ns: 1 };
+        let p = |value| Probability::new(value).unwrap();
+        face.scored(p(0.25), span);
+        face.scored(p(0.75), span);
         let faces = BTreeMap::from([(3, face), (4, Face::default())]);
-        let judge = Judge { classifier: "meso4".into(), trained: Some(false), threshold: 0.3 };
+        let judge = Judge { classifier: "meso4".into(), trained: Some(false), threshold: p(0.3) };
         let table = table(&faces, &judge);
         assert!(table.contains("UNTRAINED"));
         assert!(table.contains("1.00 to 2.00       2      2    0.5000    0.7500  fake"));

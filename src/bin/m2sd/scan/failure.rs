@@ -1,0 +1,133 @@
+//! What a pipeline's error means to whoever runs a scan: which element says it, of what input, and
+//! what to do.
+
+use std::collections::BTreeSet;
+
+use gst::prelude::*;
+
+use crate::error::CliError;
+
+/// What a decoder's element classes have in their names.
+const READS_INPUT: [&str; 3] = ["Demuxer", "Decoder", "Parser"];
+
+/// The error of a message. `source` decodes the input, which users know as `input`; `filter` speaks
+/// for itself.
+pub fn explain(
+    error: &gst::message::Error,
+    source: &gst::Element,
+    filter: &gst::Object,
+    input: &str,
+) -> CliError {
+    let text = error.error().to_string();
+    if error.src() == Some(filter) {
+        return CliError::Runtime(text);
+    }
+    let name = error.src().map_or_else(|| "the pipeline".to_owned(), name_of);
+    let detail = detail(error.debug().as_deref().unwrap_or_default());
+    let text = if detail.is_empty() || text.contains(&detail) {
+        format!("{name}: {text}")
+    } else {
+        format!("{name}: {text} ({detail})")
+    };
+    let of_source = error.src().is_some_and(|src| {
+        src == source.upcast_ref::<gst::Object>() || src.has_as_ancestor(source)
+    });
+    if !of_source {
+        return CliError::Input(format!("the results cannot be written: {text}"));
+    }
+    let advice =
+        if is_about_format(&error.error()) { advice(source, input) } else { String::new() };
+    CliError::Input(format!("{input}: {text}{advice}"))
+}
+
+/// The element's name among GStreamer's elements, `qtdemux`.
+fn name_of(object: &gst::Object) -> String {
+    let factory = object.downcast_ref::<gst::Element>().and_then(|element| element.factory());
+    factory.map_or_else(|| object.name().to_string(), |factory| factory.name().to_string())
+}
+
+/// The last line of a debug text, which says what happened; those before say where in the code.
+fn detail(debug: &str) -> String {
+    let mut lines = debug.lines();
+    let first = lines.next().unwrap_or_default();
+    let last = lines.last().unwrap_or_default().trim();
+    if !last.is_empty() {
+        return last.to_owned();
+    }
+    // FILE(LINE): FUNCTION (): PATH: TEXT
+    first.rsplit_once(": ").map_or(first, |(_, text)| text).trim().to_owned()
+}
+
+/// Whether the input is there, but cannot be read.
+fn is_about_format(error: &glib::Error) -> bool {
+    error.is::<gst::StreamError>() || error.matches(gst::CoreError::MissingPlugin)
+}
+
+/// What is known of the input's format, and how to convert it.
+pub fn advice(source: &gst::Element, input: &str) -> String {
+    let (formats, readers) = formats(source);
+    let list = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+    let known = match (list(formats), list(readers)) {
+        (formats, _) if formats.is_empty() => "Its format is not known".to_owned(),
+        (formats, readers) if readers.is_empty() => format!("It is {formats}, which nothing reads"),
+        (formats, readers) => format!("It is {formats}, read by {readers}"),
+    };
+    format!(
+        ". {known}. Convert it first, for example: ffmpeg -i {input:?} -c:v libx264 -pix_fmt \
+         yuv420p converted.mp4"
+    )
+}
+
+/// The encoded formats inside the source, and the elements that read them.
+fn formats(source: &gst::Element) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut formats, mut readers) = (BTreeSet::new(), BTreeSet::new());
+    let Some(source) = source.downcast_ref::<gst::Bin>() else { return (formats, readers) };
+    let elements = source.iterate_recurse().into_iter().flatten();
+    for element in elements {
+        if element.has_property_with_type("caps", gst::Caps::static_type())
+            && element.factory().is_some_and(|factory| factory.name() == "typefind")
+        {
+            let found = element.property::<Option<gst::Caps>>("caps");
+            formats.extend(found.iter().filter_map(media));
+        }
+        let class = element.metadata(gst::ELEMENT_METADATA_KLASS).unwrap_or_default();
+        if READS_INPUT.iter().any(|part| class.contains(part)) && !element.is::<gst::Bin>() {
+            readers.insert(name_of(element.upcast_ref()));
+            let pads = element.sink_pads().into_iter();
+            formats.extend(pads.filter_map(|pad| media(&pad.current_caps()?)));
+        }
+    }
+    (formats, readers)
+}
+
+/// `video/x-h264` of caps that do not describe raw data.
+fn media(caps: &gst::Caps) -> Option<String> {
+    let name = caps.structure(0)?.name();
+    (!name.ends_with("/x-raw")).then(|| name.to_string())
+}
+
+/// What a message about a missing element says is missing, such as `H.265 decoder`.
+pub fn missing_plugin(message: &gst::Message) -> Option<String> {
+    let missing = message.structure().filter(|s| s.name() == "missing-plugin")?;
+    missing.get::<String>("name").ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_detail_is_what_follows_the_place_in_the_code() {
+        for (debug, expected) in [
+            (
+                "../a.c(12): f (): /Pipe/El:el:\nstreaming stopped, reason error (-5)",
+                "streaming stopped, reason error (-5)",
+            ),
+            ("../a.c(12): f (): /Pipe/El:el", "/Pipe/El:el"),
+            ("../a.c(12): f (): /Pipe/El:el: no atom", "no atom"),
+            ("", ""),
+        ] {
+            assert_eq!(detail(debug), expected);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The pipeline of a scan: `uridecodebin → upright → filter → encoder → muxer → file`.
+
+use std::os::fd::IntoRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gst::prelude::*;
+use gstm2sd::filter::M2sdFilter;
+
+use super::source::SourceWatch;
+use crate::bounded;
+use crate::encode::Encoders;
+use crate::error::CliError;
+use crate::partial_file::PartialFile;
+
+/// A pipeline and the parts of it that a scan deals with.
+pub struct ScanPipeline {
+    pub pipeline: gst::Pipeline,
+    pub source: gst::Element,
+    pub watch: Arc<SourceWatch>,
+    /// Holds decoded frames for the filter.
+    intake: gst::Element,
+    /// Whether the annotated video is written to its end; `None` without one.
+    written: Option<Arc<AtomicBool>>,
+    /// The pads by which video and sound come to their encoders.
+    encoders: Arc<Mutex<Vec<gst::Pad>>>,
+}
+
+fn make(factory: &str) -> Result<gst::Element, CliError> {
+    gst::ElementFactory::make(factory).build().map_err(CliError::runtime)
+}
+
+fn bin(description: &str) -> Result<gst::Element, CliError> {
+    let bin = gst::parse::bin_from_description(description, true);
+    bin.map(|bin| bin.upcast()).map_err(CliError::runtime)
+}
+
+/// Writes into a file that this process has begun.
+///
+/// # Errors
+/// When the element is missing or no file can be opened any more.
+pub fn file_sink(file: &PartialFile) -> Result<gst::Element, CliError> {
+    let fd = file.file().try_clone().map_err(CliError::input)?.into_raw_fd();
+    let sink = make("fdsink")?;
+    // Never closed: a pipeline that was abandoned must not write where another file was opened.
+    sink.set_property("fd", fd);
+    sink.set_property("sync", false);
+    Ok(sink)
+}
+
+impl ScanPipeline {
+    /// # Errors
+    /// When elements are missing.
+    pub fn build(
+        uri: &str,
+        filter: &M2sdFilter,
+        video: Option<(&PartialFile, &Encoders)>,
+    ) -> Result<Self, CliError> {
+        let pipeline = gst::Pipeline::with_name("scan");
+        let source = make("uridecodebin")?;
+        source.set_property("uri", uri);
+        let intake = gst::ElementFactory::make("queue").property("max-size-buffers", 4u32).build();
+        let intake = intake.map_err(CliError::runtime)?;
+        let upright = upright()?;
+        let mut muxer = None;
+        let mut written = None;
+        let after = match video {
+            None => bin("fakesink sync=false")?,
+            Some((file, encoders)) => {
+                // Not a bin: its request pads must be in reach.
+                let mux = gst::parse::launch(encoders.muxer).map_err(CliError::runtime)?;
+                let sink = file_sink(file)?;
+                pipeline.add_many([&mux, &sink]).map_err(CliError::runtime)?;
+                mux.link(&sink).map_err(CliError::runtime)?;
+                written = Some(sees_end(&sink));
+                muxer = Some((mux, encoders.audio));
+                bin(&format!("queue ! videoconvert ! {} ! queue", encoders.video))?
+            }
+        };
+        let way = [&intake, &upright, filter.upcast_ref(), &after];
+        pipeline.add(&source).map_err(CliError::runtime)?;
+        pipeline.add_many(way).map_err(CliError::runtime)?;
+        gst::Element::link_many(way).map_err(CliError::runtime)?;
+        if let Some((muxer, _)) = &muxer {
+            after.link(muxer).map_err(CliError::runtime)?;
+        }
+        let encoders = Arc::new(Mutex::new(after.static_pad("sink").into_iter().collect()));
+        let watch = Arc::new(SourceWatch::default());
+        watch.follow(&source);
+        let this = Self { pipeline, source, watch, intake, written, encoders };
+        this.link_when_decoded(muxer);
+        Ok(this)
+    }
+
+    /// Links the first video and the first audio stream, and drops others.
+    fn link_when_decoded(&self, muxer: Option<(gst::Element, Option<&'static str>)>) {
+        let (weak, watch) = (self.pipeline.downgrade(), Arc::clone(&self.watch));
+        let video = self.intake.static_pad("sink");
+        let audio_free = Mutex::new(muxer);
+        let encoders = Arc::clone(&self.encoders);
+        self.source.connect_pad_added(move |source, pad| {
+            let Some(pipeline) = weak.upgrade() else { return };
+            let media = media_of(pad);
+            watch.add(pad, media.starts_with("video/"));
+            super::progress::ask_duration(pad, &watch);
+            let target = if media.starts_with("video/") {
+                video.clone().filter(|pad| !pad.is_linked())
+            } else if media.starts_with("audio/") {
+                let taken = audio_free.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let branch = taken.and_then(|(mux, enc)| audio_branch(&pipeline, &mux, enc?));
+                encoders.lock().unwrap_or_else(PoisonError::into_inner).extend(branch.clone());
+                branch
+            } else {
+                None
+            };
+            let target = target.or_else(|| discard(&pipeline));
+            if target.is_none_or(|target| pad.link(&target).is_err()) {
+                gst::element_error!(source, gst::CoreError::Negotiation, ("Cannot link {media}"));
+            }
+        });
+        self.source.connect_no_more_pads(|source| {
+            let is_video = |pad: &gst::Pad| media_of(pad).starts_with("video/");
+            if !source.src_pads().iter().any(is_video) {
+                let text = "there is no video stream in the input";
+                gst::element_error!(source, gst::StreamError::WrongType, ("{text}"));
+            }
+        });
+    }
+
+    /// Whether decoded frames wait for the filter, so that the source is not what is waited for.
+    pub fn has_frames_waiting(&self) -> bool {
+        self.intake.property::<u32>("current-level-buffers") > 0
+    }
+
+    /// Ends every stream where it is, so that what is under way is scored and the files are
+    /// finished. Not on the caller's thread: an event waits for the buffer before it.
+    ///
+    /// A demuxer that reads its file by itself passes an EOS for the whole pipeline to one of its
+    /// streams at most.
+    pub fn end_streams(&self) {
+        let sinks: Vec<_> = self.source.src_pads().iter().filter_map(gst::Pad::peer).collect();
+        if sinks.is_empty() {
+            let pipeline = self.pipeline.clone();
+            bounded::start(move || {
+                pipeline.send_event(gst::event::Eos::new());
+            });
+        }
+        send_eos(sinks);
+    }
+
+    /// Ends the annotated video where it is, whatever still waits to be scored. `false`: there is
+    /// none.
+    pub fn end_video(&self) -> bool {
+        send_eos(self.encoders.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        self.written.is_some()
+    }
+
+    /// Whether the annotated video is written to its end.
+    pub fn video_is_written(&self) -> bool {
+        self.written.as_ref().is_some_and(|written| written.load(Ordering::Relaxed))
+    }
+}
+
+/// One stream does not wait for another.
+fn send_eos(pads: Vec<gst::Pad>) {
+    for pad in pads {
+        bounded::start(move || {
+            pad.send_event(gst::event::Eos::new());
+        });
+    }
+}
+
+/// Becomes true when the end of the stream has come through the sink.
+fn sees_end(sink: &gst::Element) -> Arc<AtomicBool> {
+    let written = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&written);
+    if let Some(pad) = sink.static_pad("sink") {
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if info.event().is_some_and(|event| event.type_() == gst::EventType::Eos) {
+                flag.store(true, Ordering::Relaxed);
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+    written
+}
+
+/// Turns frames as the tag `image-orientation` has them shown, for the analysis and for the
+/// annotated video, which no player turns.
+fn upright() -> Result<gst::Element, CliError> {
+    let upright = bin("videoconvert ! videoflip video-direction=auto ! videoconvert")?;
+    if let Some(pad) = upright.static_pad("src") {
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+            // videoflip 1.22 turns the frames and passes the tag on: they would be turned twice.
+            if let Some(event) = info.event()
+                && let gst::EventView::Tag(tag) = event.view()
+                && tag.tag().get::<gst::tags::ImageOrientation>().is_some()
+            {
+                let mut tags = tag.tag_owned();
+                tags.make_mut().remove::<gst::tags::ImageOrientation>();
+                let upright = gst::event::Tag::builder(tags).seqnum(event.seqnum()).build();
+                info.data = Some(gst::PadProbeData::Event(upright));
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+    Ok(upright)
+}
+
+/// The media type of what the pad carries, such as `video/x-raw`.
+fn media_of(pad: &gst::Pad) -> String {
+    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+    caps.structure(0).map_or_else(String::new, |s| s.name().to_string())
+}
+
+fn audio_branch(pipeline: &gst::Pipeline, muxer: &gst::Element, encoder: &str) -> Option<gst::Pad> {
+    // Video is scored while audio waits: the queue holds as much as that can take.
+    let queue = "queue max-size-time=0 max-size-buffers=0 max-size-bytes=200000000";
+    let branch = format!("{queue} ! audioconvert ! audioresample ! {encoder} ! queue");
+    let branch = bin(&branch).ok()?;
+    pipeline.add(&branch).ok()?;
+    branch.link(muxer).ok()?;
+    branch.sync_state_with_parent().ok()?;
+    branch.static_pad("sink")
+}
+
+fn discard(pipeline: &gst::Pipeline) -> Option<gst::Pad> {
+    let sink = gst::ElementFactory::make("fakesink").property("sync", false).build().ok()?;
+    pipeline.add(&sink).ok()?;
+    sink.sync_state_with_parent().ok()?;
+    sink.static_pad("sink")
+}

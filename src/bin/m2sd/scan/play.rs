@@ -1,0 +1,233 @@
+//! Runs the pipeline of a scan until something ends it, within limits.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+use gstm2sd::filter::M2sdFilter;
+
+use super::failure;
+use super::input::Input;
+use super::pipeline::ScanPipeline;
+use super::progress::Progress;
+use super::recording::{RecordFile, Recording};
+use crate::bounded;
+use crate::error::CliError;
+use crate::signals::Signals;
+
+/// How long what is under way may still be scored after a signal. `m2sd scan --help` says so.
+const STOP_TIME: Duration = Duration::from_secs(5);
+/// How long the encoders may then take to finish the annotated video.
+const VIDEO_TIME: Duration = Duration::from_secs(3);
+/// How long streams may be silent when others, or their senders, have ended.
+const TRAILING_TIME: Duration = Duration::from_secs(2);
+/// How often conditions are looked at of which no message tells.
+const GLANCE: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+
+/// Why a scan ended.
+#[derive(Debug)]
+pub enum Cause {
+    /// The input is at its end.
+    End,
+    Signal(i32),
+    /// The source brought nothing for so long; what is known of its format.
+    SourceSilent(Duration, String),
+    /// Nobody reads the records any more.
+    ReaderGone,
+    /// Results cannot be written any more.
+    CannotWrite(String),
+    Failed(CliError),
+}
+
+/// A scan that runs.
+pub struct Play<'a> {
+    pub scan: &'a ScanPipeline,
+    pub filter: &'a M2sdFilter,
+    pub input: &'a Input,
+    pub records: &'a RecordFile,
+    pub recording: &'a Arc<Recording>,
+    pub signals: &'a Signals,
+    /// How long the source may bring nothing.
+    pub timeout: Duration,
+    pub quiet: bool,
+}
+
+/// What is done about a cause until the scan is over.
+struct Stopping {
+    cause: Cause,
+    /// `None`: as long as frames leave.
+    until: Option<Instant>,
+    /// What is under way is not waited for any more, only the video's encoder.
+    abandoned: bool,
+}
+
+impl Play<'_> {
+    /// Runs until the end, an error, a signal, or a source or reader that is gone. Returns within
+    /// the limits above; what is not done then goes on inside the pipeline. This thread asks
+    /// nothing of the pipeline that could wait for one of its threads.
+    pub fn run(&self) -> Result<Cause, CliError> {
+        let bus = self.scan.pipeline.bus();
+        let bus = bus.ok_or_else(|| CliError::runtime("the pipeline has no bus"))?;
+        let mut progress = Progress::new(self.quiet);
+        let mut missing = Vec::new();
+        let mut warnings = HashSet::new();
+        let mut stopping = None::<Stopping>;
+        self.start(&bus);
+        self.scan.watch.mark_busy();
+        loop {
+            let message = bus.timed_pop(GLANCE);
+            match message.as_ref().map(|message| message.view()) {
+                Some(gst::MessageView::Eos(_)) => {
+                    return Ok(stopping.map_or(Cause::End, |stopping| stopping.cause));
+                }
+                Some(gst::MessageView::Error(error)) if stopping.is_none() => {
+                    let cause = Cause::Failed(self.explain(error, &missing));
+                    stopping = Some(self.abandon(cause));
+                }
+                // What goes on all the same, such as unscored after a model failed.
+                Some(gst::MessageView::Warning(warning)) => {
+                    let text = warning.error().to_string();
+                    if warnings.insert(text.clone()) {
+                        progress.note(&format!("m2sd: warning: {text}"));
+                    }
+                }
+                Some(gst::MessageView::Element(_)) => {
+                    missing.extend(message.as_ref().and_then(failure::missing_plugin));
+                }
+                _ => {}
+            }
+            stopping = self.look(stopping, &mut progress);
+            if let Some(over) = stopping.take_if(|stopping| self.is_over(stopping)) {
+                return Ok(over.cause);
+            }
+            progress.show(&self.scan.watch, self.recording);
+        }
+    }
+
+    /// Starts the pipeline. Not on this thread: opening an input may take for ever.
+    fn start(&self, bus: &gst::Bus) {
+        let (pipeline, bus) = (self.scan.pipeline.clone(), bus.clone());
+        bounded::start(move || {
+            if pipeline.set_state(gst::State::Playing).is_err() {
+                // Behind the error that explains itself, if there is one.
+                let text = "an element cannot be started";
+                let error = gst::message::Error::builder(gst::CoreError::StateChange, text);
+                // Nobody listens when the scan is over.
+                let _ = bus.post(error.src(&pipeline).build());
+            }
+        });
+    }
+
+    fn explain(&self, error: &gst::message::Error, missing: &[String]) -> CliError {
+        let filter = self.filter.upcast_ref();
+        let explained = failure::explain(error, &self.scan.source, filter, &self.input.name);
+        match (explained, missing) {
+            (CliError::Input(text), [_, ..]) => {
+                let missing = missing.join(", ");
+                CliError::Input(format!("{text}. Missing in this GStreamer: {missing}"))
+            }
+            (explained, _) => explained,
+        }
+    }
+
+    /// Looks for a cause to stop, and at how far stopping is.
+    fn look(&self, stopping: Option<Stopping>, progress: &mut Progress) -> Option<Stopping> {
+        let Some(mut stopping) = stopping else {
+            self.end_trailing_streams();
+            let cause = self.cause()?;
+            progress.note(&tell(&cause));
+            return Some(self.stop(cause));
+        };
+        if let Some(signal) = self.signals.received()
+            && stopping.until.is_none()
+        {
+            // Whoever waited for the last clips does not want to any more.
+            stopping.cause = Cause::Signal(signal);
+            stopping.until = Some(Instant::now() + STOP_TIME);
+            progress.note(&tell(&stopping.cause));
+        }
+        let patient = match stopping.until {
+            Some(until) => Instant::now() < until,
+            None => self.recording.quiet().min(self.scan.watch.quiet()) < self.timeout,
+        };
+        if patient || stopping.abandoned {
+            return Some(stopping);
+        }
+        progress.note("m2sd: what is under way is abandoned");
+        Some(self.abandon(stopping.cause))
+    }
+
+    /// Ends the streams that will bring nothing more: sound behind a video that has ended, and what
+    /// the network has ended.
+    fn end_trailing_streams(&self) {
+        let watch = &self.scan.watch;
+        if self.scan.has_frames_waiting() {
+            watch.mark_busy();
+        }
+        let over = watch.video_ended() || watch.network_ended();
+        if over && !watch.all_ended() && watch.quiet() > TRAILING_TIME {
+            self.scan.end_streams();
+            watch.mark_busy();
+        }
+    }
+
+    fn cause(&self) -> Option<Cause> {
+        if let Some(signal) = self.signals.received() {
+            return Some(Cause::Signal(signal));
+        }
+        match self.recording.failure() {
+            Some((io::ErrorKind::BrokenPipe, _)) => return Some(Cause::ReaderGone),
+            Some((_, text)) => return Some(Cause::CannotWrite(text.clone())),
+            None if self.records.reader_is_gone() => return Some(Cause::ReaderGone),
+            None => {}
+        }
+        let watch = &self.scan.watch;
+        let ends = watch.video_ended() || watch.network_ended();
+        let silent = !ends && watch.quiet() > self.timeout;
+        silent.then(|| {
+            // A camera cannot be converted.
+            let file = self.input.path.as_ref();
+            let advice = file.map(|_| failure::advice(&self.scan.source, &self.input.name));
+            Cause::SourceSilent(self.timeout, advice.unwrap_or_default())
+        })
+    }
+
+    fn stop(&self, cause: Cause) -> Stopping {
+        let soon = Instant::now() + STOP_TIME;
+        let until = (!matches!(cause, Cause::SourceSilent(..))).then_some(soon);
+        self.scan.watch.mark_busy();
+        self.scan.end_streams();
+        Stopping { cause, until, abandoned: false }
+    }
+
+    /// Waits for the annotated video alone.
+    fn abandon(&self, cause: Cause) -> Stopping {
+        let time = if self.scan.end_video() { VIDEO_TIME } else { Duration::ZERO };
+        Stopping { cause, until: Some(Instant::now() + time), abandoned: true }
+    }
+
+    fn is_over(&self, stopping: &Stopping) -> bool {
+        let late = stopping.until.is_some_and(|until| Instant::now() >= until);
+        stopping.abandoned && (late || self.scan.video_is_written())
+    }
+}
+
+/// What is said when a cause comes up.
+fn tell(cause: &Cause) -> String {
+    match cause {
+        Cause::Signal(_) => format!(
+            "Interrupted: finishing the files, for {} s at most. Again: ends at once.",
+            (STOP_TIME + VIDEO_TIME).as_secs()
+        ),
+        Cause::SourceSilent(time, _) => {
+            format!("m2sd: the source brought nothing for {} s: ending the scan", time.as_secs())
+        }
+        Cause::ReaderGone => "m2sd: nobody reads the records any more: ending the scan".to_owned(),
+        Cause::CannotWrite(text) => {
+            format!("m2sd: results cannot be written any more: {text}: ending the scan")
+        }
+        Cause::End | Cause::Failed(_) => String::new(),
+    }
+}

@@ -1,0 +1,278 @@
+//! What `scan` writes down: one JSON record a line, and what the summary needs.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use gst::meta::CustomMeta;
+use gst_video::VideoRegionOfInterestMeta;
+use gstm2sd::core::evidence::Probability;
+use gstm2sd::core::span::Span;
+use serde_json::{Value, json};
+
+use super::clip::ClipRecord;
+use super::summary::Face;
+use crate::terminal::json_line;
+
+/// The custom metadata on frames in which the element did not look for faces; its field `reason`
+/// says why.
+const UNANALYSED: &str = "m2sd-unanalysed";
+
+/// The records of a scan: `header`, then `frame` and `clip` records, then `end`.
+///
+/// A clip's record comes before that of the first frame that begins when the clip has ended, clips
+/// that end together in order of their start and track: the order says nothing of when a clip was
+/// scored.
+pub struct Recorder {
+    out: Box<dyn Write + Send>,
+    header: Option<Value>,
+    faces: BTreeMap<u64, Face>,
+    /// Scored clips whose turn has not come, in no order.
+    waiting: Vec<ClipRecord>,
+    frames: u64,
+    /// Frames that say that they were not analysed.
+    not_analysed: u64,
+    clips: u64,
+    /// The running time of the newest frame.
+    time_ns: Option<u64>,
+    ended: bool,
+}
+
+/// What a scan has recorded.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    pub faces: BTreeMap<u64, Face>,
+    pub frames: u64,
+    pub not_analysed: u64,
+    pub clips: u64,
+    pub time_ns: Option<u64>,
+}
+
+pub fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
+}
+
+impl Recorder {
+    /// `header` is written before the first record, completed with the provider.
+    pub fn new(out: Box<dyn Write + Send>, header: Value) -> Self {
+        Self {
+            out,
+            header: Some(header),
+            faces: BTreeMap::new(),
+            waiting: Vec::new(),
+            frames: 0,
+            not_analysed: 0,
+            clips: 0,
+            time_ns: None,
+            ended: false,
+        }
+    }
+
+    /// Each record is written at once, so that a reader sees it, and a failure is seen.
+    fn write(&mut self, record: &Value) -> io::Result<()> {
+        self.out.write_all(json_line(record).as_bytes())?;
+        self.out.flush()
+    }
+
+    /// Takes a clip that was scored; it is written when its turn comes.
+    pub fn clip(&mut self, clip: ClipRecord) {
+        self.waiting.push(clip);
+    }
+
+    /// A frame that leaves the element at this running time. `provider` is asked once.
+    ///
+    /// # Errors
+    /// When the records cannot be written.
+    pub fn frame(
+        &mut self,
+        time_ns: Option<u64>,
+        buffer: &gst::BufferRef,
+        provider: impl FnOnce() -> String,
+    ) -> io::Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        self.begin(provider)?;
+        if let Some(time_ns) = time_ns {
+            self.write_clips(|clip| clip.end_ns <= time_ns)?;
+            self.time_ns = Some(time_ns);
+        }
+        let number = self.frames;
+        self.frames += 1;
+        let faces = self.faces_of(buffer, time_ns.map(seconds));
+        let score = mean(faces.iter().filter_map(|face| face["score"].as_f64()));
+        let mut record = json!({
+            "type": "frame", "frame": number, "time": time_ns.map(seconds), "analysed": true,
+            "score": score, "faces": faces,
+        });
+        if let Some(reason) = unanalysed(buffer) {
+            record["analysed"] = false.into();
+            record["reason"] = reason.into();
+            self.not_analysed += 1;
+        }
+        self.write(&record)
+    }
+
+    /// Writes the header, if it has not been.
+    fn begin(&mut self, provider: impl FnOnce() -> String) -> io::Result<()> {
+        let Some(mut header) = self.header.take() else { return Ok(()) };
+        header["provider"] = provider().into();
+        self.write(&header)
+    }
+
+    fn faces_of(&mut self, buffer: &gst::BufferRef, time: Option<f64>) -> Vec<Value> {
+        let mut faces = Vec::new();
+        for roi in buffer.iter_meta::<VideoRegionOfInterestMeta>() {
+            if roi.roi_type() != "face" {
+                continue;
+            }
+            let Some(judged) = roi.param("m2sd") else { continue };
+            let track = roi.param("object_id").and_then(|s| s.get::<i32>("id").ok());
+            let (x, y, width, height) = roi.rect();
+            let confidence = roi.param("detection").and_then(|s| s.get::<f64>("confidence").ok());
+            faces.push(json!({
+                "track": track,
+                "box": [x, y, width, height],
+                "detection": confidence,
+                "score": judged.get::<f64>("score").ok(),
+                "clips": judged.get::<u32>("clips").unwrap_or(0),
+                "label": judged.get::<&str>("label").unwrap_or_default(),
+            }));
+            if let Some(track) = track.and_then(|t| u64::try_from(t).ok()) {
+                self.faces.entry(track).or_default().seen(time);
+            }
+        }
+        faces
+    }
+
+    /// Writes the clips that wait and are `due`, in order.
+    fn write_clips(&mut self, due: impl Fn(&ClipRecord) -> bool) -> io::Result<()> {
+        let (mut now, later): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(due);
+        self.waiting = later;
+        now.sort_by_key(ClipRecord::turn);
+        for clip in now {
+            self.clips += 1;
+            if let Some(fake) = clip.score.and_then(|score| Probability::new(score).ok()) {
+                let span = Span { start_ns: clip.start_ns, end_ns: clip.end_ns };
+                self.faces.entry(clip.track).or_default().scored(fake, span);
+            }
+            self.write(&clip.json())?;
+        }
+        Ok(())
+    }
+
+    /// Writes the clips that wait; no frame comes any more. What was recorded.
+    ///
+    /// # Errors
+    /// When the records cannot be written.
+    pub fn close(&mut self, provider: impl FnOnce() -> String) -> io::Result<Totals> {
+        let written = self.begin(provider).and_then(|()| self.write_clips(|_| true));
+        self.ended = true;
+        written.map(|()| self.totals())
+    }
+
+    /// What was recorded so far.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            faces: self.faces.clone(),
+            frames: self.frames,
+            not_analysed: self.not_analysed,
+            clips: self.clips,
+            time_ns: self.time_ns,
+        }
+    }
+
+    /// Writes the last record.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn end(&mut self, record: &Value) -> io::Result<()> {
+        self.write(record)
+    }
+}
+
+/// Why nobody looked for faces in a frame; `None`: somebody did.
+fn unanalysed(buffer: &gst::BufferRef) -> Option<String> {
+    let meta = CustomMeta::from_buffer(buffer, UNANALYSED).ok()?;
+    Some(meta.structure().get("reason").unwrap_or_else(|_| "unknown".to_owned()))
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0u32), |(sum, count), v| (sum + v, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Lines {
+        fn records(&self) -> Vec<Value> {
+            let bytes = self.0.lock().unwrap();
+            let lines = std::str::from_utf8(&bytes).unwrap().lines();
+            lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
+
+    fn clip(track: u64, start_ns: u64, end_ns: u64) -> ClipRecord {
+        ClipRecord { track, start_ns, end_ns, score: Some(0.5), ..ClipRecord::default() }
+    }
+
+    #[test]
+    fn the_order_of_records_is_that_of_their_times() {
+        gst::init().unwrap();
+        let written = |arrivals: &[usize]| {
+            let lines = Lines::default();
+            let mut recorder = Recorder::new(Box::new(lines.clone()), json!({"type": "header"}));
+            let clips = [clip(1, 0, 20), clip(0, 0, 20), clip(0, 10, 30), clip(0, 20, 90)];
+            arrivals.iter().for_each(|n| recorder.clip(clips[*n].clone()));
+            for time in [0, 10, 20, 30] {
+                recorder.frame(Some(time), &gst::Buffer::new(), String::new).unwrap();
+            }
+            assert_eq!(recorder.close(String::new).unwrap().clips, 4);
+            lines.records()
+        };
+        let records = written(&[0, 1, 2, 3]);
+        assert_eq!(records, written(&[3, 2, 1, 0]));
+        assert_eq!(records, written(&[2, 0, 3, 1]));
+        let kinds: Vec<_> = records.iter().map(|r| r["type"].as_str().unwrap()).collect();
+        let expected =
+            ["header", "frame", "frame", "clip", "clip", "frame", "clip", "frame", "clip"];
+        assert_eq!(kinds, expected);
+        assert_eq!((&records[3]["track"], &records[4]["track"]), (&0.into(), &1.into()));
+    }
+
+    #[test]
+    fn a_frame_says_whether_it_was_analysed() {
+        gst::init().unwrap();
+        if !CustomMeta::is_registered(UNANALYSED) {
+            CustomMeta::register(UNANALYSED, &[]);
+        }
+        let lines = Lines::default();
+        let mut recorder = Recorder::new(Box::new(lines.clone()), json!({"type": "header"}));
+        recorder.frame(None, &gst::Buffer::new(), String::new).unwrap();
+        let mut buffer = gst::Buffer::new();
+        let mut meta = CustomMeta::add(buffer.get_mut().unwrap(), UNANALYSED).unwrap();
+        meta.mut_structure().set("reason", "no-models");
+        recorder.frame(None, &buffer, String::new).unwrap();
+        let records = lines.records();
+        assert_eq!((&records[1]["analysed"], records[1].get("reason")), (&true.into(), None));
+        assert_eq!(records[2]["analysed"], false);
+        assert_eq!(records[2]["reason"], "no-models");
+        assert_eq!(recorder.totals().not_analysed, 1);
+    }
+}

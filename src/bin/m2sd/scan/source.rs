@@ -1,0 +1,242 @@
+//! What comes out of the source of a scan, stream by stream: whether anything does, and whether
+//! all of it did.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+
+use crate::bounded;
+
+/// How much shorter than announced a stream may be: the last frame's duration, rounding.
+const TOLERANCE: gst::ClockTime = gst::ClockTime::SECOND;
+
+/// What is known of the decoded streams.
+pub struct SourceWatch {
+    streams: Mutex<Streams>,
+    /// What comes from the network.
+    network: Network,
+}
+
+#[derive(Default)]
+struct Network {
+    /// Where jitter buffers receive. Lock order: a leaf, held for a copy or a push.
+    buffers: Mutex<Vec<gst::Pad>>,
+    /// How many of them have heard that their stream is over.
+    ended: AtomicUsize,
+}
+
+impl Network {
+    fn buffers(&self) -> Vec<gst::Pad> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, pad: &gst::Pad) {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(pad.clone());
+    }
+}
+
+struct Streams {
+    each: Vec<Stream>,
+    /// When data or the end of a stream came last; first, when the watch began.
+    newest: Instant,
+    /// What the container or the server says of the whole.
+    duration: Option<gst::ClockTime>,
+}
+
+struct Stream {
+    is_video: bool,
+    ended: bool,
+    segment: Option<gst::FormattedSegment<gst::ClockTime>>,
+    /// Where the newest data ends, in stream time.
+    end: Option<gst::ClockTime>,
+}
+
+/// An input that ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truncated {
+    pub end: gst::ClockTime,
+    pub duration: gst::ClockTime,
+}
+
+impl Default for SourceWatch {
+    fn default() -> Self {
+        let streams = Streams { each: Vec::new(), newest: Instant::now(), duration: None };
+        Self { streams: Mutex::new(streams), network: Network::default() }
+    }
+}
+
+impl SourceWatch {
+    fn lock(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at everything that this pad of the source sends.
+    pub fn add(self: &Arc<Self>, pad: &gst::Pad, is_video: bool) {
+        let mut streams = self.lock();
+        let number = streams.each.len();
+        streams.each.push(Stream { is_video, ended: false, segment: None, end: None });
+        drop(streams);
+        let watch = Arc::clone(self);
+        let mask = gst::PadProbeType::BUFFER
+            | gst::PadProbeType::BUFFER_LIST
+            | gst::PadProbeType::EVENT_DOWNSTREAM;
+        pad.add_probe(mask, move |_, info| {
+            let mut streams = watch.lock();
+            streams.saw(number, &info.data);
+            gst::PadProbeReturn::Ok
+        });
+    }
+
+    /// Looks at what a source that is made of elements receives from the network. GStreamer 1.22's
+    /// jitter buffer keeps the end of its stream to itself, now and then, when what follows was
+    /// slower than the network.
+    pub fn follow(self: &Arc<Self>, source: &gst::Element) {
+        let Some(source) = source.downcast_ref::<gst::Bin>() else { return };
+        let watch = Arc::clone(self);
+        source.connect_deep_element_added(move |_, _, element| {
+            let is_buffer = element.factory().is_some_and(|f| f.name() == "rtpjitterbuffer");
+            let Some(pad) = element.static_pad("sink").filter(|_| is_buffer) else { return };
+            watch.network.add(&pad);
+            let watch = Arc::clone(&watch);
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+                if info.event().is_none_or(|event| event.type_() != gst::EventType::Eos) {
+                    return gst::PadProbeReturn::Ok;
+                }
+                watch.network.ended.fetch_add(1, Ordering::Relaxed);
+                gst::PadProbeReturn::Remove
+            });
+        });
+    }
+
+    /// Whether every stream from the network is over, by what its sender said.
+    pub fn network_ended(&self) -> bool {
+        let buffers = self.network.buffers().len();
+        buffers > 0 && self.network.ended.load(Ordering::Relaxed) >= buffers
+    }
+
+    /// Wakes jitter buffers that should stop: in GStreamer 1.22 two of their threads wait for one
+    /// signal, which wakes only one of them.
+    pub fn wake_network(&self) {
+        for pad in self.network.buffers() {
+            bounded::start(move || {
+                for _ in 0..2 {
+                    pad.send_event(gst::event::FlushStart::new());
+                }
+            });
+        }
+    }
+
+    /// What the container announces; the longest that was said counts.
+    pub fn set_duration(&self, duration: gst::ClockTime) {
+        let mut streams = self.lock();
+        streams.duration = streams.duration.max(Some(duration));
+    }
+
+    pub fn duration(&self) -> Option<gst::ClockTime> {
+        self.lock().duration
+    }
+
+    /// Counts the present as a time at which something came.
+    pub fn mark_busy(&self) {
+        self.lock().newest = Instant::now();
+    }
+
+    /// How long nothing has come.
+    pub fn quiet(&self) -> Duration {
+        self.lock().newest.elapsed()
+    }
+
+    /// Whether a video stream is at its end.
+    pub fn video_ended(&self) -> bool {
+        self.lock().each.iter().any(|stream| stream.is_video && stream.ended)
+    }
+
+    /// Whether every stream is at its end.
+    pub fn all_ended(&self) -> bool {
+        let streams = self.lock();
+        !streams.each.is_empty() && streams.each.iter().all(|stream| stream.ended)
+    }
+
+    /// How far the input came, where that is short of what it announced.
+    pub fn truncated(&self) -> Option<Truncated> {
+        let streams = self.lock();
+        let duration = streams.duration?;
+        let end = streams.each.iter().filter_map(|stream| stream.end).max()?;
+        let tolerance = TOLERANCE.max(duration / 100);
+        (end + tolerance < duration).then_some(Truncated { end, duration })
+    }
+}
+
+impl Streams {
+    fn saw(&mut self, number: usize, data: &Option<gst::PadProbeData<'_>>) {
+        let Some(stream) = self.each.get_mut(number) else { return };
+        match data {
+            Some(gst::PadProbeData::Buffer(buffer)) => stream.reached(buffer),
+            Some(gst::PadProbeData::BufferList(list)) => {
+                list.iter().for_each(|buffer| stream.reached(buffer));
+            }
+            Some(gst::PadProbeData::Event(event)) => match event.view() {
+                gst::EventView::Segment(segment) => {
+                    stream.segment = segment.segment().clone().downcast().ok();
+                }
+                gst::EventView::Eos(_) => stream.ended = true,
+                gst::EventView::StreamStart(_) => stream.ended = false,
+                _ => return,
+            },
+            _ => return,
+        }
+        self.newest = Instant::now();
+    }
+}
+
+impl Stream {
+    fn reached(&mut self, buffer: &gst::BufferRef) {
+        let Some(pts) = buffer.pts() else { return };
+        let end = pts + buffer.duration().unwrap_or_default();
+        let segment = self.segment.as_ref();
+        // A frame may end after its segment does.
+        let end = segment.and_then(|s| s.to_stream_time(end).or_else(|| s.to_stream_time(pts)));
+        self.end = self.end.max(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_is_short_when_every_stream_of_it_is() {
+        gst::init().unwrap();
+        let watch = Arc::new(SourceWatch::default());
+        assert_eq!(watch.truncated(), None);
+        let time = gst::ClockTime::from_seconds;
+        let pads = [true, false].map(|is_video| {
+            let pad = gst::Pad::builder(gst::PadDirection::Src).build();
+            pad.set_active(true).unwrap();
+            watch.add(&pad, is_video);
+            let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+            pad.push_event(gst::event::StreamStart::new("x"));
+            pad.push_event(gst::event::Segment::new(&segment));
+            pad
+        });
+        let push = |pad: &gst::Pad, at: u64| {
+            let mut buffer = gst::Buffer::new();
+            buffer.get_mut().unwrap().set_pts(time(at));
+            // Nothing is linked.
+            let _ = pad.push(buffer);
+        };
+        push(&pads[0], 5);
+        assert_eq!(watch.truncated(), None, "nobody said how long it is");
+        watch.set_duration(time(10));
+        assert_eq!(watch.truncated(), Some(Truncated { end: time(5), duration: time(10) }));
+        push(&pads[1], 9);
+        assert_eq!(watch.truncated(), None, "sound may be longer than pictures");
+        assert!(!watch.video_ended());
+        pads[0].push_event(gst::event::Eos::new());
+        assert!(watch.video_ended() && !watch.all_ended());
+        pads[1].push_event(gst::event::Eos::new());
+        assert!(watch.all_ended());
+    }
+}

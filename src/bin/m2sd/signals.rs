@@ -1,0 +1,68 @@
+//! Signals that end the command: the first in order, the second at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::bounded;
+use crate::error::CliError;
+
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Takes SIGINT, SIGTERM and SIGHUP from now on.
+#[derive(Clone, Debug, Default)]
+pub struct Signals {
+    first: Arc<AtomicUsize>,
+}
+
+impl Signals {
+    /// The first signal is remembered for [`Signals::received`]; the second ends the process at
+    /// once, whatever its threads do.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn take() -> Result<Self, CliError> {
+        let signals = Self::default();
+        let again = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            if signal == SIGHUP && is_ignored(signal) {
+                // Started by nohup.
+                continue;
+            }
+            let number = usize::try_from(signal).map_err(CliError::runtime)?;
+            // In this order: the one that ends looks at what the ones before have left.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&again))
+                .and_then(|_| flag::register(signal, Arc::clone(&again)))
+                .and_then(|_| flag::register_usize(signal, Arc::clone(&signals.first), number))
+                .map_err(|e| CliError::runtime(format!("cannot take signal {signal}: {e}")))?;
+        }
+        Ok(signals)
+    }
+
+    /// The signal that came, if one did.
+    pub fn received(&self) -> Option<i32> {
+        let number = self.first.load(Ordering::Relaxed);
+        i32::try_from(number).ok().filter(|number| *number != 0)
+    }
+
+    /// Has `act` called when the first signal has come.
+    pub fn on_first(self, act: impl FnOnce() + Send + 'static) {
+        bounded::start(move || {
+            while self.received().is_none() {
+                std::thread::sleep(GLANCE);
+            }
+            act();
+        });
+    }
+}
+
+/// Whether whoever started the process had it ignore a signal, as Linux tells.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}

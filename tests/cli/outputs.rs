@@ -1,0 +1,127 @@
+//! Where results go, and where they must not.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use super::running::assert_code;
+use super::{m2sd, scene, stderr, text};
+
+#[test]
+fn an_output_that_is_an_input_is_refused_by_any_name() {
+    let engines = scene().join("engines");
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let folder = |name: &str| {
+        std::fs::create_dir(at(name)).unwrap();
+        at(name)
+    };
+    let video = folder("results").join("annotated.mp4");
+    std::fs::copy(scene().join("scene.mp4"), &video).unwrap();
+    let before = std::fs::read(&video).unwrap();
+    std::fs::hard_link(&video, at("hard.mp4")).unwrap();
+    symlink(&video, at("soft.mp4")).unwrap();
+    symlink(at("results"), at("link")).unwrap();
+    symlink(&video, folder("soft").join("annotated.mp4")).unwrap();
+    std::fs::hard_link(&video, folder("hard").join("scores.jsonl")).unwrap();
+    std::fs::hard_link(&video, folder("part").join("annotated.mp4.part")).unwrap();
+    std::fs::hard_link(&video, folder("clips").join("scene_000000_face0_0.000s.npy")).unwrap();
+    let name = |name: &str| text(&at(name)).to_owned();
+    let own = text(&video).to_owned();
+    let uri = format!("file://{own}");
+    let around = name("results/../results/annotated.mp4");
+    let model = engines.join("analytic_classifier.onnx");
+    let model_bytes = std::fs::read(&model).unwrap();
+    for (input, option, output) in [
+        (&own, "--out", name("results")),
+        (&own, "--out", name("link")),
+        (&own, "--out", name("soft")),
+        (&own, "--out", name("hard")),
+        (&own, "--out", name("part")),
+        (&uri, "--out", name("results")),
+        (&around, "--out", name("results")),
+        (&name("hard.mp4"), "--out", name("results")),
+        (&name("soft.mp4"), "--json", own.clone()),
+        (&own, "--json", name("soft.mp4")),
+        (&own, "--json", name("results/../hard.mp4")),
+        (&own, "--clips", name("clips")),
+        (&own, "--json", text(&model).to_owned()),
+    ] {
+        let run = m2sd(&["scan", input, option, &output, "--engines", text(&engines)]);
+        assert_code(&run, 2);
+        let said = stderr(&run);
+        assert!(said.contains("are one file"), "{input} {option} {output}: {said}");
+        assert!(said.contains("the input") || said.contains("the model"), "{said}");
+        assert!(std::fs::read(&video).unwrap() == before, "{input} {option} {output}");
+    }
+    assert!(std::fs::read(&model).unwrap() == model_bytes);
+    // Two results that are one.
+    let both = ["scan", &own, "--out", &name("new"), "--json", &name("new/annotated.mp4")];
+    assert_code(&m2sd(&[&both[..], &["--engines", text(&engines)]].concat()), 2);
+    assert!(!at("new").exists(), "nothing was begun");
+    // The control.
+    let run = m2sd(&["scan", &own, "--out", &name("new"), "--engines", text(&engines)]);
+    assert_code(&run, 0);
+    assert!(std::fs::read(&video).unwrap() == before);
+}
+
+#[test]
+fn results_do_not_go_through_links() {
+    let engines = scene().join("engines");
+    let dir = tempfile::tempdir().unwrap();
+    let (results, victim) = (dir.path().join("results"), dir.path().join("victim"));
+    std::fs::create_dir(&results).unwrap();
+    std::fs::write(&victim, "of somebody").unwrap();
+    let scan = || {
+        let video = scene().join("scene.mp4");
+        m2sd(&["scan", text(&video), "--out", text(&results), "--engines", text(&engines)])
+    };
+    let is_safe = || std::fs::read_to_string(&victim).unwrap() == "of somebody";
+    symlink(&victim, results.join("scores.jsonl")).unwrap();
+    symlink(&victim, results.join("annotated.mp4")).unwrap();
+    // Each on its own, since both together would be one file.
+    std::fs::remove_file(results.join("annotated.mp4")).unwrap();
+    assert_code(&scan(), 0);
+    assert!(is_safe(), "the records went through a link");
+    assert!(results.join("scores.jsonl").symlink_metadata().unwrap().is_file());
+    for part in ["scores.jsonl.part", "annotated.mp4.part"] {
+        symlink(&victim, results.join(part)).unwrap();
+        let run = scan();
+        assert_code(&run, 3);
+        assert!(stderr(&run).contains("symbolic link"), "{}", stderr(&run));
+        assert!(is_safe(), "{part} was followed");
+        std::fs::remove_file(results.join(part)).unwrap();
+    }
+    let clips = dir.path().join("clips");
+    let store = |video: &Path| {
+        let args = ["scan", text(video), "--clips", text(&clips), "--clip-stride", "16"];
+        m2sd(&[&args[..], &["--engines", text(&engines)]].concat())
+    };
+    assert_code(&store(&scene().join("scene.mp4")), 0);
+    let clip = std::fs::read_dir(&clips).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_file(&clip).unwrap();
+    symlink(&victim, &clip).unwrap();
+    assert_code(&store(&scene().join("scene.mp4")), 0);
+    assert!(is_safe() && clip.symlink_metadata().unwrap().is_file(), "a clip went through a link");
+}
+
+#[test]
+fn two_scans_do_not_write_one_file() {
+    let engines = scene().join("engines");
+    let dir = tempfile::tempdir().unwrap();
+    let part = dir.path().join("scores.jsonl.part");
+    let held = std::fs::File::create(&part).unwrap();
+    let video = scene().join("scene.mp4");
+    let scan = || {
+        let args = ["scan", text(&video), "--out", text(dir.path()), "--no-video"];
+        m2sd(&[&args[..], &["--engines", text(&engines)]].concat())
+    };
+    held.lock().unwrap();
+    let run = scan();
+    assert_code(&run, 3);
+    assert!(stderr(&run).contains("another m2sd"), "{}", stderr(&run));
+    assert!(part.exists());
+    // The control: left over from a scan that is gone.
+    drop(held);
+    assert_code(&scan(), 0);
+    assert!(!part.exists() && dir.path().join("scores.jsonl").is_file());
+}
