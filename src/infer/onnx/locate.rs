@@ -1,9 +1,12 @@
 //! Where ONNX Runtime lies on this machine.
 
-use std::ffi::{CStr, OsStr, c_void};
-use std::mem::MaybeUninit;
+use std::ffi::OsStr;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::models::folders::{data_home, set_in_env};
 
 const LIBRARY: &str = "libonnxruntime.so";
 const OPENVINO_PLUGIN: &str = "libonnxruntime_providers_openvino_plugin.so";
@@ -30,35 +33,67 @@ pub enum Search {
     NotAsSet(String),
 }
 
-/// The environment of a search, so that tests have their own.
+/// The environment of a search, so that tests have their own. Every path is absolute, and none
+/// depends on the working directory but a variable that the user sets so.
 pub struct Places {
     /// `$M2SD_RUNTIME`: a folder or the library itself.
     pub runtime: Option<PathBuf>,
     /// `$ORT_DYLIB_PATH`: the library, the variable that other programs use.
     pub dylib: Option<PathBuf>,
     /// Folders that may hold a runtime, in order.
-    pub folders: Vec<PathBuf>,
+    pub folders: Vec<Folder>,
+}
+
+/// A folder that may hold a runtime.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Folder {
+    pub path: PathBuf,
+    /// The user whose plugin or program it is searched for, who may put libraries there.
+    pub owner: Option<u32>,
+}
+
+impl Folder {
+    /// Whether somebody else may have put it there: where everyone can make folders, as in `/tmp`,
+    /// it has to belong to the administrator, to this user or to the plugin's owner.
+    fn is_foreign(&self) -> bool {
+        let Some(parent) = self.path.parent().and_then(|parent| parent.metadata().ok()) else {
+            return false;
+        };
+        // SAFETY: the call has no conditions and cannot fail.
+        let user = unsafe { libc::geteuid() };
+        let ours = |uid| uid == 0 || uid == user || Some(uid) == self.owner;
+        // The folder itself and the link through which it is reached.
+        let all = [self.path.metadata(), self.path.symlink_metadata()];
+        let are_ours = all.into_iter().flatten().all(|found| ours(found.uid()));
+        parent.mode() & libc::S_IWOTH != 0 && !are_ours
+    }
+}
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let foreign = if self.is_foreign() { " (another user's: not used)" } else { "" };
+        write!(f, "{}{foreign}", self.path.display())
+    }
 }
 
 impl Places {
-    /// In order: `./.runtime`; `.runtime` and `m2sd-runtime` beside the plugin, beside the
-    /// program and in up to three folders above each; `$XDG_DATA_HOME/m2sd/runtime`;
-    /// `/usr/lib/m2sd/runtime`.
+    /// In order: `.runtime` and `m2sd-runtime` beside the plugin, beside the program and in up to
+    /// three folders above each; `$XDG_DATA_HOME/m2sd/runtime`; `/usr/lib/m2sd/runtime`.
     pub fn of_process() -> Self {
-        let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let mut folders = vec![PathBuf::from(".runtime")];
+        let mut folders = Vec::new();
         for file in [own_file(), std::env::current_exe().ok()].into_iter().flatten() {
-            for above in file.ancestors().skip(1).take(1 + PARENTS) {
-                folders.extend([above.join(".runtime"), above.join("m2sd-runtime")]);
+            let owner = file.metadata().ok().map(|file| file.uid());
+            for above in file.ancestors().skip(1).take(1 + PARENTS).filter(|a| a.is_absolute()) {
+                let inside = [".runtime", "m2sd-runtime"].map(|name| above.join(name));
+                folders.extend(inside.map(|path| Folder { path, owner }));
             }
         }
-        let data =
-            set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")));
-        folders.extend(data.map(|data| data.join("m2sd/runtime")));
-        folders.push(PathBuf::from("/usr/lib/m2sd/runtime"));
+        let data = data_home().map(|data| data.join("m2sd/runtime"));
+        let fixed = data.into_iter().chain([PathBuf::from("/usr/lib/m2sd/runtime")]);
+        folders.extend(fixed.map(|path| Folder { path, owner: None }));
         let mut seen = std::collections::HashSet::new();
         folders.retain(|folder| seen.insert(folder.clone()));
-        Self { runtime: set("M2SD_RUNTIME"), dylib: set("ORT_DYLIB_PATH"), folders }
+        Self { runtime: set_in_env("M2SD_RUNTIME"), dylib: set_in_env("ORT_DYLIB_PATH"), folders }
     }
 
     pub fn search(&self) -> Search {
@@ -70,9 +105,10 @@ impl Places {
                 };
             }
         }
-        match self.folders.iter().find_map(|folder| at(folder)) {
+        let mut usable = self.folders.iter().filter(|folder| !folder.is_foreign());
+        match usable.find_map(|folder| at(&folder.path)) {
             Some(found) => Search::Found(found),
-            None => Search::Nowhere(self.folders.iter().map(|f| f.display().to_string()).collect()),
+            None => Search::Nowhere(self.folders.iter().map(Folder::to_string).collect()),
         }
     }
 }
@@ -84,7 +120,8 @@ fn at(path: &Path) -> Option<Found> {
     } else {
         newest_library(path).or_else(|| newest_library(&path.join("onnxruntime/capi")))?
     };
-    // The loader looks up a path without a slash elsewhere.
+    // The loader looks up a path without a slash elsewhere, and a relative one in the working
+    // directory.
     let library = std::path::absolute(&library).ok()?;
     let openvino = openvino_near(&library);
     Some(Found { library, openvino })
@@ -104,34 +141,38 @@ fn newest_library(folder: &Path) -> Option<PathBuf> {
     files.filter_map(|path| Some((version(&path)?, path))).max().map(|(_, path)| path)
 }
 
-/// Beside the library, or where the OpenVINO wheel puts it: `onnxruntime_ep_openvino/`, which lies
-/// beside `onnxruntime/capi/`.
+/// Beside the library, or where the OpenVINO wheel puts it: `onnxruntime_ep_openvino/`, beside the
+/// library or beside the `onnxruntime/capi/` that it is in. Nowhere else: a folder further up may
+/// be anyone's.
 fn openvino_near(library: &Path) -> Option<PathBuf> {
-    let folders = library.ancestors().skip(1).take(3);
-    folders
-        .flat_map(|f| {
-            [f.join(OPENVINO_PLUGIN), f.join("onnxruntime_ep_openvino").join(OPENVINO_PLUGIN)]
-        })
-        .find(|path| path.is_file())
+    let folder = library.parent()?;
+    let wheels = folder.ends_with("onnxruntime/capi").then(|| folder.ancestors().nth(2)).flatten();
+    let inside = |folder: &Path| folder.join("onnxruntime_ep_openvino").join(OPENVINO_PLUGIN);
+    let places = [folder.join(OPENVINO_PLUGIN), inside(folder)];
+    places.into_iter().chain(wheels.map(inside)).find(|path| path.is_file())
 }
 
 /// The file that this code was loaded from: the plugin, or the program it is linked into.
+///
+/// The kernel's word: the loader keeps the name that it was given, which for a program is its
+/// first argument, and a relative one would be looked up in the working directory of now.
 fn own_file() -> Option<PathBuf> {
-    let mut info = MaybeUninit::<libc::Dl_info>::uninit();
-    let here = own_file as *const c_void;
-    // SAFETY: `info` is written when the call returns non-zero, and only read then; its name is a
-    // C string that lives as long as the library, which is the one running.
-    let name = unsafe {
-        if libc::dladdr(here, info.as_mut_ptr()) == 0 {
-            return None;
-        }
-        let name = info.assume_init().dli_fname;
-        if name.is_null() {
-            return None;
-        }
-        CStr::from_ptr(name).to_bytes()
+    file_at(&std::fs::read("/proc/self/maps").ok()?, own_file as *const () as usize)
+}
+
+/// The file that is mapped at an address, of a process whose `maps` these are: lines of
+/// `begin-end permissions offset device inode path`.
+fn file_at(maps: &[u8], address: usize) -> Option<PathBuf> {
+    let range = |line: &[u8]| {
+        let range = str::from_utf8(line.split(|b| *b == b' ').next()?).ok()?;
+        let (begin, end) = range.split_once('-')?;
+        let number = |text| usize::from_str_radix(text, 16).ok();
+        Some(number(begin)?..number(end)?)
     };
-    Path::new(OsStr::from_bytes(name)).canonicalize().ok()
+    let mut lines = maps.split(|b| *b == b'\n');
+    let line = lines.find(|line| range(line).is_some_and(|range| range.contains(&address)))?;
+    let path = line.get(line.iter().position(|b| *b == b'/')?..)?;
+    Some(Path::new(OsStr::from_bytes(path)).to_owned())
 }
 
 #[cfg(test)]
@@ -146,6 +187,7 @@ mod tests {
     }
 
     fn places(folders: Vec<PathBuf>) -> Places {
+        let folders = folders.into_iter().map(|path| Folder { path, owner: None }).collect();
         Places { runtime: None, dylib: None, folders }
     }
 
@@ -180,6 +222,40 @@ mod tests {
         let file = own_file().unwrap();
         assert!(file.is_absolute(), "{}", file.display());
         let folders = Places::of_process().folders;
-        assert!(folders.contains(&file.parent().unwrap().join(".runtime")));
+        let beside = file.parent().unwrap().join(".runtime");
+        assert!(folders.iter().any(|folder| folder.path == beside));
+        assert!(folders.iter().all(|folder| folder.path.is_absolute()), "{folders:?}");
+    }
+
+    #[test]
+    fn in_a_folder_of_everyone_only_a_runtime_of_ours_is_used() {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = dir.path().join(".runtime");
+        touch(&runtime.join(LIBRARY));
+        let places = places(vec![runtime.clone()]);
+        let everyone = fs::Permissions::from_mode(0o1777);
+        fs::set_permissions(dir.path(), everyone).unwrap();
+        assert!(matches!(places.search(), Search::Found(_)), "our own");
+        if chown(&runtime, Some(12_345), None).is_err() {
+            println!("only root can give files away: the rest was not tested");
+            return;
+        }
+        let Search::Nowhere(looked) = places.search() else { panic!("another user's was used") };
+        assert!(looked[0].ends_with(".runtime (another user's: not used)"), "{looked:?}");
+        // Where only we can make folders, we have put it there.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(places.search(), Search::Found(_)));
+    }
+
+    #[test]
+    fn openvino_is_taken_from_the_same_set_up_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a/b");
+        touch(&folder.join(LIBRARY));
+        touch(&dir.path().join("a").join(OPENVINO_PLUGIN));
+        assert_eq!(at(&folder).unwrap().openvino, None);
+        touch(&folder.join(OPENVINO_PLUGIN));
+        assert_eq!(at(&folder).unwrap().openvino, Some(folder.join(OPENVINO_PLUGIN)));
     }
 }

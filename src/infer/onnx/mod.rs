@@ -70,10 +70,10 @@ impl OnnxEngine {
     /// Loads an ONNX file, or an engine of TensorRT whose sidecar describes it.
     ///
     /// The first call in a process finds and opens ONNX Runtime: in the folder or file that
-    /// `$M2SD_RUNTIME` or the library that `$ORT_DYLIB_PATH` names; in `./.runtime`; in `.runtime`
-    /// or `m2sd-runtime` beside the plugin or program and in up to three folders above; in
+    /// `$M2SD_RUNTIME` or the library that `$ORT_DYLIB_PATH` names; in `.runtime` or
+    /// `m2sd-runtime` beside the plugin or program and in up to three folders above; in
     /// `$XDG_DATA_HOME/m2sd/runtime`; in `/usr/lib/m2sd/runtime`; where the system's loader looks.
-    /// OpenVINO's plug-in is taken from the same set-up.
+    /// Never in the working directory. OpenVINO's plug-in is taken from the same set-up.
     ///
     /// # Errors
     /// For the library, the provider, the precision and the file, each its own [`InferError`]. With
