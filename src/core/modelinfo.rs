@@ -39,6 +39,84 @@ impl fmt::Display for Role {
     }
 }
 
+/// What is known of how a network came by its weights.
+///
+/// Only [`Training::Trained`] lets a score count for anything: weights that nobody vouches for are
+/// treated as random ones.
+///
+/// ```
+/// use gstm2sd::core::modelinfo::{ModelInfo, Training};
+///
+/// let info: ModelInfo = "[modelinfo]\nrole=classifier".parse().unwrap();
+/// assert_eq!(info.training(), Training::Unknown);
+/// assert!(!info.training().is_trained());
+/// assert_eq!("trained".parse(), Ok(Training::Trained));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Training {
+    /// The sidecar says so: written for a file whose hash is pinned, or by the user.
+    Trained,
+    /// The weights are random or analytic.
+    Untrained,
+    /// Nobody says.
+    #[default]
+    Unknown,
+}
+
+/// A word that names no [`Training`].
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{0:?} says nothing of a training; expected trained, untrained or unknown")]
+pub struct UnknownTraining(String);
+
+impl Training {
+    /// All of them; what can be trusted comes first.
+    pub const ALL: [Self; 3] = [Self::Trained, Self::Unknown, Self::Untrained];
+
+    /// Whether scores may become verdicts; not where it is unknown.
+    pub fn is_trained(self) -> bool {
+        self == Self::Trained
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trained => "trained",
+            Self::Untrained => "untrained",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Its place in an order of preference, from 0.
+    pub(crate) fn preference(self) -> usize {
+        Self::ALL.iter().position(|training| *training == self).unwrap_or(Self::ALL.len())
+    }
+}
+
+impl fmt::Display for Training {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Training {
+    type Err = UnknownTraining;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|training| training.as_str() == text);
+        found.ok_or_else(|| UnknownTraining(text.to_owned()))
+    }
+}
+
+impl From<Option<bool>> for Training {
+    /// From a sidecar's `trained=true`, `trained=false` or silence.
+    fn from(trained: Option<bool>) -> Self {
+        match trained {
+            Some(true) => Self::Trained,
+            Some(false) => Self::Untrained,
+            None => Self::Unknown,
+        }
+    }
+}
+
 /// Whether a classifier's two numbers still need a softmax.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClassifierOutput {
@@ -100,7 +178,8 @@ pub struct ModelInfo {
     pub licence: Option<String>,
     /// Where the weights come from.
     pub source: Option<String>,
-    /// `false`: the weights are random or analytic, a score means nothing.
+    /// `false`: the weights are random or analytic, a score means nothing. [`Self::training`] reads
+    /// it.
     pub trained: Option<bool>,
     pub channel_order: Option<ChannelOrder>,
     pub normalization: Option<Normalization>,
@@ -240,6 +319,11 @@ impl ModelInfo {
         input.map(|port| port.name.as_str())
     }
 
+    /// What is known of how the network came by its weights.
+    pub fn training(&self) -> Training {
+        self.trained.into()
+    }
+
     /// How levels become what the network computes with, in the role `role`: the sidecar's word,
     /// else RetinaFace's, 0..=1 for aligners and ImageNet's for classifiers.
     pub fn normalization_as(&self, role: Role) -> Normalization {
@@ -285,8 +369,8 @@ impl ModelInfo {
                 self.role = Some(entry.one_of(&roles, "detector, aligner or classifier")?);
             }
             "trained" => {
-                let choices = [("true", true), ("false", false)];
-                self.trained = Some(entry.one_of(&choices, "true or false")?);
+                let choices = [("true", Some(true)), ("false", Some(false)), ("unknown", None)];
+                self.trained = entry.one_of(&choices, "true, false or unknown")?;
             }
             "channel-order" => {
                 let choices = [("rgb", ChannelOrder::Rgb), ("bgr", ChannelOrder::Bgr)];
@@ -382,6 +466,24 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(info.to_string().parse::<ModelInfo>().unwrap(), info);
+    }
+
+    #[test]
+    fn a_training_that_nobody_vouches_for_counts_as_none() {
+        for (sidecar, training) in [
+            ("trained=true", Training::Trained),
+            ("trained=false", Training::Untrained),
+            ("trained=unknown", Training::Unknown),
+            ("title=Trained!", Training::Unknown),
+        ] {
+            let info: ModelInfo = format!("[modelinfo]\n{sidecar}").parse().unwrap();
+            assert_eq!(info.training(), training);
+            assert_eq!(training.is_trained(), sidecar == "trained=true");
+            assert_eq!(training.to_string().parse(), Ok(training));
+            assert_eq!(info.to_string().parse::<ModelInfo>().unwrap(), info);
+        }
+        assert!("true".parse::<Training>().is_err());
+        assert!("[modelinfo]\ntrained=perhaps".parse::<ModelInfo>().is_err());
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl Search {
         for dir in &self.dirs {
             let mut models = models_of(dir, role)?;
             models.sort_by_key(|(rank, model)| {
-                (*rank, model.info.trained == Some(false), model.path.clone())
+                (model.info.training().preference(), *rank, model.path.clone())
             });
             if let Some((_, best)) = models.into_iter().next() {
                 return Ok(best);
@@ -237,6 +237,18 @@ mod tests {
         put(dir.path(), "b.onnx", "[modelinfo]\nrole=classifier");
         let search = Search::in_dirs([dir.path().to_owned()]);
         assert_eq!(name(&search.find(Role::Classifier, None).unwrap()), "b.onnx");
+    }
+
+    #[test]
+    fn a_rank_that_a_name_gives_does_not_outweigh_training() {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "m2sd.onnx", "[modelinfo]\nrole=classifier");
+        put(dir.path(), "meso4_df.onnx", "[modelinfo]\nrole=classifier\ntrained=true");
+        let search = Search::in_dirs([dir.path().to_owned()]);
+        let best = || name(&search.find(Role::Classifier, None).unwrap());
+        assert_eq!(best(), "meso4_df.onnx");
+        put(dir.path(), "m2sd.onnx", "[modelinfo]\nrole=classifier\ntrained=true");
+        assert_eq!(best(), "m2sd.onnx");
     }
 
     #[test]

@@ -144,6 +144,9 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
 
 fn print_import(report: &ImportReport, verbose: bool) {
     println!("{}: {}, {}", report.model.display(), report.network, training(&report.info));
+    if let Some(caution) = &report.caution {
+        eprintln!("m2sd: caution: {caution}");
+    }
     if report.ignored.is_empty() {
         return;
     }
@@ -187,7 +190,11 @@ fn fetch_all(engines: &Path) -> Result<(), CliError> {
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
-        let download = Download { url, file: &source.file, sha256: source.sha256.as_deref() };
+        let download = Download {
+            url,
+            file: &source.file,
+            sha256: source.sha256.as_ref().map(|pin| pin.as_str()),
+        };
         let fetched = fetch::fetch(&download, engines, &mut |progress| {
             if let Some(total) = progress.total_bytes {
                 bar.set_length(total);
