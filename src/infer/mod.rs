@@ -12,6 +12,7 @@ pub mod engine_cache;
 mod error;
 mod gpu;
 mod loading;
+mod log;
 pub mod onnx;
 mod options;
 mod outputs;
@@ -30,10 +31,13 @@ pub use engine::{Engine, Staged, Stager};
 pub use error::InferError;
 pub use gpu::architectures as gpu_architectures;
 pub use loading::{LoadStep, Loading};
+pub use log::{Severity, set_log_sink};
 pub use onnx::runtime_version;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes, UnknownName};
 pub use outputs::Outputs;
-pub use pool::{ClipJob, Pool, PoolOptions, Refused, Scored, Submitter};
+pub use pool::{
+    ABANDON_AFTER, Canceller, ClipJob, Pool, PoolOptions, Refused, Scored, Submitter, settle,
+};
 pub use profile::Profile;
 pub use registry::{lend_classifier, shared_classifier};
 pub use roles::{

@@ -22,13 +22,13 @@ use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 use self::bound::Bound;
 use self::load::Request;
 use self::runtime::Runtime;
-pub use self::runtime::{Severity, set_log_sink};
 use super::cancel::CancelToken;
 use super::engine::{Staged, Stager};
 use super::engine_cache::Present;
 use super::error::{InferError, panic_text};
 use super::gpu;
 use super::loading::Loading;
+pub use super::log::{Severity, set_log_sink};
 use super::options::{EngineOptions, Provider};
 use super::{ElementType, Engine, EngineInfo, Outputs, TensorIn, TensorInfo};
 
