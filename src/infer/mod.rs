@@ -11,6 +11,7 @@ mod engine;
 pub mod engine_cache;
 mod error;
 mod gpu;
+mod in_turn;
 mod loading;
 mod log;
 pub mod onnx;

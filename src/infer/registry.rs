@@ -2,21 +2,20 @@
 //!
 //! A classifier is shared as its [`Pool`], which batches the clips of all streams. Detectors and
 //! aligners are shared as engines that streams run in turn ([`SharedEngine`]): a further stream
-//! costs frames and crops, not networks.
+//! costs frames and crops, not networks. Both end with their last user, on its thread.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::cancel::CancelToken;
 use super::error::InferError;
+use super::in_turn::{InTurn, SharedEngine};
 use super::loading::Loading;
 use super::onnx::OnnxEngine;
 use super::options::{EngineOptions, Shapes};
 use super::pool::{Pool, PoolOptions};
 use super::register::Register;
 use super::roles::load_classifier;
-use super::{Engine, EngineInfo, Outputs, TensorIn};
 use crate::core::modelinfo::Role;
 
 /// What makes two requests the same engine. A file that was replaced is another model.
@@ -44,7 +43,7 @@ impl Key {
 }
 
 static POOLS: Register<(Key, PoolOptions), Pool> = Register::new();
-static ENGINES: Register<(Key, Role), RunInTurn> = Register::new();
+static ENGINES: Register<(Key, Role), InTurn> = Register::new();
 
 /// The pool of the classifier at `model` with its sidecar, loaded with `engine`: the one that is
 /// running in this process, else a new one. It ends with its last user.
@@ -76,50 +75,20 @@ pub fn lend_classifier(
     POOLS.lend((Key::of_classifier(model, engine), options), pool)
 }
 
-/// Lock order: this lock is the engine, so it is held for a run and no longer; a
-/// [`CancelToken`]'s is taken under it, and it under none.
-type RunInTurn = Mutex<Box<dyn Engine>>;
-
-/// A user's handle of an engine that others may use too.
-pub(super) struct SharedEngine {
-    engine: Arc<RunInTurn>,
-    info: EngineInfo,
-}
-
-impl SharedEngine {
-    /// The engine of `model` in this role that is in use in this process, else a new one.
-    ///
-    /// # Errors
-    /// Those of [`OnnxEngine::load`].
-    pub(super) fn load(
-        model: &Path,
-        role: Role,
-        options: &EngineOptions,
-        loading: Loading<'_>,
-    ) -> Result<Self, InferError> {
-        let key = (Key::new(model, options), role);
-        let engine = ENGINES.get_or_load(key, loading.cancel, || {
-            let engine: Box<dyn Engine> =
-                Box::new(OnnxEngine::load(model, options, loading.of(role))?);
-            Ok(Arc::new(Mutex::new(engine)))
-        })?;
-        let info = engine.lock().unwrap_or_else(PoisonError::into_inner).info().clone();
-        Ok(Self { engine, info })
-    }
-}
-
-impl Engine for SharedEngine {
-    fn info(&self) -> &EngineInfo {
-        &self.info
-    }
-
-    fn run(
-        &mut self,
-        inputs: &[TensorIn<'_>],
-        outputs: &mut Outputs,
-        cancel: &CancelToken,
-    ) -> Result<(), InferError> {
-        // A run that panicked has left nothing behind that the next one would read.
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner).run(inputs, outputs, cancel)
-    }
+/// The engine of `model` in this role that is in use in this process, else a new one.
+///
+/// # Errors
+/// Those of [`OnnxEngine::load`].
+pub(super) fn shared_engine(
+    model: &Path,
+    role: Role,
+    options: &EngineOptions,
+    loading: Loading<'_>,
+) -> Result<SharedEngine, InferError> {
+    let key = (Key::new(model, options), role);
+    let engine = ENGINES.get_or_load(key, loading.cancel, || {
+        let engine = OnnxEngine::load(model, options, loading.of(role))?;
+        Ok(InTurn::new(Box::new(engine)))
+    })?;
+    Ok(SharedEngine(engine))
 }

@@ -17,7 +17,7 @@ pub use self::detector::Detector;
 use super::error::InferError;
 use super::loading::Loading;
 use super::options::EngineOptions;
-use super::registry::SharedEngine;
+use super::registry::shared_engine;
 use super::{ElementType, Engine, EngineInfo, Outputs, TensorInfo, TensorView};
 use crate::core::image::{Normalization, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
@@ -76,7 +76,7 @@ fn open_shared(
     options: &EngineOptions,
     loading: Loading<'_>,
 ) -> Result<Box<dyn Engine>, InferError> {
-    Ok(Box::new(SharedEngine::load(path, role, options, loading)?))
+    Ok(Box::new(shared_engine(path, role, options, loading)?))
 }
 
 /// An engine's signature, being held against a role.
