@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::file::{self, Staged};
-use super::lock::{Lock, LockError, Record};
+use super::lock::{FolderLock, LockError, Record};
 use super::onnx::{self, OnnxError};
 use crate::core::modelinfo::ModelInfo;
 
@@ -49,6 +49,8 @@ pub(crate) fn store<E: From<StoreError>>(
     onnx::summary(staged.path()).map_err(StoreError::Damaged)?;
     let sha256 = file::sha256(staged.path()).map_err(failed)?;
 
+    // Two imports of one name at a time would else leave the one's model with the other's sidecar.
+    let folder = FolderLock::acquire(dir).map_err(StoreError::Lock)?;
     // The sidecar first: a model that is found without one would be fed wrongly.
     let sidecar = sidecar_of(model);
     file::write_whole(&sidecar, info.to_string().as_bytes())
@@ -56,6 +58,6 @@ pub(crate) fn store<E: From<StoreError>>(
     staged.publish(model).map_err(failed)?;
     let name = model.file_name().unwrap_or_default().to_string_lossy();
     let record = Record { sha256: sha256.clone(), from: from.to_owned() };
-    Lock::record(dir, &name, record).map_err(StoreError::Lock)?;
+    folder.record(&name, record).map_err(StoreError::Lock)?;
     Ok(Stored { sidecar, sha256 })
 }

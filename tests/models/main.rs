@@ -8,6 +8,7 @@ mod forge;
 mod fuzz;
 mod golden;
 mod hostile;
+mod lock;
 mod synth;
 
 use std::io::Cursor;
