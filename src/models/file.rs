@@ -70,6 +70,15 @@ fn publish_on(disk: &mut impl Disk, file: NamedTempFile, path: &Path) -> io::Res
     disk.sync_folder(folder(path))
 }
 
+/// Moves a finished file to its name, durably; for one that was written in several goes.
+#[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "for downloads"))]
+pub(crate) fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
+    let mut disk = RealDisk;
+    disk.sync(&File::open(from)?)?;
+    std::fs::rename(from, to)?;
+    disk.sync_folder(folder(to))
+}
+
 impl Write for Staged {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.as_file_mut().write(bytes)

@@ -30,6 +30,9 @@ pub struct Record {
     pub sha256: String,
     /// The file or address that it was made from.
     pub from: String,
+    /// Of a download without a pinned hash: what its server knows it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
 }
 
 #[derive(Debug, Error)]
@@ -110,7 +113,7 @@ mod tests {
     #[test]
     fn records_are_kept_and_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        let record = |sha: &str| Record { sha256: sha.into(), from: "x.pt".into() };
+        let record = |sha: &str| Record { sha256: sha.into(), from: "x.pt".into(), etag: None };
         Lock::record(dir.path(), "a.onnx", record("1")).unwrap();
         Lock::record(dir.path(), "b.onnx", record("2")).unwrap();
         Lock::record(dir.path(), "a.onnx", record("3")).unwrap();

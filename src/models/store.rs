@@ -57,7 +57,7 @@ pub(crate) fn store<E: From<StoreError>>(
         .map_err(|source| StoreError::Write { path: sidecar.clone(), source })?;
     staged.publish(model).map_err(failed)?;
     let name = model.file_name().unwrap_or_default().to_string_lossy();
-    let record = Record { sha256: sha256.clone(), from: from.to_owned() };
+    let record = Record { sha256: sha256.clone(), from: from.to_owned(), etag: None };
     folder.record(&name, record).map_err(StoreError::Lock)?;
     Ok(Stored { sidecar, sha256 })
 }

@@ -14,7 +14,7 @@ const RECORDS: usize = 25;
 fn writer() {
     let (dir, name) = (std::env::var("LOCK_DIR").unwrap(), std::env::var("LOCK_NAME").unwrap());
     for n in 0..RECORDS {
-        let record = Record { sha256: n.to_string(), from: name.clone() };
+        let record = Record { sha256: n.to_string(), from: name.clone(), etag: None };
         Lock::record(Path::new(&dir), &format!("{name}-{n}.onnx"), record).unwrap();
     }
 }
