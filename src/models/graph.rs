@@ -88,6 +88,11 @@ impl Graph {
         Self { name, nodes, initializers, inputs: Vec::new(), outputs: Vec::new() }
     }
 
+    /// How many nodes it has so far.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
     pub fn input(&mut self, name: &str, axes: &[Axis]) -> Edge {
         self.inputs.push(port(name, axes));
         Edge(name.to_owned())
@@ -178,8 +183,8 @@ impl Graph {
             initializer: Vec::new(),
         };
         let nodes = nodes.encode_to_vec();
-        let weights: u64 = self.initializers.iter().map(|i| field_bytes(i.bytes())).sum();
-        let graph_bytes = nodes.len() as u64 + weights;
+        let weights = self.initializers.iter().map(|i| field_bytes(i.bytes()));
+        let graph_bytes = weights.fold(nodes.len() as u64, u64::saturating_add);
         if graph_bytes > LARGEST_BYTES {
             return Err(ArchError::TooLarge { bytes: graph_bytes });
         }
@@ -223,7 +228,7 @@ fn write_head(out: &mut impl Write, field: u8, len: u64) -> std::io::Result<()> 
 }
 
 fn field_bytes(len: u64) -> u64 {
-    1 + encoded_len_varint(len) as u64 + len
+    (1 + encoded_len_varint(len) as u64).saturating_add(len)
 }
 
 impl Initializer {
@@ -242,17 +247,18 @@ impl Initializer {
             Data::Ints(_) => 8,
             Data::Floats(_) | Data::Part(_) => 4,
         };
-        self.dims.iter().map(|d| *d as u64).product::<u64>() * element
+        self.dims.iter().fold(element, |bytes, dim| bytes.saturating_mul(*dim as u64))
     }
 
     fn bytes(&self) -> u64 {
-        self.head().len() as u64 + field_bytes(self.raw_bytes())
+        field_bytes(self.raw_bytes()).saturating_add(self.head().len() as u64)
     }
 
     fn write(self, tensors: &mut Tensors<'_>, out: &mut impl Write) -> Result<(), ArchError> {
         out.write_all(&self.head())?;
         write_head(out, 9, self.raw_bytes())?;
-        let expected = self.dims.iter().product::<usize>();
+        // What is written was found to fit into a file.
+        let expected = self.dims.iter().fold(1, |numel: usize, dim| numel.saturating_mul(*dim));
         let written = match self.data {
             Data::Ints(values) => {
                 write_each(out, &values, i64::to_le_bytes)?;

@@ -308,7 +308,8 @@ impl Network {
         } else if m2sd::SIGNATURE.into_iter().all(has) {
             Ok(Self::Transformer)
         } else {
-            let some: Vec<_> = checkpoint.names().take(6).collect();
+            let short = |name: &str| name.chars().take(64).collect::<String>();
+            let some: Vec<_> = checkpoint.names().take(6).map(short).collect();
             Err(Problem::UnknownNetwork { tensors: format!("{}, …", some.join(", ")) })
         }
     }

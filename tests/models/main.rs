@@ -9,6 +9,7 @@ mod fuzz;
 mod golden;
 mod hostile;
 mod lock;
+mod memory;
 mod synth;
 
 use std::io::Cursor;

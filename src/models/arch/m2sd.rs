@@ -15,12 +15,16 @@ const LAYER_NORM_EPS: f32 = 1e-6;
 const CLASSES: usize = 2;
 /// Attention over more would need a matrix of 16 GiB for each head.
 const MOST_TOKENS: usize = 1 << 16;
+/// Numbers of the table of positions, which is in memory whole: half of what an ONNX file can hold.
+const MOST_POSITIONS: usize = 1 << 28;
+/// Parts of a hidden layer: the published networks have 4.
+const MOST_PARTS: usize = 64;
 
 /// What the graph is written for; it runs, and means the same, everywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tuning {
     /// Products small enough that their weights stay in a core's cache, which an AMX core
-    /// computes half as fast again: the perceptrons in parts, as wide as the tokens, and the
+    /// computes half as fast again: the MLPs in parts, as wide as the tokens, and the
     /// embedding as one product instead of a convolution.
     #[default]
     Cpu,
@@ -95,6 +99,10 @@ impl Dims {
         let patches = few.ok_or_else(|| {
             wrong(embedding, format!("patches that give at most {MOST_TOKENS} tokens a clip"))
         })?;
+        let positions = patches.saturating_add(1).checked_mul(width);
+        if positions.is_none_or(|numbers| numbers > MOST_POSITIONS) {
+            return Err(wrong(embedding, format!("a width of which {patches} tokens fit a file")));
+        }
         let heads = options.heads.unwrap_or(width / 64);
         if !cuts(width, heads) {
             return Err(wrong(embedding, format!("a width that {heads} heads share evenly")));
@@ -244,7 +252,7 @@ impl Net<'_, '_> {
         self.tensors.expect(&format!("{fc2}.weight"), &[width, hidden])?;
         let inner_bias = self.tensors.read_expecting(&format!("{fc1}.bias"), &[hidden])?;
         let part = match self.tuning {
-            Tuning::Cpu if hidden.is_multiple_of(width) => width,
+            Tuning::Cpu if hidden.is_multiple_of(width) && hidden / width <= MOST_PARTS => width,
             Tuning::Cpu | Tuning::Gpu => hidden,
         };
         for (index, bias) in inner_bias.chunks(part).enumerate() {
