@@ -209,6 +209,19 @@ impl Nature {
         wire: &mut Wire<R>,
         len: u64,
     ) -> Result<(), WireError> {
+        self.add_node_and(wire, len, |wire, _, other| wire.skip(other))
+    }
+
+    /// As [`Self::add_node`], with `each` called for every other field, which it reads or skips.
+    ///
+    /// # Errors
+    /// [`WireError`] for a damaged file, and what `each` answers.
+    pub fn add_node_and<R: Read + Seek, E: From<WireError>>(
+        &mut self,
+        wire: &mut Wire<R>,
+        len: u64,
+        mut each: impl FnMut(&mut Wire<R>, u64, Value) -> Result<(), E>,
+    ) -> Result<(), E> {
         wire.message(len, |wire, field, value| match (field, value) {
             (NODE_OP_TYPE, Value::Bytes(len)) => {
                 let operator = wire.bytes(len)?;
@@ -216,7 +229,7 @@ impl Nature {
                 self.is_compiled |= operator == COMPILED.as_bytes();
                 Ok(())
             }
-            (_, other) => wire.skip(other),
+            (field, other) => each(wire, field, other),
         })
     }
 }

@@ -21,7 +21,7 @@ use crate::infer::loading::{LoadStep, Loading};
 use crate::infer::options::{EngineOptions, Precision, Provider};
 use crate::infer::profile::Profile;
 use crate::models::engine_file;
-use crate::models::onnx::{self, Dim, Summary};
+use crate::models::onnx::{self, Dim, OnnxError, Summary};
 
 /// Set to 0, it keeps CUDA graphs from being recorded: for GPUs or programs that they disturb.
 const GRAPHS: &str = "M2SD_CUDA_GRAPHS";
@@ -57,7 +57,12 @@ impl<'a> Request<'a> {
         let nature = Nature::of(&model);
         let precision = precision(path, options.precision, &nature)?;
         let options = EngineOptions { precision, ..options.clone() };
-        let summary = onnx::summary(&model).ok();
+        let summary = match onnx::summary(&model) {
+            Err(error @ OnnxError::ExternalData(_)) => {
+                return Err(unreadable(path, &error.to_string()));
+            }
+            summary => summary.ok(),
+        };
         Ok(Self { path, model, nature: nature.unwrap_or_default(), summary, options, loading })
     }
 

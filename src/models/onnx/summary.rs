@@ -8,6 +8,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
+use super::external;
 use super::proto::{self, dimension};
 use crate::core::modelinfo::PortType;
 use crate::core::onnx::{GRAPH_NODE, MODEL_GRAPH, Nature, Value, Wire, WireError};
@@ -93,6 +94,8 @@ pub fn scan(source: impl Read + Seek) -> Result<Summary, OnnxError> {
             }
             Ok(())
         }
+        (20, Value::Bytes(len)) => external::training(wire, len),
+        (25, Value::Bytes(len)) => external::function(wire, len),
         (_, other) => Ok(wire.skip(other)?),
     })?;
     found.finish()
@@ -128,11 +131,17 @@ impl Found {
 
 fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Result<(), OnnxError> {
     wire.message(len, |wire, field, value| match (field, value) {
-        (GRAPH_NODE, Value::Bytes(len)) => Ok(found.nature.add_node(wire, len)?),
+        (GRAPH_NODE, Value::Bytes(len)) => {
+            found.nature.add_node_and(wire, len, |wire, field, value| match (field, value) {
+                (5, Value::Bytes(len)) => external::attribute(wire, len, 0),
+                (_, other) => Ok(wire.skip(other)?),
+            })
+        }
         (5, Value::Bytes(len)) => {
-            found.weights.insert(weight_name(wire, len)?);
+            found.weights.insert(external::tensor(wire, len)?);
             Ok(())
         }
+        (15, Value::Bytes(len)) => external::sparse(wire, len),
         (11, Value::Bytes(len)) => {
             found.inputs.push(port(wire, len)?);
             Ok(())
@@ -143,22 +152,6 @@ fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Res
         }
         (_, other) => Ok(wire.skip(other)?),
     })
-}
-
-fn weight_name<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<String, OnnxError> {
-    let (mut name, mut external) = (String::new(), false);
-    wire.message::<WireError>(len, |wire, field, value| match (field, value) {
-        (8, Value::Bytes(len)) => {
-            name = String::from_utf8_lossy(&wire.bytes(len)?).into_owned();
-            Ok(())
-        }
-        (14, Value::Number(location)) => {
-            external = location == 1;
-            Ok(())
-        }
-        (_, other) => wire.skip(other),
-    })?;
-    if external { Err(OnnxError::ExternalData(name)) } else { Ok(name) }
 }
 
 fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Port, OnnxError> {
@@ -252,6 +245,55 @@ mod tests {
             path.write_all(&file).unwrap();
             assert_eq!(Nature::of(path.path()).unwrap(), expected, "{nodes:?}");
         }
+    }
+
+    /// A field of bytes, of the numbers that fit into two bytes of key.
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        prost::encoding::encode_varint(u64::from(number) << 3 | 2, &mut out);
+        prost::encoding::encode_varint(bytes.len() as u64, &mut out);
+        out.extend(bytes);
+        out
+    }
+
+    #[test]
+    fn weights_in_other_files_are_refused_wherever_a_tensor_can_be() {
+        let name = field(8, b"weight");
+        let inside = [name.clone(), field(9, b"data")].concat();
+        // By the location, or by what says where.
+        let (at, says) = ([name.clone(), vec![0x70, 1]].concat(), [name, field(13, b"")].concat());
+        let nested = |depth: usize, tensor: &[u8]| {
+            let deepest = field(5, tensor);
+            (0..depth).fold(deepest, |graph, _| field(1, &field(5, &field(6, &graph))))
+        };
+        let places: [&dyn Fn(&[u8]) -> Vec<u8>; 12] = [
+            &|tensor| field(7, &field(5, tensor)),
+            &|tensor| field(7, &field(15, &field(1, tensor))),
+            &|tensor| field(7, &field(15, &field(2, tensor))),
+            // A Constant's value, values, sparse value; a branch, a loop in it; branches.
+            &|tensor| field(7, &field(1, &field(5, &field(5, tensor)))),
+            &|tensor| field(7, &field(1, &field(5, &field(10, tensor)))),
+            &|tensor| field(7, &field(1, &field(5, &field(22, &field(1, tensor))))),
+            &|tensor| field(7, &field(1, &field(5, &field(23, &field(2, tensor))))),
+            &|tensor| field(7, &nested(2, tensor)),
+            &|tensor| field(7, &field(1, &field(5, &field(11, &field(15, &field(1, tensor)))))),
+            &|tensor| field(20, &field(1, &nested(1, tensor))),
+            &|tensor| field(25, &field(7, &field(5, &field(5, tensor)))),
+            &|tensor| field(25, &field(11, &field(5, tensor))),
+        ];
+        let file = |place: &[u8]| Cursor::new([model().encode_to_vec(), place.to_vec()].concat());
+        for (n, place) in places.into_iter().enumerate() {
+            assert!(scan(file(&place(&inside))).is_ok(), "place {n}");
+            for external in [&at, &says] {
+                let error = scan(file(&place(external))).unwrap_err();
+                let is_named = matches!(&error, OnnxError::ExternalData(name) if name == "weight");
+                assert!(is_named, "place {n}: {error}");
+            }
+        }
+        // As deep as a stack could be made to overflow.
+        assert!(scan(file(&field(7, &nested(16, &inside)))).is_ok());
+        let error = scan(file(&field(7, &nested(5_000, &inside)))).unwrap_err();
+        assert!(error.to_string().contains("sixteen deep"), "{error}");
     }
 
     #[test]
