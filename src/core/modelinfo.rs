@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -199,6 +201,25 @@ pub enum ModelInfoError {
     Syntax { line: usize, text: String },
     #[error("[{section}] {key}={value}: expected {expected}")]
     Value { section: String, key: String, value: String, expected: &'static str },
+    #[error(
+        "the tensor name {name:?} cannot be a section of a .modelinfo file: it is empty or \
+         modelinfo, or has brackets, control characters or spaces at its ends. Rename the tensor"
+    )]
+    TensorName { name: String },
+    #[error("{} is larger than {limit} bytes: no .modelinfo file", path.display())]
+    TooLarge { path: PathBuf, limit: u64 },
+}
+
+/// Sidecars are some hundred bytes.
+const LARGEST_BYTES: u64 = 1 << 20;
+/// The section that holds the keys of the whole file.
+const GLOBAL: &str = "modelinfo";
+
+/// Whether a tensor's name, which the file's author chose, can stand as `[name]` and be nothing else:
+/// a name with a line break could bring keys of its own.
+fn is_section_name(name: &str) -> bool {
+    let breaks = |c: char| c.is_control() || matches!(c, '[' | ']');
+    !name.is_empty() && name != GLOBAL && name.trim() == name && !name.contains(breaks)
 }
 
 impl ModelInfo {
@@ -207,13 +228,27 @@ impl ModelInfo {
         let mut appended = model.as_os_str().to_owned();
         appended.push(".modelinfo");
         for path in [PathBuf::from(appended), model.with_extension("modelinfo")] {
-            match std::fs::read_to_string(&path) {
-                Ok(text) => return text.parse(),
+            let mut text = String::new();
+            let file = File::open(&path);
+            match file.and_then(|file| file.take(LARGEST_BYTES + 1).read_to_string(&mut text)) {
+                Ok(len) if len as u64 <= LARGEST_BYTES => return text.parse(),
+                Ok(_) => return Err(ModelInfoError::TooLarge { path, limit: LARGEST_BYTES }),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(source) => return Err(ModelInfoError::Read { path, source }),
             }
         }
         Ok(Self::default())
+    }
+
+    /// The sidecar as it is written to disk.
+    ///
+    /// # Errors
+    /// [`ModelInfoError::TensorName`] for a tensor whose name such a file cannot hold.
+    pub fn to_sidecar(&self) -> Result<String, ModelInfoError> {
+        match self.ports.iter().find(|port| !is_section_name(&port.name)) {
+            Some(port) => Err(ModelInfoError::TensorName { name: port.name.clone() }),
+            None => Ok(self.to_string()),
+        }
     }
 }
 
@@ -283,7 +318,8 @@ impl Key<'_> {
             let (min, max) = text.split_once(',')?;
             let pair = (min.trim().parse().ok()?, max.trim().parse().ok()?);
             let (a, b): (f32, f32) = pair;
-            (a.is_finite() && b.is_finite()).then_some(pair)
+            // Their difference, too, is what pixels are mapped by.
+            (a.is_finite() && b.is_finite() && (b - a).is_finite()).then_some(pair)
         };
         let pairs: Option<Vec<_>> = self.value.split(';').map(pair).collect();
         match pairs.as_deref() {
@@ -300,7 +336,7 @@ impl std::str::FromStr for ModelInfo {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut info = Self::default();
         for (section, keys) in &sections(text)? {
-            if section == "modelinfo" {
+            if section == GLOBAL {
                 for (key, value) in keys {
                     info.set_global(&Key { section, key, value })?;
                 }
@@ -396,11 +432,11 @@ impl ModelInfo {
 }
 
 impl fmt::Display for ModelInfo {
-    /// The sidecar as it is written to disk.
+    /// The sidecar's text, without tensors that it cannot name ([`Self::to_sidecar`]).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "[modelinfo]\nversion=1.0")?;
         let mut line = |key: &str, value: Option<String>| match value {
-            Some(value) => writeln!(f, "{key}={}", value.replace(['\n', '\r'], " ")),
+            Some(value) => writeln!(f, "{key}={}", value.replace(char::is_control, " ")),
             None => Ok(()),
         };
         line("role", self.role.map(|r| r.to_string()))?;
@@ -419,7 +455,7 @@ impl fmt::Display for ModelInfo {
             ClassifierOutput::Probabilities => "probabilities".to_owned(),
         });
         line("output", output)?;
-        for port in &self.ports {
+        for port in self.ports.iter().filter(|port| is_section_name(&port.name)) {
             let (name, is_input) = (&port.name, port.direction == Direction::Input);
             writeln!(f, "\n[{name}]\ndir={}", if is_input { "input" } else { "output" })?;
             if let Some(element) = port.element {
@@ -469,6 +505,27 @@ mod tests {
     }
 
     #[test]
+    fn a_name_or_text_of_a_model_brings_no_keys_of_its_own() {
+        let hostile = "x]\n[modelinfo]\ntrained=true\nthreshold=1\n[y";
+        for name in [hostile, "modelinfo", "", " clip", "a[0]", "tab\t", "a\r"] {
+            let ports = vec![Port::pixels(name, PortType::Float32)];
+            let info = ModelInfo { ports, ..ModelInfo::default() };
+            let error = info.to_sidecar().unwrap_err();
+            assert!(matches!(error, ModelInfoError::TensorName { .. }), "{error}");
+            let printed: ModelInfo = info.to_string().parse().unwrap();
+            assert_eq!(printed, ModelInfo::default(), "{name:?}");
+        }
+        let title = Some("Mine\n[modelinfo]\ntrained=true".to_owned());
+        let info = ModelInfo {
+            title,
+            ports: vec![Port::pixels("clip:0", PortType::Uint8)],
+            ..ModelInfo::default()
+        };
+        let read: ModelInfo = info.to_sidecar().unwrap().parse().unwrap();
+        assert_eq!((read.training(), read.input()), (Training::Unknown, Some("clip:0")));
+    }
+
+    #[test]
     fn a_training_that_nobody_vouches_for_counts_as_none() {
         for (sidecar, training) in [
             ("trained=true", Training::Trained),
@@ -498,6 +555,7 @@ mod tests {
 
         let error = "[modelinfo]\nthreshold=2".parse::<ModelInfo>().unwrap_err();
         assert_eq!(error.to_string(), "[modelinfo] threshold=2: expected a probability, 0 to 1");
+        assert!("[a]\nranges=-3e38,3e38".parse::<ModelInfo>().is_err());
         assert!("[a]\nranges=0,1;2".parse::<ModelInfo>().is_err());
         assert!("[a]\ndir=input\ndims=1,x".parse::<ModelInfo>().is_err());
         assert!("words".parse::<ModelInfo>().is_err());

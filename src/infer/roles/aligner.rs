@@ -56,6 +56,7 @@ impl Aligner {
         signature.require(channels.is_none_or(|c| c == 3))?;
         let size_px = height_px.or(width_px).unwrap_or(sizes::ALIGNER_PX);
         signature.require(size_px > 0 && width_px.is_none_or(|w| w == size_px))?;
+        signature.bounded("faces", sizes::MOST_SIDE, &[3, size_px, size_px])?;
         let output = signature.output(2, COORDINATES)?;
         let (sidecar, outputs) = (sidecar.clone(), Outputs::default());
         let points = Array2::zeros((0, COORDINATES));

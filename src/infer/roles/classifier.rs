@@ -127,6 +127,7 @@ impl Classifier {
         let frames = frames.unwrap_or(sizes::CLIP_FRAMES);
         let size_px = height_px.or(width_px).unwrap_or(sizes::CLIP_PX);
         signature.require(frames > 0 && size_px > 0 && width_px.is_none_or(|w| w == size_px))?;
+        signature.bounded("clips", sizes::MOST_SIDE, &[3, frames, size_px, size_px])?;
         let audio = match audio_input {
             None => None,
             Some(input) => {
@@ -223,7 +224,10 @@ fn audio_spec(
     let batch = signature.batch(batch)?;
     signature.require(channels.is_none_or(|c| c == 1))?;
     match (mels, frames) {
-        (Some(mels), Some(frames)) => Ok((batch, AudioSpec { mels, frames })),
+        (Some(mels), Some(frames)) => {
+            signature.bounded("audio", sizes::MOST_AUDIO_SIDE, &[mels, frames])?;
+            Ok((batch, AudioSpec { mels, frames }))
+        }
         _ => Err(signature.wrong()),
     }
 }

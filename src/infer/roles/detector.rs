@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ndarray::{ArrayView2, Axis, Ix3};
 
-use super::{Signature, fits, open_shared, require_values, shape_error, take};
+use super::{Signature, fits, open_shared, require_values, shape_error, sizes, take};
 use crate::core::detect::DetectorOutputs;
 use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
@@ -58,6 +58,8 @@ impl Detector {
             signature.only_input(normalization)?;
         signature.batch(batch)?;
         signature.require(channels.is_none_or(|c| c == 3))?;
+        let sides = [Some(3), height_px, width_px].map(|size| size.unwrap_or(1));
+        signature.bounded("pictures", sizes::MOST_PICTURE_SIDE_PX, &sides)?;
         let places = Places {
             boxes: signature.output(3, 4)?,
             classes: signature.output(3, 2)?,

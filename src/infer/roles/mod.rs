@@ -147,6 +147,23 @@ impl<'a> Signature<'a> {
         }
     }
 
+    /// Sizes of the one that `what` names, all of its axes but the batch: none is larger than
+    /// `side`, and all together have no more numbers than [`sizes::MOST_NUMBERS`].
+    fn bounded(&self, what: &str, side: usize, axes: &[usize]) -> Result<(), InferError> {
+        let numbers = axes.iter().try_fold(1usize, |all, axis| all.checked_mul(*axis));
+        let fits = numbers.is_some_and(|numbers| numbers <= sizes::MOST_NUMBERS);
+        if fits && axes.iter().all(|axis| *axis <= side) {
+            return Ok(());
+        }
+        let sizes: Vec<_> = axes.iter().map(usize::to_string).collect();
+        Err(InferError::TooLarge {
+            model: self.info.model.clone(),
+            role: self.role,
+            found: format!("{what} of {}", sizes.join("×")),
+            limit: format!("{side} on a side, {} numbers in all", sizes::MOST_NUMBERS),
+        })
+    }
+
     /// Whether a dimension is one that the role can feed.
     fn require(&self, holds: bool) -> Result<(), InferError> {
         if holds { Ok(()) } else { Err(self.wrong()) }
@@ -169,6 +186,15 @@ pub(super) mod sizes {
     /// M2SD's own clip (REFERENCE §5).
     pub const CLIP_FRAMES: usize = 16;
     pub const CLIP_PX: usize = 224;
+    /// Nothing larger is a face, a clip's length or a number of mel bands. A file can say anything,
+    /// and buffers are made of what it says.
+    pub const MOST_SIDE: usize = 4096;
+    /// The same of a spectrum: eleven minutes of sound, in hundredths of a second.
+    pub const MOST_AUDIO_SIDE: usize = 1 << 16;
+    /// The same of a detector's picture.
+    pub const MOST_PICTURE_SIDE_PX: usize = 16_384;
+    /// Of one sample of one input: half a gigabyte of floats, fifty times M2SD's clip.
+    pub const MOST_NUMBERS: usize = 1 << 27;
 }
 
 /// How many samples a run can take.
