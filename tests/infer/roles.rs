@@ -127,6 +127,13 @@ fn sizes_that_no_memory_holds_are_refused_before_anything_is_made_of_them() {
     let aligner = |engine| Aligner::from_engine(engine, &ModelInfo::default()).map(|_| ());
     assert!(refused(vec![-1, 3, 16, 224, 224], 2, classifier).is_ok());
     assert!(refused(vec![-1, 3, 64, 512, 512], 2, classifier).is_ok());
+    // Large clips share a run with fewer others.
+    for ([frames, size_px], most) in [([16, 224], 64), ([64, 512], 5), ([64, 810], 2)] {
+        let input = vec![tensor("x", &[-1, 3, frames, size_px, size_px])];
+        let engine = Fake::boxed(input, vec![tensor("y", &[-1, 2])], |_, _| Ok(Vec::new()));
+        let classifier = Classifier::from_engine(engine, &ModelInfo::default()).unwrap();
+        assert_eq!(classifier.together(64), most, "{frames}×{size_px}²");
+    }
     for [frames, size_px] in [[1 << 40, 224], [16, 1 << 31], [1 << 40, 1], [1 << 20, 1 << 20]] {
         assert!(refused(vec![-1, 3, frames, size_px, size_px], 2, classifier).is_err(), "{frames}");
     }

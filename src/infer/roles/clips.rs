@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView3, Ix3, Ix4, Ix5};
 
-use super::{AudioSpec, Batch, ClassifierSpec, fits, require_values, shape_error};
+use super::{AudioSpec, Batch, ClassifierSpec, fits, require_values, shape_error, sizes};
 use crate::core::image::PixelValues;
 use crate::infer::engine::{Staged, Stager};
 use crate::infer::error::InferError;
@@ -52,7 +52,9 @@ impl Packer {
 
     /// The most clips of `wanted` that a run can take.
     pub(super) fn together(&self, wanted: usize) -> usize {
-        self.batch.most().map_or(wanted, |most| wanted.min(most)).max(1)
+        let clip = self.frames.saturating_mul(self.size_px).saturating_mul(self.size_px);
+        let fit = sizes::MOST_NUMBERS_OF_A_RUN / clip.saturating_mul(3).max(1);
+        self.batch.most().map_or(wanted, |most| wanted.min(most)).min(fit).max(1)
     }
 
     /// The inputs of a run on `clips`, one at least.

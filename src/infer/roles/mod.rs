@@ -195,6 +195,9 @@ pub(super) mod sizes {
     pub const MOST_PICTURE_SIDE_PX: usize = 16_384;
     /// Of one sample of one input: half a gigabyte of floats, fifty times M2SD's clip.
     pub const MOST_NUMBERS: usize = 1 << 27;
+    /// Of the clips that share a run, unless one alone has more: a gigabyte of floats, a hundred of
+    /// M2SD's clips.
+    pub const MOST_NUMBERS_OF_A_RUN: usize = 1 << 28;
 }
 
 /// How many samples a run can take.

@@ -256,6 +256,9 @@ mod tests {
         out
     }
 
+    /// Where a tensor can be in a model.
+    type Place<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+
     #[test]
     fn weights_in_other_files_are_refused_wherever_a_tensor_can_be() {
         let name = field(8, b"weight");
@@ -266,7 +269,7 @@ mod tests {
             let deepest = field(5, tensor);
             (0..depth).fold(deepest, |graph, _| field(1, &field(5, &field(6, &graph))))
         };
-        let places: [&dyn Fn(&[u8]) -> Vec<u8>; 12] = [
+        let places: [Place<'_>; 12] = [
             &|tensor| field(7, &field(5, tensor)),
             &|tensor| field(7, &field(15, &field(1, tensor))),
             &|tensor| field(7, &field(15, &field(2, tensor))),
