@@ -30,8 +30,11 @@ pub enum ResolveError {
          import FILE`, or name a file"
     )]
     Nowhere { role: Role, wanted: String, dirs: Places },
-    #[error("there is no file {}; a model in an engines folder is named without a slash", path.display())]
-    NoFile { path: PathBuf },
+    #[error(
+        "there is no {role} model {}; one in an engines folder is named without a slash",
+        path.display()
+    )]
+    NoFile { role: Role, path: PathBuf },
     #[error(
         "there is no engines folder {}. Name one that exists, or none: then the usual places are \
          searched",
@@ -105,7 +108,7 @@ impl Search {
         let file = if is_file { wanted.to_owned() } else { format!("{wanted}.onnx") };
         let path = if wanted.contains('/') {
             let found = [wanted, &file].map(PathBuf::from).into_iter().find(|path| path.is_file());
-            found.ok_or_else(|| ResolveError::NoFile { path: wanted.into() })?
+            found.ok_or_else(|| ResolveError::NoFile { role, path: wanted.into() })?
         } else {
             // Never a file of the working directory: who stands somewhere does not thereby choose
             // a model, and a program may be called like one.
