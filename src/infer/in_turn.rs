@@ -3,8 +3,11 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::cancel::CancelToken;
+use super::engine::Engine;
 use super::error::InferError;
-use super::{Engine, EngineInfo, Outputs, TensorIn};
+use super::info::EngineInfo;
+use super::outputs::Outputs;
+use super::tensor::TensorIn;
 
 /// An engine and its turns.
 pub(super) struct InTurn {

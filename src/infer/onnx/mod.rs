@@ -23,14 +23,17 @@ use self::bound::Bound;
 use self::load::Request;
 use self::runtime::Runtime;
 use super::cancel::CancelToken;
+use super::engine::Engine;
 use super::engine::{Staged, Stager};
 use super::engine_cache::Present;
 use super::error::{InferError, panic_text};
 use super::gpu;
+use super::info::{ElementType, EngineInfo, TensorInfo};
 use super::loading::Loading;
 pub use super::log::{Severity, set_log_sink};
 use super::options::{EngineOptions, Provider};
-use super::{ElementType, Engine, EngineInfo, Outputs, TensorIn, TensorInfo};
+use super::outputs::Outputs;
+use super::tensor::TensorIn;
 
 /// A network in ONNX Runtime.
 ///

@@ -15,7 +15,8 @@ use crate::infer::cancel::CancelToken;
 use crate::infer::engine::{Staged, Stager};
 use crate::infer::error::InferError;
 use crate::infer::options::Provider;
-use crate::infer::{Outputs, TensorIn};
+use crate::infer::outputs::Outputs;
+use crate::infer::tensor::TensorIn;
 
 /// Where a provider has its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! The networks that the elements of a process share.
+//! How engines come to be: loaded from files with their sidecars, given their roles, and shared by
+//! the elements of a process.
 //!
 //! A classifier is shared as its [`Pool`], which batches the clips of all streams. Detectors and
 //! aligners are shared as engines that streams run in turn ([`SharedEngine`]): a further stream
@@ -15,8 +16,64 @@ use super::onnx::OnnxEngine;
 use super::options::{EngineOptions, Shapes};
 use super::pool::{Pool, PoolOptions};
 use super::register::Register;
-use super::roles::load_classifier;
-use crate::core::modelinfo::Role;
+use super::roles::{Aligner, Classifier, Detector};
+use crate::core::modelinfo::{ModelInfo, Role};
+
+/// Loads a detector and the sidecar beside it; the engine is shared with those in this process who
+/// load the same.
+///
+/// # Errors
+/// Those of [`OnnxEngine::load`], [`InferError::Sidecar`] and [`InferError::WrongRole`] for the
+/// sidecar, [`InferError::WrongSignature`] and [`InferError::TooLarge`] for the network.
+pub fn load_detector<'a>(
+    path: &Path,
+    options: &EngineOptions,
+    loading: impl Into<Loading<'a>>,
+) -> Result<Detector, InferError> {
+    let sidecar = sidecar(path, Role::Detector)?;
+    let engine = shared_engine(path, Role::Detector, options, loading.into())?;
+    Detector::from_engine(Box::new(engine), &sidecar)
+}
+
+/// Loads an aligner and the sidecar beside it; the engine is shared with those in this process who
+/// load the same.
+///
+/// # Errors
+/// As [`load_detector`].
+pub fn load_aligner<'a>(
+    path: &Path,
+    options: &EngineOptions,
+    loading: impl Into<Loading<'a>>,
+) -> Result<Aligner, InferError> {
+    let sidecar = sidecar(path, Role::Aligner)?;
+    let engine = shared_engine(path, Role::Aligner, options, loading.into())?;
+    Aligner::from_engine(Box::new(engine), &sidecar)
+}
+
+/// Loads a classifier and the sidecar beside it.
+///
+/// # Errors
+/// As [`load_detector`].
+pub fn load_classifier<'a>(
+    path: &Path,
+    options: &EngineOptions,
+    loading: impl Into<Loading<'a>>,
+) -> Result<Classifier, InferError> {
+    let sidecar = sidecar(path, Role::Classifier)?;
+    let engine = OnnxEngine::load(path, options, loading.into().of(Role::Classifier))?;
+    Classifier::from_engine(Box::new(engine), &sidecar)
+}
+
+fn sidecar(path: &Path, expected: Role) -> Result<ModelInfo, InferError> {
+    let sidecar = ModelInfo::beside(path)
+        .map_err(|source| InferError::Sidecar { path: path.to_owned(), source })?;
+    match sidecar.role {
+        Some(found) if found != expected => {
+            Err(InferError::WrongRole { path: path.to_owned(), expected, found })
+        }
+        _ => Ok(sidecar),
+    }
+}
 
 /// What makes two requests the same engine. A file that was replaced is another model.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -79,7 +136,7 @@ pub fn lend_classifier(
 ///
 /// # Errors
 /// Those of [`OnnxEngine::load`].
-pub(super) fn shared_engine(
+fn shared_engine(
     model: &Path,
     role: Role,
     options: &EngineOptions,
