@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use super::error::InferError;
 use super::in_turn::{InTurn, SharedEngine};
 use super::loading::Loading;
-use super::onnx::OnnxEngine;
+use super::onnxruntime::OnnxEngine;
 use super::options::{EngineOptions, Shapes};
 use super::pool::{Pool, PoolOptions};
 use super::register::Register;

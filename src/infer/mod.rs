@@ -3,7 +3,7 @@
 //! [`Engine`] is one loaded network; [`Detector`], [`Aligner`] and [`Classifier`] give it a role,
 //! with the shapes checked when it loads, so that a wrong file is an error with a name and not a
 //! strange picture later; [`Pool`] runs a classifier for several streams on a thread of its own.
-//! Behind [`Engine`] stands ONNX Runtime ([`onnx`]), found and opened at run time; tests and later
+//! Behind [`Engine`] stands ONNX Runtime ([`onnxruntime`]), found and opened at run time; tests and later
 //! back ends implement the trait themselves.
 
 mod cancel;
@@ -17,7 +17,7 @@ mod info;
 mod limits;
 mod loading;
 mod log;
-pub mod onnx;
+pub mod onnxruntime;
 mod options;
 mod outputs;
 mod pool;
@@ -36,7 +36,9 @@ pub use gpu::architectures as gpu_architectures;
 pub use info::{ElementType, EngineInfo, TensorInfo};
 pub use loading::{LoadStep, Loading};
 pub use log::{Severity, set_log_sink};
-pub use onnx::runtime_version;
+#[doc(hidden)] // The name that the element and the command used.
+pub use onnxruntime as onnx;
+pub use onnxruntime::runtime_version;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes, UnknownName};
 pub use outputs::Outputs;
 pub use pool::{

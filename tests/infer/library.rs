@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use gstm2sd::infer::onnx::OnnxEngine;
+use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{CancelToken, EngineOptions};
 
 /// What loading a model says in a process with `M2SD_RUNTIME` set to `runtime`, tried twice.

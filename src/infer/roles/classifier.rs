@@ -11,7 +11,7 @@ use crate::core::score::Probability;
 use crate::infer::cancel::CancelToken;
 use crate::infer::engine::Engine;
 use crate::infer::error::InferError;
-use crate::infer::info::{EngineInfo, TensorInfo};
+use crate::infer::info::TensorInfo;
 use crate::infer::limits;
 use crate::infer::outputs::Outputs;
 

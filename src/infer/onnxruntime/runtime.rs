@@ -9,7 +9,7 @@ use ort::LoadDynamicError;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
-use super::guarded;
+use super::guard::guarded;
 use super::locate::{Found, Places, Search};
 use crate::infer::error::InferError;
 use crate::infer::log::Severity;
