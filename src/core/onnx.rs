@@ -173,30 +173,30 @@ pub const COMPILED: &str = "EPContext";
 
 /// What the operators of a network tell of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Nature {
+pub struct ModelTraits {
     /// Whether it computes with 8-bit integers, having been quantised beforehand.
     pub is_quantised: bool,
     /// Whether it holds, or names the file of, what a provider has compiled: no other can run it.
     pub is_compiled: bool,
 }
 
-impl Nature {
+impl ModelTraits {
     /// Of the ONNX file at `path`.
     ///
     /// # Errors
     /// [`WireError`] for a file that cannot be read or is damaged.
     pub fn of(path: &Path) -> Result<Self, WireError> {
         let (mut wire, len) = Wire::new(File::open(path)?)?;
-        let mut nature = Self::default();
+        let mut traits = Self::default();
         let mut graph = |wire: &mut Wire<_>, field, value| match (field, value) {
-            (GRAPH_NODE, Value::Bytes(len)) => nature.add_node(wire, len),
+            (GRAPH_NODE, Value::Bytes(len)) => traits.add_node(wire, len),
             (_, other) => wire.skip(other),
         };
         wire.message::<WireError>(len, |wire, field, value| match (field, value) {
             (MODEL_GRAPH, Value::Bytes(len)) => wire.message(len, &mut graph),
             (_, other) => wire.skip(other),
         })?;
-        Ok(nature)
+        Ok(traits)
     }
 
     /// Reads a `NodeProto` of `len` bytes, and adds what it tells. Its attributes are passed over:

@@ -215,7 +215,7 @@ mod tests {
         let path = wrapper_beside(&engine).unwrap();
         assert_eq!(path.file_name().unwrap(), "net.engine.onnx");
         let summary = onnx::summary(&path).unwrap();
-        assert!(summary.nature.is_compiled);
+        assert!(summary.traits.is_compiled);
         assert_eq!(summary.inputs[0].to_string(), "clip u8[?,3,16,224,224]");
         assert_eq!(summary.outputs[0].to_string(), "logits [?,2]");
         let node = node(&std::fs::read(&path).unwrap());

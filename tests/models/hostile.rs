@@ -199,7 +199,7 @@ fn options_cannot_ask_for_a_clip_of_any_size() {
 }
 
 #[test]
-fn a_perceptron_without_channels_is_refused_however_it_is_tuned() {
+fn an_mlp_without_channels_is_refused_however_it_is_tuned() {
     let empty = |(name, shape): (&'static str, &'static [i64])| match name {
         "blocks.0.mlp.fc1.weight" => (name, &[0, 64][..]),
         "blocks.0.mlp.fc1.bias" => (name, &[0][..]),

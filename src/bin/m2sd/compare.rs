@@ -7,7 +7,7 @@ use clap::Args;
 use gstm2sd::core::align::{levels, write_planes};
 use gstm2sd::core::image::PixelValues;
 use gstm2sd::core::modelinfo::Role;
-use gstm2sd::core::onnx::Nature;
+use gstm2sd::core::onnx::ModelTraits;
 use gstm2sd::core::percentile::percentile;
 use gstm2sd::core::score::REFERENCE_THRESHOLD;
 use gstm2sd::infer::{
@@ -91,8 +91,8 @@ impl Contender {
         let search = Search::new(args.engines.as_deref());
         let found = search.find(Role::Classifier, Some(name)).map_err(CliError::runtime)?;
         // A damaged file is for the engine to complain about.
-        let precision = match Nature::of(&found.path) {
-            Ok(nature) if nature.is_quantised => Precision::Auto,
+        let precision = match ModelTraits::of(&found.path) {
+            Ok(traits) if traits.is_quantised => Precision::Auto,
             _ => args.precision,
         };
         let options =

@@ -231,7 +231,7 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
                 let inputs = summary.inputs.iter().map(ToString::to_string);
                 let outputs = summary.outputs.iter().map(ToString::to_string);
                 let (inputs, outputs) = (join(inputs), join(outputs));
-                let precision = if summary.nature.is_quantised { ", int8" } else { "" };
+                let precision = if summary.traits.is_quantised { ", int8" } else { "" };
                 println!("{:11}{inputs} -> {outputs}{precision}", "");
             }
             Err(error) => println!("{:11}unreadable: {error}", ""),

@@ -61,7 +61,7 @@ impl OnnxEngine {
 impl Request<'_> {
     /// Loads on the first provider that works.
     pub(super) fn load_on_best(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
-        if self.nature.is_compiled {
+        if self.traits.is_compiled {
             return self.load_on(runtime, Provider::TensorRt);
         }
         let mut passed_over = Vec::new();
@@ -81,7 +81,7 @@ impl Request<'_> {
         runtime: &Runtime,
         provider: Provider,
     ) -> Result<OnnxEngine, InferError> {
-        if self.nature.is_compiled && provider != Provider::TensorRt {
+        if self.traits.is_compiled && provider != Provider::TensorRt {
             return Err(InferError::Compiled { path: self.path.to_owned(), asked: provider });
         }
         match provider {

@@ -8,7 +8,7 @@ use ort::value::TensorElementType;
 use super::guard::unreadable;
 use super::io_binding::FixedShapes;
 use crate::core::modelinfo::PortType;
-use crate::core::onnx::{Nature, WireError};
+use crate::core::onnx::{ModelTraits, WireError};
 use crate::infer::error::InferError;
 use crate::infer::loading::Loading;
 use crate::infer::options::{EngineOptions, Precision};
@@ -25,7 +25,7 @@ pub(super) struct Request<'a> {
     pub path: &'a Path,
     /// What ONNX Runtime is given.
     pub model: Cow<'a, Path>,
-    pub nature: Nature,
+    pub traits: ModelTraits,
     /// `None` where the file cannot be read: ONNX Runtime then says why.
     pub summary: Option<Summary>,
     /// With the precision that the network will compute in.
@@ -47,8 +47,8 @@ impl<'a> Request<'a> {
             false => Cow::Borrowed(path),
         };
         // Not from the summary, which also wants ports that make sense.
-        let nature = Nature::of(&model);
-        let precision = precision(path, options.precision, &nature)?;
+        let traits = ModelTraits::of(&model);
+        let precision = precision(path, options.precision, &traits)?;
         let options = EngineOptions { precision, ..options.clone() };
         let summary = match onnx::summary(&model) {
             Err(error @ OnnxError::ExternalData(_)) => {
@@ -56,7 +56,7 @@ impl<'a> Request<'a> {
             }
             summary => summary.ok(),
         };
-        Ok(Self { path, model, nature: nature.unwrap_or_default(), summary, options, loading })
+        Ok(Self { path, model, traits: traits.unwrap_or_default(), summary, options, loading })
     }
 
     /// What the network is fed, where its role or the network itself tells.
@@ -84,17 +84,17 @@ impl<'a> Request<'a> {
 fn precision(
     path: &Path,
     asked: Precision,
-    nature: &Result<Nature, WireError>,
+    traits: &Result<ModelTraits, WireError>,
 ) -> Result<Precision, InferError> {
-    match (asked, nature) {
-        (Precision::Auto | Precision::Int8, Ok(Nature { is_quantised: true, .. })) => {
+    match (asked, traits) {
+        (Precision::Auto | Precision::Int8, Ok(ModelTraits { is_quantised: true, .. })) => {
             Ok(Precision::Int8)
         }
-        (asked, Ok(Nature { is_quantised: true, .. })) => {
+        (asked, Ok(ModelTraits { is_quantised: true, .. })) => {
             Err(InferError::Quantised { path: path.to_owned(), asked })
         }
         // What it computes in was settled when it was compiled, and its operators are out of sight.
-        (asked, Ok(Nature { is_compiled: true, .. })) => Ok(asked),
+        (asked, Ok(ModelTraits { is_compiled: true, .. })) => Ok(asked),
         (Precision::Int8, Ok(_)) => Err(InferError::NotQuantised { path: path.to_owned() }),
         (Precision::Int8, Err(error)) => Err(unreadable(path, &error.to_string())),
         // ONNX Runtime reads more kinds of files, and says better what is wrong with one.

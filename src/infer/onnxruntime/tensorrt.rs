@@ -11,7 +11,7 @@ use super::provider::{builder, missing, with_providers};
 use super::request::Request;
 use super::runtime::Runtime;
 use super::{cuda, nvidia};
-use crate::infer::engine_cache::{self, EngineFacts, Machine, Place};
+use crate::infer::engine_cache::{self, CacheKey, Machine, Place};
 use crate::infer::error::InferError;
 use crate::infer::gpu;
 use crate::infer::options::{EngineOptions, Precision, Provider};
@@ -67,7 +67,7 @@ impl Plan {
         gpu: &Gpu,
         request: &Request<'_>,
     ) -> Result<Self, InferError> {
-        if request.nature.is_compiled {
+        if request.traits.is_compiled {
             return Ok(Self { built: None });
         }
         let profile = request.profile().ok_or_else(|| {
@@ -75,7 +75,7 @@ impl Plan {
         })?;
         let model_sha256 = crate::models::sha256(&request.model)
             .map_err(|e| unreadable(request.path, &e.to_string()))?;
-        let facts = EngineFacts {
+        let key = CacheKey {
             model: request.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             model_sha256,
             precision: precision(request.options.precision),
@@ -83,7 +83,7 @@ impl Plan {
             machine: machine(runtime, gpu)?,
         };
         let root = engine_cache::root(&request.options, &request.model);
-        let place = Place::open(&root, facts, request.loading.cancel)?;
+        let place = Place::open(&root, key, request.loading.cancel)?;
         Ok(Self { built: Some((place, profile)) })
     }
 

@@ -56,7 +56,7 @@ pub struct Dims {
     pub width: usize,
     pub heads: usize,
     pub blocks: usize,
-    /// Width of the two-layer perceptrons.
+    /// Width of the two-layer MLPs.
     pub hidden: usize,
     pub frames: usize,
     pub size_px: usize,
@@ -107,10 +107,10 @@ impl Dims {
         if !cuts(width, heads) {
             return Err(wrong(embedding, format!("a width that {heads} heads share evenly")));
         }
-        let perceptron = "blocks.0.mlp.fc1.weight";
-        let [hidden, inputs] = tensors.dims(perceptron)?;
+        let mlp = "blocks.0.mlp.fc1.weight";
+        let [hidden, inputs] = tensors.dims(mlp)?;
         if hidden == 0 {
-            let (tensor, found) = (perceptron.to_owned(), vec![hidden, inputs]);
+            let (tensor, found) = (mlp.to_owned(), vec![hidden, inputs]);
             let expected = format!("[hidden, {width}] with hidden at least 1");
             return Err(ArchError::Shape { tensor, found, expected });
         }
@@ -240,12 +240,12 @@ impl Net<'_, '_> {
         let attended = self.attention(&format!("{prefix}.attn"), &queries, &normed)?;
         let x = self.g.op("Add", &[&x, &attended], &[]);
         let normed = self.layer_norm(&x, &format!("{prefix}.norm2"))?;
-        self.perceptron(&format!("{prefix}.mlp"), &normed, x)
+        self.mlp(&format!("{prefix}.mlp"), &normed, x)
     }
 
     /// `sum` plus the two layers on `x`, computed for one part of the hidden channels after the
     /// other.
-    fn perceptron(&mut self, prefix: &str, x: &Edge, mut sum: Edge) -> Result<Edge, ArchError> {
+    fn mlp(&mut self, prefix: &str, x: &Edge, mut sum: Edge) -> Result<Edge, ArchError> {
         let Dims { width, hidden, .. } = self.dims;
         let (fc1, fc2) = (format!("{prefix}.fc1"), format!("{prefix}.fc2"));
         self.tensors.expect(&format!("{fc1}.weight"), &[hidden, width])?;

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::external;
 use super::proto::{self, dimension};
 use crate::core::modelinfo::PortType;
-use crate::core::onnx::{GRAPH_NODE, MODEL_GRAPH, Nature, Value, Wire, WireError};
+use crate::core::onnx::{GRAPH_NODE, MODEL_GRAPH, ModelTraits, Value, Wire, WireError};
 
 /// Inputs and outputs of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Summary {
     /// Inputs that a caller must give: without those that only name a weight.
     pub inputs: Vec<Port>,
     pub outputs: Vec<Port>,
-    pub nature: Nature,
+    pub traits: ModelTraits,
 }
 
 /// One input or output.
@@ -108,7 +108,7 @@ struct Found {
     weights: HashSet<String>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
-    nature: Nature,
+    traits: ModelTraits,
 }
 
 impl Found {
@@ -119,7 +119,7 @@ impl Found {
             opset: self.opset.ok_or(OnnxError::Without("operator set version"))?,
             inputs: self.inputs,
             outputs: self.outputs,
-            nature: self.nature,
+            traits: self.traits,
         };
         match &summary {
             s if s.inputs.is_empty() => Err(OnnxError::Without("input")),
@@ -132,7 +132,7 @@ impl Found {
 fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Result<(), OnnxError> {
     wire.message(len, |wire, field, value| match (field, value) {
         (GRAPH_NODE, Value::Bytes(len)) => {
-            found.nature.add_node_and(wire, len, |wire, field, value| match (field, value) {
+            found.traits.add_node_and(wire, len, |wire, field, value| match (field, value) {
                 (5, Value::Bytes(len)) => external::attribute(wire, len, 0),
                 (_, other) => Ok(wire.skip(other)?),
             })
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!((found.ir_version, found.opset), (8, 17));
         let inputs: Vec<_> = found.inputs.iter().map(Port::to_string).collect();
         assert_eq!(inputs, ["x [N,3]"]);
-        assert_eq!(found.nature, Nature::default());
+        assert_eq!(found.traits, ModelTraits::default());
     }
 
     #[test]
@@ -237,13 +237,13 @@ mod tests {
             let mut model = model();
             model.graph.as_mut().unwrap().node = ops.into_iter().map(node).collect();
             let file = model.encode_to_vec();
-            let expected = Nature { is_quantised, is_compiled };
+            let expected = ModelTraits { is_quantised, is_compiled };
             let nodes = model.graph.unwrap().node;
-            assert_eq!(scan(Cursor::new(&file)).unwrap().nature, expected, "{nodes:?}");
+            assert_eq!(scan(Cursor::new(&file)).unwrap().traits, expected, "{nodes:?}");
             // Who only asks for it learns the same.
             let mut path = tempfile::NamedTempFile::new().unwrap();
             path.write_all(&file).unwrap();
-            assert_eq!(Nature::of(path.path()).unwrap(), expected, "{nodes:?}");
+            assert_eq!(ModelTraits::of(path.path()).unwrap(), expected, "{nodes:?}");
         }
     }
 
