@@ -18,7 +18,7 @@ pub struct TensorInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ElementType {
     F32,
-    /// Bytes, which for a picture are its levels.
+    /// Bytes: a picture as it is, before any normalisation.
     U8,
     /// Anything else, by its name in the back end.
     Other(String),

@@ -148,13 +148,13 @@ fn attributes(context: Context<'_>) -> Vec<AttributeProto> {
     let int = |name: &str, i| AttributeProto {
         name: name.to_owned(),
         i: Some(i),
-        kind: 2,
+        kind: proto::AttributeType::Int.into(),
         ..Default::default()
     };
     let bytes = |name: &str, s| AttributeProto {
         name: name.to_owned(),
         s: Some(s),
-        kind: 3,
+        kind: proto::AttributeType::String.into(),
         ..Default::default()
     };
     let (embedded, content) = match context {

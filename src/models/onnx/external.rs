@@ -6,29 +6,7 @@
 use std::io::{Read, Seek};
 
 use super::OnnxError;
-use crate::core::onnx::{GRAPH_NODE, Value, Wire, WireError};
-
-/// Field numbers of `onnx.proto3`.
-mod field {
-    pub(super) const NODE_ATTRIBUTE: u64 = 5;
-    pub(super) const GRAPH_INITIALIZER: u64 = 5;
-    pub(super) const GRAPH_SPARSE_INITIALIZER: u64 = 15;
-    pub(super) const ATTRIBUTE_T: u64 = 5;
-    pub(super) const ATTRIBUTE_G: u64 = 6;
-    pub(super) const ATTRIBUTE_TENSORS: u64 = 10;
-    pub(super) const ATTRIBUTE_GRAPHS: u64 = 11;
-    pub(super) const ATTRIBUTE_SPARSE_TENSOR: u64 = 22;
-    pub(super) const ATTRIBUTE_SPARSE_TENSORS: u64 = 23;
-    pub(super) const SPARSE_VALUES: u64 = 1;
-    pub(super) const SPARSE_INDICES: u64 = 2;
-    pub(super) const TENSOR_NAME: u64 = 8;
-    pub(super) const TENSOR_EXTERNAL_DATA: u64 = 13;
-    pub(super) const TENSOR_DATA_LOCATION: u64 = 14;
-    pub(super) const TRAINING_INITIALIZATION: u64 = 1;
-    pub(super) const TRAINING_ALGORITHM: u64 = 2;
-    pub(super) const FUNCTION_NODE: u64 = 7;
-    pub(super) const FUNCTION_ATTRIBUTE: u64 = 11;
-}
+use crate::core::onnx::{Value, Wire, WireError, field};
 
 /// `TensorProto.DataLocation.EXTERNAL`.
 const EXTERNAL: u64 = 1;
@@ -101,7 +79,7 @@ fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, depth: usize) -> Result<(
         return Err(WireError::Malformed { at: wire.at(), found }.into());
     }
     wire.message(len, |wire, field, value| match (field, value) {
-        (GRAPH_NODE, Value::Bytes(len)) => node(wire, len, depth),
+        (field::GRAPH_NODE, Value::Bytes(len)) => node(wire, len, depth),
         (field::GRAPH_INITIALIZER, Value::Bytes(len)) => tensor(wire, len).map(drop),
         (field::GRAPH_SPARSE_INITIALIZER, Value::Bytes(len)) => sparse(wire, len),
         (_, other) => Ok(wire.skip(other)?),

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::external;
 use super::proto::{self, dimension};
 use crate::core::modelinfo::PortType;
-use crate::core::onnx::{GRAPH_NODE, MODEL_GRAPH, ModelTraits, Value, Wire, WireError};
+use crate::core::onnx::{ModelTraits, Value, Wire, WireError, field};
 
 /// Inputs and outputs of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,20 +82,20 @@ pub fn scan(source: impl Read + Seek) -> Result<Summary, OnnxError> {
     let (mut wire, len) = Wire::new(source)?;
     let mut found = Found::default();
     wire.message(len, |wire, field, value| match (field, value) {
-        (1, Value::Number(version)) => {
+        (field::MODEL_IR_VERSION, Value::Number(version)) => {
             found.ir_version = Some(version);
             Ok(())
         }
-        (MODEL_GRAPH, Value::Bytes(len)) => graph(wire, len, &mut found),
-        (8, Value::Bytes(len)) => {
+        (field::MODEL_GRAPH, Value::Bytes(len)) => graph(wire, len, &mut found),
+        (field::MODEL_OPSET_IMPORT, Value::Bytes(len)) => {
             let set: proto::OperatorSetIdProto = proto::decode(wire, len)?;
             if matches!(set.domain.as_str(), "" | "ai.onnx") {
                 found.opset = u64::try_from(set.version).ok();
             }
             Ok(())
         }
-        (20, Value::Bytes(len)) => external::training(wire, len),
-        (25, Value::Bytes(len)) => external::function(wire, len),
+        (field::MODEL_TRAINING_INFO, Value::Bytes(len)) => external::training(wire, len),
+        (field::MODEL_FUNCTIONS, Value::Bytes(len)) => external::function(wire, len),
         (_, other) => Ok(wire.skip(other)?),
     })?;
     found.finish()
@@ -131,22 +131,22 @@ impl Found {
 
 fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Result<(), OnnxError> {
     wire.message(len, |wire, field, value| match (field, value) {
-        (GRAPH_NODE, Value::Bytes(len)) => {
+        (field::GRAPH_NODE, Value::Bytes(len)) => {
             found.traits.add_node_and(wire, len, |wire, field, value| match (field, value) {
-                (5, Value::Bytes(len)) => external::attribute(wire, len, 0),
+                (field::NODE_ATTRIBUTE, Value::Bytes(len)) => external::attribute(wire, len, 0),
                 (_, other) => Ok(wire.skip(other)?),
             })
         }
-        (5, Value::Bytes(len)) => {
+        (field::GRAPH_INITIALIZER, Value::Bytes(len)) => {
             found.weights.insert(external::tensor(wire, len)?);
             Ok(())
         }
-        (15, Value::Bytes(len)) => external::sparse(wire, len),
-        (11, Value::Bytes(len)) => {
+        (field::GRAPH_SPARSE_INITIALIZER, Value::Bytes(len)) => external::sparse(wire, len),
+        (field::GRAPH_INPUT, Value::Bytes(len)) => {
             found.inputs.push(port(wire, len)?);
             Ok(())
         }
-        (12, Value::Bytes(len)) => {
+        (field::GRAPH_OUTPUT, Value::Bytes(len)) => {
             found.outputs.push(port(wire, len)?);
             Ok(())
         }
@@ -248,7 +248,7 @@ mod tests {
     }
 
     /// A field of bytes, of the numbers that fit into two bytes of key.
-    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    fn message(number: u8, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         prost::encoding::encode_varint(u64::from(number) << 3 | 2, &mut out);
         prost::encoding::encode_varint(bytes.len() as u64, &mut out);
@@ -261,28 +261,34 @@ mod tests {
 
     #[test]
     fn weights_in_other_files_are_refused_wherever_a_tensor_can_be() {
-        let name = field(8, b"weight");
-        let inside = [name.clone(), field(9, b"data")].concat();
+        let name = message(8, b"weight");
+        let inside = [name.clone(), message(9, b"data")].concat();
         // By the location, or by what says where.
-        let (at, says) = ([name.clone(), vec![0x70, 1]].concat(), [name, field(13, b"")].concat());
+        let (at, says) =
+            ([name.clone(), vec![0x70, 1]].concat(), [name, message(13, b"")].concat());
         let nested = |depth: usize, tensor: &[u8]| {
-            let deepest = field(5, tensor);
-            (0..depth).fold(deepest, |graph, _| field(1, &field(5, &field(6, &graph))))
+            let deepest = message(5, tensor);
+            (0..depth).fold(deepest, |graph, _| message(1, &message(5, &message(6, &graph))))
         };
         let places: [Place<'_>; 12] = [
-            &|tensor| field(7, &field(5, tensor)),
-            &|tensor| field(7, &field(15, &field(1, tensor))),
-            &|tensor| field(7, &field(15, &field(2, tensor))),
+            &|tensor| message(7, &message(5, tensor)),
+            &|tensor| message(7, &message(15, &message(1, tensor))),
+            &|tensor| message(7, &message(15, &message(2, tensor))),
             // A Constant's value, values, sparse value; a branch, a loop in it; branches.
-            &|tensor| field(7, &field(1, &field(5, &field(5, tensor)))),
-            &|tensor| field(7, &field(1, &field(5, &field(10, tensor)))),
-            &|tensor| field(7, &field(1, &field(5, &field(22, &field(1, tensor))))),
-            &|tensor| field(7, &field(1, &field(5, &field(23, &field(2, tensor))))),
-            &|tensor| field(7, &nested(2, tensor)),
-            &|tensor| field(7, &field(1, &field(5, &field(11, &field(15, &field(1, tensor)))))),
-            &|tensor| field(20, &field(1, &nested(1, tensor))),
-            &|tensor| field(25, &field(7, &field(5, &field(5, tensor)))),
-            &|tensor| field(25, &field(11, &field(5, tensor))),
+            &|tensor| message(7, &message(1, &message(5, &message(5, tensor)))),
+            &|tensor| message(7, &message(1, &message(5, &message(10, tensor)))),
+            &|tensor| message(7, &message(1, &message(5, &message(22, &message(1, tensor))))),
+            &|tensor| message(7, &message(1, &message(5, &message(23, &message(2, tensor))))),
+            &|tensor| message(7, &nested(2, tensor)),
+            &|tensor| {
+                message(
+                    7,
+                    &message(1, &message(5, &message(11, &message(15, &message(1, tensor))))),
+                )
+            },
+            &|tensor| message(20, &message(1, &nested(1, tensor))),
+            &|tensor| message(25, &message(7, &message(5, &message(5, tensor)))),
+            &|tensor| message(25, &message(11, &message(5, tensor))),
         ];
         let file = |place: &[u8]| Cursor::new([model().encode_to_vec(), place.to_vec()].concat());
         for (n, place) in places.into_iter().enumerate() {
@@ -294,8 +300,8 @@ mod tests {
             }
         }
         // As deep as a stack could be made to overflow.
-        assert!(scan(file(&field(7, &nested(16, &inside)))).is_ok());
-        let error = scan(file(&field(7, &nested(5_000, &inside)))).unwrap_err();
+        assert!(scan(file(&message(7, &nested(16, &inside)))).is_ok());
+        let error = scan(file(&message(7, &nested(5_000, &inside)))).unwrap_err();
         assert!(error.to_string().contains("sixteen deep"), "{error}");
     }
 
