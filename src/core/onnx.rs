@@ -149,12 +149,37 @@ impl<R: Read + Seek> Wire<R> {
     }
 }
 
-/// The field of a `ModelProto` that is its `GraphProto`.
-pub const MODEL_GRAPH: u64 = 7;
-/// The field of a `GraphProto` that is one of its `NodeProto`s.
-pub const GRAPH_NODE: u64 = 1;
-/// The field of a `NodeProto` that is its operator's name.
-const NODE_OP_TYPE: u64 = 4;
+/// The numbers of the fields of `onnx.proto3`'s messages, by message and field.
+pub mod field {
+    pub const MODEL_IR_VERSION: u64 = 1;
+    pub const MODEL_GRAPH: u64 = 7;
+    pub const MODEL_OPSET_IMPORT: u64 = 8;
+    pub const MODEL_TRAINING_INFO: u64 = 20;
+    pub const MODEL_FUNCTIONS: u64 = 25;
+    pub const GRAPH_NODE: u64 = 1;
+    pub const GRAPH_INITIALIZER: u64 = 5;
+    pub const GRAPH_INPUT: u64 = 11;
+    pub const GRAPH_OUTPUT: u64 = 12;
+    pub const GRAPH_SPARSE_INITIALIZER: u64 = 15;
+    pub const NODE_OP_TYPE: u64 = 4;
+    pub const NODE_ATTRIBUTE: u64 = 5;
+    pub const ATTRIBUTE_T: u64 = 5;
+    pub const ATTRIBUTE_G: u64 = 6;
+    pub const ATTRIBUTE_TENSORS: u64 = 10;
+    pub const ATTRIBUTE_GRAPHS: u64 = 11;
+    pub const ATTRIBUTE_SPARSE_TENSOR: u64 = 22;
+    pub const ATTRIBUTE_SPARSE_TENSORS: u64 = 23;
+    pub const TENSOR_NAME: u64 = 8;
+    pub const TENSOR_RAW_DATA: u64 = 9;
+    pub const TENSOR_EXTERNAL_DATA: u64 = 13;
+    pub const TENSOR_DATA_LOCATION: u64 = 14;
+    pub const SPARSE_VALUES: u64 = 1;
+    pub const SPARSE_INDICES: u64 = 2;
+    pub const TRAINING_INITIALIZATION: u64 = 1;
+    pub const TRAINING_ALGORITHM: u64 = 2;
+    pub const FUNCTION_NODE: u64 = 7;
+    pub const FUNCTION_ATTRIBUTE: u64 = 11;
+}
 
 /// What only quantised networks contain: the pairs of a QDQ file first, which every provider
 /// takes, then what dynamic and operator-oriented quantisation leave.
@@ -173,30 +198,30 @@ pub const COMPILED: &str = "EPContext";
 
 /// What the operators of a network tell of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Nature {
+pub struct ModelTraits {
     /// Whether it computes with 8-bit integers, having been quantised beforehand.
     pub is_quantised: bool,
     /// Whether it holds, or names the file of, what a provider has compiled: no other can run it.
     pub is_compiled: bool,
 }
 
-impl Nature {
+impl ModelTraits {
     /// Of the ONNX file at `path`.
     ///
     /// # Errors
     /// [`WireError`] for a file that cannot be read or is damaged.
     pub fn of(path: &Path) -> Result<Self, WireError> {
         let (mut wire, len) = Wire::new(File::open(path)?)?;
-        let mut nature = Self::default();
+        let mut traits = Self::default();
         let mut graph = |wire: &mut Wire<_>, field, value| match (field, value) {
-            (GRAPH_NODE, Value::Bytes(len)) => nature.add_node(wire, len),
+            (field::GRAPH_NODE, Value::Bytes(len)) => traits.add_node(wire, len),
             (_, other) => wire.skip(other),
         };
         wire.message::<WireError>(len, |wire, field, value| match (field, value) {
-            (MODEL_GRAPH, Value::Bytes(len)) => wire.message(len, &mut graph),
+            (field::MODEL_GRAPH, Value::Bytes(len)) => wire.message(len, &mut graph),
             (_, other) => wire.skip(other),
         })?;
-        Ok(nature)
+        Ok(traits)
     }
 
     /// Reads a `NodeProto` of `len` bytes, and adds what it tells. Its attributes are passed over:
@@ -209,14 +234,27 @@ impl Nature {
         wire: &mut Wire<R>,
         len: u64,
     ) -> Result<(), WireError> {
+        self.add_node_and(wire, len, |wire, _, other| wire.skip(other))
+    }
+
+    /// As [`Self::add_node`], with `each` called for every other field, which it reads or skips.
+    ///
+    /// # Errors
+    /// [`WireError`] for a damaged file, and what `each` answers.
+    pub fn add_node_and<R: Read + Seek, E: From<WireError>>(
+        &mut self,
+        wire: &mut Wire<R>,
+        len: u64,
+        mut each: impl FnMut(&mut Wire<R>, u64, Value) -> Result<(), E>,
+    ) -> Result<(), E> {
         wire.message(len, |wire, field, value| match (field, value) {
-            (NODE_OP_TYPE, Value::Bytes(len)) => {
+            (field::NODE_OP_TYPE, Value::Bytes(len)) => {
                 let operator = wire.bytes(len)?;
                 self.is_quantised |= QUANTISING.contains(&operator.as_slice());
                 self.is_compiled |= operator == COMPILED.as_bytes();
                 Ok(())
             }
-            (_, other) => wire.skip(other),
+            (field, other) => each(wire, field, other),
         })
     }
 }

@@ -7,40 +7,7 @@ use gst::ClockTime;
 use crate::core::image;
 use crate::core::orientation::Orientation;
 use crate::infer;
-
-/// Which provider runs the networks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
-#[enum_type(name = "GstM2sdProvider")]
-pub enum Provider {
-    #[default]
-    #[enum_value(name = "The first that works of TensorRT, CUDA, OpenVINO, CPU", nick = "auto")]
-    Auto,
-    #[enum_value(name = "ONNX Runtime's own CPU kernels", nick = "cpu")]
-    Cpu,
-    #[enum_value(name = "OpenVINO", nick = "openvino")]
-    OpenVino,
-    #[enum_value(name = "NVIDIA CUDA", nick = "cuda")]
-    Cuda,
-    #[enum_value(name = "NVIDIA TensorRT", nick = "tensorrt")]
-    TensorRt,
-}
-
-/// The arithmetic that the networks run in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
-#[enum_type(name = "GstM2sdPrecision")]
-pub enum Precision {
-    #[default]
-    #[enum_value(name = "What the provider finds fastest on this machine", nick = "auto")]
-    Auto,
-    #[enum_value(name = "32-bit floating point", nick = "fp32")]
-    Fp32,
-    #[enum_value(name = "16-bit floating point (GPU)", nick = "fp16")]
-    Fp16,
-    #[enum_value(name = "bfloat16", nick = "bf16")]
-    Bf16,
-    #[enum_value(name = "8-bit integers, for a quantised classifier", nick = "int8")]
-    Int8,
-}
+pub use crate::infer::{Precision, Provider};
 
 /// The channel order in which the detector reads frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
@@ -263,20 +230,8 @@ impl Settings {
     /// What the engines are asked for; an error if `device` names none.
     pub fn engine_options(&self) -> Result<infer::EngineOptions, infer::UnknownName> {
         Ok(infer::EngineOptions {
-            provider: match self.provider {
-                Provider::Auto => infer::Provider::Auto,
-                Provider::Cpu => infer::Provider::Cpu,
-                Provider::OpenVino => infer::Provider::OpenVino,
-                Provider::Cuda => infer::Provider::Cuda,
-                Provider::TensorRt => infer::Provider::TensorRt,
-            },
-            precision: match self.precision {
-                Precision::Auto => infer::Precision::Auto,
-                Precision::Fp32 => infer::Precision::Fp32,
-                Precision::Fp16 => infer::Precision::Fp16,
-                Precision::Bf16 => infer::Precision::Bf16,
-                Precision::Int8 => infer::Precision::Int8,
-            },
+            provider: self.provider,
+            precision: self.precision,
             device: self.device.as_deref().unwrap_or_default().parse()?,
             threads: self.threads as usize,
             cache_dir: None,

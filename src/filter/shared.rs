@@ -4,13 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::filter::analysis::clips::ClipObserver;
 use crate::filter::audio::AudioHistory;
-use crate::filter::engines::loading::ClipEngine;
 use crate::filter::input::negotiation::LatencyParams;
 use crate::filter::input::queue::InputQueue;
 use crate::filter::output::metadata::messages::ClassifierName;
 use crate::filter::output::queue::OutputQueue;
 use crate::filter::stats::Stats;
-use crate::infer::CancelToken;
+use crate::infer::{CancelToken, Canceller};
 
 /// One run that fails may be its clip's fault; so many in a row are the model's.
 const MAX_FAILED_RUNS: u32 = 3;
@@ -29,7 +28,7 @@ pub enum ClipAnswer {
 #[derive(Clone, Default)]
 struct Work {
     detection: CancelToken,
-    clips: Option<Arc<ClipEngine>>,
+    clips: Option<Canceller>,
 }
 
 /// Why upstream's buffers are refused.
@@ -95,10 +94,8 @@ impl Shared {
     }
 
     /// Whose clips a flush or a stop drops and cancels.
-    pub fn set_clip_engine(&self, engine: Option<Arc<ClipEngine>>) {
-        let before = std::mem::replace(&mut self.work().clips, engine);
-        // Where it is the last one, a thread is waited for.
-        drop(before);
+    pub fn set_clip_canceller(&self, canceller: Option<Canceller>) {
+        self.work().clips = canceller;
     }
 
     /// Cancels what the models are doing, from whatever thread: the analysis thread may be waiting
@@ -108,8 +105,8 @@ impl Shared {
         let Work { detection, clips } = self.work().clone();
         detection.cancel();
         self.audio.interrupt();
-        if let Some(engine) = clips {
-            engine.submitter.flush();
+        if let Some(canceller) = clips {
+            canceller.flush();
         }
     }
 

@@ -1,6 +1,10 @@
 //! What runs a network.
 
-use super::{CancelToken, EngineInfo, InferError, Outputs, TensorIn};
+use super::cancel::CancelToken;
+use super::error::InferError;
+use super::info::EngineInfo;
+use super::outputs::Outputs;
+use super::tensor::TensorIn;
 
 /// One network, loaded and ready.
 pub trait Engine: Send {

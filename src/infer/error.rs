@@ -77,6 +77,12 @@ pub enum InferError {
     #[error("{model} does not fit as {role}: expected {expected}; found {found}")]
     WrongSignature { model: String, role: Role, expected: String, found: String },
 
+    #[error(
+        "{model} as {role} takes {found}, which is more than anything here is made for \
+         ({limit}). Use a network with a smaller input"
+    )]
+    TooLarge { model: String, role: Role, found: String, limit: String },
+
     #[error("{what}: expected shape {expected}, found {found}")]
     WrongShape { what: &'static str, expected: String, found: String },
     #[error("{what}: {reason}")]

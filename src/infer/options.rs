@@ -5,19 +5,46 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use strum::VariantArray;
 use thiserror::Error;
 
 /// Who runs the network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
+#[cfg_attr(feature = "plugin", derive(glib::Enum))]
+#[cfg_attr(feature = "plugin", enum_type(name = "GstM2sdProvider"))]
 pub enum Provider {
     /// The first that works of [`Provider::PREFERENCE`].
     #[default]
+    #[cfg_attr(
+        feature = "plugin",
+        enum_value(name = "The first that works of TensorRT, CUDA, OpenVINO, CPU", nick = "auto")
+    )]
     Auto,
     /// ONNX Runtime's own CPU kernels, in fp32. Always there.
+    #[cfg_attr(
+        feature = "plugin",
+        enum_value(name = "ONNX Runtime's own CPU kernels", nick = "cpu")
+    )]
     Cpu,
     /// Intel OpenVINO, a plug-in provider: CPUs (bf16 on AMX), Intel GPUs and NPUs.
+    #[cfg_attr(feature = "plugin", enum_value(name = "OpenVINO", nick = "openvino"))]
     OpenVino,
+    #[cfg_attr(feature = "plugin", enum_value(name = "NVIDIA CUDA", nick = "cuda"))]
     Cuda,
+    #[cfg_attr(feature = "plugin", enum_value(name = "NVIDIA TensorRT", nick = "tensorrt"))]
     TensorRt,
 }
 
@@ -25,60 +52,77 @@ impl Provider {
     /// The order in which [`Provider::Auto`] tries.
     pub const PREFERENCE: [Self; 4] = [Self::TensorRt, Self::Cuda, Self::OpenVino, Self::Cpu];
 
-    const NAMES: [(&'static str, Self); 5] = [
-        ("auto", Self::Auto),
-        ("cpu", Self::Cpu),
-        ("openvino", Self::OpenVino),
-        ("cuda", Self::Cuda),
-        ("tensorrt", Self::TensorRt),
-    ];
-
     /// The words for them all.
-    pub fn names() -> [&'static str; 5] {
-        Self::NAMES.map(|(name, _)| name)
+    pub fn names() -> Vec<&'static str> {
+        names::<Self>()
     }
 }
 
 /// The arithmetic of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
+#[cfg_attr(feature = "plugin", derive(glib::Enum))]
+#[cfg_attr(feature = "plugin", enum_type(name = "GstM2sdPrecision"))]
 pub enum Precision {
     /// What the provider finds best: bf16 for OpenVINO on AMX, fp16 for TensorRT, else fp32.
     #[default]
+    #[cfg_attr(
+        feature = "plugin",
+        enum_value(name = "What the provider finds fastest on this machine", nick = "auto")
+    )]
     Auto,
+    #[cfg_attr(feature = "plugin", enum_value(name = "32-bit floating point", nick = "fp32"))]
     Fp32,
+    #[cfg_attr(feature = "plugin", enum_value(name = "16-bit floating point (GPU)", nick = "fp16"))]
     Fp16,
+    #[cfg_attr(feature = "plugin", enum_value(name = "bfloat16", nick = "bf16"))]
     Bf16,
     /// That of a file that was quantised (QDQ) beforehand, and of no other; a compiled one, which
     /// shows no operators, is taken at the caller's word. What the file leaves in floating point is
     /// computed as with [`Precision::Auto`].
+    #[cfg_attr(
+        feature = "plugin",
+        enum_value(name = "8-bit integers, for a quantised classifier", nick = "int8")
+    )]
     Int8,
 }
 
 impl Precision {
-    const NAMES: [(&'static str, Self); 5] = [
-        ("auto", Self::Auto),
-        ("fp32", Self::Fp32),
-        ("fp16", Self::Fp16),
-        ("bf16", Self::Bf16),
-        ("int8", Self::Int8),
-    ];
-
     /// The words for them all.
-    pub fn names() -> [&'static str; 5] {
-        Self::NAMES.map(|(name, _)| name)
+    pub fn names() -> Vec<&'static str> {
+        names::<Self>()
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum DeviceKind {
     Cpu,
     Gpu,
     Npu,
-}
-
-impl DeviceKind {
-    const NAMES: [(&'static str, Self); 3] =
-        [("cpu", Self::Cpu), ("gpu", Self::Gpu), ("npu", Self::Npu)];
 }
 
 /// Which of a provider's devices: `auto`, `1`, `gpu`, `gpu:1`, `npu`.
@@ -99,40 +143,40 @@ pub struct UnknownName {
     expected: String,
 }
 
-fn by_name<T: Copy>(
-    what: &'static str,
-    names: &[(&'static str, T)],
-    text: &str,
-) -> Result<T, UnknownName> {
-    let found = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-    found.map(|(_, value)| *value).ok_or_else(|| UnknownName {
-        what,
-        found: text.to_owned(),
-        expected: names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
-    })
+/// The words for all values of a type.
+fn names<T: VariantArray + Copy + Into<&'static str>>() -> Vec<&'static str> {
+    T::VARIANTS.iter().map(|value| (*value).into()).collect()
 }
 
-fn name_of<T: Copy + PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
-    names.iter().find(|(_, v)| *v == value).map_or("?", |(name, _)| name)
+fn by_name<T: VariantArray + Copy + Into<&'static str>>(
+    what: &'static str,
+    text: &str,
+) -> Result<T, UnknownName> {
+    let is_meant = |value: &&T| Into::<&str>::into(**value).eq_ignore_ascii_case(text);
+    T::VARIANTS.iter().find(is_meant).copied().ok_or_else(|| UnknownName {
+        what,
+        found: text.to_owned(),
+        expected: names::<T>().join(", "),
+    })
 }
 
 impl FromStr for Provider {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Self, UnknownName> {
-        by_name("provider", &Self::NAMES, text)
+        by_name("provider", text)
     }
 }
 
 impl Provider {
     pub fn as_str(self) -> &'static str {
-        name_of(&Self::NAMES, self)
+        self.into()
     }
 }
 
 impl Precision {
     pub fn as_str(self) -> &'static str {
-        name_of(&Self::NAMES, self)
+        self.into()
     }
 }
 
@@ -146,7 +190,7 @@ impl FromStr for Precision {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Self, UnknownName> {
-        by_name("precision", &Self::NAMES, text)
+        by_name("precision", text)
     }
 }
 
@@ -158,7 +202,7 @@ impl fmt::Display for Precision {
 
 impl fmt::Display for DeviceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name_of(&Self::NAMES, *self))
+        f.write_str((*self).into())
     }
 }
 
@@ -179,7 +223,7 @@ impl FromStr for Device {
         };
         let kind = match kind {
             "" | "auto" => None,
-            kind => Some(by_name("device", &DeviceKind::NAMES, kind).map_err(|_| unknown())?),
+            kind => Some(by_name::<DeviceKind>("device", kind).map_err(|_| unknown())?),
         };
         let ordinal = ordinal.map_or(Ok(0), str::parse).map_err(|_| unknown())?;
         Ok(Self { kind, ordinal })
@@ -256,11 +300,11 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for (name, provider) in Provider::NAMES {
+        for (name, &provider) in Provider::names().into_iter().zip(Provider::VARIANTS) {
             assert_eq!(name.parse(), Ok(provider));
             assert_eq!(provider.to_string(), name);
         }
-        for (name, precision) in Precision::NAMES {
+        for (name, &precision) in Precision::names().into_iter().zip(Precision::VARIANTS) {
             assert_eq!(name.parse(), Ok(precision));
             assert_eq!(precision.to_string(), name);
         }

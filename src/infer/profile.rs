@@ -5,8 +5,8 @@ use std::fmt::Write;
 use crate::core::modelinfo::Role;
 use crate::models::onnx::{Dim, Port};
 
+use super::limits;
 use super::options::Shapes;
-use super::roles::sizes;
 
 /// Two axes of a picture: the smallest that is detected on, and a frame in live mode.
 const DETECT_MIN_PX: usize = 32;
@@ -120,9 +120,9 @@ fn open_axis(role: Role, axis: usize, shapes: Shapes) -> Range {
         (_, 1) => Range::only(3),
         (Role::Detector, 2) => side(DETECT_OPT_PX[0]),
         (Role::Detector, _) => side(DETECT_OPT_PX[1]),
-        (Role::Aligner, _) => Range::only(sizes::ALIGNER_PX),
-        (Role::Classifier, 2) => Range::only(sizes::CLIP_FRAMES),
-        (Role::Classifier, _) => Range::only(sizes::CLIP_PX),
+        (Role::Aligner, _) => Range::only(limits::ALIGNER_PX),
+        (Role::Classifier, 2) => Range::only(limits::CLIP_FRAMES),
+        (Role::Classifier, _) => Range::only(limits::CLIP_PX),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use ndarray::{Array, ArrayView, Axis, Dimension, IxDyn, RemoveAxis, ShapeError, stack};
 
-use super::ElementType;
+use super::info::ElementType;
 
 /// Numbers that belong to whoever submits them.
 #[derive(Clone, Debug, PartialEq)]

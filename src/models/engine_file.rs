@@ -148,13 +148,13 @@ fn attributes(context: Context<'_>) -> Vec<AttributeProto> {
     let int = |name: &str, i| AttributeProto {
         name: name.to_owned(),
         i: Some(i),
-        kind: 2,
+        kind: proto::AttributeType::Int.into(),
         ..Default::default()
     };
     let bytes = |name: &str, s| AttributeProto {
         name: name.to_owned(),
         s: Some(s),
-        kind: 3,
+        kind: proto::AttributeType::String.into(),
         ..Default::default()
     };
     let (embedded, content) = match context {
@@ -215,7 +215,7 @@ mod tests {
         let path = wrapper_beside(&engine).unwrap();
         assert_eq!(path.file_name().unwrap(), "net.engine.onnx");
         let summary = onnx::summary(&path).unwrap();
-        assert!(summary.nature.is_compiled);
+        assert!(summary.traits.is_compiled);
         assert_eq!(summary.inputs[0].to_string(), "clip u8[?,3,16,224,224]");
         assert_eq!(summary.outputs[0].to_string(), "logits [?,2]");
         let node = node(&std::fs::read(&path).unwrap());

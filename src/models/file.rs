@@ -1,7 +1,7 @@
 //! Files that are whole or not there, and their fingerprints.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -22,15 +22,61 @@ impl Staged {
         builder.tempfile_in(dir).map(Self)
     }
 
+    /// Gives it its name, which then holds the whole content also after a power cut.
     pub(crate) fn publish(self, path: &Path) -> io::Result<()> {
-        self.0.as_file().sync_all()?;
-        self.0.persist(path)?;
-        Ok(())
+        publish_on(&mut RealDisk, self.0, path)
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
+}
+
+/// What makes a file durable, step by step: its content on the disk, its name, its folder on the
+/// disk. A trait, as a missing step shows at a power cut only, and to the tests of this.
+trait Disk {
+    fn sync(&mut self, file: &File) -> io::Result<()>;
+    fn rename(&mut self, file: NamedTempFile, path: &Path) -> io::Result<()>;
+    fn sync_folder(&mut self, folder: &Path) -> io::Result<()>;
+}
+
+struct RealDisk;
+
+impl Disk for RealDisk {
+    fn sync(&mut self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn rename(&mut self, file: NamedTempFile, path: &Path) -> io::Result<()> {
+        file.persist(path)?;
+        Ok(())
+    }
+
+    fn sync_folder(&mut self, folder: &Path) -> io::Result<()> {
+        match File::open(folder)?.sync_all() {
+            // Some file systems sync files only.
+            Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+                Ok(())
+            }
+            synced => synced,
+        }
+    }
+}
+
+fn publish_on(disk: &mut impl Disk, file: NamedTempFile, path: &Path) -> io::Result<()> {
+    // The content first: a name that comes earlier may stand for an empty file.
+    disk.sync(file.as_file())?;
+    disk.rename(file, path)?;
+    disk.sync_folder(folder(path))
+}
+
+/// Moves a finished file to its name, durably; for one that was written in several goes.
+#[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "for downloads"))]
+pub(crate) fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
+    let mut disk = RealDisk;
+    disk.sync(&File::open(from)?)?;
+    std::fs::rename(from, to)?;
+    disk.sync_folder(folder(to))
 }
 
 impl Write for Staged {
@@ -67,4 +113,60 @@ pub fn sha256(path: &Path) -> io::Result<String> {
         }
     }
     Ok(digest.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Does what it is told, remembers what it was told, and fails at one step.
+    struct Recorder {
+        steps: Vec<String>,
+        fails_at: usize,
+    }
+
+    impl Recorder {
+        fn step(&mut self, step: String) -> io::Result<()> {
+            self.steps.push(step);
+            if self.steps.len() == self.fails_at {
+                Err(io::Error::other("no disk"))
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    impl Disk for Recorder {
+        fn sync(&mut self, file: &File) -> io::Result<()> {
+            self.step(format!("sync {} bytes", file.metadata()?.len()))
+        }
+
+        fn rename(&mut self, file: NamedTempFile, path: &Path) -> io::Result<()> {
+            self.step("rename".to_owned())?;
+            RealDisk.rename(file, path)
+        }
+
+        fn sync_folder(&mut self, folder: &Path) -> io::Result<()> {
+            let files = std::fs::read_dir(folder)?.count();
+            self.step(format!("sync the folder of {files}"))
+        }
+    }
+
+    #[test]
+    fn a_file_is_on_the_disk_before_its_name_and_its_name_before_we_say_so() {
+        for fails_at in 0..=3 {
+            let dir = tempfile::tempdir().unwrap();
+            let mut staged = Staged::new(dir.path()).unwrap();
+            staged.write_all(b"content").unwrap();
+            let mut disk = Recorder { steps: Vec::new(), fails_at };
+            let path = dir.path().join("model");
+            let published = publish_on(&mut disk, staged.0, &path);
+            assert_eq!(published.is_err(), fails_at > 0, "a failure at step {fails_at} is hidden");
+            let all = ["sync 7 bytes", "rename", "sync the folder of 1"];
+            let expected = if fails_at == 0 { &all[..] } else { &all[..fails_at] };
+            assert_eq!(disk.steps, expected);
+            // Nothing has the name that may not be whole.
+            assert_eq!(path.exists(), !matches!(fails_at, 1 | 2));
+        }
+    }
 }

@@ -9,6 +9,7 @@ use prost::encoding::{encode_varint, encoded_len_varint};
 
 use super::arch::{ArchError, Tensors};
 use super::onnx::proto::{self, AttributeProto, NodeProto, dimension};
+use crate::core::onnx::field;
 
 /// Operator set 17: the first with `LayerNormalization`, and known to every current runtime.
 const OPSET: i64 = 17;
@@ -67,25 +68,50 @@ pub struct Graph {
 }
 
 pub fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), i: Some(value), kind: 2, ..Default::default() }
+    AttributeProto {
+        name: name.to_owned(),
+        i: Some(value),
+        kind: proto::AttributeType::Int.into(),
+        ..Default::default()
+    }
 }
 
 pub fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), f: Some(value), kind: 1, ..Default::default() }
+    AttributeProto {
+        name: name.to_owned(),
+        f: Some(value),
+        kind: proto::AttributeType::Float.into(),
+        ..Default::default()
+    }
 }
 
 pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), ints: values.to_vec(), kind: 7, ..Default::default() }
+    AttributeProto {
+        name: name.to_owned(),
+        ints: values.to_vec(),
+        kind: proto::AttributeType::Ints.into(),
+        ..Default::default()
+    }
 }
 
 pub fn string(name: &str, value: &str) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), s: Some(value.into()), kind: 3, ..Default::default() }
+    AttributeProto {
+        name: name.to_owned(),
+        s: Some(value.into()),
+        kind: proto::AttributeType::String.into(),
+        ..Default::default()
+    }
 }
 
 impl Graph {
     pub fn new(name: &'static str) -> Self {
         let (nodes, initializers) = (Vec::new(), Vec::new());
         Self { name, nodes, initializers, inputs: Vec::new(), outputs: Vec::new() }
+    }
+
+    /// How many nodes it has so far.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
     }
 
     pub fn input(&mut self, name: &str, axes: &[Axis]) -> Edge {
@@ -178,8 +204,8 @@ impl Graph {
             initializer: Vec::new(),
         };
         let nodes = nodes.encode_to_vec();
-        let weights: u64 = self.initializers.iter().map(|i| field_bytes(i.bytes())).sum();
-        let graph_bytes = nodes.len() as u64 + weights;
+        let weights = self.initializers.iter().map(|i| field_bytes(i.bytes()));
+        let graph_bytes = weights.fold(nodes.len() as u64, u64::saturating_add);
         if graph_bytes > LARGEST_BYTES {
             return Err(ArchError::TooLarge { bytes: graph_bytes });
         }
@@ -191,10 +217,10 @@ impl Graph {
             opset_import: vec![proto::OperatorSetIdProto { domain: String::new(), version: OPSET }],
         };
         out.write_all(&model.encode_to_vec())?;
-        write_head(&mut out, 7, graph_bytes)?;
+        write_head(&mut out, field::MODEL_GRAPH, graph_bytes)?;
         out.write_all(&nodes)?;
         for initializer in self.initializers {
-            write_head(&mut out, 5, initializer.bytes())?;
+            write_head(&mut out, field::GRAPH_INITIALIZER, initializer.bytes())?;
             initializer.write(tensors, &mut out)?;
         }
         Ok(out.flush()?)
@@ -216,14 +242,15 @@ fn port(name: &str, axes: &[Axis]) -> proto::ValueInfoProto {
 
 /// Key and length of a field whose value is `len` bytes. All field numbers here are below 16, so
 /// that a key is one byte.
-fn write_head(out: &mut impl Write, field: u8, len: u64) -> std::io::Result<()> {
-    let mut head = vec![field << 3 | 2];
+fn write_head(out: &mut impl Write, field: u64, len: u64) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    encode_varint(field << 3 | 2, &mut head);
     encode_varint(len, &mut head);
     out.write_all(&head)
 }
 
 fn field_bytes(len: u64) -> u64 {
-    1 + encoded_len_varint(len) as u64 + len
+    (1 + encoded_len_varint(len) as u64).saturating_add(len)
 }
 
 impl Initializer {
@@ -242,17 +269,18 @@ impl Initializer {
             Data::Ints(_) => 8,
             Data::Floats(_) | Data::Part(_) => 4,
         };
-        self.dims.iter().map(|d| *d as u64).product::<u64>() * element
+        self.dims.iter().fold(element, |bytes, dim| bytes.saturating_mul(*dim as u64))
     }
 
     fn bytes(&self) -> u64 {
-        self.head().len() as u64 + field_bytes(self.raw_bytes())
+        field_bytes(self.raw_bytes()).saturating_add(self.head().len() as u64)
     }
 
     fn write(self, tensors: &mut Tensors<'_>, out: &mut impl Write) -> Result<(), ArchError> {
         out.write_all(&self.head())?;
-        write_head(out, 9, self.raw_bytes())?;
-        let expected = self.dims.iter().product::<usize>();
+        write_head(out, field::TENSOR_RAW_DATA, self.raw_bytes())?;
+        // What is written was found to fit into a file.
+        let expected = self.dims.iter().fold(1, |numel: usize, dim| numel.saturating_mul(*dim));
         let written = match self.data {
             Data::Ints(values) => {
                 write_each(out, &values, i64::to_le_bytes)?;

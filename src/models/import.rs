@@ -10,7 +10,7 @@ use super::arch::{ArchError, Tensors, gdconv, m2sd, retinaface};
 use super::engine_file::{self, EngineFileError};
 use super::file;
 use super::graph::Graph;
-use super::manifest::{Known, Manifest, ManifestError};
+use super::manifest::{Known, Manifest, ManifestError, Recognised};
 use super::onnx::bytes_in::{self, BytesInError};
 use super::onnx::{self, Dim, OnnxError, Summary};
 use super::store::{StoreError, store};
@@ -42,6 +42,8 @@ pub struct ImportReport {
     pub ignored: Vec<String>,
     /// Of the model.
     pub sha256: String,
+    /// What speaks against taking the file for what its name says, for people.
+    pub caution: Option<String>,
 }
 
 /// Why `file` was not imported. Nothing was written then.
@@ -112,16 +114,46 @@ fn import_or_say_why(
     let sha256 = file::sha256(source).map_err(Problem::Read)?;
     let source_name = source.file_name().unwrap_or_default().to_string_lossy();
     let manifest = Manifest::of(out_dir)?;
-    let known = manifest.by_source(&source_name, &sha256);
-    let name = file_name(source, known, options)?;
+    let recognised = manifest.recognise(&source_name, &sha256);
+    let name = file_name(source, recognised.model(), options)?;
     let content = if is_checkpoint(source) {
-        Content::checkpoint(source, known, options)?
+        Content::checkpoint(source, recognised, options)?
     } else if engine_file::is_engine(source) {
         Content::engine(source)?
     } else {
-        Content::onnx(source, known, options)?
+        Content::onnx(source, recognised, options)?
     };
-    content.write(out_dir.join(name), &source_name)
+    let mut report = content.write(out_dir.join(name), &source_name)?;
+    report.caution = caution(recognised, &source_name, &sha256);
+    Ok(report)
+}
+
+/// Why a file is not what its name says, or may not be.
+fn caution(recognised: Recognised<'_>, name: &str, sha256: &str) -> Option<String> {
+    match recognised {
+        Recognised::Known(_) | Recognised::Stranger => None,
+        Recognised::Named(known) => Some(format!(
+            "{name} is the name of {}, and no sha256 is pinned for it in models.toml: whether this \
+             is that file is not known, so it counts as untrained. Its sha256 is {sha256}; where \
+             its publisher says the same, pin it there and import again, or write trained=true \
+             into its sidecar",
+            known.title
+        )),
+        Recognised::Impostor(known) => Some(format!(
+            "{name} is the name of {}, and this is another file: its sha256 is {sha256}, which is \
+             not the one that models.toml pins",
+            known.title
+        )),
+    }
+}
+
+/// The sidecar of a file that the manifest has something to say of.
+fn told(recognised: Recognised<'_>, input: &str) -> Option<ModelInfo> {
+    match recognised {
+        Recognised::Known(known) => Some(known.info(input)),
+        Recognised::Named(known) => Some(known.info_unverified(input)),
+        Recognised::Impostor(_) | Recognised::Stranger => None,
+    }
 }
 
 fn file_name(
@@ -160,12 +192,12 @@ enum Body {
 impl Content {
     fn onnx(
         source: &Path,
-        known: Option<&Known>,
+        recognised: Recognised<'_>,
         options: &ImportOptions,
     ) -> Result<Self, Problem> {
         let summary = onnx::summary(source)?;
-        let mut info = match known {
-            Some(known) => known.info(&input_name(&summary)),
+        let mut info = match told(recognised, &input_name(&summary)) {
+            Some(info) => info,
             None => ModelInfo::beside(source)?,
         };
         if info.role.is_none() {
@@ -207,7 +239,7 @@ impl Content {
 
     fn checkpoint(
         source: &Path,
-        known: Option<&Known>,
+        recognised: Recognised<'_>,
         options: &ImportOptions,
     ) -> Result<Self, Problem> {
         let mut checkpoint = Checkpoint::open(source)?;
@@ -219,10 +251,7 @@ impl Content {
         let mut ignored: Vec<_> = unused.map(str::to_owned).collect();
         ignored.extend(checkpoint.ignored().iter().cloned());
         ignored.sort();
-        let info = match known {
-            Some(known) => known.info(network.input()),
-            None => network.info(source),
-        };
+        let info = told(recognised, network.input()).unwrap_or_else(|| network.info(source));
         let body = Body::Built { graph: Box::new(graph), checkpoint: Box::new(checkpoint) };
         let content = Self { body, network: description, info, ignored };
         if options.bytes_in { content.reading_bytes() } else { Ok(content) }
@@ -237,6 +266,7 @@ impl Content {
             info: self.info,
             ignored: self.ignored,
             sha256: stored.sha256,
+            caution: None,
         })
     }
 }
@@ -278,7 +308,8 @@ impl Network {
         } else if m2sd::SIGNATURE.into_iter().all(has) {
             Ok(Self::Transformer)
         } else {
-            let some: Vec<_> = checkpoint.names().take(6).collect();
+            let short = |name: &str| name.chars().take(64).collect::<String>();
+            let some: Vec<_> = checkpoint.names().take(6).map(short).collect();
             Err(Problem::UnknownNetwork { tensors: format!("{}, …", some.join(", ")) })
         }
     }

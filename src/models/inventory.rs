@@ -7,7 +7,7 @@ use super::lock::{Lock, LockError};
 use super::manifest::{Manifest, ManifestError};
 use super::onnx::{self, OnnxError, Summary};
 use super::resolve::onnx_files;
-use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role};
+use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role, Training};
 
 /// One model of a folder.
 #[derive(Debug)]
@@ -40,8 +40,18 @@ pub fn list(dir: &Path) -> Result<Vec<Listed>, ManifestError> {
         }
     };
     let mut models: Vec<_> = onnx_files(dir).into_iter().map(describe).collect();
-    models.sort_by_key(|m| (m.role, m.rank.unwrap_or(u32::MAX), m.path.clone()));
+    models.sort_by_key(|m| {
+        let training = m.training().preference();
+        (m.role, training, m.rank.unwrap_or(u32::MAX), m.path.clone())
+    });
     Ok(models)
+}
+
+impl Listed {
+    /// What is known of how it came by its weights; unknown where its sidecar cannot be read.
+    pub fn training(&self) -> Training {
+        self.info.as_ref().map(ModelInfo::training).unwrap_or_default()
+    }
 }
 
 /// One file of a folder, compared with the lock.

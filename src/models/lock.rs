@@ -1,6 +1,12 @@
 //! `models.lock`: the hash of every file in a folder of models, as it was when it was written.
+//!
+//! Reading needs no lock, as the file is replaced as a whole. Who changes it, or files together with
+//! their records, holds the [`FolderLock`] meanwhile, so that processes do not undo each other's
+//! work.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +15,8 @@ use thiserror::Error;
 use super::file;
 
 const NAME: &str = "models.lock";
+/// The file that is locked; it is empty, and stays. Not `models.lock` itself, which is replaced.
+const GUARD: &str = ".models.lock.guard";
 const HEAD: &str =
     "# Written by m2sd: the SHA-256 of each file, checked by `m2sd models verify`.\n";
 
@@ -22,6 +30,9 @@ pub struct Record {
     pub sha256: String,
     /// The file or address that it was made from.
     pub from: String,
+    /// Of a download without a pinned hash: what its server knows it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
 }
 
 #[derive(Debug, Error)]
@@ -32,6 +43,42 @@ pub enum LockError {
     Syntax { path: PathBuf, source: toml::de::Error },
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    #[error("cannot lock {}, which keeps other processes out meanwhile: {source}", path.display())]
+    Guard { path: PathBuf, source: std::io::Error },
+}
+
+/// The right to change a folder of models; other processes and threads wait for it.
+#[must_use = "others are kept out while it lives"]
+pub(crate) struct FolderLock<'a> {
+    dir: &'a Path,
+    /// Locked while it is open: the system ends that with the process, however it ends.
+    _guard: File,
+}
+
+impl<'a> FolderLock<'a> {
+    /// Waits for it.
+    pub(crate) fn acquire(dir: &'a Path) -> Result<Self, LockError> {
+        let path = dir.join(GUARD);
+        let failed = |source| LockError::Guard { path: path.clone(), source };
+        let options = File::options().create(true).truncate(false).write(true).to_owned();
+        let guard = options.open(&path).map_err(failed)?;
+        match guard.lock() {
+            // Where the file system knows no locks, there is no better way.
+            Err(e) if e.kind() == ErrorKind::Unsupported => {}
+            locked => locked.map_err(failed)?,
+        }
+        Ok(Self { dir, _guard: guard })
+    }
+
+    /// Adds one record to the folder's lock file, or replaces it.
+    pub(crate) fn record(&self, file: &str, record: Record) -> Result<(), LockError> {
+        let mut lock = Lock::read(self.dir)?;
+        lock.0.insert(file.to_owned(), record);
+        let path = self.dir.join(NAME);
+        let write = |source| LockError::Write { path: path.clone(), source };
+        let body = toml::to_string(&lock).map_err(|e| write(std::io::Error::other(e)))?;
+        file::write_whole(&path, format!("{HEAD}{body}").as_bytes()).map_err(write)
+    }
 }
 
 impl Lock {
@@ -52,14 +99,10 @@ impl Lock {
         self.0.iter().map(|(file, record)| (file.as_str(), record))
     }
 
-    /// Adds one record to the lock of `dir`, or replaces it.
+    /// Adds one record to the lock of `dir`, or replaces it, whatever other processes do to it at
+    /// the same time.
     pub fn record(dir: &Path, file: &str, record: Record) -> Result<(), LockError> {
-        let mut lock = Self::read(dir)?;
-        lock.0.insert(file.to_owned(), record);
-        let path = dir.join(NAME);
-        let write = |source| LockError::Write { path: path.clone(), source };
-        let body = toml::to_string(&lock).map_err(|e| write(std::io::Error::other(e)))?;
-        file::write_whole(&path, format!("{HEAD}{body}").as_bytes()).map_err(write)
+        FolderLock::acquire(dir)?.record(file, record)
     }
 }
 
@@ -70,7 +113,7 @@ mod tests {
     #[test]
     fn records_are_kept_and_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        let record = |sha: &str| Record { sha256: sha.into(), from: "x.pt".into() };
+        let record = |sha: &str| Record { sha256: sha.into(), from: "x.pt".into(), etag: None };
         Lock::record(dir.path(), "a.onnx", record("1")).unwrap();
         Lock::record(dir.path(), "b.onnx", record("2")).unwrap();
         Lock::record(dir.path(), "a.onnx", record("3")).unwrap();

@@ -46,8 +46,56 @@ pub struct Known {
 pub struct Source {
     pub file: String,
     pub url: Option<String>,
-    /// In lower-case hexadecimal. Without one, the name alone decides.
-    pub sha256: Option<String>,
+    /// The file's hash, in hexadecimal. Only a file that has it is known; without one, the name
+    /// tells what to expect of a file, and nothing vouches for it.
+    pub sha256: Option<Sha256>,
+}
+
+/// A pinned SHA-256: 64 hexadecimal digits in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Sha256(String);
+
+impl Sha256 {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Sha256 {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() == 64 && text.bytes().all(is_hex) {
+            Ok(Self(text))
+        } else {
+            Err(format!("{text:?} is no sha256: expected 64 hexadecimal digits in lower case"))
+        }
+    }
+}
+
+/// What the manifest knows of a file that is to be imported.
+#[derive(Clone, Copy, Debug)]
+pub enum Recognised<'a> {
+    /// It has a pinned hash: every bit of it is known.
+    Known(&'a Known),
+    /// It has the name of a file whose hash nobody has pinned: what its model would be like is
+    /// known, what is in it is not.
+    Named(&'a Known),
+    /// It has the name of a known file, and is another one.
+    Impostor(&'a Known),
+    Stranger,
+}
+
+impl<'a> Recognised<'a> {
+    /// The model that the file is imported as.
+    pub fn model(self) -> Option<&'a Known> {
+        match self {
+            Self::Known(known) | Self::Named(known) => Some(known),
+            Self::Impostor(_) | Self::Stranger => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -122,19 +170,37 @@ impl Manifest {
         self.models.iter().find(|m| m.file == file)
     }
 
-    /// The model that a file is imported as. A known hash decides, whatever the file is called; a
-    /// name decides only where no hash is known that contradicts it.
-    pub fn by_source(&self, file: &str, sha256: &str) -> Option<&Known> {
+    /// What a file is, by its hash first, whatever it is called. A name says what to expect, and
+    /// makes nothing known.
+    pub fn recognise(&self, file: &str, sha256: &str) -> Recognised<'_> {
         let any = |accept: &dyn Fn(&Source) -> bool| {
             self.models.iter().find(|m| m.from.iter().any(accept))
         };
-        any(&|s| s.sha256.as_deref() == Some(sha256))
-            .or_else(|| any(&|s| s.file == file && s.sha256.is_none()))
+        let pinned = |s: &Source| s.sha256.as_ref().is_some_and(|pin| pin.as_str() == sha256);
+        if let Some(known) = any(&pinned) {
+            return Recognised::Known(known);
+        }
+        if let Some(known) = any(&|s| s.file == file && s.sha256.is_none()) {
+            return Recognised::Named(known);
+        }
+        let other = any(&|s| s.file == file);
+        other.map_or(Recognised::Stranger, Recognised::Impostor)
     }
 }
 
 impl Known {
-    /// The sidecar of this model, whose image or clip input is called `input`.
+    /// The sidecar of a file that is called like this model's, and of which nothing else is known.
+    pub fn info_unverified(&self, input: &str) -> ModelInfo {
+        ModelInfo {
+            title: Some(format!("{}, not verified", self.title)),
+            // Random weights may be called so; nobody gains by calling trained ones random.
+            trained: (!self.trained).then_some(false),
+            ..self.info(input)
+        }
+    }
+
+    /// The sidecar of this model, whose image or clip input is called `input`; for files whose
+    /// hash is pinned.
     pub fn info(&self, input: &str) -> ModelInfo {
         ModelInfo {
             role: Some(self.role),
@@ -169,19 +235,29 @@ mod tests {
         let order: Vec<_> =
             manifest.of_role(Role::Classifier).iter().map(|m| m.file.as_str()).collect();
         assert_eq!(order, ["m2sd.onnx", "meso4_df.onnx", "m2sd_tiny.onnx"]);
-        let hashes = manifest.models.iter().flat_map(|m| &m.from).filter_map(|s| s.sha256.as_ref());
-        for hash in hashes {
-            assert!(hash.len() == 64 && hash.chars().all(|c| "0123456789abcdef".contains(c)));
+        let sources = manifest.models.iter().flat_map(|m| &m.from);
+        for url in sources.filter_map(|s| s.url.as_ref()) {
+            assert!(url.starts_with("https://"), "{url}");
         }
+        let wrong = "[[model]]\nfrom = [{ file = \"x\", sha256 = \"AB\" }]".parse::<Manifest>();
+        assert!(wrong.unwrap_err().to_string().contains("64 hexadecimal digits"));
     }
 
     #[test]
-    fn a_hash_outweighs_a_name() {
+    fn a_hash_makes_a_file_known_and_a_name_never_does() {
         let manifest = Manifest::builtin().unwrap();
         let meso = "a922907fe4abe856d74f754ec5c6c479a6615c851754901dec3080675c017131";
-        let by = |file, sha| manifest.by_source(file, sha).map(|m| m.file.as_str());
-        assert_eq!(by("renamed.onnx", meso), Some("meso4_df.onnx"));
-        assert_eq!(by("meso4_df.onnx", "00"), None);
-        assert_eq!(by("M2SD.pt", "00"), Some("m2sd.onnx"));
+        let by = |file, sha| manifest.recognise(file, sha);
+        let known = |found: Recognised<'_>| found.model().map(|m| m.file.clone());
+        assert!(
+            matches!(by("renamed.onnx", meso), Recognised::Known(m) if m.file == "meso4_df.onnx")
+        );
+        assert!(matches!(by("meso4_df.onnx", "00"), Recognised::Impostor(_)));
+        assert_eq!(known(by("meso4_df.onnx", "00")), None);
+        assert!(matches!(by("M2SD.pt", "00"), Recognised::Named(_)));
+        assert_eq!(known(by("M2SD.pt", "00")), Some("m2sd.onnx".to_owned()));
+        assert!(matches!(by("mine.pt", "00"), Recognised::Stranger));
+        let info = by("M2SD.pt", "00").model().unwrap().info_unverified("clip");
+        assert_eq!((info.trained, info.title.as_deref()), (None, Some("M2SD ViT-B, not verified")));
     }
 }

@@ -6,6 +6,7 @@ pub mod engine_file;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 mod file;
+pub(crate) mod folders;
 pub mod graph;
 pub mod import;
 mod inventory;

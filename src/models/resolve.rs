@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::engine_file;
+use super::folders::{data_home, set_in_env};
 use super::manifest::{Manifest, ManifestError};
 use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role};
 
@@ -29,6 +30,11 @@ pub enum ResolveError {
          import FILE`, or name a file"
     )]
     Nowhere { role: Role, wanted: String, dirs: Places },
+    #[error(
+        "there is no {role} model {}; one in an engines folder is named without a slash",
+        path.display()
+    )]
+    NoFile { role: Role, path: PathBuf },
     #[error(
         "there is no engines folder {}. Name one that exists, or none: then the usual places are \
          searched",
@@ -63,14 +69,11 @@ impl Search {
     /// `$XDG_DATA_HOME/m2sd/engines` (by default under `~/.local/share`) and
     /// `/usr/share/m2sd/engines`.
     pub fn new(engines_dir: Option<&Path>) -> Self {
-        let from_env = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let data_home = from_env("XDG_DATA_HOME")
-            .or_else(|| from_env("HOME").map(|home| home.join(".local/share")));
         let dirs = [
             engines_dir.map(Path::to_owned),
-            from_env("M2SD_ENGINES"),
+            set_in_env("M2SD_ENGINES"),
             Some(PathBuf::from("engines")),
-            data_home.map(|dir| dir.join("m2sd/engines")),
+            data_home().map(|dir| dir.join("m2sd/engines")),
             Some(PathBuf::from("/usr/share/m2sd/engines")),
         ];
         Self::in_dirs(dirs.into_iter().flatten())
@@ -90,8 +93,9 @@ impl Search {
         &self.dirs
     }
 
-    /// The model for `role`: the one that `wanted` names, a path or the name of a file in one of
-    /// the folders; without it the best of the first folder that has any.
+    /// The model for `role`: the one that `wanted` names, by the name of a file in one of the
+    /// folders, with or without its ending, or by a path, which has a slash; without it the best
+    /// of the first folder that has any.
     pub fn find(&self, role: Role, wanted: Option<&str>) -> Result<Found, ResolveError> {
         match wanted {
             Some(wanted) => self.named(role, wanted),
@@ -102,10 +106,15 @@ impl Search {
     fn named(&self, role: Role, wanted: &str) -> Result<Found, ResolveError> {
         let is_file = wanted.ends_with(".onnx") || engine_file::is_engine(Path::new(wanted));
         let file = if is_file { wanted.to_owned() } else { format!("{wanted}.onnx") };
-        let direct = [wanted, &file].map(PathBuf::from);
-        let in_dirs = self.dirs.iter().map(|dir| dir.join(&file));
-        let found = direct.into_iter().chain(in_dirs).find(|path| path.is_file());
-        let path = found.ok_or_else(|| self.nowhere(role, file))?;
+        let path = if wanted.contains('/') {
+            let found = [wanted, &file].map(PathBuf::from).into_iter().find(|path| path.is_file());
+            found.ok_or_else(|| ResolveError::NoFile { role, path: wanted.into() })?
+        } else {
+            // Never a file of the working directory: who stands somewhere does not thereby choose
+            // a model, and a program may be called like one.
+            let found = self.dirs.iter().map(|dir| dir.join(&file)).find(|path| path.is_file());
+            found.ok_or_else(|| self.not_in_folders(role, wanted, file))?
+        };
         let info = sidecar(&path)?;
         match info.role {
             Some(found) if found != role => {
@@ -119,7 +128,7 @@ impl Search {
         for dir in &self.dirs {
             let mut models = models_of(dir, role)?;
             models.sort_by_key(|(rank, model)| {
-                (*rank, model.info.trained == Some(false), model.path.clone())
+                (model.info.training().preference(), *rank, model.path.clone())
             });
             if let Some((_, best)) = models.into_iter().next() {
                 return Ok(best);
@@ -129,6 +138,12 @@ impl Search {
         let names: Vec<_> = known.of_role(role).iter().map(|m| m.file.clone()).collect();
         let wanted = format!("{} or any .onnx whose sidecar says role={role}", names.join(", "));
         Err(self.nowhere(role, wanted))
+    }
+
+    fn not_in_folders(&self, role: Role, wanted: &str, file: String) -> ResolveError {
+        let here = [wanted, &file].into_iter().find(|name| Path::new(name).is_file());
+        let hint = here.map(|name| format!(" (for the file of this folder, write ./{name})"));
+        self.nowhere(role, file + &hint.unwrap_or_default())
     }
 
     fn nowhere(&self, role: Role, wanted: String) -> ResolveError {
@@ -202,12 +217,41 @@ mod tests {
     }
 
     #[test]
+    fn a_bare_name_is_never_a_file_of_the_working_directory() {
+        // Tests run in the package's folder.
+        let here = "Cargo.toml";
+        assert!(Path::new(here).is_file());
+        let dir = tempfile::tempdir().unwrap();
+        let search = Search::in_dirs([dir.path().to_owned()]);
+        let error = search.find(Role::Classifier, Some(here)).unwrap_err();
+        assert!(matches!(error, ResolveError::Nowhere { .. }), "{error}");
+        assert!(error.to_string().contains("./Cargo.toml"), "{error}");
+        // A path says where it is.
+        let path = search.find(Role::Classifier, Some("./Cargo.toml")).unwrap().path;
+        assert_eq!(path, Path::new("./Cargo.toml"));
+        put(dir.path(), "Cargo.toml.onnx", "[modelinfo]\nrole=classifier");
+        assert_eq!(name(&search.find(Role::Classifier, Some(here)).unwrap()), "Cargo.toml.onnx");
+    }
+
+    #[test]
     fn untrained_strangers_come_last() {
         let dir = tempfile::tempdir().unwrap();
         put(dir.path(), "a.onnx", "[modelinfo]\nrole=classifier\ntrained=false");
         put(dir.path(), "b.onnx", "[modelinfo]\nrole=classifier");
         let search = Search::in_dirs([dir.path().to_owned()]);
         assert_eq!(name(&search.find(Role::Classifier, None).unwrap()), "b.onnx");
+    }
+
+    #[test]
+    fn a_rank_that_a_name_gives_does_not_outweigh_training() {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "m2sd.onnx", "[modelinfo]\nrole=classifier");
+        put(dir.path(), "meso4_df.onnx", "[modelinfo]\nrole=classifier\ntrained=true");
+        let search = Search::in_dirs([dir.path().to_owned()]);
+        let best = || name(&search.find(Role::Classifier, None).unwrap());
+        assert_eq!(best(), "meso4_df.onnx");
+        put(dir.path(), "m2sd.onnx", "[modelinfo]\nrole=classifier\ntrained=true");
+        assert_eq!(best(), "m2sd.onnx");
     }
 
     #[test]

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::file::{self, Staged};
-use super::lock::{Lock, LockError, Record};
+use super::lock::{FolderLock, LockError, Record};
 use super::onnx::{self, OnnxError};
-use crate::core::modelinfo::ModelInfo;
+use crate::core::modelinfo::{ModelInfo, ModelInfoError};
 
 #[derive(Debug, Error)]
 pub enum StoreError {
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Sidecar(#[from] ModelInfoError),
     #[error("what was written is damaged: {0}")]
     Damaged(#[from] OnnxError),
     #[error(transparent)]
@@ -40,6 +42,7 @@ pub(crate) fn store<E: From<StoreError>>(
     from: &str,
     body: impl FnOnce(&mut Staged) -> Result<(), E>,
 ) -> Result<Stored, E> {
+    let text = info.to_sidecar().map_err(StoreError::Sidecar)?;
     let dir = file::folder(model);
     let failed = |source| StoreError::Write { path: model.to_owned(), source };
     std::fs::create_dir_all(dir).map_err(failed)?;
@@ -49,13 +52,15 @@ pub(crate) fn store<E: From<StoreError>>(
     onnx::summary(staged.path()).map_err(StoreError::Damaged)?;
     let sha256 = file::sha256(staged.path()).map_err(failed)?;
 
+    // Two imports of one name at a time would else leave the one's model with the other's sidecar.
+    let folder = FolderLock::acquire(dir).map_err(StoreError::Lock)?;
     // The sidecar first: a model that is found without one would be fed wrongly.
     let sidecar = sidecar_of(model);
-    file::write_whole(&sidecar, info.to_string().as_bytes())
+    file::write_whole(&sidecar, text.as_bytes())
         .map_err(|source| StoreError::Write { path: sidecar.clone(), source })?;
     staged.publish(model).map_err(failed)?;
     let name = model.file_name().unwrap_or_default().to_string_lossy();
-    let record = Record { sha256: sha256.clone(), from: from.to_owned() };
-    Lock::record(dir, &name, record).map_err(StoreError::Lock)?;
+    let record = Record { sha256: sha256.clone(), from: from.to_owned(), etag: None };
+    folder.record(&name, record).map_err(StoreError::Lock)?;
     Ok(Stored { sidecar, sha256 })
 }

@@ -86,6 +86,7 @@ fn assert_judgement(face: &FoundFace) {
         ("model_name", string),
         ("score", double),
         ("trained", bool::static_type()),
+        ("training", String::static_type()),
     ];
     assert_eq!(face.m2sd.name(), "m2sd");
     assert_eq!(fields(&face.m2sd), types(&m2sd));
@@ -179,6 +180,7 @@ fn clip_messages_say_all_about_a_window() {
         ("start", time),
         ("track", time),
         ("trained", bool::static_type()),
+        ("training", String::static_type()),
         ("width", double),
         ("x", double),
         ("y", double),

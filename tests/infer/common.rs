@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gstm2sd::infer::onnx::OnnxEngine;
+use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{
     CancelToken, ElementType, Engine, EngineInfo, EngineOptions, InferError, Outputs, Precision,
     Provider, TensorIn, TensorInfo,

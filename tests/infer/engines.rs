@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use gstm2sd::infer::onnx::OnnxEngine;
+use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{
     CancelToken, Clip, Engine, EngineOptions, InferError, Outputs, Precision, Provider,
     load_aligner, load_classifier, load_detector,
@@ -147,6 +147,27 @@ fn a_precision_that_is_not_the_file_s_is_refused() {
     std::fs::write(&model, "no network").unwrap();
     let error = load(&model, &int8).map(|_| ()).unwrap_err();
     assert!(matches!(error, InferError::ModelUnreadable { .. }), "{error}");
+}
+
+#[test]
+fn a_network_with_weights_in_another_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = analytic(dir.path(), false);
+    assert!(load(&model, &on(Provider::Cpu)).is_ok());
+    // A second graph of a model is merged into the first: one initializer, `w`, a float of 4 bytes
+    // that lie in the file `weights`.
+    let location = b"\x0a\x08location\x12\x07weights";
+    let mut tensor = b"\x08\x01\x10\x01\x42\x01w\x6a".to_vec();
+    tensor.push(location.len() as u8);
+    tensor.extend(location);
+    tensor.extend(b"\x70\x01");
+    let mut file = std::fs::read(&model).unwrap();
+    file.extend([0x3a, tensor.len() as u8 + 2, 0x2a, tensor.len() as u8]);
+    file.extend(tensor);
+    std::fs::write(&model, file).unwrap();
+    std::fs::write(dir.path().join("weights"), [0; 4]).unwrap();
+    let error = load(&model, &on(Provider::Cpu)).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("the weight w is kept in another file"), "{error}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 
-use gstm2sd::infer::onnx::OnnxEngine;
+use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{
     CancelToken, Clip, ClipJob, EngineOptions, InferError, LoadStep, Loading, PoolOptions,
     Precision, Provider, Shapes, Tensor, load_aligner, load_classifier, load_detector,

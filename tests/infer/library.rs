@@ -1,20 +1,27 @@
 //! The library itself: missing, foreign, too old. Each case is a process of its own, as a process
 //! opens the library once.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use gstm2sd::infer::onnx::OnnxEngine;
+use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{CancelToken, EngineOptions};
 
 /// What loading a model says in a process with `M2SD_RUNTIME` set to `runtime`, tried twice.
 fn load_with(runtime: &Path) -> String {
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "library::probe", "--ignored", "--nocapture"])
-        .env("M2SD_RUNTIME", runtime)
-        .env_remove("ORT_DYLIB_PATH")
-        .output()
-        .unwrap();
+    load_in(Path::new("."), Some(runtime))
+}
+
+/// As [`load_with`], with `folder` as the working directory and perhaps no variable set.
+fn load_in(folder: &Path, runtime: Option<&Path>) -> String {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    // As a shell starts a program that it finds in `$PATH`.
+    child.arg0("m2sd");
+    child.args(["--exact", "library::probe", "--ignored", "--nocapture"]).current_dir(folder);
+    child.env_remove("M2SD_RUNTIME").env_remove("ORT_DYLIB_PATH");
+    child.envs(runtime.map(|runtime| ("M2SD_RUNTIME", runtime)));
+    let child = child.output().unwrap();
     let text = String::from_utf8_lossy(&child.stdout).into_owned();
     assert!(child.status.success(), "{text}\n{}", String::from_utf8_lossy(&child.stderr));
     let mut lines = text.lines().filter_map(|line| line.split("PROBE ").nth(1));
@@ -59,6 +66,22 @@ fn a_file_that_is_no_library_is_refused() {
     assert!(error.contains(text.to_str().unwrap()), "{error}");
     // The loader's reason, not only that it failed.
     assert!(error.contains("file too short") || error.contains("invalid ELF"), "{error}");
+}
+
+#[test]
+fn nothing_is_loaded_from_the_working_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let planted = dir.path().join(".runtime/libonnxruntime.so");
+    std::fs::create_dir(planted.parent().unwrap()).unwrap();
+    std::fs::write(&planted, "words").unwrap();
+    // Nor beside a file there that is called like the program.
+    std::fs::write(dir.path().join("m2sd"), "words").unwrap();
+    let error = load_in(dir.path(), None);
+    assert!(!error.contains("cannot be used as ONNX Runtime"), "{error}");
+    assert!(!error.contains(dir.path().to_str().unwrap()), "{error}");
+    // The same file is tried where the user names it.
+    let error = load_in(dir.path(), Some(&planted));
+    assert!(error.contains("cannot be used as ONNX Runtime"), "{error}");
 }
 
 /// Compiles a shared library; `cc` is there wherever Rust links.

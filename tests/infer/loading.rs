@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gstm2sd::infer::onnx::OnnxEngine;
+use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{
     Aligner, CancelToken, EngineOptions, InferError, PoolOptions, Provider, load_aligner,
     shared_classifier,

@@ -1,13 +1,13 @@
 //! The pool: order, fairness, batches, flushes and ends.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
 
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::infer::{
-    CancelToken, Classifier, ClipJob, EngineOptions, InferError, Pool, PoolOptions, Provider,
-    Refused, Scored, Shapes, Submitter, shared_classifier,
+    ABANDON_AFTER, CancelToken, Classifier, ClipJob, EngineOptions, InferError, Pool, PoolOptions,
+    Provider, Refused, Scored, Shapes, Submitter, settle, shared_classifier,
 };
 use ndarray::{Array2, Array4};
 
@@ -238,6 +238,107 @@ fn a_flush_wakes_who_waits_for_room() {
         let ended = blocked.join().unwrap();
         assert!(matches!(ended, Err(Refused::Flushed) | Ok(())));
     });
+}
+
+/// Submits clips for as long as they are taken, and returns why one was not, and when.
+fn produce(submitter: &Submitter) -> (Refused, std::time::Instant) {
+    loop {
+        if let Err(refused) = submitter.submit(job(0.0).0, submitter.ticket()) {
+            return (refused, std::time::Instant::now());
+        }
+    }
+}
+
+/// A pool whose run hangs and whose queue is full, so that a further clip has to wait.
+fn full_and_hanging() -> (Rig, Submitter, Receiver<Scored>) {
+    let rig = rig(options(2, 1));
+    let submitter = rig.pool.submitter();
+    let running = submit(&submitter, 1.0);
+    began(&rig);
+    rig.steps.send(Step::Hang).unwrap();
+    submit(&submitter, 2.0);
+    submit(&submitter, 3.0);
+    (rig, submitter, running)
+}
+
+#[test]
+fn a_canceller_wakes_who_waits_for_room_and_cancels_the_run_from_any_thread() {
+    let (rig, submitter, running) = full_and_hanging();
+    let canceller = submitter.canceller();
+    // The runs after the flush hang as well.
+    (0..100).for_each(|_| rig.steps.send(Step::Hang).unwrap());
+    thread::scope(|scope| {
+        let producer = scope.spawn(|| produce(&submitter));
+        let mut flushed = std::time::Instant::now();
+        // One that comes between two clips makes room for the next.
+        while !producer.is_finished() {
+            flushed = std::time::Instant::now();
+            canceller.clone().flush();
+            thread::sleep(Duration::from_millis(20));
+        }
+        let (refused, when) = producer.join().unwrap();
+        assert!(matches!(refused, Refused::Flushed));
+        let took = when.saturating_duration_since(flushed);
+        // Milliseconds; the rest is for machines with other work.
+        assert!(took < Duration::from_secs(1), "woken after {took:?}");
+    });
+    assert!(discarded(&running), "the run was not cancelled");
+}
+
+#[test]
+fn a_closed_submitter_takes_nothing_until_it_is_opened() {
+    let (rig, submitter, running) = full_and_hanging();
+    let other = rig.pool.submitter();
+    let canceller = submitter.canceller();
+    thread::scope(|scope| {
+        let producer = scope.spawn(|| produce(&submitter));
+        // Whether it waits already or not, once is enough.
+        canceller.close();
+        assert!(matches!(producer.join().unwrap().0, Refused::Closed));
+    });
+    assert!(discarded(&running), "the run was not cancelled");
+    assert_eq!(submitter.waiting(), 0);
+    assert!(matches!(submitter.submit(job(4.0).0, submitter.ticket()), Err(Refused::Closed)));
+    assert!(matches!(submitter.try_submit(job(4.0).0), Err(Refused::Closed)));
+    // The others' clips are their own.
+    rig.steps.send(Step::Answer).unwrap();
+    assert_eq!(fake(&submit(&other, 0.0)), 0.5);
+    canceller.open();
+    rig.steps.send(Step::Answer).unwrap();
+    assert_eq!(fake(&submit(&submitter, 0.0)), 0.5);
+    // It outlives what it was for.
+    drop((submitter, other, rig));
+    canceller.close();
+}
+
+#[test]
+fn a_run_that_ignores_its_cancellation_is_abandoned() {
+    let (end_run, run_ends) = channel::<()>();
+    let (begin, began) = channel();
+    let inputs = vec![tensor("clip", &[-1, 3, 1, 2, 2])];
+    let engine = Fake::boxed(inputs, vec![tensor("logits", &[-1, 2])], move |_, _| {
+        begin.send(()).unwrap();
+        let _forever = run_ends.recv();
+        Err(InferError::Cancelled)
+    });
+    let classifier = Classifier::from_engine(engine, &ModelInfo::default()).unwrap();
+    let pool = Pool::new(classifier, PoolOptions::default()).unwrap();
+    let submitter = pool.submitter();
+    let running = submit(&submitter, 1.0);
+    began.recv_timeout(PATIENCE).unwrap();
+
+    let (ended, has_ended) = channel();
+    thread::spawn(move || {
+        drop((pool, submitter));
+        ended.send(()).unwrap();
+    });
+    has_ended.recv_timeout(ABANDON_AFTER + PATIENCE / 2).expect("it waits for ever");
+    assert!(settle(Duration::ZERO) >= 1, "the run is forgotten");
+    // Its engine is neither taken from it nor kept longer than it runs.
+    assert_eq!(began.try_recv(), Err(TryRecvError::Empty));
+    end_run.send(()).unwrap();
+    assert!(discarded(&running));
+    assert!(began.recv_timeout(PATIENCE).is_err(), "the engine was not dropped");
 }
 
 #[test]

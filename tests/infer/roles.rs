@@ -114,3 +114,50 @@ fn a_score_that_is_no_number_is_an_error() {
         assert!(classifier.run(&[clip], &CancelToken::new()).is_err());
     }
 }
+
+#[test]
+fn sizes_that_no_memory_holds_are_refused_before_anything_is_made_of_them() {
+    let refused = |input: Vec<i64>, output: i64, make: fn(_) -> Result<(), InferError>| {
+        let outputs = vec![tensor("y", &[-1, output])];
+        let engine = Fake::boxed(vec![tensor("x", &input)], outputs, |_, _| Ok(Vec::new()));
+        make(engine)
+            .map_err(|error| assert!(matches!(error, InferError::TooLarge { .. }), "{error}"))
+    };
+    let classifier = |engine| Classifier::from_engine(engine, &ModelInfo::default()).map(|_| ());
+    let aligner = |engine| Aligner::from_engine(engine, &ModelInfo::default()).map(|_| ());
+    assert!(refused(vec![-1, 3, 16, 224, 224], 2, classifier).is_ok());
+    assert!(refused(vec![-1, 3, 64, 512, 512], 2, classifier).is_ok());
+    // Large clips share a run with fewer others.
+    for ([frames, size_px], most) in [([16, 224], 64), ([64, 512], 5), ([64, 810], 2)] {
+        let input = vec![tensor("x", &[-1, 3, frames, size_px, size_px])];
+        let engine = Fake::boxed(input, vec![tensor("y", &[-1, 2])], |_, _| Ok(Vec::new()));
+        let classifier = Classifier::from_engine(engine, &ModelInfo::default()).unwrap();
+        assert_eq!(classifier.together(64), most, "{frames}×{size_px}²");
+    }
+    for [frames, size_px] in [[1 << 40, 224], [16, 1 << 31], [1 << 40, 1], [1 << 20, 1 << 20]] {
+        assert!(refused(vec![-1, 3, frames, size_px, size_px], 2, classifier).is_err(), "{frames}");
+    }
+    assert!(refused(vec![-1, 3, 256, 256], 136, aligner).is_ok());
+    assert!(refused(vec![-1, 3, 1 << 31, 1 << 31], 136, aligner).is_err());
+
+    let audio = |mels, frames| {
+        let inputs = vec![tensor("clip", &[1, 3, 1, 8, 8]), tensor("audio", &[1, 1, mels, frames])];
+        let outputs = vec![tensor("y", &[1, 2])];
+        let engine = Fake::boxed(inputs, outputs, |_, _| Ok(Vec::new()));
+        Classifier::from_engine(engine, &ModelInfo::default()).map(|_| ())
+    };
+    assert!(audio(80, 400).is_ok());
+    for (mels, frames) in [(1 << 40, 1), (80, 1 << 40), (1 << 31, 1 << 31)] {
+        assert!(matches!(audio(mels, frames), Err(InferError::TooLarge { .. })), "{mels}×{frames}");
+    }
+
+    let detector = |height, width| {
+        let outputs = [10, 4, 2].map(|last| tensor("y", &[1, -1, last])).to_vec();
+        let engine =
+            Fake::boxed(vec![tensor("x", &[1, 3, height, width])], outputs, |_, _| Ok(Vec::new()));
+        Detector::from_engine(engine, &ModelInfo::default()).map(|_| ())
+    };
+    assert!(detector(2160, 3840).is_ok());
+    assert!(matches!(detector(1 << 40, 640), Err(InferError::TooLarge { .. })));
+    assert!(matches!(detector(1 << 31, 1 << 31), Err(InferError::TooLarge { .. })));
+}

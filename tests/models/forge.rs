@@ -40,6 +40,10 @@ pub struct Forge {
     pub storages: Vec<(String, Vec<u8>)>,
     /// The key that the tensors are under; none: they are at the top.
     pub wrapper: Option<&'static str>,
+    /// Opcodes that add to the dictionary of tensors.
+    pub more_entries: Vec<u8>,
+    /// In place of everything that the pickle would be.
+    pub raw_pickle: Option<Vec<u8>>,
 }
 
 pub fn bytes(values: &[f32]) -> Vec<u8> {
@@ -70,6 +74,9 @@ impl Forge {
     }
 
     pub fn pickle(&self) -> Vec<u8> {
+        if let Some(raw) = &self.raw_pickle {
+            return raw.clone();
+        }
         let mut p = Pickle::default();
         p.0.extend(b"\x80\x02");
         if let Some(wrapper) = self.wrapper {
@@ -85,6 +92,7 @@ impl Forge {
             p.tensor(tensor);
             p.0.push(b's');
         }
+        p.0.extend(&self.more_entries);
         if self.wrapper.is_some() {
             p.0.push(b's');
         }

@@ -1,6 +1,7 @@
 //! The fuzz targets' entries over mutated seeds: the same every time, and bounded.
 
-use gstm2sd::models::synth::{self, Synth};
+use gstm2sd::models::import::{ImportOptions, import};
+use gstm2sd::models::synth::{self, ClipShape, Synth};
 
 use crate::entries;
 use crate::forge::Forge;
@@ -45,28 +46,115 @@ fn run(seeds: &[Vec<u8>], rounds: usize, entry: fn(&[u8])) {
     }
 }
 
+/// A target, its seeds, how often they are mutated here, and what is called.
+type Target = (&'static str, Vec<Vec<u8>>, usize, fn(&[u8]));
+
+fn pickle() -> Target {
+    ("pickle", vec![Forge::sound().pickle()], 20_000, entries::pickle)
+}
+
+fn checkpoint() -> Target {
+    let wrapped = Forge { wrapper: Some("module"), ..Forge::sound() };
+    let seeds = vec![Forge::sound().zip(), Forge::sound().legacy(), wrapped.zip()];
+    ("checkpoint", seeds, 20_000, entries::checkpoint)
+}
+
+fn synthetic(network: &Synth) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::read(synth::write(network, dir.path()).unwrap()).unwrap()
+}
+
+fn onnx_summary() -> Target {
+    ("onnx_summary", vec![synthetic(&Synth::Aligner)], 20_000, entries::onnx_summary)
+}
+
+fn sidecar() -> Target {
+    let manifest = include_bytes!("../../engines/models.toml").to_vec();
+    let info = b"[modelinfo]\nrole=detector\nthreshold=0.5\n[x]\ndir=input\nranges=0,1;0,1;0,1\n";
+    ("sidecar", vec![info.to_vec(), manifest], 4_000, entries::sidecar)
+}
+
+fn importer() -> Target {
+    let shapes = entries::TINY
+        .map(|(name, shape)| (name, shape.iter().map(|size| *size as i64).collect::<Vec<_>>()));
+    let shapes: Vec<_> = shapes.iter().map(|(name, shape)| (*name, shape.as_slice())).collect();
+    let forge = Forge::network(&shapes);
+    let shape = ClipShape { frames: 2, size_px: 4, ..ClipShape::default() };
+    let classifier = synthetic(&Synth::Classifier(shape));
+    let files = [forge.zip(), classifier.clone(), forge.legacy(), classifier];
+    let seeds = files.into_iter().enumerate().map(|(kind, file)| [vec![kind as u8], file].concat());
+    ("importer", seeds.collect(), 1_000, entries::importer)
+}
+
+fn transformer() -> Target {
+    let unchanged = |tuning| vec![tuning, 2, 4, 1];
+    let wider = [unchanged(0), vec![11, 0, 16, 12, 0, 16, 13, 1, 16]].concat();
+    ("transformer", vec![unchanged(0), unchanged(1), wider], 20_000, entries::transformer)
+}
+
+fn check((_, seeds, rounds, entry): Target) {
+    // The seeds themselves first: mutations of what is refused at once reach nothing.
+    seeds.iter().for_each(|seed| entry(seed));
+    run(&seeds, rounds, entry);
+}
+
 #[test]
 fn fuzz_pickle() {
-    run(&[Forge::sound().pickle()], 20_000, entries::pickle);
+    check(pickle());
 }
 
 #[test]
 fn fuzz_checkpoint() {
-    let wrapped = Forge { wrapper: Some("module"), ..Forge::sound() };
-    let seeds = [Forge::sound().zip(), Forge::sound().legacy(), wrapped.zip()];
-    run(&seeds, 20_000, entries::checkpoint);
+    check(checkpoint());
 }
 
 #[test]
 fn fuzz_onnx_summary() {
-    let dir = tempfile::tempdir().unwrap();
-    let model = synth::write(&Synth::Aligner, dir.path()).unwrap();
-    run(&[std::fs::read(model).unwrap()], 20_000, entries::onnx_summary);
+    check(onnx_summary());
 }
 
 #[test]
 fn fuzz_sidecar() {
-    let manifest = include_bytes!("../../engines/models.toml").to_vec();
-    let info = b"[modelinfo]\nrole=detector\nthreshold=0.5\n[x]\ndir=input\nranges=0,1;0,1;0,1\n";
-    run(&[info.to_vec(), manifest], 4_000, entries::sidecar);
+    check(sidecar());
+}
+
+#[test]
+fn fuzz_importer() {
+    check(importer());
+}
+
+#[test]
+fn fuzz_transformer() {
+    check(transformer());
+}
+
+/// The unchanged seeds are imported and built: what a mutation is refused for is its own.
+#[test]
+fn seeds_reach_the_end_of_what_they_are_for() {
+    let out = tempfile::tempdir().unwrap();
+    for seed in importer().1 {
+        assert!(seed.len() < 10_000, "{} bytes", seed.len());
+        let name = if seed[0] % 2 == 0 { "net.pt" } else { "net.onnx" };
+        let source = out.path().join(name);
+        std::fs::write(&source, &seed[1..]).unwrap();
+        let mut options = ImportOptions::default();
+        options.transformer.heads = Some(1);
+        (options.transformer.frames, options.transformer.size_px) = (2, 4);
+        import(&source, out.path(), &options).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "writes seeds for cargo fuzz into the folder that M2SD_SEEDS names"]
+fn write_seeds() {
+    let folder = std::path::PathBuf::from(std::env::var_os("M2SD_SEEDS").expect("M2SD_SEEDS"));
+    for (target, seeds, _, _) in
+        [pickle(), checkpoint(), onnx_summary(), sidecar(), importer(), transformer()]
+    {
+        let folder = folder.join(target);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (n, seed) in seeds.iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{n}")), seed).unwrap();
+        }
+    }
 }

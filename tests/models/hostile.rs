@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use gstm2sd::models::arch::ArchError;
-use gstm2sd::models::arch::m2sd::Tuning;
+use gstm2sd::models::arch::m2sd::{self, Tuning};
+use gstm2sd::models::arch::{ArchError, Tensors, Weights};
 use gstm2sd::models::import::{ImportOptions, Problem, import};
 use gstm2sd::models::pickle::Problem as PickleProblem;
 use gstm2sd::models::torch::{Checkpoint, TorchError};
@@ -199,7 +199,7 @@ fn options_cannot_ask_for_a_clip_of_any_size() {
 }
 
 #[test]
-fn a_perceptron_without_channels_is_refused_however_it_is_tuned() {
+fn an_mlp_without_channels_is_refused_however_it_is_tuned() {
     let empty = |(name, shape): (&'static str, &'static [i64])| match name {
         "blocks.0.mlp.fc1.weight" => (name, &[0, 64][..]),
         "blocks.0.mlp.fc1.bias" => (name, &[0][..]),
@@ -216,4 +216,58 @@ fn a_perceptron_without_channels_is_refused_however_it_is_tuned() {
         let error = import(&source, dir.path(), &options).unwrap_err().to_string();
         assert!(error.contains("blocks.0.mlp.fc1.weight"), "{error}");
     }
+}
+
+/// Tensors that are claimed, and not there.
+struct Claims(Vec<(&'static str, Vec<usize>)>);
+
+impl Weights for Claims {
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, shape)| shape.as_slice())
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, TorchError> {
+        let numel: usize = self.shape(name).unwrap_or_default().iter().product();
+        if numel > 1 << 20 {
+            return Err(TorchError::NoSuchTensor(name.to_owned()));
+        }
+        Ok(vec![0.0; numel])
+    }
+}
+
+#[test]
+fn a_transformer_s_sizes_are_bounded_before_anything_is_made_of_them() {
+    let build = |width: usize, hidden: usize, options: &m2sd::Options| {
+        let mut claims = Claims(vec![
+            ("patch_embed.proj.weight", vec![width, 3, 1, 1, 1]),
+            ("patch_embed.proj.bias", vec![width]),
+            ("blocks.0.attn.qkv.weight", vec![3 * width, width]),
+            ("blocks.0.mlp.fc1.weight", vec![hidden, width]),
+            ("blocks.0.mlp.fc1.bias", vec![hidden]),
+            ("blocks.0.mlp.fc2.weight", vec![width, hidden]),
+        ]);
+        let names = ["q_bias", "v_bias", "proj.bias"].map(|n| format!("blocks.0.attn.{n}"));
+        for name in names.into_iter().chain(["blocks.0.mlp.fc2.bias".to_owned()]) {
+            claims.0.push((name.leak(), vec![width]));
+        }
+        claims.0.push(("blocks.0.attn.proj.weight", vec![width, width]));
+        for name in ["norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias"] {
+            claims.0.push((format!("blocks.0.{name}").leak(), vec![width]));
+        }
+        for name in ["fc_norm.weight", "fc_norm.bias"] {
+            claims.0.push((name, vec![width]));
+        }
+        claims.0.push(("head.weight", vec![2, width]));
+        claims.0.push(("head.bias", vec![2]));
+        m2sd::build(&mut Tensors::new(&mut claims), options).map(|(graph, _)| graph.nodes())
+    };
+    let small = m2sd::Options { heads: Some(1), frames: 1, size_px: 4, ..Default::default() };
+    let usual = build(8, 32, &small).unwrap();
+    // The positions of 65536 tokens, a gigabyte wide.
+    let many = m2sd::Options { size_px: 256, ..small };
+    let error = build(1 << 28, 32, &many).unwrap_err().to_string();
+    assert!(error.contains("patch_embed.proj.weight"), "{error}");
+    // A hidden layer a million times as wide as the tokens is one part, not a million.
+    let wide = build(1, 1 << 20, &small).unwrap();
+    assert!(wide <= 2 * usual, "{wide} nodes");
 }

@@ -8,12 +8,14 @@ mod forge;
 mod fuzz;
 mod golden;
 mod hostile;
+mod lock;
+mod memory;
 mod synth;
 
 use std::io::Cursor;
 
 use forge::{Forge, Tensor, bytes};
-use gstm2sd::core::modelinfo::Role;
+use gstm2sd::core::modelinfo::{ModelInfo, Role};
 use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::torch::Checkpoint;
 
@@ -110,4 +112,27 @@ fn an_unknown_transformer_is_imported_as_its_tensors_show() {
     assert!(report.network.ends_with(expected), "{}", report.network);
     let clip = gstm2sd::models::onnx::summary(&report.model).unwrap().inputs[0].to_string();
     assert_eq!(clip, "clip [N,3,8,224,224]");
+}
+
+/// Weights that are all zeros, under the name of the published ones.
+#[test]
+fn a_known_name_alone_makes_nothing_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = Forge::network(&transformer()).zip();
+    let import_as = |name: &str| {
+        let source = dir.path().join(name);
+        std::fs::write(&source, &weights).unwrap();
+        import(&source, &dir.path().join("out"), &ImportOptions::default()).unwrap()
+    };
+    for name in ["M2SD.pt", "m2sd_tiny.pt"] {
+        let report = import_as(name);
+        assert_eq!(report.info.trained, None, "{name}");
+        let written = ModelInfo::beside(&report.model).unwrap();
+        assert!(!written.training().is_trained(), "{name}");
+        let caution = report.caution.expect("nothing is said");
+        assert!(caution.contains(name) && caution.contains("sha256"), "{caution}");
+    }
+    // A name that nobody knows is no better and no worse.
+    let stranger = import_as("mine.pt");
+    assert_eq!((stranger.info.trained, stranger.caution), (None, None));
 }

@@ -8,7 +8,8 @@ use gstm2sd::core::align::{levels, write_planes};
 use gstm2sd::core::evidence::REFERENCE_THRESHOLD;
 use gstm2sd::core::image::PixelValues;
 use gstm2sd::core::modelinfo::Role;
-use gstm2sd::core::onnx::Nature;
+use gstm2sd::core::modelinfo::Training;
+use gstm2sd::core::onnx::ModelTraits;
 use gstm2sd::core::percentile::percentile;
 use gstm2sd::infer::{
     CancelToken, Classifier, ClassifierSpec, Clip, EngineOptions, Precision, Provider, Tensor,
@@ -92,8 +93,8 @@ impl Contender {
         let search = Search::new(args.engines.as_deref());
         let found = search.find(Role::Classifier, Some(name)).map_err(CliError::runtime)?;
         // A damaged file is for the engine to complain about.
-        let precision = match Nature::of(&found.path) {
-            Ok(nature) if nature.is_quantised => Precision::Auto,
+        let precision = match ModelTraits::of(&found.path) {
+            Ok(traits) if traits.is_quantised => Precision::Auto,
             _ => args.precision,
         };
         let options =
@@ -144,7 +145,7 @@ impl Contender {
             file: name(&self.path),
             provider: info.provider.to_string(),
             precision: info.precision.to_string(),
-            trained: self.classifier.spec().sidecar.trained.unwrap_or(true),
+            training: self.classifier.spec().sidecar.training(),
             threshold: self.threshold,
             p50_ms: percentile(self.took.iter().map(|t| t.as_secs_f64() * 1e3), 0.5),
         }
@@ -167,7 +168,7 @@ struct Measured {
     file: String,
     provider: String,
     precision: String,
-    trained: bool,
+    training: Training,
     threshold: f64,
     /// Of one clip.
     p50_ms: Option<f64>,
@@ -236,7 +237,11 @@ fn table(models: &[Measured; 2], difference: &Difference<'_>) -> String {
     let line = |(letter, model): (&str, &Measured)| {
         let Measured { file, provider, precision, .. } = model;
         let ms = model.p50_ms.unwrap_or(0.0);
-        let training = if model.trained { "" } else { ", UNTRAINED" };
+        let training = match model.training {
+            Training::Trained => "",
+            Training::Untrained => ", UNTRAINED",
+            Training::Unknown => ", UNKNOWN TRAINING",
+        };
         format!(
             "{letter}  {file:<width$}  {provider:<8}  {precision:<4}  {ms:>8.1} ms a clip, \
              fake above {}{training}\n",
@@ -265,7 +270,7 @@ fn record(models: &[Measured; 2], difference: &Difference<'_>) -> Value {
             "file": m.file,
             "provider": m.provider,
             "precision": m.precision,
-            "trained": m.trained,
+            "training": m.training.as_str(),
             "threshold": m.threshold,
             "milliseconds-p50": m.p50_ms,
         })

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use gstm2sd::core::modelinfo::Role;
-use gstm2sd::infer::engine_cache::{self, Cached, EngineFacts, Stale};
+use gstm2sd::infer::engine_cache::{self, CacheKey, Cached, Stale};
 use gstm2sd::infer::{
     self, CancelToken, Device, EngineInfo, EngineOptions, InferError, LoadStep, Loading, Precision,
     Provider, Shapes,
@@ -204,7 +204,7 @@ fn list(cache: &Cache) -> Result<(), CliError> {
         let (name, megabytes) = (name(engine), engine.bytes as f64 / 1e6);
         let state = stale.as_ref().map_or("usable".to_owned(), |why| format!("STALE: {why}"));
         print_line(&format!("{name:<44} {megabytes:>7.1} MB  {state}"))?;
-        if let Some(EngineFacts { profile: [min, _, max], machine, .. }) = &engine.facts {
+        if let Some(CacheKey { profile: [min, _, max], machine, .. }) = &engine.key {
             print_line(&format!("    {min} to {max}"))?;
             print_line(&format!(
                 "    TensorRT {}, driver {}, {}, ONNX Runtime {}",

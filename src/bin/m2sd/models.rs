@@ -146,6 +146,9 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
 fn print_import(report: &ImportReport, verbose: bool) -> Result<(), CliError> {
     let (model, network) = (report.model.display(), &report.network);
     print_line(&format!("{model}: {network}, {}", training(&report.info)))?;
+    if let Some(caution) = &report.caution {
+        eprintln!("m2sd: caution: {caution}");
+    }
     if report.ignored.is_empty() {
         return Ok(());
     }
@@ -189,7 +192,11 @@ fn fetch_all(engines: &Path) -> Result<(), CliError> {
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
-        let download = Download { url, file: &source.file, sha256: source.sha256.as_deref() };
+        let download = Download {
+            url,
+            file: &source.file,
+            sha256: source.sha256.as_ref().map(|pin| pin.as_str()),
+        };
         let fetched = fetch::fetch(&download, engines, &mut |progress| {
             if let Some(total) = progress.total_bytes {
                 bar.set_length(total);
@@ -227,7 +234,7 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
                 let inputs = summary.inputs.iter().map(ToString::to_string);
                 let outputs = summary.outputs.iter().map(ToString::to_string);
                 let (inputs, outputs) = (join(inputs), join(outputs));
-                let precision = if summary.nature.is_quantised { ", int8" } else { "" };
+                let precision = if summary.traits.is_quantised { ", int8" } else { "" };
                 format!("{inputs} -> {outputs}{precision}")
             }
             Err(error) => format!("unreadable: {error}"),

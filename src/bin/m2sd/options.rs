@@ -20,7 +20,7 @@ pub fn precision() -> impl TypedValueParser<Value = Precision> {
 }
 
 /// One of the words that the engines know, all of which the help lists.
-fn named<T>(names: [&'static str; 5]) -> impl TypedValueParser<Value = T>
+fn named<T>(names: Vec<&'static str>) -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err = UnknownName> + Clone + Send + Sync + 'static,
 {

@@ -289,6 +289,6 @@ impl Analysis {
 impl Drop for Analysis {
     /// Nobody may keep the classifier once its run is over.
     fn drop(&mut self) {
-        self.shared.set_clip_engine(None);
+        self.shared.set_clip_canceller(None);
     }
 }

@@ -8,6 +8,7 @@ use glib::subclass::prelude::*;
 use super::Analysis;
 use super::clip_assembly::ClipAssembly;
 use super::tracks::TrackEnd;
+use crate::core::modelinfo::Training;
 use crate::core::window::WindowParams;
 use crate::filter::debug::CAT;
 use crate::filter::engines::loading::SessionError;
@@ -57,10 +58,11 @@ impl Analysis {
         let Some(engine) = self.supervisor.clips.get().map(Arc::clone) else { return };
         let spec = engine.submitter.pool().spec();
         gst::info!(CAT, "Classifier {} on {}", engine.classifier.name, spec.info.provider);
-        if spec.sidecar.trained.is_none() {
+        if spec.sidecar.training() == Training::Unknown {
             gst::warning!(
                 CAT,
-                "No sidecar says whether {} was trained; a face is fake above {}",
+                "No sidecar says whether {} was trained, so nothing that it says can be believed; a face is \
+                 called fake above {}",
                 engine.classifier.name,
                 engine.threshold.get()
             );
@@ -69,7 +71,7 @@ impl Analysis {
         self.shared.set_classifier(Arc::clone(&engine.classifier));
         let frames = spec.frames;
         // From here on a flush reaches the clips; those of after it need a ticket of after it.
-        self.shared.set_clip_engine(Some(Arc::clone(&engine)));
+        self.shared.set_clip_canceller(Some(engine.submitter.canceller()));
         self.ticket = engine.submitter.ticket();
         let latency_changed = self.shared.change_latency_params(|p| p.clip_frames = frames);
         self.configure_output();
@@ -123,7 +125,7 @@ impl Analysis {
             return self.fail(error);
         }
         self.drop_waiting_clips();
-        self.shared.set_clip_engine(None);
+        self.shared.set_clip_canceller(None);
         let pause = self.supervisor.clips.mark_failed().as_secs();
         self.warn(&format!(
             "Scoring clips failed: {error}. Faces are followed and not scored; next try in {pause} s"

@@ -151,9 +151,8 @@ impl ClipEngine {
     }
 }
 
-/// The file's stem, as DL Streamer names models. Weights nobody vouches for count as trained:
-/// only a sidecar can say that they are not.
+/// The file's stem, as DL Streamer names models.
 fn classifier_name(path: &Path, sidecar: &ModelInfo) -> ClassifierName {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    ClassifierName { name: stem.into_owned(), trained: sidecar.trained.unwrap_or(true) }
+    ClassifierName { name: stem.into_owned(), training: sidecar.training() }
 }

@@ -1,7 +1,7 @@
 //! The engines that TensorRT has built, each in a folder whose name says all that it depends on:
 //! one that is stale is never found. What was not finished is built again.
 
-mod facts;
+mod key;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-pub use self::facts::{EngineFacts, Machine};
+pub use self::key::{CacheKey, Machine};
 use super::cancel::CancelToken;
 use super::error::InferError;
 use super::options::EngineOptions;
 
 /// Written last: an engine without it was not finished.
-const FACTS: &str = "engine.txt";
+const KEY_FILE: &str = "engine.txt";
 /// How often a wait for another process looks whether anyone still waits.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -32,23 +32,23 @@ pub fn root(options: &EngineOptions, model: &Path) -> PathBuf {
 #[derive(Debug)]
 pub struct Place {
     dir: PathBuf,
-    facts: EngineFacts,
+    key: CacheKey,
     /// Locked while this lives.
     _lock: File,
 }
 
 impl Place {
-    /// The place for an engine of these facts. Waits for another process that has it; empties it
+    /// The place for an engine of this key. Waits for another process that has it; empties it
     /// if what it holds was not finished.
     ///
     /// # Errors
     /// [`InferError::Cache`] where the folder cannot be written, [`InferError::Cancelled`].
-    pub fn open(root: &Path, facts: EngineFacts, cancel: &CancelToken) -> Result<Self, InferError> {
-        let dir = root.join(facts.key());
+    pub fn open(root: &Path, key: CacheKey, cancel: &CancelToken) -> Result<Self, InferError> {
+        let dir = root.join(key.folder());
         let failed = |source| InferError::Cache { path: dir.clone(), source };
         fs::create_dir_all(root).map_err(failed)?;
         let lock = lock(&dir.with_added_extension("lock"), cancel)?;
-        let place = Self { dir: dir.clone(), facts, _lock: lock };
+        let place = Self { dir: dir.clone(), key, _lock: lock };
         if !place.is_built() {
             place.clear()?;
         }
@@ -62,8 +62,7 @@ impl Place {
 
     /// Whether the engine is there, whole.
     pub fn is_built(&self) -> bool {
-        read_facts(&self.dir).is_some_and(|facts| facts == self.facts)
-            && !engines(&self.dir).is_empty()
+        read_key(&self.dir).is_some_and(|key| key == self.key) && !engines(&self.dir).is_empty()
     }
 
     /// Removes what is there.
@@ -84,7 +83,7 @@ impl Place {
     /// # Errors
     /// [`InferError::Cache`].
     pub fn finish(&self) -> Result<(), InferError> {
-        fs::write(self.dir.join(FACTS), self.facts.to_string())
+        fs::write(self.dir.join(KEY_FILE), self.key.to_string())
             .map_err(|source| InferError::Cache { path: self.dir.clone(), source })
     }
 }
@@ -108,8 +107,8 @@ fn lock(path: &Path, cancel: &CancelToken) -> Result<File, InferError> {
     }
 }
 
-fn read_facts(dir: &Path) -> Option<EngineFacts> {
-    fs::read_to_string(dir.join(FACTS)).ok()?.parse().ok()
+fn read_key(dir: &Path) -> Option<CacheKey> {
+    fs::read_to_string(dir.join(KEY_FILE)).ok()?.parse().ok()
 }
 
 /// ONNX Runtime's engine files in a folder.
@@ -123,7 +122,7 @@ fn engines(dir: &Path) -> Vec<PathBuf> {
 pub struct Cached {
     pub dir: PathBuf,
     /// `None`: it was not finished, or its record is damaged.
-    pub facts: Option<EngineFacts>,
+    pub key: Option<CacheKey>,
     pub bytes: u64,
 }
 
@@ -133,10 +132,10 @@ pub fn list(root: &Path) -> Vec<Cached> {
     let mut dirs: Vec<_> = entries.filter(|path| path.is_dir()).collect();
     dirs.sort();
     let cached = |dir: PathBuf| {
-        let facts = read_facts(&dir).filter(|_| !engines(&dir).is_empty());
+        let key = read_key(&dir).filter(|_| !engines(&dir).is_empty());
         let files = fs::read_dir(&dir).into_iter().flatten().flatten();
         let bytes = files.filter_map(|file| file.metadata().ok()).map(|m| m.len()).sum();
-        Cached { facts, bytes, dir }
+        Cached { key, bytes, dir }
     };
     dirs.into_iter().map(cached).collect()
 }
@@ -174,9 +173,9 @@ impl Cached {
     /// Whether it will never be loaded again, and why. Where it is not known what is there now,
     /// the benefit of the doubt is the engine's.
     pub fn stale(&self, present: &Present) -> Option<Stale> {
-        let Some(facts) = &self.facts else { return Some(Stale::Unfinished) };
-        let machine = &facts.machine;
-        if !present.models_sha256.contains(&facts.model_sha256) {
+        let Some(key) = &self.key else { return Some(Stale::Unfinished) };
+        let machine = &key.machine;
+        if !present.models_sha256.contains(&key.model_sha256) {
             return Some(Stale::Model);
         }
         let versions = [
@@ -225,16 +224,16 @@ impl fmt::Display for Stale {
 
 #[cfg(test)]
 mod tests {
-    use super::facts::tests::facts;
+    use super::key::tests::key;
     use super::*;
 
-    fn open(root: &Path, facts: EngineFacts) -> Place {
-        Place::open(root, facts, &CancelToken::new()).unwrap()
+    fn open(root: &Path, key: CacheKey) -> Place {
+        Place::open(root, key, &CancelToken::new()).unwrap()
     }
 
     /// As ONNX Runtime and a load that went well leave it.
-    fn build(root: &Path, facts: EngineFacts) -> PathBuf {
-        let place = open(root, facts);
+    fn build(root: &Path, key: CacheKey) -> PathBuf {
+        let place = open(root, key);
         assert!(!place.is_built());
         fs::write(place.dir().join("TRTKernel_sm90.engine"), "bytes").unwrap();
         place.finish().unwrap();
@@ -244,17 +243,17 @@ mod tests {
     #[test]
     fn an_engine_is_found_again_and_any_change_finds_none() {
         let root = tempfile::tempdir().unwrap();
-        build(root.path(), facts());
-        assert!(open(root.path(), facts()).is_built());
-        let mut upgraded = facts();
+        build(root.path(), key());
+        assert!(open(root.path(), key()).is_built());
+        let mut upgraded = key();
         upgraded.machine.tensorrt = "10.4.0".into();
         assert!(!open(root.path(), upgraded).is_built());
     }
 
     #[test]
-    fn what_was_not_finished_or_names_other_facts_is_built_again() {
+    fn what_was_not_finished_or_has_another_key_is_built_again() {
         let root = tempfile::tempdir().unwrap();
-        let dir = build(root.path(), facts());
+        let dir = build(root.path(), key());
         let record = dir.join("engine.txt");
         let text = fs::read_to_string(&record).unwrap();
         for damage in [None, Some(""), Some(text.replace("550", "551").as_str())] {
@@ -263,7 +262,7 @@ mod tests {
                 Some(damage) => fs::write(&record, damage).unwrap(),
                 None => fs::remove_file(&record).unwrap(),
             }
-            let place = open(root.path(), facts());
+            let place = open(root.path(), key());
             assert!(!place.is_built() && engines(place.dir()).is_empty());
         }
     }
@@ -271,10 +270,10 @@ mod tests {
     #[test]
     fn who_builds_has_the_place_alone() {
         let root = tempfile::tempdir().unwrap();
-        let place = open(root.path(), facts());
+        let place = open(root.path(), key());
         let cancel = CancelToken::new();
         thread::scope(|scope| {
-            let other = scope.spawn(|| Place::open(root.path(), facts(), &cancel));
+            let other = scope.spawn(|| Place::open(root.path(), key(), &cancel));
             thread::sleep(2 * GLANCE);
             assert!(!other.is_finished());
             cancel.cancel();
@@ -290,12 +289,12 @@ mod tests {
     #[test]
     fn what_is_stale_says_why() {
         let root = tempfile::tempdir().unwrap();
-        build(root.path(), facts());
+        build(root.path(), key());
         let engine = &list(root.path())[0];
-        assert_eq!(engine.bytes, 5 + facts().to_string().len() as u64);
-        let machine = facts().machine;
+        assert_eq!(engine.bytes, 5 + key().to_string().len() as u64);
+        let machine = key().machine;
         let present = Present {
-            models_sha256: [facts().model_sha256].into(),
+            models_sha256: [key().model_sha256].into(),
             tensorrt: Some(machine.tensorrt),
             driver: Some(machine.driver),
             runtime: Some(machine.runtime),

@@ -3,7 +3,15 @@
 //! Each submitter has a bounded queue; the worker takes from the queues in turn, so that a crowded
 //! stream cannot starve a quiet one, up to a batch at a time. A flush makes a new generation:
 //! what waits is dropped, and a run whose jobs are all of the past is cancelled.
+//!
+//! # Who waits for whom
+//! Whoever drops the last handle of a pool waits for its thread, up to [`ABANDON_AFTER`]; on the
+//! pool's own thread, where a last handle may go with a reply, nobody waits. What is still running
+//! then is counted by [`settle`], which a program calls before it exits. A flush or a stop waits
+//! for nobody, and may come from any thread, through a [`Canceller`].
 
+mod submitter;
+mod threads;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,8 +21,14 @@ use std::time::{Duration, Instant};
 
 use ndarray::{Array3, Ix4};
 
+pub use self::submitter::{Canceller, Submitter};
+
+use self::threads::Alive;
+pub use self::threads::{ABANDON_AFTER, settle};
+
 use super::cancel::CancelToken;
 use super::error::InferError;
+use super::log::{Severity, log};
 use super::roles::{Classifier, ClassifierSpec, ClipScore};
 use super::tensor::Tensor;
 
@@ -69,20 +83,16 @@ pub enum Refused {
     Full(Box<ClipJob>),
     /// A flush came while waiting for room.
     Flushed,
+    /// The submitter is closed, or the pool's thread is gone: no job is taken any more.
+    Closed,
 }
 
-/// The classifier's thread. Ends, with the run in flight cancelled and joined, when the last
-/// [`Arc`] goes, submitters' included.
+/// The classifier's thread. Ends, with the run in flight cancelled and waited for, up to
+/// [`ABANDON_AFTER`], when the last [`Arc`] goes, submitters' included.
 pub struct Pool {
     shared: Arc<Shared>,
     spec: ClassifierSpec,
     worker: Option<JoinHandle<()>>,
-}
-
-/// One stream's place in a pool. Dropping it discards its jobs.
-pub struct Submitter {
-    pool: Arc<Pool>,
-    id: u64,
 }
 
 struct Shared {
@@ -93,6 +103,7 @@ struct Shared {
     state: Mutex<State>,
     work: Condvar,
     room: Condvar,
+    ended: Condvar,
 }
 
 #[derive(Default)]
@@ -105,11 +116,15 @@ struct State {
     /// waits for its turn.
     running: Vec<Running>,
     closing: bool,
+    /// The thread is gone.
+    ended: bool,
 }
 
 #[derive(Default)]
 struct Lane {
     generation: u64,
+    /// No job is taken.
+    closed: bool,
     waiting: VecDeque<Waiting>,
 }
 
@@ -145,6 +160,11 @@ struct Running {
 impl State {
     fn is_current(&self, (lane, generation): (u64, u64)) -> bool {
         !self.closing && self.lanes.get(&lane).is_some_and(|lane| lane.generation == generation)
+    }
+
+    /// Whether no job of a lane is taken.
+    fn is_closed(&self, lane: u64) -> bool {
+        self.ended || self.lanes.get(&lane).is_none_or(|lane| lane.closed)
     }
 
     /// Cancels the runs that nobody waits for any more.
@@ -238,11 +258,18 @@ impl Pool {
             state: Mutex::default(),
             work: Condvar::new(),
             room: Condvar::new(),
+            ended: Condvar::new(),
         });
         let worker = {
+            let alive = Alive::new(&shared);
             let shared = shared.clone();
             let thread = thread::Builder::new().name("m2sd-classify".to_owned());
-            thread.spawn(move || work::work(&shared, classifier)).map_err(InferError::Thread)?
+            let work = move || {
+                // Ends after the classifier, which `work` drops.
+                let _alive = alive;
+                work::work(&shared, classifier);
+            };
+            thread.spawn(work).map_err(InferError::Thread)?
         };
         Ok(Arc::new(Self { shared, spec, worker: Some(worker) }))
     }
@@ -252,12 +279,7 @@ impl Pool {
     }
 
     pub fn submitter(self: &Arc<Self>) -> Submitter {
-        let mut state = self.shared.state();
-        state.next_id += 1;
-        let id = state.next_id;
-        state.lanes.insert(id, Lane::default());
-        drop(state);
-        Submitter { pool: self.clone(), id }
+        Submitter::new(Arc::clone(self))
     }
 }
 
@@ -271,88 +293,21 @@ impl Drop for Pool {
         drop(lanes);
         self.shared.work.notify_all();
         self.shared.room.notify_all();
+        let Some(worker) = self.worker.take() else { return };
         // The last handle may go with a reply, on the worker itself.
-        if let Some(worker) = self.worker.take()
-            && worker.thread().id() != thread::current().id()
-        {
+        if worker.thread().id() == thread::current().id() {
+            return;
+        }
+        if self.shared.wait_for_end(ABANDON_AFTER) {
             let _panicked = worker.join();
+        } else {
+            let (model, provider) = (&self.spec.info.model, self.spec.info.provider);
+            let seconds = ABANDON_AFTER.as_secs();
+            let text = format!(
+                "a run of {model} on {provider} did not end within {seconds} s of being cancelled; \
+                 its thread is abandoned"
+            );
+            log(Severity::Error, &text);
         }
-    }
-}
-
-impl Submitter {
-    pub fn pool(&self) -> &Arc<Pool> {
-        &self.pool
-    }
-
-    /// How many of this submitter's clips wait, the one in flight not counted.
-    pub fn waiting(&self) -> usize {
-        self.pool.shared.state().lanes.get(&self.id).map_or(0, |lane| lane.waiting.len())
-    }
-
-    /// Queues a job if there is room.
-    ///
-    /// # Errors
-    /// [`Refused::Full`] with the job.
-    pub fn try_submit(&self, job: ClipJob) -> Result<(), Refused> {
-        let shared = &self.pool.shared;
-        let mut state = shared.state();
-        match state.lanes.get_mut(&self.id) {
-            Some(lane) if !lane.is_full(shared.options) => {
-                lane.push(job);
-                shared.work.notify_one();
-                Ok(())
-            }
-            _ => Err(Refused::Full(Box::new(job))),
-        }
-    }
-
-    /// What jobs are submitted with until the next [`Self::flush`]: whoever makes them may learn of
-    /// the flush later than whoever flushes.
-    pub fn ticket(&self) -> Ticket {
-        let state = self.pool.shared.state();
-        Ticket(state.lanes.get(&self.id).map_or(0, |lane| lane.generation))
-    }
-
-    /// Queues a job, waiting for room.
-    ///
-    /// # Errors
-    /// [`Refused::Flushed`] when [`Self::flush`] was called since the ticket was taken, or is
-    /// meanwhile.
-    pub fn submit(&self, job: ClipJob, ticket: Ticket) -> Result<(), Refused> {
-        let shared = &self.pool.shared;
-        let no_room = |state: &mut State| {
-            state
-                .lanes
-                .get(&self.id)
-                .is_some_and(|lane| lane.generation == ticket.0 && lane.is_full(shared.options))
-        };
-        let state = shared.room.wait_while(shared.state(), no_room);
-        let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        match state.lanes.get_mut(&self.id) {
-            Some(lane) if lane.generation == ticket.0 => {
-                lane.push(job);
-                shared.work.notify_one();
-                Ok(())
-            }
-            _ => Err(Refused::Flushed),
-        }
-    }
-
-    /// Begins a new generation: discards what waits, cancels what runs, wakes who waits for room.
-    /// Never waits itself. A reply that is being called at this moment may still be running when
-    /// this returns; none of the old generation starts later.
-    pub fn flush(&self) {
-        self.pool.shared.discard(self.id, |state, id| {
-            let lane = state.lanes.get_mut(&id)?;
-            lane.generation += 1;
-            Some(std::mem::take(&mut lane.waiting))
-        });
-    }
-}
-
-impl Drop for Submitter {
-    fn drop(&mut self) {
-        self.pool.shared.discard(self.id, |state, id| state.lanes.remove(&id));
     }
 }

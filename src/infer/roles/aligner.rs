@@ -1,17 +1,17 @@
 //! The landmark network, REFERENCE §2.
 
-use std::path::Path;
-
 use ndarray::{Array2, ArrayView2, Ix2, Ix4, s};
 
-use super::{Batch, Signature, fits, open_shared, require_values, shape_error, sizes, take};
+use super::signature::{Batch, Signature, fits, require_values, shape_error, take};
 use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
+use crate::infer::engine::Engine;
 use crate::infer::error::InferError;
-use crate::infer::loading::Loading;
-use crate::infer::options::EngineOptions;
-use crate::infer::{Engine, EngineInfo, Outputs, TensorView};
+use crate::infer::info::EngineInfo;
+use crate::infer::limits;
+use crate::infer::outputs::Outputs;
+use crate::infer::tensor::TensorView;
 
 /// 68 points, x and y in turn.
 const COORDINATES: usize = 136;
@@ -30,20 +30,6 @@ pub struct Aligner {
 }
 
 impl Aligner {
-    /// Loads `path` with what `sidecar` says about it; the engine is shared with those in this
-    /// process who load the same.
-    ///
-    /// # Errors
-    /// Those of [`crate::infer::onnx::OnnxEngine::load`], and [`InferError::WrongSignature`].
-    pub fn load<'a>(
-        path: &Path,
-        sidecar: &ModelInfo,
-        options: &EngineOptions,
-        loading: impl Into<Loading<'a>>,
-    ) -> Result<Self, InferError> {
-        Self::from_engine(open_shared(path, Role::Aligner, options, loading.into())?, sidecar)
-    }
-
     /// # Errors
     /// [`InferError::WrongSignature`] for a network that finds no 68 points in a square.
     pub fn from_engine(engine: Box<dyn Engine>, sidecar: &ModelInfo) -> Result<Self, InferError> {
@@ -54,8 +40,9 @@ impl Aligner {
             signature.only_input(normalization)?;
         let batch = signature.batch(batch)?;
         signature.require(channels.is_none_or(|c| c == 3))?;
-        let size_px = height_px.or(width_px).unwrap_or(sizes::ALIGNER_PX);
+        let size_px = height_px.or(width_px).unwrap_or(limits::ALIGNER_PX);
         signature.require(size_px > 0 && width_px.is_none_or(|w| w == size_px))?;
+        signature.bounded("faces", limits::MOST_SIDE, &[3, size_px, size_px])?;
         let output = signature.output(2, COORDINATES)?;
         let (sidecar, outputs) = (sidecar.clone(), Outputs::default());
         let points = Array2::zeros((0, COORDINATES));

@@ -1,31 +1,23 @@
 //! The network that scores clips, REFERENCE §4–§6.
 
-use std::path::Path;
-
 use ndarray::Ix2;
 
 use super::clips::{Clip, ClipStager, Packer, StagedClips};
-use super::{Batch, Signature, fits, shape_error, sizes, take};
+use super::signature::{Batch, Signature, fits, shape_error, take};
+use super::spec::{AudioSpec, ClassifierSpec};
 use crate::core::evidence::Probability;
-use crate::core::image::{ChannelOrder, PixelValues};
+use crate::core::image::ChannelOrder;
 use crate::core::modelinfo::{ClassifierOutput, ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
+use crate::infer::engine::Engine;
 use crate::infer::error::InferError;
-use crate::infer::loading::Loading;
-use crate::infer::onnx::OnnxEngine;
-use crate::infer::options::EngineOptions;
-use crate::infer::{Engine, EngineInfo, Outputs, TensorInfo};
+use crate::infer::info::TensorInfo;
+use crate::infer::limits;
+use crate::infer::outputs::Outputs;
 
 /// The name that makes a second input the audio.
 const AUDIO: &str = "audio";
 const SCORES: &str = "the classifier's scores";
-
-/// What an audio-visual classifier wants to hear beside a clip: `[1,mels,frames]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AudioSpec {
-    pub mels: usize,
-    pub frames: usize,
-}
 
 /// What the network says about one clip. All numbers are finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,27 +52,6 @@ impl ClipScore {
     }
 }
 
-/// What a classifier wants and how it runs; stays with those who submit clips while the classifier
-/// itself is with its [`crate::infer::Pool`].
-#[derive(Clone, Debug)]
-pub struct ClassifierSpec {
-    /// T: how many consecutive frames make a clip.
-    pub frames: usize,
-    /// S: the side of the square frames.
-    pub size_px: usize,
-    /// RGB unless the sidecar says otherwise.
-    pub channel_order: ChannelOrder,
-    /// Bytes where the network takes these, else floats, normalised as ImageNet's RGB unless the
-    /// sidecar says otherwise.
-    pub values: PixelValues,
-    /// What the network wants to hear, if anything.
-    pub audio: Option<AudioSpec>,
-    /// Whether several clips can share a run.
-    pub batches: bool,
-    pub sidecar: ModelInfo,
-    pub info: EngineInfo,
-}
-
 /// Clips `[N,3,T,S,S]` → `[N,2]`, index 0 "fake". A second input called `audio`,
 /// `[N,1,mels,frames]`, makes it audio-visual.
 pub struct Classifier {
@@ -93,20 +64,6 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Loads `path` with what `sidecar` says about it.
-    ///
-    /// # Errors
-    /// Those of [`crate::infer::onnx::OnnxEngine::load`], and [`InferError::WrongSignature`].
-    pub fn load<'a>(
-        path: &Path,
-        sidecar: &ModelInfo,
-        options: &EngineOptions,
-        loading: impl Into<Loading<'a>>,
-    ) -> Result<Self, InferError> {
-        let engine = OnnxEngine::load(path, options, loading.into().of(Role::Classifier))?;
-        Self::from_engine(Box::new(engine), sidecar)
-    }
-
     /// # Errors
     /// [`InferError::WrongSignature`] for a network that scores no clips.
     pub fn from_engine(engine: Box<dyn Engine>, sidecar: &ModelInfo) -> Result<Self, InferError> {
@@ -124,9 +81,10 @@ impl Classifier {
             signature.pixels(clip, normalization)?;
         let mut batch = signature.batch(batch)?;
         signature.require(channels.is_none_or(|c| c == 3))?;
-        let frames = frames.unwrap_or(sizes::CLIP_FRAMES);
-        let size_px = height_px.or(width_px).unwrap_or(sizes::CLIP_PX);
+        let frames = frames.unwrap_or(limits::CLIP_FRAMES);
+        let size_px = height_px.or(width_px).unwrap_or(limits::CLIP_PX);
         signature.require(frames > 0 && size_px > 0 && width_px.is_none_or(|w| w == size_px))?;
+        signature.bounded("clips", limits::MOST_SIDE, &[3, frames, size_px, size_px])?;
         let audio = match audio_input {
             None => None,
             Some(input) => {
@@ -223,7 +181,10 @@ fn audio_spec(
     let batch = signature.batch(batch)?;
     signature.require(channels.is_none_or(|c| c == 1))?;
     match (mels, frames) {
-        (Some(mels), Some(frames)) => Ok((batch, AudioSpec { mels, frames })),
+        (Some(mels), Some(frames)) => {
+            signature.bounded("audio", limits::MOST_AUDIO_SIDE, &[mels, frames])?;
+            Ok((batch, AudioSpec { mels, frames }))
+        }
         _ => Err(signature.wrong()),
     }
 }

@@ -2,11 +2,13 @@
 
 use ndarray::{ArrayView3, Ix3, Ix4, Ix5};
 
-use super::{AudioSpec, Batch, ClassifierSpec, fits, require_values, shape_error};
+use super::signature::{Batch, fits, require_values, shape_error};
+use super::spec::{AudioSpec, ClassifierSpec};
 use crate::core::image::PixelValues;
 use crate::infer::engine::{Staged, Stager};
 use crate::infer::error::InferError;
-use crate::infer::{Tensor, TensorIn, TensorView};
+use crate::infer::limits;
+use crate::infer::tensor::{Tensor, TensorIn, TensorView};
 
 const CLIP: &str = "the classifier's clip";
 
@@ -52,7 +54,9 @@ impl Packer {
 
     /// The most clips of `wanted` that a run can take.
     pub(super) fn together(&self, wanted: usize) -> usize {
-        self.batch.most().map_or(wanted, |most| wanted.min(most)).max(1)
+        let clip = self.frames.saturating_mul(self.size_px).saturating_mul(self.size_px);
+        let fit = limits::MOST_NUMBERS_OF_A_RUN / clip.saturating_mul(3).max(1);
+        self.batch.most().map_or(wanted, |most| wanted.min(most)).min(fit).max(1)
     }
 
     /// The inputs of a run on `clips`, one at least.

@@ -1,18 +1,18 @@
 //! The face detector, REFERENCE §1.
 
-use std::path::Path;
-
 use ndarray::{ArrayView2, Axis, Ix3};
 
-use super::{Signature, fits, open_shared, require_values, shape_error, take};
+use super::signature::{Signature, fits, require_values, shape_error, take};
 use crate::core::detect::DetectorOutputs;
 use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
+use crate::infer::engine::Engine;
 use crate::infer::error::InferError;
-use crate::infer::loading::Loading;
-use crate::infer::options::EngineOptions;
-use crate::infer::{Engine, EngineInfo, Outputs, TensorView};
+use crate::infer::info::EngineInfo;
+use crate::infer::limits;
+use crate::infer::outputs::Outputs;
+use crate::infer::tensor::TensorView;
 
 /// Image `[N,3,H,W]` → box regressions `[N,A,4]`, class softmax `[N,A,2]`, landmark regressions
 /// `[N,A,10]`, which are told apart by their last dimension (REFERENCE §1).
@@ -34,20 +34,6 @@ struct Places {
 }
 
 impl Detector {
-    /// Loads `path` with what `sidecar` says about it; the engine is shared with those in this
-    /// process who load the same.
-    ///
-    /// # Errors
-    /// Those of [`crate::infer::onnx::OnnxEngine::load`], and [`InferError::WrongSignature`].
-    pub fn load<'a>(
-        path: &Path,
-        sidecar: &ModelInfo,
-        options: &EngineOptions,
-        loading: impl Into<Loading<'a>>,
-    ) -> Result<Self, InferError> {
-        Self::from_engine(open_shared(path, Role::Detector, options, loading.into())?, sidecar)
-    }
-
     /// # Errors
     /// [`InferError::WrongSignature`] for a network that is no detector.
     pub fn from_engine(engine: Box<dyn Engine>, sidecar: &ModelInfo) -> Result<Self, InferError> {
@@ -58,6 +44,8 @@ impl Detector {
             signature.only_input(normalization)?;
         signature.batch(batch)?;
         signature.require(channels.is_none_or(|c| c == 3))?;
+        let sides = [Some(3), height_px, width_px].map(|size| size.unwrap_or(1));
+        signature.bounded("pictures", limits::MOST_PICTURE_SIDE_PX, &sides)?;
         let places = Places {
             boxes: signature.output(3, 4)?,
             classes: signature.output(3, 2)?,

@@ -15,12 +15,16 @@ const LAYER_NORM_EPS: f32 = 1e-6;
 const CLASSES: usize = 2;
 /// Attention over more would need a matrix of 16 GiB for each head.
 const MOST_TOKENS: usize = 1 << 16;
+/// Numbers of the table of positions, which is in memory whole: half of what an ONNX file can hold.
+const MOST_POSITIONS: usize = 1 << 28;
+/// Parts of a hidden layer: the published networks have 4.
+const MOST_PARTS: usize = 64;
 
 /// What the graph is written for; it runs, and means the same, everywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tuning {
     /// Products small enough that their weights stay in a core's cache, which an AMX core
-    /// computes half as fast again: the perceptrons in parts, as wide as the tokens, and the
+    /// computes half as fast again: the MLPs in parts, as wide as the tokens, and the
     /// embedding as one product instead of a convolution.
     #[default]
     Cpu,
@@ -52,7 +56,7 @@ pub struct Dims {
     pub width: usize,
     pub heads: usize,
     pub blocks: usize,
-    /// Width of the two-layer perceptrons.
+    /// Width of the two-layer MLPs.
     pub hidden: usize,
     pub frames: usize,
     pub size_px: usize,
@@ -95,14 +99,18 @@ impl Dims {
         let patches = few.ok_or_else(|| {
             wrong(embedding, format!("patches that give at most {MOST_TOKENS} tokens a clip"))
         })?;
+        let positions = patches.saturating_add(1).checked_mul(width);
+        if positions.is_none_or(|numbers| numbers > MOST_POSITIONS) {
+            return Err(wrong(embedding, format!("a width of which {patches} tokens fit a file")));
+        }
         let heads = options.heads.unwrap_or(width / 64);
         if !cuts(width, heads) {
             return Err(wrong(embedding, format!("a width that {heads} heads share evenly")));
         }
-        let perceptron = "blocks.0.mlp.fc1.weight";
-        let [hidden, inputs] = tensors.dims(perceptron)?;
+        let mlp = "blocks.0.mlp.fc1.weight";
+        let [hidden, inputs] = tensors.dims(mlp)?;
         if hidden == 0 {
-            let (tensor, found) = (perceptron.to_owned(), vec![hidden, inputs]);
+            let (tensor, found) = (mlp.to_owned(), vec![hidden, inputs]);
             let expected = format!("[hidden, {width}] with hidden at least 1");
             return Err(ArchError::Shape { tensor, found, expected });
         }
@@ -232,19 +240,19 @@ impl Net<'_, '_> {
         let attended = self.attention(&format!("{prefix}.attn"), &queries, &normed)?;
         let x = self.g.op("Add", &[&x, &attended], &[]);
         let normed = self.layer_norm(&x, &format!("{prefix}.norm2"))?;
-        self.perceptron(&format!("{prefix}.mlp"), &normed, x)
+        self.mlp(&format!("{prefix}.mlp"), &normed, x)
     }
 
     /// `sum` plus the two layers on `x`, computed for one part of the hidden channels after the
     /// other.
-    fn perceptron(&mut self, prefix: &str, x: &Edge, mut sum: Edge) -> Result<Edge, ArchError> {
+    fn mlp(&mut self, prefix: &str, x: &Edge, mut sum: Edge) -> Result<Edge, ArchError> {
         let Dims { width, hidden, .. } = self.dims;
         let (fc1, fc2) = (format!("{prefix}.fc1"), format!("{prefix}.fc2"));
         self.tensors.expect(&format!("{fc1}.weight"), &[hidden, width])?;
         self.tensors.expect(&format!("{fc2}.weight"), &[width, hidden])?;
         let inner_bias = self.tensors.read_expecting(&format!("{fc1}.bias"), &[hidden])?;
         let part = match self.tuning {
-            Tuning::Cpu if hidden.is_multiple_of(width) => width,
+            Tuning::Cpu if hidden.is_multiple_of(width) && hidden / width <= MOST_PARTS => width,
             Tuning::Cpu | Tuning::Gpu => hidden,
         };
         for (index, bias) in inner_bias.chunks(part).enumerate() {

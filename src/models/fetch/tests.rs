@@ -1,39 +1,92 @@
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 
 use super::*;
 
 const CONTENT: &[u8] = b"0123456789";
 const SHA256: &str = "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882";
 
-/// A server for one file that honours ranges, and breaks the first connection after `cut` bytes.
-fn serve(cut: Option<usize>, ranges: bool) -> String {
+/// What a server is to do.
+#[derive(Clone, Debug, Default)]
+struct Server {
+    content: Vec<u8>,
+    etag: Option<&'static str>,
+    /// Does not send parts.
+    without_ranges: bool,
+    /// Breaks the connection after so many bytes.
+    cut: Option<usize>,
+    /// Says no length.
+    without_length: bool,
+    /// Sends its visitors there.
+    redirect: Option<String>,
+}
+
+type Shared = Arc<Mutex<Server>>;
+
+/// A server for one file that does as it is told at the moment; its address, and what it is told.
+fn serve(server: Server) -> (String, Shared) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/file.bin", listener.local_addr().unwrap());
+    let shared = Arc::new(Mutex::new(server));
+    let told = Arc::clone(&shared);
     std::thread::spawn(move || {
-        let mut cut = cut;
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-            let head = lines.by_ref().map_while(Result::ok).take_while(|l| !l.is_empty());
-            let range = head.filter_map(|l| {
-                let l = l.to_ascii_lowercase();
-                l.strip_prefix("range: bytes=")?.strip_suffix('-')?.parse::<usize>().ok()
-            });
-            let start = range.last().filter(|_| ranges).unwrap_or(0);
-            let body = CONTENT.get(start..).unwrap_or_default();
-            let status = match start {
-                0 => "200 OK".to_owned(),
-                _ if body.is_empty() => "416 Range Not Satisfiable".to_owned(),
-                _ => format!("206 Partial Content\r\nContent-Range: bytes {start}-9/10"),
-            };
-            let sent = &body[..cut.take().unwrap_or(body.len()).min(body.len())];
-            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
-            stream.write_all(head.as_bytes()).unwrap();
-            stream.write_all(sent).unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let head: Vec<_> = lines.map_while(Result::ok).take_while(|l| !l.is_empty()).collect();
+            let (head, body) = told.lock().unwrap().clone().answer(&head);
+            // Who has heard enough closes the connection.
+            let _closed = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
         }
     });
-    url
+    (url, shared)
+}
+
+impl Server {
+    fn new(content: &[u8]) -> Self {
+        Self { content: content.to_vec(), ..Self::default() }
+    }
+
+    fn answer(self, request: &[String]) -> (String, Vec<u8>) {
+        let header = |name: &str| {
+            let lower =
+                |line: &String| Some(line.to_ascii_lowercase()).filter(|l| l.starts_with(name));
+            request.iter().find_map(lower).map(|line| line[name.len()..].trim().to_owned())
+        };
+        let is_same = |tag: Option<String>| tag.as_deref() == self.etag;
+        let mut head = String::new();
+        let etag = self.etag.map(|etag| format!("ETag: {etag}\r\n")).unwrap_or_default();
+        if let Some(to) = self.redirect {
+            head += &format!("302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n");
+            return (format!("HTTP/1.1 {head}\r\n"), Vec::new());
+        }
+        if self.etag.is_some() && is_same(header("if-none-match:")) {
+            return (format!("HTTP/1.1 304 Not Modified\r\n{etag}\r\n"), Vec::new());
+        }
+        let range = header("range:")
+            .and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let if_range = header("if-range:");
+        let serves = !self.without_ranges && (if_range.is_none() || is_same(if_range));
+        let start: usize = range.filter(|_| serves).unwrap_or(0);
+        let body = self.content.get(start..).unwrap_or_default();
+        let total = self.content.len();
+        head += &match start {
+            0 => "200 OK\r\n".to_owned(),
+            _ if body.is_empty() => "416 Range Not Satisfiable\r\n".to_owned(),
+            _ => format!(
+                "206 Partial Content\r\nContent-Range: bytes {start}-{}/{total}\r\n",
+                total - 1
+            ),
+        };
+        if self.without_length {
+            head += "Connection: close\r\n";
+        } else {
+            head += &format!("Content-Length: {}\r\n", body.len());
+        }
+        let sent = &body[..self.cut.unwrap_or(body.len()).min(body.len())];
+        (format!("HTTP/1.1 {head}{etag}\r\n"), sent.to_vec())
+    }
 }
 
 fn get(url: &str, dir: &Path, sha256: Option<&str>) -> Result<(PathBuf, Vec<u64>), FetchError> {
@@ -42,44 +95,144 @@ fn get(url: &str, dir: &Path, sha256: Option<&str>) -> Result<(PathBuf, Vec<u64>
     fetch(&download, dir, &mut |p| seen.push(p.done_bytes)).map(|path| (path, seen))
 }
 
+fn content(path: PathBuf) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
+
+fn files(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn a_broken_download_continues_and_is_recorded() {
     let dir = tempfile::tempdir().unwrap();
-    let url = serve(Some(4), true);
+    let (url, server) = serve(Server { cut: Some(4), ..Server::new(CONTENT) });
     assert!(get(&url, dir.path(), Some(SHA256)).is_err());
-    assert_eq!(std::fs::read(dir.path().join("file.bin.part")).unwrap(), &CONTENT[..4]);
+    assert_eq!(content(dir.path().join("file.bin.part")), &CONTENT[..4]);
     assert!(!dir.path().join("file.bin").exists());
 
+    server.lock().unwrap().cut = None;
     let (path, seen) = get(&url, dir.path(), Some(SHA256)).unwrap();
-    assert_eq!(std::fs::read(path).unwrap(), CONTENT);
+    assert_eq!(content(path), CONTENT);
     assert_eq!((seen.first(), seen.last()), (Some(&4), Some(&10)));
     assert_eq!(Lock::read(dir.path()).unwrap().get("file.bin").unwrap().sha256, SHA256);
-    assert!(get(&url, dir.path(), None).unwrap().1.is_empty(), "fetched again");
+    assert!(get(&url, dir.path(), Some(SHA256)).unwrap().1.is_empty(), "fetched again");
+    assert_eq!(files(dir.path()), [".models.lock.guard", "file.bin", "models.lock"]);
 }
 
 #[test]
-fn a_server_without_ranges_starts_over() {
+fn what_follows_of_another_file_is_not_appended() {
+    for etag in [None, Some("\"one\"")] {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Server { cut: Some(4), etag, ..Server::new(CONTENT) };
+        let (url, server) = serve(first.clone());
+        assert!(get(&url, dir.path(), None).is_err());
+        *server.lock().unwrap() =
+            Server { etag: etag.map(|_| "\"two\""), ..Server::new(b"abcdefghij") };
+        assert_eq!(content(get(&url, dir.path(), None).unwrap().0), b"abcdefghij", "{etag:?}");
+    }
+    // The same file goes on where it broke.
     let dir = tempfile::tempdir().unwrap();
-    let url = serve(Some(4), false);
+    let (url, server) =
+        serve(Server { cut: Some(4), etag: Some("\"one\""), ..Server::new(CONTENT) });
     assert!(get(&url, dir.path(), None).is_err());
-    let (path, _) = get(&url, dir.path(), None).unwrap();
-    assert_eq!(std::fs::read(path).unwrap(), CONTENT);
+    server.lock().unwrap().cut = None;
+    let (path, seen) = get(&url, dir.path(), None).unwrap();
+    assert_eq!((content(path).as_slice(), seen.first()), (CONTENT, Some(&4)));
 }
 
 #[test]
-fn a_part_with_nothing_after_it_starts_over() {
+fn a_beginning_of_another_file_costs_one_more_try_and_no_error() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("file.bin.part"), "other bytes than those").unwrap();
-    let (path, _) = get(&serve(None, true), dir.path(), Some(SHA256)).unwrap();
-    assert_eq!(std::fs::read(path).unwrap(), CONTENT);
+    for start in ["other bytes than those", "abc"] {
+        std::fs::write(dir.path().join("file.bin.part"), start).unwrap();
+        let (url, _) = serve(Server::new(CONTENT));
+        assert_eq!(content(get(&url, dir.path(), Some(SHA256)).unwrap().0), CONTENT);
+        std::fs::remove_file(dir.path().join("file.bin")).unwrap();
+    }
+    let (url, _) = serve(Server { without_ranges: true, ..Server::new(CONTENT) });
+    std::fs::write(dir.path().join("file.bin.part"), "abc").unwrap();
+    assert_eq!(content(get(&url, dir.path(), Some(SHA256)).unwrap().0), CONTENT);
 }
 
 #[test]
-fn another_file_than_expected_is_refused() {
+fn a_wrong_file_is_neither_kept_nor_recorded_and_is_fetched_again() {
     let dir = tempfile::tempdir().unwrap();
-    let error = get(&serve(None, true), dir.path(), Some("00")).unwrap_err();
+    let (url, server) = serve(Server::new(b"<html>Please log in</html>"));
+    let error = get(&url, dir.path(), Some(SHA256)).unwrap_err();
     assert!(matches!(error, FetchError::Hash { .. }), "{error}");
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    let outside = Download { url: "http://x", file: "../x", sha256: None };
+    assert!(files(dir.path()).is_empty(), "{:?}", files(dir.path()));
+    // One that is there already is replaced.
+    std::fs::write(dir.path().join("file.bin"), "damaged").unwrap();
+    *server.lock().unwrap() = Server::new(CONTENT);
+    assert_eq!(content(get(&url, dir.path(), Some(SHA256)).unwrap().0), CONTENT);
+}
+
+#[test]
+fn a_file_without_a_pinned_hash_is_asked_for_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, server) = serve(Server::new(b"<html>Please log in</html>"));
+    get(&url, dir.path(), None).unwrap();
+    *server.lock().unwrap() = Server { etag: Some("\"one\""), ..Server::new(CONTENT) };
+    assert_eq!(content(get(&url, dir.path(), None).unwrap().0), CONTENT);
+    // It need not come again where it is the same, here and there.
+    assert!(get(&url, dir.path(), None).unwrap().1.is_empty(), "fetched again");
+    std::fs::write(dir.path().join("file.bin"), "damaged").unwrap();
+    let (path, seen) = get(&url, dir.path(), None).unwrap();
+    assert_eq!((content(path).as_slice(), seen.last()), (CONTENT, Some(&10)));
+    assert_eq!(files(dir.path()), [".models.lock.guard", "file.bin", "models.lock"]);
+}
+
+#[test]
+fn a_server_that_sends_on_to_an_open_line_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (right, _) = serve(Server::new(CONTENT));
+    let (url, server) = serve(Server { redirect: Some(right), ..Server::default() });
+    assert_eq!(content(get(&url, dir.path(), None).unwrap().0), CONTENT);
+    for to in ["http://192.0.2.1/file.bin", "//192.0.2.1/file.bin", "ftp://127.0.0.1/file.bin"] {
+        server.lock().unwrap().redirect = Some(to.to_owned());
+        let error = get(&url, dir.path(), None).unwrap_err();
+        assert!(matches!(error, FetchError::Insecure { .. }), "{error}");
+    }
+    server.lock().unwrap().redirect = Some("/file.bin".to_owned());
+    let error = get(&url, dir.path(), None).unwrap_err();
+    assert!(matches!(error, FetchError::Redirects { .. }), "{error}");
+    let error = get("http://192.0.2.1/file.bin", dir.path(), None).unwrap_err();
+    assert!(matches!(error, FetchError::Insecure { .. }), "{error}");
+}
+
+#[test]
+fn a_file_of_any_size_does_not_fill_the_disk() {
+    for without_length in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let (url, _) = serve(Server { without_length, ..Server::new(&[0; 100_000]) });
+        let download = Download { url: &url, file: "file.bin", sha256: None };
+        let fetch = |limit| fetch_up_to(limit, &download, dir.path(), &mut |_| ());
+        let error = fetch(99_999).unwrap_err();
+        assert!(matches!(error, FetchError::TooLarge { limit: 99_999, .. }), "{error}");
+        let part = dir.path().join("file.bin.part");
+        assert_eq!(std::fs::metadata(part).unwrap().len(), 0);
+        assert!(fetch(100_000).is_ok());
+    }
+}
+
+#[test]
+fn two_processes_do_not_write_into_one_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, _) = serve(Server::new(CONTENT));
+    let other = Part::open(dir.path(), "file.bin").unwrap();
+    let error = get(&url, dir.path(), None).unwrap_err();
+    assert!(matches!(error, FetchError::Busy { .. }), "{error}");
+    drop(other);
+    assert!(get(&url, dir.path(), None).is_ok());
+}
+
+#[test]
+fn a_name_stays_in_its_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let outside = Download { url: "https://x", file: "../x", sha256: None };
     assert!(matches!(fetch(&outside, dir.path(), &mut |_| ()), Err(FetchError::Name(_))));
 }

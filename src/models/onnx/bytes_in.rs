@@ -1,4 +1,4 @@
-//! A network that reads bytes, made of one that reads floats: the map from 8-bit levels becomes
+//! A network that reads bytes, made of one that reads floats: the map from bytes becomes
 //! its first nodes. Everything else is copied as it is, also what this project does not know.
 
 use std::io::{Read, Seek, Write};
@@ -10,11 +10,7 @@ use super::proto::{self, AttributeProto, NodeProto};
 use super::{Dim, OnnxError, Port, scan};
 use crate::core::image::Normalization;
 use crate::core::modelinfo::PortType;
-use crate::core::onnx::{GRAPH_NODE, MODEL_GRAPH, Value, Wire, WireError};
-
-/// Field numbers of `GraphProto`.
-const INITIALIZER: u64 = 5;
-const INPUT: u64 = 11;
+use crate::core::onnx::{Value, Wire, WireError, field};
 
 /// Why a network cannot be made to read bytes.
 #[derive(Debug, thiserror::Error)]
@@ -83,12 +79,12 @@ impl Head {
         let to_float = AttributeProto {
             name: "to".to_owned(),
             i: Some(proto::FLOAT.into()),
-            kind: 2,
+            kind: proto::AttributeType::Int.into(),
             ..Default::default()
         };
         let nodes = vec![
-            node("Cast", vec![named("u8")], named("levels"), vec![to_float]),
-            node("Mul", vec![named("levels"), named("scale")], named("scaled"), Vec::new()),
+            node("Cast", vec![named("u8")], named("values"), vec![to_float]),
+            node("Mul", vec![named("values"), named("scale")], named("scaled"), Vec::new()),
             node("Add", vec![named("scaled"), named("offset")], pixels.clone(), Vec::new()),
         ];
         let constant = |name: String, values: [f32; 3]| proto::TensorProto {
@@ -108,13 +104,13 @@ impl Head {
         let mut graph = Measure(0);
         let (mut wire, end) = Wire::new(&mut source)?;
         wire.message(end, |wire, field, value| match (field, value) {
-            (MODEL_GRAPH, Value::Bytes(len)) => self.graph(wire, len, &mut graph),
+            (field::MODEL_GRAPH, Value::Bytes(len)) => self.graph(wire, len, &mut graph),
             (_, other) => wire.skip(other),
         })?;
         let (mut wire, end) = Wire::new(&mut source)?;
         wire.message(end, |wire, field, value| match (field, value) {
-            (MODEL_GRAPH, Value::Bytes(len)) => {
-                write_key(out, MODEL_GRAPH, Value::Bytes(graph.0))?;
+            (field::MODEL_GRAPH, Value::Bytes(len)) => {
+                write_key(out, field::MODEL_GRAPH, Value::Bytes(graph.0))?;
                 self.graph(wire, len, out)
             }
             _ => copy(wire, field, value, out),
@@ -129,20 +125,20 @@ impl Head {
         out: &mut impl Write,
     ) -> Result<(), WireError> {
         for node in &self.nodes {
-            write_message(out, GRAPH_NODE, node)?;
+            write_message(out, field::GRAPH_NODE, node)?;
         }
         for constant in &self.constants {
-            write_message(out, INITIALIZER, constant)?;
+            write_message(out, field::GRAPH_INITIALIZER, constant)?;
         }
         wire.message(len, |wire, field, value| match (field, value) {
-            (INPUT, Value::Bytes(len)) => {
+            (field::GRAPH_INPUT, Value::Bytes(len)) => {
                 let mut input: proto::ValueInfoProto = proto::decode(wire, len)?;
                 if input.name == self.pixels {
                     input.name.clone_from(&self.input);
                     let tensor = input.r#type.as_mut().and_then(|t| t.tensor_type.as_mut());
                     tensor.into_iter().for_each(|tensor| tensor.elem_type = proto::UINT8);
                 }
-                Ok(write_message(out, INPUT, &input)?)
+                Ok(write_message(out, field::GRAPH_INPUT, &input)?)
             }
             _ => copy(wire, field, value, out),
         })

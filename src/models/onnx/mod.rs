@@ -1,6 +1,7 @@
 //! ONNX files: the messages that this project writes, and a look inside files that it is given.
 
 pub(crate) mod bytes_in;
+mod external;
 pub(crate) mod proto;
 mod summary;
 

@@ -85,9 +85,20 @@ pub struct AttributeProto {
     pub s: Option<Vec<u8>>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
-    /// 1 float, 2 int, 3 string, 7 ints.
-    #[prost(int32, tag = "20")]
+    /// `type` in `onnx.proto3`.
+    #[prost(enumeration = "AttributeType", tag = "20")]
     pub kind: i32,
+}
+
+/// `AttributeProto.AttributeType`, those that this project writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum AttributeType {
+    Undefined = 0,
+    Float = 1,
+    Int = 2,
+    String = 3,
+    Ints = 7,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

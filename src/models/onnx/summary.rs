@@ -8,9 +8,10 @@ use std::path::Path;
 
 use thiserror::Error;
 
+use super::external;
 use super::proto::{self, dimension};
 use crate::core::modelinfo::PortType;
-use crate::core::onnx::{GRAPH_NODE, MODEL_GRAPH, Nature, Value, Wire, WireError};
+use crate::core::onnx::{ModelTraits, Value, Wire, WireError, field};
 
 /// Inputs and outputs of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +22,7 @@ pub struct Summary {
     /// Inputs that a caller must give: without those that only name a weight.
     pub inputs: Vec<Port>,
     pub outputs: Vec<Port>,
-    pub nature: Nature,
+    pub traits: ModelTraits,
 }
 
 /// One input or output.
@@ -81,18 +82,20 @@ pub fn scan(source: impl Read + Seek) -> Result<Summary, OnnxError> {
     let (mut wire, len) = Wire::new(source)?;
     let mut found = Found::default();
     wire.message(len, |wire, field, value| match (field, value) {
-        (1, Value::Number(version)) => {
+        (field::MODEL_IR_VERSION, Value::Number(version)) => {
             found.ir_version = Some(version);
             Ok(())
         }
-        (MODEL_GRAPH, Value::Bytes(len)) => graph(wire, len, &mut found),
-        (8, Value::Bytes(len)) => {
+        (field::MODEL_GRAPH, Value::Bytes(len)) => graph(wire, len, &mut found),
+        (field::MODEL_OPSET_IMPORT, Value::Bytes(len)) => {
             let set: proto::OperatorSetIdProto = proto::decode(wire, len)?;
             if matches!(set.domain.as_str(), "" | "ai.onnx") {
                 found.opset = u64::try_from(set.version).ok();
             }
             Ok(())
         }
+        (field::MODEL_TRAINING_INFO, Value::Bytes(len)) => external::training(wire, len),
+        (field::MODEL_FUNCTIONS, Value::Bytes(len)) => external::function(wire, len),
         (_, other) => Ok(wire.skip(other)?),
     })?;
     found.finish()
@@ -105,7 +108,7 @@ struct Found {
     weights: HashSet<String>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
-    nature: Nature,
+    traits: ModelTraits,
 }
 
 impl Found {
@@ -116,7 +119,7 @@ impl Found {
             opset: self.opset.ok_or(OnnxError::Without("operator set version"))?,
             inputs: self.inputs,
             outputs: self.outputs,
-            nature: self.nature,
+            traits: self.traits,
         };
         match &summary {
             s if s.inputs.is_empty() => Err(OnnxError::Without("input")),
@@ -128,37 +131,27 @@ impl Found {
 
 fn graph<R: Read + Seek>(wire: &mut Wire<R>, len: u64, found: &mut Found) -> Result<(), OnnxError> {
     wire.message(len, |wire, field, value| match (field, value) {
-        (GRAPH_NODE, Value::Bytes(len)) => Ok(found.nature.add_node(wire, len)?),
-        (5, Value::Bytes(len)) => {
-            found.weights.insert(weight_name(wire, len)?);
+        (field::GRAPH_NODE, Value::Bytes(len)) => {
+            found.traits.add_node_and(wire, len, |wire, field, value| match (field, value) {
+                (field::NODE_ATTRIBUTE, Value::Bytes(len)) => external::attribute(wire, len, 0),
+                (_, other) => Ok(wire.skip(other)?),
+            })
+        }
+        (field::GRAPH_INITIALIZER, Value::Bytes(len)) => {
+            found.weights.insert(external::tensor(wire, len)?);
             Ok(())
         }
-        (11, Value::Bytes(len)) => {
+        (field::GRAPH_SPARSE_INITIALIZER, Value::Bytes(len)) => external::sparse(wire, len),
+        (field::GRAPH_INPUT, Value::Bytes(len)) => {
             found.inputs.push(port(wire, len)?);
             Ok(())
         }
-        (12, Value::Bytes(len)) => {
+        (field::GRAPH_OUTPUT, Value::Bytes(len)) => {
             found.outputs.push(port(wire, len)?);
             Ok(())
         }
         (_, other) => Ok(wire.skip(other)?),
     })
-}
-
-fn weight_name<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<String, OnnxError> {
-    let (mut name, mut external) = (String::new(), false);
-    wire.message::<WireError>(len, |wire, field, value| match (field, value) {
-        (8, Value::Bytes(len)) => {
-            name = String::from_utf8_lossy(&wire.bytes(len)?).into_owned();
-            Ok(())
-        }
-        (14, Value::Number(location)) => {
-            external = location == 1;
-            Ok(())
-        }
-        (_, other) => wire.skip(other),
-    })?;
-    if external { Err(OnnxError::ExternalData(name)) } else { Ok(name) }
 }
 
 fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Port, OnnxError> {
@@ -224,7 +217,7 @@ mod tests {
         assert_eq!((found.ir_version, found.opset), (8, 17));
         let inputs: Vec<_> = found.inputs.iter().map(Port::to_string).collect();
         assert_eq!(inputs, ["x [N,3]"]);
-        assert_eq!(found.nature, Nature::default());
+        assert_eq!(found.traits, ModelTraits::default());
     }
 
     #[test]
@@ -244,14 +237,72 @@ mod tests {
             let mut model = model();
             model.graph.as_mut().unwrap().node = ops.into_iter().map(node).collect();
             let file = model.encode_to_vec();
-            let expected = Nature { is_quantised, is_compiled };
+            let expected = ModelTraits { is_quantised, is_compiled };
             let nodes = model.graph.unwrap().node;
-            assert_eq!(scan(Cursor::new(&file)).unwrap().nature, expected, "{nodes:?}");
+            assert_eq!(scan(Cursor::new(&file)).unwrap().traits, expected, "{nodes:?}");
             // Who only asks for it learns the same.
             let mut path = tempfile::NamedTempFile::new().unwrap();
             path.write_all(&file).unwrap();
-            assert_eq!(Nature::of(path.path()).unwrap(), expected, "{nodes:?}");
+            assert_eq!(ModelTraits::of(path.path()).unwrap(), expected, "{nodes:?}");
         }
+    }
+
+    /// A field of bytes, of the numbers that fit into two bytes of key.
+    fn message(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        prost::encoding::encode_varint(u64::from(number) << 3 | 2, &mut out);
+        prost::encoding::encode_varint(bytes.len() as u64, &mut out);
+        out.extend(bytes);
+        out
+    }
+
+    /// Where a tensor can be in a model.
+    type Place<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+
+    #[test]
+    fn weights_in_other_files_are_refused_wherever_a_tensor_can_be() {
+        let name = message(8, b"weight");
+        let inside = [name.clone(), message(9, b"data")].concat();
+        // By the location, or by what says where.
+        let (at, says) =
+            ([name.clone(), vec![0x70, 1]].concat(), [name, message(13, b"")].concat());
+        let nested = |depth: usize, tensor: &[u8]| {
+            let deepest = message(5, tensor);
+            (0..depth).fold(deepest, |graph, _| message(1, &message(5, &message(6, &graph))))
+        };
+        let places: [Place<'_>; 12] = [
+            &|tensor| message(7, &message(5, tensor)),
+            &|tensor| message(7, &message(15, &message(1, tensor))),
+            &|tensor| message(7, &message(15, &message(2, tensor))),
+            // A Constant's value, values, sparse value; a branch, a loop in it; branches.
+            &|tensor| message(7, &message(1, &message(5, &message(5, tensor)))),
+            &|tensor| message(7, &message(1, &message(5, &message(10, tensor)))),
+            &|tensor| message(7, &message(1, &message(5, &message(22, &message(1, tensor))))),
+            &|tensor| message(7, &message(1, &message(5, &message(23, &message(2, tensor))))),
+            &|tensor| message(7, &nested(2, tensor)),
+            &|tensor| {
+                message(
+                    7,
+                    &message(1, &message(5, &message(11, &message(15, &message(1, tensor))))),
+                )
+            },
+            &|tensor| message(20, &message(1, &nested(1, tensor))),
+            &|tensor| message(25, &message(7, &message(5, &message(5, tensor)))),
+            &|tensor| message(25, &message(11, &message(5, tensor))),
+        ];
+        let file = |place: &[u8]| Cursor::new([model().encode_to_vec(), place.to_vec()].concat());
+        for (n, place) in places.into_iter().enumerate() {
+            assert!(scan(file(&place(&inside))).is_ok(), "place {n}");
+            for external in [&at, &says] {
+                let error = scan(file(&place(external))).unwrap_err();
+                let is_named = matches!(&error, OnnxError::ExternalData(name) if name == "weight");
+                assert!(is_named, "place {n}: {error}");
+            }
+        }
+        // As deep as a stack could be made to overflow.
+        assert!(scan(file(&message(7, &nested(16, &inside)))).is_ok());
+        let error = scan(file(&message(7, &nested(5_000, &inside)))).unwrap_err();
+        assert!(error.to_string().contains("sixteen deep"), "{error}");
     }
 
     #[test]

@@ -19,7 +19,8 @@ use globals::Global;
 use input::Input;
 use machine::Machine;
 
-/// What one pickle may cost. A training checkpoint with optimizer state stays far below each.
+/// What one pickle may cost, beside some sixty bytes for each of its own, which are the smallest
+/// objects. A training checkpoint with optimizer state stays far below each.
 pub mod limits {
     /// Opcodes executed plus elements moved into containers.
     pub const WORK: usize = 4_000_000;
@@ -87,8 +88,9 @@ enum Node {
     List(Vec<Value>),
     Dict(Vec<(Value, Value)>),
     Global(Global),
-    Storage(StorageRef),
-    Tensor(TensorRef),
+    Storage(Box<StorageRef>),
+    // In a box, as all nodes are as large as the largest, and most are the smallest.
+    Tensor(Box<TensorRef>),
     /// An object of an allowed class whose content is of no interest here.
     Inert,
 }
@@ -197,7 +199,7 @@ impl Pickle {
     /// Every storage that the pickle names, in the order in which it names them.
     pub fn storages(&self) -> impl Iterator<Item = &StorageRef> {
         self.nodes.iter().filter_map(|node| match node {
-            Node::Storage(storage) => Some(storage),
+            Node::Storage(storage) => Some(&**storage),
             _ => None,
         })
     }

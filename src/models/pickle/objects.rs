@@ -20,7 +20,7 @@ impl<R: Read> Machine<R> {
             (Global::OrderedDict, []) => self.new_node(Node::Dict(Vec::new()), &[]),
             (Global::RebuildTensor, &[storage, offset, size, stride, ..]) => {
                 let tensor = self.tensor(storage, offset, size, stride)?;
-                self.new_node(Node::Tensor(tensor), &[])
+                self.new_node(Node::Tensor(Box::new(tensor)), &[])
             }
             (Global::RebuildParameter | Global::Size, &[inner, ..]) => {
                 self.stack.push(inner);
@@ -45,7 +45,7 @@ impl<R: Read> Machine<R> {
         if shape.len() != stride.len() {
             return Err(unexpected("REDUCE", "strides of another rank", "one for each size"));
         }
-        Ok(TensorRef { storage: storage.clone(), offset: count(offset)?, shape, stride })
+        Ok(TensorRef { storage: StorageRef::clone(storage), offset: count(offset)?, shape, stride })
     }
 
     fn dims(&self, value: Value) -> Result<Vec<u64>, Problem> {
@@ -80,7 +80,7 @@ impl<R: Read> Machine<R> {
             return Err(Problem::TooMuch { what: "bytes in a storage key", limit: 64 });
         }
         let storage = StorageRef { key: key.to_owned(), dtype: *dtype, numel: count(numel)? };
-        self.new_node(Node::Storage(storage), &[])
+        self.new_node(Node::Storage(Box::new(storage)), &[])
     }
 }
 

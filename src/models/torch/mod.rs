@@ -63,7 +63,8 @@ impl<R: Read + Seek> Checkpoint<R> {
         Ok(Self { source, tensors, ignored: state.ignored })
     }
 
-    /// Entries that are no tensors of the network: epoch counters, optimizer state, versions.
+    /// Entries that are no tensors of the network, sorted, each once: epoch counters, optimizer
+    /// state, versions.
     pub fn ignored(&self) -> &[String] {
         &self.ignored
     }

@@ -1,5 +1,7 @@
 //! The network's tensors among everything else that a training script saves.
 
+use std::collections::BTreeSet;
+
 use super::TorchError;
 use crate::models::pickle::{Pickle, TensorRef, Value};
 
@@ -15,31 +17,59 @@ pub(super) struct State<'a> {
     pub(super) ignored: Vec<String>,
 }
 
+/// Names of what is no tensor, each once: a name of the file can be used a thousand times in it, and
+/// a copy for each would cost a thousand times the file.
+#[derive(Default)]
+struct Ignored<'a> {
+    /// By where they lie, which costs less than comparing them.
+    seen: BTreeSet<*const u8>,
+    names: BTreeSet<&'a str>,
+}
+
+impl<'a> Ignored<'a> {
+    fn add(&mut self, name: &'a str) {
+        if self.seen.insert(name.as_ptr()) {
+            self.names.insert(name);
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.names.iter().map(|name| (*name).to_owned()).collect()
+    }
+}
+
+/// What is said of a file's entries in an error message.
+fn some_of(names: &BTreeSet<&str>) -> String {
+    const MOST: usize = 8;
+    const LONGEST: usize = 64;
+    let short = |name: &&str| name.chars().take(LONGEST).collect::<String>();
+    names.iter().take(MOST).map(short).collect::<Vec<_>>().join(", ")
+}
+
 pub(super) fn find(pickle: &Pickle) -> Result<State<'_>, TorchError> {
-    let mut ignored = Vec::new();
+    let mut ignored = Ignored::default();
     let state = unwrap(pickle, &mut ignored);
     let mut tensors = Vec::new();
     for (key, value) in pickle.dict(state).unwrap_or_default() {
         match (pickle.text(*key), pickle.tensor(*value)) {
             (Some(name), Some(tensor)) => tensors.push((name, tensor)),
-            (Some(name), None) => ignored.push(name.to_owned()),
-            (None, _) => ignored.push("an entry without a name".to_owned()),
+            (Some(name), None) => ignored.add(name),
+            (None, _) => ignored.add("an entry without a name"),
         }
     }
     if tensors.is_empty() {
-        ignored.truncate(8);
-        return Err(TorchError::NoTensors { entries: ignored.join(", ") });
+        return Err(TorchError::NoTensors { entries: some_of(&ignored.names) });
     }
     if tensors.iter().all(|(name, _)| name.starts_with(PARALLEL_PREFIX)) {
         for (name, _) in &mut tensors {
             *name = name.strip_prefix(PARALLEL_PREFIX).unwrap_or(name);
         }
     }
-    Ok(State { tensors, ignored })
+    Ok(State { tensors, ignored: ignored.names() })
 }
 
 /// Follows wrappers, the second inside the first at most, and notes what lies beside them.
-fn unwrap(pickle: &Pickle, ignored: &mut Vec<String>) -> Value {
+fn unwrap<'a>(pickle: &'a Pickle, ignored: &mut Ignored<'a>) -> Value {
     let mut state = pickle.root();
     for _ in 0..2 {
         let inner = |key| Some((key, pickle.get(state, key)?));
@@ -49,7 +79,7 @@ fn unwrap(pickle: &Pickle, ignored: &mut Vec<String>) -> Value {
         };
         let keys = pickle.dict(state).unwrap_or_default().iter();
         let beside = keys.filter_map(|(k, _)| pickle.text(*k)).filter(|k| *k != wrapper);
-        ignored.extend(beside.map(str::to_owned));
+        beside.for_each(|name| ignored.add(name));
         state = inside;
     }
     state

@@ -278,11 +278,11 @@ fn judge(classifier: &Path, threshold: Option<f64>) -> Judge {
     let info = ModelInfo::beside(classifier).unwrap_or_default();
     let file = classifier.file_name().unwrap_or_default().to_string_lossy();
     Judge {
+        training: info.training(),
         classifier: match info.title {
             Some(title) => format!("{title} ({file})"),
             None => file.into_owned(),
         },
-        trained: info.trained,
         // Both have been checked where they were read.
         threshold: Probability::new(threshold.or(info.threshold).unwrap_or(REFERENCE_THRESHOLD))
             .unwrap_or(Probability::HALF),
@@ -308,7 +308,8 @@ fn header(
         "detector": model(&files.detector)?,
         "aligner": files.aligner.as_deref().map(model).transpose()?,
         "classifier": model(&files.classifier)?,
-        "trained": judge.trained,
+        "trained": judge.training.is_trained(),
+        "training": judge.training.as_str(),
         "threshold": judge.threshold.get(),
         "clip-stride": args.clip_stride,
         "detect-interval": args.detect_interval,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use gstm2sd::core::evidence::{Label, Probability, TrackSummary};
+use gstm2sd::core::modelinfo::Training;
 use gstm2sd::core::span::Span;
 
 /// One followed face.
@@ -32,18 +33,17 @@ impl Face {
 /// What the table says of the models.
 pub struct Judge {
     pub classifier: String,
-    /// `None`: nobody says.
-    pub trained: Option<bool>,
+    pub training: Training,
     pub threshold: Probability,
 }
 
 /// The faces in order of their first frame: when, how often, the mean over their clips.
 pub fn table(faces: &BTreeMap<u64, Face>, judge: &Judge) -> String {
     let mut text = String::new();
-    let training = match judge.trained {
-        Some(true) => "trained",
-        Some(false) => "UNTRAINED: the scores mean nothing",
-        None => "no sidecar says whether it was trained",
+    let training = match judge.training {
+        Training::Trained => "trained",
+        Training::Untrained => "UNTRAINED: the scores mean nothing",
+        Training::Unknown => "no sidecar says whether it was trained: nothing can be believed",
     };
     // Writing to a string does not fail.
     let _ = writeln!(text, "Scored by {} ({training}).", judge.classifier);
@@ -96,7 +96,8 @@ mod tests {
         face.scored(p(0.25), span);
         face.scored(p(0.75), span);
         let faces = BTreeMap::from([(3, face), (4, Face::default())]);
-        let judge = Judge { classifier: "meso4".into(), trained: Some(false), threshold: p(0.3) };
+        let judge =
+            Judge { classifier: "meso4".into(), training: Training::Untrained, threshold: p(0.3) };
         let table = table(&faces, &judge);
         assert!(table.contains("UNTRAINED"));
         assert!(table.contains("1.00 to 2.00       2      2    0.5000    0.7500  fake"));

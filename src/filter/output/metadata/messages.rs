@@ -9,6 +9,7 @@ use gst::prelude::*;
 use crate::core::audio::Loudness;
 use crate::core::evidence::{Judgement, Label, Probability};
 use crate::core::geometry::BBox;
+use crate::core::modelinfo::Training;
 use crate::core::span::Span;
 use crate::core::track::TrackId;
 
@@ -16,8 +17,8 @@ use crate::core::track::TrackId;
 #[derive(Clone, Debug, Default)]
 pub struct ClassifierName {
     pub name: String,
-    /// Whether its weights were trained; `false` makes every score meaningless.
-    pub trained: bool,
+    /// Whether its weights were trained; if not, or if nobody says, a score means nothing.
+    pub training: Training,
 }
 
 /// A scored window.
@@ -60,7 +61,8 @@ pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport) -> gst::Messag
         .field("precision", report.precision)
         .field("provider-ms", report.took.as_secs_f64() * 1e3)
         .field("model-name", report.classifier.name.as_str())
-        .field("trained", report.classifier.trained)
+        .field("trained", report.classifier.training.is_trained())
+        .field("training", report.classifier.training.as_str())
         .build();
     if let Some(loudness) = report.loudness {
         structure.set("audio-level-db", loudness.level_db);
@@ -96,7 +98,8 @@ pub fn verdict(
         .field("label-before", before.as_str())
         .field("confidence", super::roi::confidence(judgement))
         .field("model-name", classifier.name.as_str())
-        .field("trained", classifier.trained)
+        .field("trained", classifier.training.is_trained())
+        .field("training", classifier.training.as_str())
         .build();
     if let Some(time) = running_time {
         structure.set("running-time", time.nseconds());

@@ -69,7 +69,8 @@ fn judgement_structure(judgement: &Judgement, classifier: &ClassifierName) -> gs
         .field("confidence", confidence(judgement))
         .field("clips", judgement.score.map_or(0, |s| s.clips))
         .field("model_name", classifier.name.as_str())
-        .field("trained", classifier.trained)
+        .field("trained", classifier.training.is_trained())
+        .field("training", classifier.training.as_str())
         .build();
     if let Some(score) = judgement.score {
         structure.set("score", score.fake.get());

@@ -20,6 +20,7 @@ use self::sprite::Sprite;
 use crate::core::evidence::Judgement;
 use crate::core::evidence::Label;
 use crate::core::geometry::CropRect;
+use crate::core::modelinfo::Training;
 use crate::core::track::TrackId;
 use crate::filter::output::metadata::messages::ClassifierName;
 use crate::filter::output::metadata::roi::pixel_rect;
@@ -32,14 +33,14 @@ struct Caption {
     /// P(fake), to the three digits that are shown.
     thousandths: Option<u16>,
     track: Option<TrackId>,
-    trained: bool,
+    training: Training,
 }
 
 impl Caption {
     fn new(face: &FrameFace, judgement: &Judgement, classifier: &ClassifierName) -> Self {
         let thousandths = judgement.score.map(|s| (s.fake.get() * 1000.0).round() as u16);
-        let (label, trained) = (judgement.label, classifier.trained);
-        Self { label, thousandths, track: face.track, trained }
+        let (label, training) = (judgement.label, classifier.training);
+        Self { label, thousandths, track: face.track, training }
     }
 
     fn text(&self) -> String {
@@ -48,7 +49,11 @@ impl Caption {
             None => "…".to_owned(),
             Some(n) => format!("{} {:.3}", self.label.as_str(), f64::from(n) / 1000.0),
         };
-        let warning = if self.trained { "" } else { "UNTRAINED " };
+        let warning = match self.training {
+            Training::Trained => "",
+            Training::Untrained => "UNTRAINED ",
+            Training::Unknown => "UNKNOWN TRAINING ",
+        };
         format!("{warning}{label}{track}")
     }
 }

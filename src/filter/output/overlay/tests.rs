@@ -7,6 +7,7 @@ use super::*;
 use crate::core::detect::Face;
 use crate::core::evidence::{Probability, Score};
 use crate::core::geometry::BBox;
+use crate::core::modelinfo::Training;
 use crate::core::span::Span;
 use crate::filter::input::negotiation::FORMATS;
 
@@ -23,7 +24,7 @@ fn fake() -> Judgement {
 }
 
 fn name() -> ClassifierName {
-    ClassifierName { name: "test".to_owned(), trained: true }
+    ClassifierName { name: "test".to_owned(), training: Training::Trained }
 }
 
 /// A frame's bytes after `draw`.

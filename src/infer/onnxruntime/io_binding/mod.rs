@@ -7,19 +7,21 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
-use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
+use ort::session::{IoBinding as OrtBinding, NoSelectedOutputs, RunOptions, Session};
 use ort::value::{DynTensor, DynTensorValueType, TensorElementType};
 
-use super::turns;
+use super::gpu_gate;
+use super::guard::guarded;
 use crate::infer::cancel::CancelToken;
 use crate::infer::engine::{Staged, Stager};
 use crate::infer::error::InferError;
 use crate::infer::options::Provider;
-use crate::infer::{Outputs, TensorIn};
+use crate::infer::outputs::Outputs;
+use crate::infer::tensor::TensorIn;
 
 /// Where a provider has its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Home {
+pub(super) enum MemoryLocation {
     /// In the host's memory. No provider needs that bound; it is what machines without a GPU test.
     #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
     Host,
@@ -35,8 +37,8 @@ struct Memory {
 }
 
 impl Memory {
-    fn new(home: Home, session: &Session) -> ort::Result<Self> {
-        let Home::Cuda(id) = home else {
+    fn new(location: MemoryLocation, session: &Session) -> ort::Result<Self> {
+        let MemoryLocation::Cuda(id) = location else {
             return Ok(Self { device: Allocator::default(), host: None });
         };
         let of = |device, kind| {
@@ -108,14 +110,14 @@ fn element_of(input: &TensorIn<'_>) -> TensorElementType {
 }
 
 /// The memory of one run's inputs.
-struct Slot {
+struct DeviceInputs {
     buffers: Vec<Buffer>,
-    binding: IoBinding,
+    binding: OrtBinding,
 }
 
 /// A run whose every address and shape stays, which the provider records and replays.
 struct Recorded {
-    slot: Slot,
+    slot: DeviceInputs,
     /// Whether it has run, which is when it was recorded.
     ran: bool,
 }
@@ -136,40 +138,40 @@ impl Names {
 }
 
 /// The bound half of an engine that runs.
-pub(super) struct Bound {
-    home: Home,
+pub(super) struct IoBinding {
+    location: MemoryLocation,
     provider: Provider,
     names: Arc<Names>,
-    slots: Arc<[Mutex<Slot>; Staged::SLOTS]>,
+    slots: Arc<[Mutex<DeviceInputs>; Staged::SLOTS]>,
     memory: Memory,
     recorded: Option<Recorded>,
 }
 
-impl Bound {
+impl IoBinding {
     /// `fixed`: the shapes of the inputs and outputs, where they never change and runs shall be
     /// recorded.
     pub(super) fn new(
         session: &Session,
-        home: Home,
+        location: MemoryLocation,
         provider: Provider,
         fixed: Option<&FixedShapes>,
     ) -> ort::Result<Self> {
-        let slot = || -> ort::Result<Slot> {
-            Ok(Slot { buffers: Vec::new(), binding: session.create_binding()? })
+        let slot = || -> ort::Result<DeviceInputs> {
+            Ok(DeviceInputs { buffers: Vec::new(), binding: session.create_binding()? })
         };
-        let memory = Memory::new(home, session)?;
+        let memory = Memory::new(location, session)?;
         let names = Arc::new(Names::of(session));
         let recorded = fixed.map(|shapes| shapes.bind(slot()?, &memory, &names)).transpose()?;
         let slots = Arc::new([Mutex::new(slot()?), Mutex::new(slot()?)]);
-        Ok(Self { home, provider, names, slots, memory, recorded })
+        Ok(Self { location, provider, names, slots, memory, recorded })
     }
 
     pub(super) fn stager(&self, session: &Session) -> ort::Result<Box<dyn Stager>> {
-        Ok(Box::new(BoundStager {
+        Ok(Box::new(BindingStager {
             provider: self.provider,
             names: self.names.clone(),
             slots: self.slots.clone(),
-            memory: Memory::new(self.home, session)?,
+            memory: Memory::new(self.location, session)?,
             next: 0,
         }))
     }
@@ -185,7 +187,7 @@ impl Bound {
     ) -> ort::Result<()> {
         let here = Staged { slot: 0 };
         {
-            let _turn = turns::run();
+            let _turn = gpu_gate::run();
             let mut slot = lock(&self.slots, &here)?;
             fill(&mut slot, &self.memory, &self.names, inputs)?;
         }
@@ -202,18 +204,18 @@ impl Bound {
     ) -> ort::Result<()> {
         let slot = lock(&self.slots, staged)?;
         let Some(recorded) = &mut self.recorded else {
-            let _turn = turns::run();
+            let _turn = gpu_gate::run();
             return run(session, &slot.binding, &self.names, outputs, options);
         };
         for (from, to) in slot.buffers.iter().zip(&mut recorded.slot.buffers) {
-            let _turn = turns::run();
+            let _turn = gpu_gate::run();
             from.copy_to(to)?;
         }
         let ended = if recorded.ran {
-            let _turn = turns::run();
+            let _turn = gpu_gate::run();
             run(session, &recorded.slot.binding, &self.names, outputs, options)
         } else {
-            let turn = turns::record(cancel);
+            let turn = gpu_gate::record(cancel);
             let _turn = turn.map_err(|e| ort::Error::new(e.to_string()))?;
             run(session, &recorded.slot.binding, &self.names, outputs, options)
         };
@@ -230,7 +232,12 @@ pub(super) struct FixedShapes {
 }
 
 impl FixedShapes {
-    fn bind(&self, mut slot: Slot, memory: &Memory, names: &Names) -> ort::Result<Recorded> {
+    fn bind(
+        &self,
+        mut slot: DeviceInputs,
+        memory: &Memory,
+        names: &Names,
+    ) -> ort::Result<Recorded> {
         for (name, (element, shape)) in names.inputs.iter().zip(&self.inputs) {
             let buffer = Buffer::new(memory, *element, shape)?;
             slot.binding.bind_input(name, &buffer.device)?;
@@ -245,16 +252,16 @@ impl FixedShapes {
 }
 
 fn lock<'a>(
-    slots: &'a [Mutex<Slot>; Staged::SLOTS],
+    slots: &'a [Mutex<DeviceInputs>; Staged::SLOTS],
     staged: &Staged,
-) -> ort::Result<MutexGuard<'a, Slot>> {
+) -> ort::Result<MutexGuard<'a, DeviceInputs>> {
     let slot = slots.get(staged.slot).ok_or_else(|| ort::Error::new("no such place for inputs"))?;
     Ok(slot.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Copies inputs into a slot. Memory is made anew only where a shape is another than before.
 fn fill(
-    slot: &mut Slot,
+    slot: &mut DeviceInputs,
     memory: &Memory,
     names: &Names,
     inputs: &[TensorIn<'_>],
@@ -273,7 +280,7 @@ fn fill(
             slot.binding.bind_input(name, &buffer.device)?;
             slot.buffers.push(buffer);
         }
-        // Bound anew as well: ONNX Runtime keeps the outputs' memory, which has the shapes of
+        // IoBinding anew as well: ONNX Runtime keeps the outputs' memory, which has the shapes of
         // before.
         for name in &names.outputs {
             slot.binding.bind_output_to_device(name, &MemoryInfo::default())?;
@@ -284,7 +291,7 @@ fn fill(
 
 fn run(
     session: &mut Session,
-    binding: &IoBinding,
+    binding: &OrtBinding,
     names: &Names,
     outputs: &mut Outputs,
     options: &RunOptions<NoSelectedOutputs>,
@@ -304,22 +311,22 @@ fn run(
 }
 
 /// The half that copies.
-struct BoundStager {
+struct BindingStager {
     provider: Provider,
     names: Arc<Names>,
-    slots: Arc<[Mutex<Slot>; Staged::SLOTS]>,
+    slots: Arc<[Mutex<DeviceInputs>; Staged::SLOTS]>,
     memory: Memory,
     /// The slot whose turn it is.
     next: usize,
 }
 
-impl Stager for BoundStager {
+impl Stager for BindingStager {
     fn stage(&mut self, inputs: &[TensorIn<'_>]) -> Result<Staged, InferError> {
         let staged = Staged { slot: self.next };
         self.next = (self.next + 1) % Staged::SLOTS;
-        let filled = crate::infer::onnx::guarded(|| {
+        let filled = guarded(|| {
             let mut slot = lock(&self.slots, &staged)?;
-            let _turn = turns::run();
+            let _turn = gpu_gate::run();
             fill(&mut slot, &self.memory, &self.names, inputs)
         });
         let provider = self.provider;

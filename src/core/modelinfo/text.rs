@@ -1,142 +1,13 @@
-//! What a model file does not say about itself: GStreamer's `.modelinfo` sidecar, with our keys.
-//!
-//! An INI file beside the model (`NAME.onnx.modelinfo`, else `NAME.modelinfo`). Its first section,
-//! `[modelinfo]`, holds the whole file's keys, every other section describes the tensor that it
-//! is named after. Keys that this project does not know are kept out of the way, not refused: the
-//! same file may serve other elements.
+//! A sidecar's text: read and written.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-
-use super::image::{ChannelOrder, Normalization};
-
-/// What a network is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    Detector,
-    Aligner,
-    Classifier,
-}
-
-impl Role {
-    pub const ALL: [Self; 3] = [Self::Detector, Self::Aligner, Self::Classifier];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Detector => "detector",
-            Self::Aligner => "aligner",
-            Self::Classifier => "classifier",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Whether a classifier's two numbers still need a softmax.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClassifierOutput {
-    #[default]
-    Logits,
-    Probabilities,
-}
-
-/// Whether a tensor goes into the network or comes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    Input,
-    Output,
-}
-
-/// What the numbers of a tensor are, of those that this project's networks have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PortType {
-    Float32,
-    Uint8,
-}
-
-impl PortType {
-    const NAMES: [(&'static str, Self); 2] = [("float32", Self::Float32), ("uint8", Self::Uint8)];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Float32 => "float32",
-            Self::Uint8 => "uint8",
-        }
-    }
-}
-
-/// A tensor that the sidecar describes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
-    pub name: String,
-    pub direction: Direction,
-    /// `None`: not told, or of a type that no network here has.
-    pub element: Option<PortType>,
-    /// A size of `None` is any size. Without the list: not told.
-    pub dims: Option<Vec<Option<usize>>>,
-}
-
-impl Port {
-    /// The image or clip input of a network that the ONNX file itself describes.
-    pub fn pixels(name: &str, element: PortType) -> Self {
-        let (name, direction) = (name.to_owned(), Direction::Input);
-        Self { name, direction, element: Some(element), dims: None }
-    }
-}
-
-/// A sidecar, read. Every field may be missing: the engines have defaults for each role.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ModelInfo {
-    pub role: Option<Role>,
-    /// A short name for people, such as `MesoNet Meso4`.
-    pub title: Option<String>,
-    pub licence: Option<String>,
-    /// Where the weights come from.
-    pub source: Option<String>,
-    /// `false`: the weights are random or analytic, a score means nothing.
-    pub trained: Option<bool>,
-    pub channel_order: Option<ChannelOrder>,
-    pub normalization: Option<Normalization>,
-    /// The tensors that the sidecar describes, by name. An ONNX file needs none of them described;
-    /// a bare TensorRT engine all.
-    pub ports: Vec<Port>,
-    /// P(fake) above which this classifier calls a face fake.
-    pub threshold: Option<f64>,
-    pub output: Option<ClassifierOutput>,
-}
-
-#[derive(Debug, Error)]
-pub enum ModelInfoError {
-    #[error("cannot read {}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("line {line} is neither a [section], a key=value nor a comment: {text:?}")]
-    Syntax { line: usize, text: String },
-    #[error("[{section}] {key}={value}: expected {expected}")]
-    Value { section: String, key: String, value: String, expected: &'static str },
-}
-
-impl ModelInfo {
-    /// The sidecar that belongs to `model`, or the empty one when there is none.
-    pub fn beside(model: &Path) -> Result<Self, ModelInfoError> {
-        let mut appended = model.as_os_str().to_owned();
-        appended.push(".modelinfo");
-        for path in [PathBuf::from(appended), model.with_extension("modelinfo")] {
-            match std::fs::read_to_string(&path) {
-                Ok(text) => return text.parse(),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(ModelInfoError::Read { path, source }),
-            }
-        }
-        Ok(Self::default())
-    }
-}
+use super::{
+    ClassifierOutput, Direction, GLOBAL, ModelInfo, ModelInfoError, Port, PortType, Role,
+    is_section_name,
+};
+use crate::core::image::{ChannelOrder, Normalization};
 
 type Sections = BTreeMap<String, BTreeMap<String, String>>;
 
@@ -204,7 +75,8 @@ impl Key<'_> {
             let (min, max) = text.split_once(',')?;
             let pair = (min.trim().parse().ok()?, max.trim().parse().ok()?);
             let (a, b): (f32, f32) = pair;
-            (a.is_finite() && b.is_finite()).then_some(pair)
+            // Their difference, too, is what pixels are mapped by.
+            (a.is_finite() && b.is_finite() && (b - a).is_finite()).then_some(pair)
         };
         let pairs: Option<Vec<_>> = self.value.split(';').map(pair).collect();
         match pairs.as_deref() {
@@ -221,7 +93,7 @@ impl std::str::FromStr for ModelInfo {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut info = Self::default();
         for (section, keys) in &sections(text)? {
-            if section == "modelinfo" {
+            if section == GLOBAL {
                 for (key, value) in keys {
                     info.set_global(&Key { section, key, value })?;
                 }
@@ -234,22 +106,6 @@ impl std::str::FromStr for ModelInfo {
 }
 
 impl ModelInfo {
-    /// The name of the image or clip input, where the sidecar names one.
-    pub fn input(&self) -> Option<&str> {
-        let input = self.ports.iter().find(|port| port.direction == Direction::Input);
-        input.map(|port| port.name.as_str())
-    }
-
-    /// How levels become what the network computes with, in the role `role`: the sidecar's word,
-    /// else RetinaFace's, 0..=1 for aligners and ImageNet's for classifiers.
-    pub fn normalization_as(&self, role: Role) -> Normalization {
-        self.normalization.unwrap_or(match role {
-            Role::Detector => Normalization::RETINAFACE,
-            Role::Aligner => Normalization::UNIT,
-            Role::Classifier => Normalization::IMAGENET_RGB,
-        })
-    }
-
     fn set_tensor(
         &mut self,
         section: &str,
@@ -285,8 +141,8 @@ impl ModelInfo {
                 self.role = Some(entry.one_of(&roles, "detector, aligner or classifier")?);
             }
             "trained" => {
-                let choices = [("true", true), ("false", false)];
-                self.trained = Some(entry.one_of(&choices, "true or false")?);
+                let choices = [("true", Some(true)), ("false", Some(false)), ("unknown", None)];
+                self.trained = entry.one_of(&choices, "true, false or unknown")?;
             }
             "channel-order" => {
                 let choices = [("rgb", ChannelOrder::Rgb), ("bgr", ChannelOrder::Bgr)];
@@ -312,11 +168,11 @@ impl ModelInfo {
 }
 
 impl fmt::Display for ModelInfo {
-    /// The sidecar as it is written to disk.
+    /// The sidecar's text, without tensors that it cannot name ([`Self::to_sidecar`]).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "[modelinfo]\nversion=1.0")?;
         let mut line = |key: &str, value: Option<String>| match value {
-            Some(value) => writeln!(f, "{key}={}", value.replace(['\n', '\r'], " ")),
+            Some(value) => writeln!(f, "{key}={}", value.replace(char::is_control, " ")),
             None => Ok(()),
         };
         line("role", self.role.map(|r| r.to_string()))?;
@@ -335,7 +191,7 @@ impl fmt::Display for ModelInfo {
             ClassifierOutput::Probabilities => "probabilities".to_owned(),
         });
         line("output", output)?;
-        for port in &self.ports {
+        for port in self.ports.iter().filter(|port| is_section_name(&port.name)) {
             let (name, is_input) = (&port.name, port.direction == Direction::Input);
             writeln!(f, "\n[{name}]\ndir={}", if is_input { "input" } else { "output" })?;
             if let Some(element) = port.element {
@@ -353,51 +209,5 @@ impl fmt::Display for ModelInfo {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_written_is_read_back() {
-        let info = ModelInfo {
-            role: Some(Role::Classifier),
-            title: Some("Meso4".into()),
-            trained: Some(true),
-            threshold: Some(0.3),
-            channel_order: Some(ChannelOrder::Rgb),
-            output: Some(ClassifierOutput::Probabilities),
-            ports: vec![
-                Port::pixels("clip", PortType::Uint8),
-                Port {
-                    name: "logits".into(),
-                    direction: Direction::Output,
-                    element: Some(PortType::Float32),
-                    dims: Some(vec![None, Some(2)]),
-                },
-            ],
-            normalization: Some(Normalization::from_ranges([(-1.0, 1.0); 3])),
-            ..Default::default()
-        };
-        assert_eq!(info.to_string().parse::<ModelInfo>().unwrap(), info);
-    }
-
-    #[test]
-    fn unknown_keys_pass_and_bad_values_are_named() {
-        let text =
-            "[modelinfo]\ngroup-id=x\nfuture=1\n[image]\ndims=-1,3,-1,-1\ndir=input\nranges=0,255";
-        let info: ModelInfo = text.parse().unwrap();
-        assert_eq!(info.input(), Some("image"));
-        assert_eq!(info.ports[0].dims, Some(vec![None, Some(3), None, None]));
-        let ranges = info.normalization.unwrap().ranges();
-        assert_eq!(ranges, [(0.0, 255.0); 3]);
-
-        let error = "[modelinfo]\nthreshold=2".parse::<ModelInfo>().unwrap_err();
-        assert_eq!(error.to_string(), "[modelinfo] threshold=2: expected a probability, 0 to 1");
-        assert!("[a]\nranges=0,1;2".parse::<ModelInfo>().is_err());
-        assert!("[a]\ndir=input\ndims=1,x".parse::<ModelInfo>().is_err());
-        assert!("words".parse::<ModelInfo>().is_err());
     }
 }

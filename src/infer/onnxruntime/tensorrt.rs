@@ -1,16 +1,56 @@
-//! What TensorRT is to build, and where it keeps that.
+//! NVIDIA's TensorRT: what its engines are built with, and where they are kept.
 
 use std::path::Path;
 
-use super::load::Request;
-use super::providers::Gpu;
+use ort::ep;
+use ort::session::builder::SessionBuilder;
+
+use super::guard::unreadable;
+use super::nvidia::Gpu;
+use super::provider::{builder, missing, with_providers};
+use super::request::Request;
 use super::runtime::Runtime;
-use super::unreadable;
-use crate::infer::engine_cache::{self, EngineFacts, Machine, Place};
+use super::{cuda, nvidia};
+use crate::infer::engine_cache::{self, CacheKey, Machine, Place};
 use crate::infer::error::InferError;
 use crate::infer::gpu;
-use crate::infer::options::{Precision, Provider};
+use crate::infer::options::{EngineOptions, Precision, Provider};
 use crate::infer::profile::Profile;
+
+/// A session builder for TensorRT; with `graphs` its runs are recorded and replayed.
+pub(super) fn session(
+    runtime: &Runtime,
+    gpu: &Gpu,
+    options: &EngineOptions,
+    plan: &Plan,
+    graphs: bool,
+) -> Result<SessionBuilder, InferError> {
+    let builder = builder(runtime, Provider::TensorRt, options)?;
+    let precision = precision(options.precision);
+    let mut tensorrt = ep::TensorRT::default()
+        .with_device_id(gpu.ordinal)
+        .with_fp16(matches!(precision, Precision::Fp16 | Precision::Int8))
+        .with_bf16(precision == Precision::Bf16)
+        .with_int8(precision == Precision::Int8)
+        // The sums of squares of a wide transformer overflow fp16.
+        .with_layer_norm_fp32_fallback(true)
+        .with_cuda_graph(graphs);
+    if let Some((place, profile)) = plan.place() {
+        let place = place.display();
+        tensorrt = tensorrt
+            .with_engine_cache(true)
+            .with_engine_cache_path(&place)
+            .with_timing_cache(true)
+            .with_timing_cache_path(&place)
+            .with_profile_min_shapes(profile.min())
+            .with_profile_opt_shapes(profile.opt())
+            .with_profile_max_shapes(profile.max());
+    }
+    let tensorrt = tensorrt.build().error_on_failure();
+    // What TensorRT leaves over stays on the GPU. A graph is TensorRT's alone: it has every node.
+    let rest = cuda::provider(gpu.ordinal, options.precision, false);
+    with_providers(builder, Provider::TensorRt, [tensorrt, rest])
+}
 
 /// One engine: built before, to be built, or given as a file.
 pub(super) struct Plan {
@@ -27,7 +67,7 @@ impl Plan {
         gpu: &Gpu,
         request: &Request<'_>,
     ) -> Result<Self, InferError> {
-        if request.nature.is_compiled {
+        if request.traits.is_compiled {
             return Ok(Self { built: None });
         }
         let profile = request.profile().ok_or_else(|| {
@@ -35,7 +75,7 @@ impl Plan {
         })?;
         let model_sha256 = crate::models::sha256(&request.model)
             .map_err(|e| unreadable(request.path, &e.to_string()))?;
-        let facts = EngineFacts {
+        let key = CacheKey {
             model: request.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             model_sha256,
             precision: precision(request.options.precision),
@@ -43,7 +83,7 @@ impl Plan {
             machine: machine(runtime, gpu)?,
         };
         let root = engine_cache::root(&request.options, &request.model);
-        let place = Place::open(&root, facts, request.loading.cancel)?;
+        let place = Place::open(&root, key, request.loading.cancel)?;
         Ok(Self { built: Some((place, profile)) })
     }
 
@@ -71,22 +111,22 @@ impl Plan {
     }
 }
 
-/// The arithmetic of an engine: half floats unless something else is asked for or the network is
-/// quantised.
-pub(super) fn precision(asked: Precision) -> Precision {
-    match asked {
-        Precision::Auto => Precision::Fp16,
-        asked => asked,
-    }
-}
-
 fn machine(runtime: &Runtime, gpu: &Gpu) -> Result<Machine, InferError> {
-    let missing = |reason| super::providers::missing(Provider::TensorRt, reason);
+    let missing = |reason| missing(Provider::TensorRt, reason);
     let found = gpu::gpu(gpu.ordinal.unsigned_abs()).map_err(missing)?;
     Ok(Machine {
-        tensorrt: super::providers::tensorrt_version(runtime).map_err(missing)?,
+        tensorrt: nvidia::tensorrt_version(runtime).map_err(missing)?,
         driver: found.driver,
         gpu_arch: found.arch,
         runtime: runtime.version.clone(),
     })
+}
+
+/// The arithmetic of an engine: half floats unless something else is asked for or the network is
+/// quantised.
+fn precision(asked: Precision) -> Precision {
+    match asked {
+        Precision::Auto => Precision::Fp16,
+        asked => asked,
+    }
 }

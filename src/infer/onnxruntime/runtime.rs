@@ -3,32 +3,16 @@
 use std::error::Error;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::LoadDynamicError;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
-use super::guarded;
+use super::guard::guarded;
 use super::locate::{Found, Places, Search};
 use crate::infer::error::InferError;
-
-/// How serious a line of ONNX Runtime's log is. Less than a warning is not passed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    Warning,
-    Error,
-}
-
-type LogSink = Box<dyn Fn(Severity, &str) + Send + Sync>;
-
-static LOG_SINK: OnceLock<LogSink> = OnceLock::new();
-
-/// Has ONNX Runtime's warnings and errors passed to `sink`, from any of its threads. Without a
-/// sink they go nowhere: what matters comes back as an [`InferError`]. The first sink stays.
-pub fn set_log_sink(sink: impl Fn(Severity, &str) + Send + Sync + 'static) {
-    let _first_stays = LOG_SINK.set(Box::new(sink));
-}
+use crate::infer::log::Severity;
 
 /// The library, opened.
 pub(super) struct Runtime {
@@ -130,10 +114,7 @@ fn log(level: LogLevel, text: &str) {
         LogLevel::Warning => Severity::Warning,
         LogLevel::Error | LogLevel::Fatal => Severity::Error,
     };
-    if let Some(sink) = LOG_SINK.get() {
-        // The caller is C++: nothing may unwind into it.
-        let _lost_line = guarded(|| sink(severity, text));
-    }
+    crate::infer::log::log(severity, text);
 }
 
 fn register_openvino(environment: &Environment, plugin: Option<&Path>) -> Result<(), String> {

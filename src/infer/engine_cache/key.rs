@@ -24,7 +24,7 @@ pub struct Machine {
 
 /// Everything that an engine is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EngineFacts {
+pub struct CacheKey {
     /// The file's name without its ending, for people.
     pub model: String,
     pub model_sha256: String,
@@ -34,15 +34,15 @@ pub struct EngineFacts {
     pub machine: Machine,
 }
 
-/// Why the facts of an engine cannot be read.
+/// Why the key of an engine cannot be read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{0} is missing or no value")]
-pub struct NoFacts(&'static str);
+pub struct DamagedKey(&'static str);
 
-impl EngineFacts {
+impl CacheKey {
     /// The name of the folder in which the engine is kept: readable at its front, and another one
-    /// for every change of any fact.
-    pub fn key(&self) -> String {
+    /// for every change of any part of the key.
+    pub fn folder(&self) -> String {
         let digest = Sha256::digest(self.to_string());
         let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
@@ -54,12 +54,12 @@ impl EngineFacts {
         let Machine { tensorrt, driver, gpu_arch, runtime } = &self.machine;
         let [min, opt, max] = &self.profile;
         [
-            ("model", self.model.replace(['\n', '\r'], " ")),
+            ("model", one_line(&self.model)),
             ("model-sha256", self.model_sha256.clone()),
             ("precision", self.precision.to_string()),
-            ("profile-min", min.clone()),
-            ("profile-opt", opt.clone()),
-            ("profile-max", max.clone()),
+            ("profile-min", one_line(min)),
+            ("profile-opt", one_line(opt)),
+            ("profile-max", one_line(max)),
             ("tensorrt", tensorrt.clone()),
             ("driver", driver.clone()),
             ("gpu", gpu_arch.clone()),
@@ -68,25 +68,30 @@ impl EngineFacts {
     }
 }
 
-impl fmt::Display for EngineFacts {
+/// A name of the model's author, which brings no lines of its own.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+impl fmt::Display for CacheKey {
     /// One `key=value` a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.entries().iter().try_for_each(|(key, value)| writeln!(f, "{key}={value}"))
     }
 }
 
-impl FromStr for EngineFacts {
-    type Err = NoFacts;
+impl FromStr for CacheKey {
+    type Err = DamagedKey;
 
-    fn from_str(text: &str) -> Result<Self, NoFacts> {
+    fn from_str(text: &str) -> Result<Self, DamagedKey> {
         let values: BTreeMap<_, _> = text.lines().filter_map(|l| l.split_once('=')).collect();
         let get = |key: &'static str| {
-            values.get(key).map(|value| (*value).to_owned()).ok_or(NoFacts(key))
+            values.get(key).map(|value| (*value).to_owned()).ok_or(DamagedKey(key))
         };
         Ok(Self {
             model: get("model")?,
             model_sha256: get("model-sha256")?,
-            precision: get("precision")?.parse().map_err(|_| NoFacts("precision"))?,
+            precision: get("precision")?.parse().map_err(|_| DamagedKey("precision"))?,
             profile: [get("profile-min")?, get("profile-opt")?, get("profile-max")?],
             machine: Machine {
                 tensorrt: get("tensorrt")?,
@@ -102,8 +107,8 @@ impl FromStr for EngineFacts {
 pub(super) mod tests {
     use super::*;
 
-    pub fn facts() -> EngineFacts {
-        EngineFacts {
+    pub fn key() -> CacheKey {
+        CacheKey {
             model: "m2sd".into(),
             model_sha256: "ab".repeat(32),
             precision: Precision::Fp16,
@@ -118,13 +123,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn every_fact_changes_the_key() {
-        let with = |change: fn(&mut EngineFacts)| {
-            let mut facts = facts();
-            change(&mut facts);
-            facts.key()
+    fn every_part_changes_the_folder() {
+        let with = |change: fn(&mut CacheKey)| {
+            let mut key = key();
+            change(&mut key);
+            key.folder()
         };
-        let changes: [fn(&mut EngineFacts); 9] = [
+        let changes: [fn(&mut CacheKey); 9] = [
             |f| f.model_sha256 = "cd".repeat(32),
             |f| f.precision = Precision::Fp32,
             |f| f.profile[0] = "clip:2x3".into(),
@@ -136,25 +141,25 @@ pub(super) mod tests {
             |f| f.machine.runtime = "1.33.0".into(),
         ];
         let mut keys: Vec<_> = changes.into_iter().map(with).collect();
-        keys.push(facts().key());
+        keys.push(key().folder());
         keys.sort();
         keys.dedup();
         assert_eq!(keys.len(), 10);
-        assert_eq!(facts().key(), facts().key());
-        assert!(facts().key().starts_with("m2sd-fp16-"));
+        assert_eq!(key().folder(), key().folder());
+        assert!(key().folder().starts_with("m2sd-fp16-"));
     }
 
     #[test]
-    fn a_key_is_a_file_name_whatever_the_model_is_called() {
-        let key = EngineFacts { model: "../a b/ü\n".repeat(20), ..facts() }.key();
-        assert!(key.len() < 100 && !key.contains(['/', ' ', '\n']), "{key}");
+    fn a_folder_is_a_file_name_whatever_the_model_is_called() {
+        let folder = CacheKey { model: "../a b/ü\n".repeat(20), ..key() }.folder();
+        assert!(folder.len() < 100 && !folder.contains(['/', ' ', '\n']), "{folder}");
     }
 
     #[test]
-    fn facts_are_read_back() {
-        let text = facts().to_string();
-        assert_eq!(text.parse(), Ok(facts()));
+    fn a_key_is_read_back() {
+        let text = key().to_string();
+        assert_eq!(text.parse(), Ok(key()));
         let without = text.replace("driver=", "river=");
-        assert_eq!(without.parse::<EngineFacts>(), Err(NoFacts("driver")));
+        assert_eq!(without.parse::<CacheKey>(), Err(DamagedKey("driver")));
     }
 }

@@ -1,9 +1,9 @@
-//! Bound runs in the host's memory, against runs that are given their inputs.
+//! IoBinding runs in the host's memory, against runs that are given their inputs.
 
 use ndarray::{Array5, ArrayD};
 
 use super::*;
-use crate::infer::onnx::OnnxEngine;
+use crate::infer::onnxruntime::OnnxEngine;
 use crate::infer::{Engine, EngineOptions};
 use crate::models::synth::{ClipShape, Synth, write};
 
@@ -34,7 +34,8 @@ const CLIP: ClipShape = ClipShape { frames: 2, size_px: 32, audio: None, quantis
 fn what_is_bound_gives_what_is_passed_gives_whatever_the_shapes() {
     let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
     let (mut other, _dir) = engine(Synth::Classifier(CLIP));
-    let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, None).unwrap();
+    let mut bound =
+        IoBinding::new(&other.session, MemoryLocation::Host, Provider::Cpu, None).unwrap();
     let (options, mut found) = (RunOptions::new().unwrap(), Outputs::default());
     // The same shape again, a larger one, and the first again.
     for (count, value) in [(1, 0.0), (1, 0.5), (3, 0.2), (1, 0.9)] {
@@ -51,7 +52,8 @@ fn what_is_bound_gives_what_is_passed_gives_whatever_the_shapes() {
 #[test]
 fn memory_is_kept_while_the_shape_is() {
     let (mut other, _dir) = engine(Synth::Classifier(CLIP));
-    let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, None).unwrap();
+    let mut bound =
+        IoBinding::new(&other.session, MemoryLocation::Host, Provider::Cpu, None).unwrap();
     let options = RunOptions::new().unwrap();
     let mut address = |count| {
         bound
@@ -75,7 +77,8 @@ fn memory_is_kept_while_the_shape_is() {
 fn the_next_inputs_are_staged_beside_those_that_wait() {
     let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
     let (mut other, _dir) = engine(Synth::Classifier(CLIP));
-    let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, None).unwrap();
+    let mut bound =
+        IoBinding::new(&other.session, MemoryLocation::Host, Provider::Cpu, None).unwrap();
     let mut stager = bound.stager(&other.session).unwrap();
     let (options, mut found) = (RunOptions::new().unwrap(), Outputs::default());
     let inputs = [clips(1, 0.0), clips(2, 0.4), clips(1, 0.8)];
@@ -102,7 +105,8 @@ fn runs_of_fixed_shapes_keep_every_address() {
         inputs: vec![(TensorElementType::Float32, vec![1, 3, 2, 32, 32])],
         outputs: vec![vec![1, 2]],
     };
-    let mut bound = Bound::new(&other.session, Home::Host, Provider::Cpu, Some(&fixed)).unwrap();
+    let mut bound =
+        IoBinding::new(&other.session, MemoryLocation::Host, Provider::Cpu, Some(&fixed)).unwrap();
     let (options, mut found) = (RunOptions::new().unwrap(), Outputs::default());
     for value in [0.0, 0.5, 1.0] {
         let clip = clips(1, value);

@@ -1,0 +1,223 @@
+//! A model's way into a session.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ort::session::builder::SessionBuilder;
+use ort::session::{RunOptions, Session};
+
+use super::engine::OnnxEngine;
+use super::guard::{guarded, unreadable};
+use super::io_binding::{FixedShapes, IoBinding, MemoryLocation};
+use super::nvidia::Gpu;
+use super::request::Request;
+use super::runtime::Runtime;
+use super::session_info::{assigned, tensor_info};
+use super::tensorrt::{self, Plan};
+use super::{cpu, cuda, gpu_gate, openvino, provider};
+use crate::infer::error::InferError;
+use crate::infer::info::EngineInfo;
+use crate::infer::loading::{LoadStep, Loading};
+use crate::infer::options::{EngineOptions, Provider};
+
+impl OnnxEngine {
+    /// Loads an ONNX file, or an engine of TensorRT whose sidecar describes it.
+    ///
+    /// The first call in a process finds and opens ONNX Runtime: in the folder or file that
+    /// `$M2SD_RUNTIME` or the library that `$ORT_DYLIB_PATH` names; in `.runtime` or
+    /// `m2sd-runtime` beside the plugin or program and in up to three folders above; in
+    /// `$XDG_DATA_HOME/m2sd/runtime`; in `/usr/lib/m2sd/runtime`; where the system's loader looks.
+    /// Never in the working directory. OpenVINO's plug-in is taken from the same set-up.
+    ///
+    /// # Errors
+    /// For the library, the provider, the precision and the file, each its own [`InferError`]. With
+    /// [`Provider::Auto`] the error is the CPU's, as it is the last to be tried.
+    /// [`InferError::Cancelled`] when the load's token is or becomes cancelled: as soon as the
+    /// provider can stop, which for one that compiles the network as a whole is when that is done.
+    pub fn load<'a>(
+        path: &Path,
+        options: &EngineOptions,
+        loading: impl Into<Loading<'a>>,
+    ) -> Result<Self, InferError> {
+        let loading = loading.into();
+        // Asked first, as it costs nothing, and as ONNX Runtime's words for it are its own.
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Err(unreadable(path, "it is not a file")),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(InferError::ModelMissing { path: path.to_owned() });
+            }
+            Err(e) => return Err(unreadable(path, &e.to_string())),
+        }
+        let request = Request::new(path, options, loading)?;
+        let runtime = Runtime::get()?;
+        match options.provider {
+            Provider::Auto => request.load_on_best(&runtime),
+            provider => request.load_on(&runtime, provider),
+        }
+    }
+}
+
+impl Request<'_> {
+    /// Loads on the first provider that works.
+    pub(super) fn load_on_best(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
+        if self.traits.is_compiled {
+            return self.load_on(runtime, Provider::TensorRt);
+        }
+        let mut passed_over = Vec::new();
+        for provider in Provider::PREFERENCE.into_iter().filter(|p| *p != Provider::Cpu) {
+            match self.load_on(runtime, provider) {
+                Ok(engine) => return Ok(having_passed_over(engine, passed_over)),
+                Err(InferError::Cancelled) => return Err(InferError::Cancelled),
+                Err(error) => passed_over.push(error.to_string()),
+            }
+        }
+        let engine = self.load_on(runtime, Provider::Cpu)?;
+        Ok(having_passed_over(engine, passed_over))
+    }
+
+    pub(super) fn load_on(
+        &self,
+        runtime: &Runtime,
+        provider: Provider,
+    ) -> Result<OnnxEngine, InferError> {
+        if self.traits.is_compiled && provider != Provider::TensorRt {
+            return Err(InferError::Compiled { path: self.path.to_owned(), asked: provider });
+        }
+        match provider {
+            Provider::Auto | Provider::Cpu => {
+                let session = self.commit(provider, cpu::session(runtime, &self.options)?)?;
+                self.engine(runtime, provider, session, None, None)
+            }
+            Provider::OpenVino => {
+                let session = self.commit(provider, openvino::session(runtime, &self.options)?)?;
+                self.engine(runtime, provider, session, None, None)
+            }
+            Provider::Cuda => self.load_on_cuda(runtime),
+            Provider::TensorRt => self.load_on_tensorrt(runtime),
+        }
+    }
+
+    fn load_on_cuda(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
+        let gpu = Gpu::find(runtime, Provider::Cuda, &self.options)?;
+        let _turn = gpu_gate::load(self.loading.cancel)?;
+        let fixed = self.fixed_shapes();
+        let load = |graphs| {
+            self.commit(Provider::Cuda, cuda::session(runtime, &gpu, &self.options, graphs)?)
+        };
+        // Graphs need every node on the GPU, which not every network allows.
+        let (session, fixed) = match load(fixed.is_some()) {
+            Err(error) if fixed.is_some() && !is_cancelled(&error) => (load(false)?, None),
+            session => (session?, fixed),
+        };
+        self.engine(runtime, Provider::Cuda, session, Some(&gpu), fixed)
+    }
+
+    fn load_on_tensorrt(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
+        let gpu = Gpu::find(runtime, Provider::TensorRt, &self.options)?;
+        let _turn = gpu_gate::load(self.loading.cancel)?;
+        let plan = Plan::new(runtime, &gpu, self)?;
+        let mut fixed = self.fixed_shapes();
+        let load = |graphs| {
+            let builder = tensorrt::session(runtime, &gpu, &self.options, &plan, graphs)?;
+            self.commit(Provider::TensorRt, builder)
+        };
+        let was_built = plan.is_built();
+        if !was_built {
+            self.loading.tell(LoadStep::Building { model: self.path });
+        }
+        let mut session = load(fixed.is_some());
+        if fixed.is_some() && failed(&session) {
+            fixed = None;
+            session = load(false);
+        }
+        if was_built && failed(&session) {
+            // An engine that was damaged on the disk; one that was built just now is not.
+            plan.forget()?;
+            self.loading.tell(LoadStep::Building { model: self.path });
+            session = load(false);
+        }
+        let session = session?;
+        plan.finish()?;
+        self.engine(runtime, Provider::TensorRt, session, Some(&gpu), fixed)
+    }
+
+    /// The session of a builder, which is cancelled with the load.
+    fn commit(
+        &self,
+        provider: Provider,
+        mut builder: SessionBuilder,
+    ) -> Result<Session, InferError> {
+        let canceler = builder.canceler();
+        let registered = self.loading.cancel.on_cancel(move || {
+            // It only raises a flag; should that fail, the load goes on to its end.
+            let _may_fail = canceler.cancel();
+        })?;
+        // The binding panics on kinds of inputs and outputs that it does not know.
+        let loaded = guarded(|| builder.commit_from_file(&self.model));
+        drop(registered);
+        if self.loading.cancel.is_cancelled() {
+            return Err(InferError::Cancelled);
+        }
+        loaded
+            .map_err(|panic| unreadable(self.path, &panic))?
+            .map_err(|error| unreadable(self.path, &format!("{provider}: {error}")))
+    }
+
+    /// The engine of a session, if ONNX Runtime gave the network to the provider.
+    fn engine(
+        &self,
+        runtime: &Runtime,
+        provider: Provider,
+        session: Session,
+        gpu: Option<&Gpu>,
+        fixed: Option<FixedShapes>,
+    ) -> Result<OnnxEngine, InferError> {
+        let failed = |e: ort::Error| unreadable(self.path, &e.to_string());
+        let assigned = assigned(&session).map_err(failed)?;
+        let name = provider::ep_name(provider);
+        let right = match provider {
+            Provider::Cpu => assigned.iter().all(|used| used == name),
+            // What it cannot run goes to the CPU; a graph of constants has nothing to give.
+            _ => assigned.is_empty() || assigned.iter().any(|used| used == name),
+        };
+        if !right {
+            return Err(InferError::ProviderNotUsed { asked: provider, used: assigned });
+        }
+        // TensorRT takes what its engine was built for, and a recorded run what it was recorded
+        // with.
+        let limited = provider == Provider::TensorRt || fixed.is_some();
+        let largest_batch = self.profile().filter(|_| limited).map(|p| p.largest_batch());
+        let memory = gpu.map(|gpu| MemoryLocation::Cuda(gpu.ordinal));
+        let binding =
+            memory.map(|memory| IoBinding::new(&session, memory, provider, fixed.as_ref()));
+        let info = EngineInfo {
+            model: self.path.display().to_string(),
+            inputs: session.inputs().iter().map(tensor_info).collect(),
+            outputs: session.outputs().iter().map(tensor_info).collect(),
+            largest_batch: largest_batch.and_then(std::num::NonZeroUsize::new),
+            provider,
+            precision: self.options.precision,
+            assigned,
+            runtime: format!("ONNX Runtime {}", runtime.version),
+            passed_over: Vec::new(),
+        };
+        let binding = binding.transpose().map_err(failed)?;
+        let options = Arc::new(RunOptions::new().map_err(failed)?);
+        Ok(OnnxEngine { session, info, binding, options })
+    }
+}
+
+fn is_cancelled(error: &InferError) -> bool {
+    matches!(error, InferError::Cancelled)
+}
+
+/// Whether another try may go better.
+fn failed(session: &Result<Session, InferError>) -> bool {
+    session.as_ref().is_err_and(|error| !is_cancelled(error))
+}
+
+fn having_passed_over(mut engine: OnnxEngine, passed_over: Vec<String>) -> OnnxEngine {
+    engine.info.passed_over = passed_over;
+    engine
+}
