@@ -1,5 +1,5 @@
 //! The aligner's 68 points: what part of the frame it reads, and where its points lie
-//! (REFERENCE §2).
+//! (docs/method.md, Landmarks).
 
 use thiserror::Error;
 

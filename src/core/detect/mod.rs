@@ -1,4 +1,4 @@
-//! RetinaFace's outputs to faces (REFERENCE §1).
+//! RetinaFace's outputs to faces (docs/method.md, Detection).
 
 mod anchors;
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl BBox {
     }
 
     /// Intersection over union as RetinaFace's suppression counts it: the far edge belongs to the
-    /// box, so each side is one pixel longer (REFERENCE §1).
+    /// box, so each side is one pixel longer (docs/method.md, Detection).
     pub fn iou_inclusive(&self, other: &Self) -> f64 {
         self.overlap(other, 1.0)
     }
