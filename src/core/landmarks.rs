@@ -137,6 +137,26 @@ mod tests {
         assert_eq!(points[1], Point { x: 32.0, y: 47.0 });
     }
 
+    /// A tenth of a per cent more or less would show: w = h = 1001, side = 1201, half of it 600.
+    #[test]
+    fn a_square_is_a_fifth_longer_than_the_box_and_shorter_by_its_fraction() {
+        let large = crop([1000.0, 1100.0, 2000.0, 2100.0], [4000, 4000]).unwrap();
+        assert_eq!(Some(large.rect()), CropRect::from_edges(900, 1000, 2101, 2201));
+        let by_height = crop([1000.0, 1100.0, 3000.0, 2100.0], [4000, 4000]).unwrap();
+        assert_eq!(Some(by_height.rect()), CropRect::from_edges(1400, 1000, 2601, 2201));
+    }
+
+    /// side = 12, of which 4 px lie beyond the right edge and 5 below the lower one.
+    #[test]
+    fn a_square_is_padded_on_the_far_sides_too() {
+        let edge = crop([93.0, 84.0, 102.0, 93.0], [100, 90]).unwrap();
+        assert_eq!(Some(edge.rect()), CropRect::from_edges(92, 83, 100, 90));
+        let region = edge.region();
+        assert_eq!((region.x_px, region.y_px), (92, 83));
+        assert_eq!((region.size.width(), region.size.height()), (12, 12));
+        assert_eq!(edge.points(&[1.0; 136]).unwrap()[67], Point { x: 104.0, y: 95.0 });
+    }
+
     #[test]
     fn points_of_a_padded_square_lie_where_the_network_saw_them() {
         // side = 12, left = top = 0 + 5 - 6 - 4.
