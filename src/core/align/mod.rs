@@ -150,9 +150,9 @@ impl AlignedClip {
         let to_union = fit_template(crops.clone(), union, side_px).ok_or(AlignError::Points)?;
         let transform = to_union.inverse().ok_or(AlignError::Points)?;
         let side = side_px as usize;
-        let dims = (3, crops.clone().count(), side, side);
+        let dims = [3, crops.clone().count(), side, side];
         // Every pixel is written below: what was there before need not be cleared.
-        memory.resize(dims.0 * dims.1 * dims.2 * dims.3, 0);
+        memory.resize(dims.iter().product(), 0);
         let pixels = Array4::from_shape_vec(dims, memory);
         let mut pixels = pixels.unwrap_or_else(|_| Array4::zeros(dims));
         warp.aim(&to_union, side);

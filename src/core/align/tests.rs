@@ -258,3 +258,52 @@ fn a_crop_of_420_aligns_as_that_of_the_same_frame_in_rgb() {
         assert!(aligned[0].pixels().iter().any(|level| *level > 0));
     }
 }
+
+/// Against the definition, in floating point: a picture of noise, turned, scaled and shifted.
+///
+/// Levels may differ by what the rounding of places to 1/2048 px costs, and not more on one side
+/// than on the other: on average a pixel comes from where it should, to a ten-thousandth of a px.
+#[test]
+fn pixels_come_from_where_the_transform_says() {
+    let frame = size(180, 170);
+    let noise = |n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8;
+    let data: Vec<u8> = (0..180 * 170 * 3).map(noise).collect();
+    let turned = TEMPLATE.map(|[x, y]| Point {
+        x: (0.31 * x - 0.11 * y + 60.3) as f32,
+        y: (0.11 * x + 0.31 * y + 30.7) as f32,
+    });
+    let crop = crop_of(&data, frame, &bbox(70.0, 60.0, 115.0, 110.0), turned).unwrap();
+    assert_eq!(*crop.points(), turned);
+    let rect = crop.rect();
+    let clip = AlignedClip::align([&crop].into_iter(), 200).unwrap();
+    let to_frame = clip.transform().inverse().unwrap();
+
+    // A column or a row beyond the crop is black.
+    let level = |x: i64, y: i64, colour: usize| {
+        let inside =
+            (0..i64::from(rect.width())).contains(&x) && (0..i64::from(rect.height())).contains(&y);
+        let place = (y + i64::from(rect.y())) * 180 + x + i64::from(rect.x());
+        if inside { f64::from(data[place as usize * 3 + colour]) } else { 0.0 }
+    };
+    let (mut moved, mut slopes, mut lit) = ([0.0; 2], [0.0; 2], 0);
+    for ((colour, _, y, x), found) in clip.pixels().indexed_iter() {
+        let [u, v] = to_frame.apply([x as f64, y as f64]);
+        let (left, top) = (u.floor() as i64, v.floor() as i64);
+        let (fx, fy) = (u - u.floor(), v - v.floor());
+        let corner = |dx, dy| level(left + dx, top + dy, colour);
+        let row = |dy| corner(0, dy) + (corner(1, dy) - corner(0, dy)) * fx;
+        let wanted = row(0) + (row(1) - row(0)) * fy;
+        let off = f64::from(*found) - wanted;
+        assert!(off.abs() < 0.65, "colour {colour} at ({x}, {y}): {found}, not {wanted}");
+        let along = (corner(1, 0) - corner(0, 0)) * (1.0 - fy) + (corner(1, 1) - corner(0, 1)) * fy;
+        for (axis, slope) in [along, row(1) - row(0)].into_iter().enumerate() {
+            moved[axis] += off * slope;
+            slopes[axis] += slope * slope;
+        }
+        lit += usize::from(*found > 0);
+    }
+    assert!((60_000..118_000).contains(&lit), "{lit} of 120000: inside and outside are both there");
+    for axis in 0..2 {
+        assert!((moved[axis] / slopes[axis]).abs() < 1e-4, "{} px", moved[axis] / slopes[axis]);
+    }
+}

@@ -45,6 +45,31 @@ fn planes_of(view: &FrameView<'_>, region: Region, width: usize, height: usize) 
     planes
 }
 
+/// The published numbers, each in a place of its own.
+#[test]
+fn levels_are_mapped_as_published() {
+    let of = |norm: Normalization, level: f32| -> [f32; 3] {
+        std::array::from_fn(|c| level * norm.scale[c] + norm.offset[c])
+    };
+    let near = |found: [f32; 3], wanted: [f32; 3]| {
+        let off = found.iter().zip(wanted).map(|(f, w)| (f - w).abs()).fold(0.0, f32::max);
+        assert!(off < 1e-5, "{found:?} is not {wanted:?}");
+    };
+    near(of(Normalization::UNIT, 0.0), [0.0; 3]);
+    near(of(Normalization::UNIT, 255.0), [1.0; 3]);
+    // (0 - 0.485) / 0.229 and so on.
+    near(of(Normalization::IMAGENET_RGB, 0.0), [-2.117_904, -2.035_714_4, -1.804_444_4]);
+    near(of(Normalization::IMAGENET_RGB, 255.0), [2.248_908_3, 2.428_571_5, 2.64]);
+    near(of(Normalization::IDENTITY, 0.0), [0.0; 3]);
+    near(of(Normalization::IDENTITY, 255.0), [255.0; 3]);
+    near(of(Normalization::RETINAFACE, 0.0), [-104.0, -117.0, -123.0]);
+    near(of(Normalization::RETINAFACE, 255.0), [151.0, 138.0, 132.0]);
+    let ranges = Normalization::IMAGENET_RGB.ranges();
+    let again = Normalization::from_ranges(ranges);
+    near(of(again, 100.0), of(Normalization::IMAGENET_RGB, 100.0));
+    assert!((ranges[2].0 + 1.804_444_4).abs() < 1e-5 && (ranges[2].1 - 2.64).abs() < 1e-5);
+}
+
 #[test]
 fn a_buffer_that_cannot_hold_the_frame_is_refused() {
     let data = [0; 100];
