@@ -9,15 +9,35 @@ use super::image::Region;
 /// How much longer than the box's shorter side the square around a face is.
 const MARGIN: f64 = 1.2;
 
+/// Why an aligner's numbers are no landmarks.
 #[derive(Debug, Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum LandmarkError {
+    /// Not two for each of 68 points.
     #[error("the aligner gave {found} numbers, expected 136: is the model one for 68 points?")]
     Count { found: usize },
+    /// NaN or infinite.
     #[error("the aligner gave a number that is infinite or none; check its precision and ranges")]
     NotFinite,
 }
 
 /// The square around one face that the aligner reads.
+///
+/// # Examples
+///
+/// ```
+/// use gstm2sd::core::geometry::{BBox, Size};
+/// use gstm2sd::core::landmarks::LandmarkCrop;
+///
+/// let bbox = BBox::new(200.0, 100.0, 299.0, 219.0).unwrap();
+/// let crop = LandmarkCrop::new(&bbox, Size::new(640, 360).unwrap()).unwrap();
+/// // 100 px wide, 120 high: a fifth longer than the shorter side, around the middle.
+/// assert_eq!((crop.rect().x(), crop.rect().y()), (190, 100));
+/// assert_eq!((crop.rect().width(), crop.rect().height()), (120, 120));
+/// // What the network says is in fractions of the square.
+/// let points = crop.points(&[0.5; 136]).unwrap();
+/// assert_eq!((points[0].x, points[0].y), (250.0, 160.0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LandmarkCrop {
     rect: CropRect,

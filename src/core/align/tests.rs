@@ -115,8 +115,8 @@ fn the_limits_of_alignment_are_where_they_are_said_to_be() {
     assert_eq!(align(&with(0.2), 2049), Some(AlignError::Side { found: 2049 }));
     assert_eq!(align(&with(0.2), 1), None);
     // For 256 px the scale of the fit is that of the points.
-    assert_eq!(align(&with(0.0011), 256), None);
-    assert_eq!(align(&with(0.0009), 256), Some(AlignError::Points));
+    assert_eq!(align(&with(0.00101), 256), None);
+    assert_eq!(align(&with(0.00099), 256), Some(AlignError::Points));
 }
 
 #[test]

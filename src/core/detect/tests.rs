@@ -73,6 +73,8 @@ fn anchors_follow_the_feature_maps() {
     assert_eq!(in_px(2), [12.0, 4.0, 16.0, 16.0]);
     assert_eq!(in_px(160), [4.0, 12.0, 16.0, 16.0]);
     assert_eq!(in_px(7200), [8.0, 8.0, 64.0, 64.0]);
+    assert_eq!(in_px(7201), [8.0, 8.0, 128.0, 128.0]);
+    assert_eq!(in_px(9040), [16.0, 16.0, 256.0, 256.0]);
     assert_eq!(in_px(9519), [624.0, 368.0, 512.0, 512.0]);
     assert_eq!(anchors.get(9520), None);
 }
@@ -174,6 +176,7 @@ fn a_score_of_exactly_the_threshold_is_a_face() {
     // A drawn face has whole sides but for rounding, so the limits lie a little apart.
     let of_side = |min_face_px| found(0.9, DetectParams { min_face_px, ..default });
     assert_eq!([0.0, 19.99, 20.01].map(of_side), [1, 1, 0]);
+    assert_eq!(default.min_face_px, 0.0, "no face is too small");
 }
 
 #[test]

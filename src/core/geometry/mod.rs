@@ -12,7 +12,9 @@ pub use similarity::Similarity;
 /// A place in a picture, in px.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point {
+    /// To the right.
     pub x: f32,
+    /// Down.
     pub y: f32,
 }
 
@@ -32,10 +34,12 @@ impl Size {
         if width_px == 0 || height_px == 0 { None } else { Some(Self { width_px, height_px }) }
     }
 
+    /// In px; at least 1.
     pub const fn width(self) -> u32 {
         self.width_px
     }
 
+    /// In px; at least 1.
     pub const fn height(self) -> u32 {
         self.height_px
     }
@@ -45,6 +49,17 @@ impl Size {
 ///
 /// `x1 < x2` and `y1 < y2`, and no coordinate is farther out than [`BBox::LIMIT_PX`], so the
 /// arithmetic on boxes neither overflows nor meets a NaN.
+///
+/// # Examples
+///
+/// ```
+/// use gstm2sd::core::geometry::BBox;
+///
+/// let face = BBox::new(10.0, 10.0, 30.0, 30.0).unwrap();
+/// let next = BBox::new(20.0, 10.0, 40.0, 30.0).unwrap();
+/// assert_eq!(face.iou(&next), 1.0 / 3.0);
+/// assert!(BBox::new(10.0, 10.0, 10.0, 30.0).is_none(), "no area");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BBox {
     x1: f32,
@@ -63,26 +78,32 @@ impl BBox {
         (in_range && x1 < x2 && y1 < y2).then_some(Self { x1, y1, x2, y2 })
     }
 
+    /// The left edge.
     pub const fn x1(&self) -> f32 {
         self.x1
     }
 
+    /// The upper edge.
     pub const fn y1(&self) -> f32 {
         self.y1
     }
 
+    /// The right edge.
     pub const fn x2(&self) -> f32 {
         self.x2
     }
 
+    /// The lower edge.
     pub const fn y2(&self) -> f32 {
         self.y2
     }
 
+    /// In px; more than 0.
     pub fn width(&self) -> f32 {
         self.x2 - self.x1
     }
 
+    /// In px; more than 0.
     pub fn height(&self) -> f32 {
         self.y2 - self.y1
     }
@@ -126,18 +147,22 @@ impl CropRect {
         }
     }
 
+    /// The first column.
     pub const fn x(self) -> u32 {
         self.left_px
     }
 
+    /// The first row.
     pub const fn y(self) -> u32 {
         self.top_px
     }
 
+    /// How many columns; at least 1.
     pub const fn width(self) -> u32 {
         self.right_px - self.left_px
     }
 
+    /// How many rows; at least 1.
     pub const fn height(self) -> u32 {
         self.bottom_px - self.top_px
     }
@@ -152,10 +177,12 @@ impl CropRect {
         self.bottom_px
     }
 
+    /// Its width and height.
     pub const fn size(self) -> Size {
         Size { width_px: self.width(), height_px: self.height() }
     }
 
+    /// Whether every pixel of it is one of a frame of this size.
     pub const fn fits(self, frame: Size) -> bool {
         self.right_px <= frame.width_px && self.bottom_px <= frame.height_px
     }

@@ -135,6 +135,42 @@ fn resizing_is_bilinear_between_pixel_centres() {
     assert_eq!(narrow.slice(s![2, 0, ..]).to_vec(), [50.0]);
 }
 
+/// One axis of OpenCV's `resize`: the two pixels of target `n`, and their weights in 1/2048.
+fn opencv_taps(length: usize, count: usize, n: usize) -> [(usize, i32); 2] {
+    let place = ((n as f64 + 0.5) * (length as f64 / count as f64) - 0.5) as f32;
+    let fraction = place - place.floor();
+    [(0, 1.0 - fraction), (1, fraction)].map(|(next, share)| {
+        let pixel = (place.floor() as i64 + next).clamp(0, length as i64 - 1);
+        (pixel as usize, (share * 2048.0).round_ties_even() as i32)
+    })
+}
+
+/// Level for level as OpenCV: rows in 1/2048, four bits dropped, columns in 1/2048, sixteen more
+/// dropped from each half, and the last two rounded.
+#[test]
+fn resizing_rounds_as_opencv_does() {
+    let (width, height) = (37, 23);
+    let noise = |n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8;
+    let data: Vec<u8> = (0..37 * 23 * 3).map(noise).collect();
+    let view = FrameView::new(&data, size(37, 23), 37 * 3, PixelLayout::Rgb).unwrap();
+    for (to_width, to_height) in [(64, 50), (20, 31), (36, 22), (9, 7)] {
+        let found = planes_of(&view, Region::whole(view.size()), to_width, to_height);
+        for ((colour, y, x), found) in found.indexed_iter() {
+            let columns = opencv_taps(width, to_width, x);
+            let across = |row: usize| -> i32 {
+                let part = |(column, weight): (usize, i32)| {
+                    i32::from(data[(row * width + column) * 3 + colour]) * weight
+                };
+                columns.into_iter().map(part).sum::<i32>() >> 4
+            };
+            let down = |(row, weight)| (across(row) * weight) >> 16;
+            let [upper, lower] = opencv_taps(height, to_height, y).map(down);
+            let wanted = (upper + lower + 2) >> 2;
+            assert_eq!(*found, wanted as f32, "{to_width}x{to_height}: {colour} at ({x}, {y})");
+        }
+    }
+}
+
 #[test]
 fn a_region_reads_black_outside_the_frame() {
     let data = [200; 2 * 2 * 3];
