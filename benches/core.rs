@@ -4,6 +4,8 @@
 //! GStreamer nor ONNX Runtime. Bytes are those read and written; where pictures are resized, those
 //! written.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the benchmark")]
+
 use std::num::NonZeroUsize;
 
 use divan::counter::{BytesCount, ItemsCount};

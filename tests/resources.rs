@@ -1,6 +1,8 @@
 //! What a slow classifier and further streams cost: in a process of its own, so that memory can be
 //! measured, and one after the other.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 #[path = "element/picture.rs"]
 #[allow(dead_code)]
 mod picture;

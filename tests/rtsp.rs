@@ -1,5 +1,7 @@
 //! A camera on the network: a real RTSP server, lost and found again.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 mod common;
 #[path = "common/watchdog.rs"]
 #[allow(dead_code)]

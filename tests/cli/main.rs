@@ -1,5 +1,7 @@
 //! The command as a user runs it: exit codes, files, standard output.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod compare;

@@ -1,6 +1,8 @@
 //! The networks, alone and through the element, against what the reference code printed. Where no
 //! network is needed, `golden_core.rs` compares.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod element;

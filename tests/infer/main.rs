@@ -1,5 +1,7 @@
 //! Engines on real networks and real libraries, and the pool on engines that do as they are told.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 mod common;
 #[path = "../common/mod.rs"]
 mod data;

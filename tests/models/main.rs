@@ -1,5 +1,7 @@
 //! Checkpoints, sound and hostile, through the public interface.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../../fuzz/entries.rs"]
