@@ -13,7 +13,7 @@ demo: build
 
 # Every test.
 test: setup
-	cargo test --features harness
+	scripts/test.sh
 
 # Debian packages and ONNX Runtime. Quick when they are there.
 setup:

@@ -2,10 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
-mod common;
-#[path = "common/watchdog.rs"]
-#[allow(dead_code)]
-mod watchdog;
+mod support;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +11,7 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use gst_rtsp_server::prelude::*;
 use gstm2sd::models::import::{ImportOptions, import};
+use support::watchdog::Watchdog;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -151,9 +149,9 @@ fn connect(port: u16, engines: &str) -> gst::Pipeline {
 }
 
 #[test]
-fn a_camera_is_scored_lost_and_found_again() {
-    let Some(shared) = common::shared_dir() else { return };
-    let _watchdog = watchdog::Watchdog::with_patience(4 * PATIENCE);
+fn golden_a_camera_is_scored_lost_and_found_again() {
+    let shared = support::shared_dir();
+    let _watchdog = Watchdog::with_patience(4 * PATIENCE);
     gst::init().unwrap();
     gstm2sd::plugin_register_static().unwrap();
     let engines = tempfile::tempdir().unwrap();

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../support/mod.rs"]
+mod data;
 
 mod clips;
 mod demuxed;

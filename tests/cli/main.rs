@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod compare;
 mod engines;
 mod measure;
 mod scan;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

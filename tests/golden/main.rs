@@ -3,11 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod element;
 mod faces;
 mod media;
 mod networks;
 mod pipeline;
 mod roles;
+#[path = "../support/mod.rs"]
+mod support;

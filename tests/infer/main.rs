@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod common;
-#[path = "../common/mod.rs"]
+#[path = "../support/mod.rs"]
 mod data;
 mod engines;
 mod gpu;

@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
-#[path = "../common/mod.rs"]
-mod common;
 #[path = "../../fuzz/entries.rs"]
 mod entries;
 mod forge;
 mod fuzz;
 mod golden;
 mod hostile;
+#[path = "../support/mod.rs"]
+mod support;
 mod synth;
 
 use std::io::Cursor;
