@@ -196,8 +196,9 @@ mod tests {
     #[test]
     fn five_points_come_from_eyes_nose_and_mouth() {
         let points = std::array::from_fn(|n| Point { x: n as f32, y: -(n as f32) });
-        let five = five_from_68(&points).map(|p| p.x);
-        assert_eq!(five, [38.5, 44.5, 30.0, 48.0, 54.0]);
+        let five = five_from_68(&points);
+        assert_eq!(five.map(|p| p.x), [38.5, 44.5, 30.0, 48.0, 54.0]);
+        assert_eq!(five.map(|p| p.y), [-38.5, -44.5, -30.0, -48.0, -54.0]);
     }
 
     proptest! {
