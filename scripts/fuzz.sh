@@ -23,7 +23,7 @@ for file in fuzz/fuzz_targets/*.rs; do
     echo "fuzz: $target, $seconds s"
     # A short input may neither run long nor take much memory.
     cargo +nightly fuzz run "$target" "${corpora[@]}" -- \
-        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 ||
+        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0 ||
         failed+=("$target")
 done
 [ ${#failed[@]} -eq 0 ] || {
