@@ -31,7 +31,7 @@ fn main() {
 const LINES: [u32; 3] = [360, 1080, 2160];
 /// Sides of faces in px of the frame.
 const SIDES: [u32; 3] = [80, 160, 400];
-/// M2SD's clip (docs/method.md, Clips).
+/// M2SD's clip (docs/method.md, "Clips").
 const FRAMES: usize = 16;
 const SIDE_PX: u32 = 224;
 

@@ -1,5 +1,7 @@
 //! The aligner's 68 points: what part of the frame it reads, and where its points lie
-//! (docs/method.md, Landmarks).
+//! (docs/method.md, "Landmarks").
+
+#![warn(missing_docs)]
 
 use thiserror::Error;
 

@@ -1,7 +1,9 @@
-//! From faces in frames to the clip that a classifier reads (docs/method.md, Clips).
+//! From faces in frames to the clip that a classifier reads (docs/method.md, "Clips").
 //!
 //! A [`FaceCrop`] is what is kept of a frame for one face. An [`AlignedClip`] is a run of them,
 //! turned and scaled by one transform for all, so that what moves inside the face stays visible.
+
+#![warn(missing_docs)]
 
 mod crops;
 #[cfg(test)]

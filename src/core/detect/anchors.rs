@@ -1,4 +1,4 @@
-//! The grid of boxes that RetinaFace's regressions are relative to (docs/method.md, Detection).
+//! The grid of boxes that RetinaFace's regressions are relative to (docs/method.md, "Detection").
 
 use crate::core::geometry::{Point, Size};
 

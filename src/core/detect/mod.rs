@@ -1,4 +1,6 @@
-//! RetinaFace's outputs to faces (docs/method.md, Detection).
+//! RetinaFace's outputs to faces (docs/method.md, "Detection").
+
+#![warn(missing_docs)]
 
 mod anchors;
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Coordinates are pixels, x to the right, y down. A [`BBox`] is a measurement and may reach
 //! beyond the frame; a [`CropRect`] is a set of whole pixels.
 
+#![warn(missing_docs)]
+
 mod similarity;
 #[cfg(test)]
 mod tests;
@@ -114,7 +116,7 @@ impl BBox {
     }
 
     /// Intersection over union as RetinaFace's suppression counts it: the far edge belongs to the
-    /// box, so each side is one pixel longer (docs/method.md, Detection).
+    /// box, so each side is one pixel longer (docs/method.md, "Detection").
     pub fn iou_inclusive(&self, other: &Self) -> f64 {
         self.overlap(other, 1.0)
     }
