@@ -2,8 +2,10 @@
 
 VIDEO ?=
 OUT ?= demo
+PART ?= all
+FUZZ_SECONDS ?= 60
 
-.PHONY: demo test setup build models lint fmt deny gpu-check check-1.26 install clean-runtime
+.PHONY: demo test setup build models lint fmt deny fuzz mutants gpu-check check-1.26 install clean-runtime
 
 # Score VIDEO=… (else a sample) with the best networks that can be had; results in OUT=….
 demo: build
@@ -11,7 +13,7 @@ demo: build
 
 # Every test.
 test: setup
-	cargo test --features harness
+	scripts/test.sh
 
 # Debian packages and ONNX Runtime. Quick when they are there.
 setup:
@@ -37,6 +39,14 @@ deny:
 	@command -v cargo-deny >/dev/null || { \
 		echo "deny: cargo-deny is not installed: cargo install --locked cargo-deny"; exit 1; }
 	cargo deny check
+
+# Every fuzz target for FUZZ_SECONDS=… each: what reads model files and sidecars.
+fuzz:
+	scripts/fuzz.sh "$(FUZZ_SECONDS)"
+
+# Small changes of the code that no test notices. PART=core|constants|models|queues; hours for all.
+mutants: setup
+	scripts/mutants.sh "$(PART)"
 
 # Compare the CUDA and TensorRT providers with the CPU and time them, where there is a GPU.
 gpu-check: setup

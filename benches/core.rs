@@ -4,6 +4,8 @@
 //! GStreamer nor ONNX Runtime. Bytes are those read and written; where pictures are resized, those
 //! written.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the benchmark")]
+
 use std::num::NonZeroUsize;
 
 use divan::counter::{BytesCount, ItemsCount};
@@ -30,7 +32,7 @@ fn main() {
 const LINES: [u32; 3] = [360, 1080, 2160];
 /// Sides of faces in px of the frame.
 const SIDES: [u32; 3] = [80, 160, 400];
-/// M2SD's clip (REFERENCE §4).
+/// M2SD's clip (docs/method.md, "Clips").
 const FRAMES: usize = 16;
 const SIDE_PX: u32 = 224;
 

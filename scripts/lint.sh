@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, and clippy with every warning an error on default, no and all features.
+# Formatting, documentation, and clippy with every warning an error on default, no and all features.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,5 +28,7 @@ if command -v shellcheck >/dev/null; then
 fi
 clippy
 clippy --no-default-features
+# Links that lead nowhere, and other faults of the documentation.
+RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --quiet --no-deps --lib
 pkg-config --atleast-version=1.24 gstreamer-analytics-1.0 2>/dev/null || claim_gstreamer_1_24
 clippy --all-features

@@ -1,6 +1,8 @@
 //! What each frame and clip costs in allocations and runs of networks, once a stream is in its
 //! stride. Counted, not timed. Only this crate's own memory counts: not GLib's, not ONNX Runtime's.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 use std::alloc::System;
 use std::sync::{Mutex, PoisonError};
 

@@ -1,6 +1,8 @@
 //! GstAnalytics metadata: attached by the element, read back behind a conversion. Needs GStreamer
 //! 1.24.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 use std::path::Path;
 use std::sync::LazyLock;
 

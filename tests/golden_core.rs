@@ -1,12 +1,12 @@
 //! The method against what the reference code printed, wherever no network is needed.
 
-mod common;
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
+mod support;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use common::golden::{Picture, SCENES, Scene, index, list};
-use common::{numbers, read_json, read_png, shared_dir};
 use gstm2sd::core::align::{AlignedClip, FaceCrop};
 use gstm2sd::core::detect::Face;
 use gstm2sd::core::geometry::{BBox, CropRect};
@@ -17,6 +17,8 @@ use gstm2sd::core::track::{TrackId, TrackParams, Tracker};
 use gstm2sd::core::window::{Sample, ShortTrack, WindowEvent, WindowParams, Windows};
 use ndarray::{Array3, Array4, ArrayView4};
 use serde_json::Value;
+use support::golden::{Picture, SCENES, Scene, index, list};
+use support::{numbers, read_json, read_png, shared_dir};
 
 const CLASSIFIER_SIDE_PX: u32 = 224;
 
@@ -46,7 +48,7 @@ fn mean_and_std(values: &[f32]) -> (f64, f64) {
 /// The reference keeps the tracks that span the file; online there may be more, which start later.
 #[test]
 fn golden_tracks() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     for name in SCENES {
         let scene = Scene::read(&dir, name);
         let mut tracker = Tracker::new(TrackParams::default());
@@ -74,7 +76,7 @@ fn golden_tracks() {
 /// Which frames make which clip, in order; `short` is padded by reflection.
 #[test]
 fn golden_windows() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     let [frames, stride] = [16, 1].map(|n| NonZeroUsize::new(n).unwrap());
     for name in SCENES {
         let scene = Scene::read(&dir, name);
@@ -103,7 +105,7 @@ fn golden_windows() {
 
 #[test]
 fn golden_crop_boxes() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     for name in SCENES {
         let scene = Scene::read(&dir, name);
         for (track, crops) in crops(&scene, &dir, name).iter().enumerate() {
@@ -118,7 +120,7 @@ fn golden_crop_boxes() {
 
 #[test]
 fn golden_aligned_clips() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     let mut pictures = 0;
     for name in SCENES {
         let scene = Scene::read(&dir, name);
@@ -172,7 +174,7 @@ fn check_pixels(clip: ArrayView4<'_, u8>, path: &Path) {
 
 #[test]
 fn golden_landmark_crops() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     let scene = Scene::read(&dir, "one_face");
     for golden in list(&read_json(&dir.join("golden/mobilenet_gdconv_seeded.json"))) {
         let index = index(&golden["frame"]);

@@ -1,6 +1,8 @@
 //! What a slow classifier and further streams cost: in a process of its own, so that memory can be
 //! measured, and one after the other.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 #[path = "element/picture.rs"]
 #[allow(dead_code)]
 mod picture;
@@ -147,7 +149,7 @@ fn runs_that_are_over_give_their_memory_back() {
     let dir = tempfile::tempdir().unwrap();
     write_networks(dir.path(), 16, 224);
     let picture = Picture::new(640, 360, &[face(40, 30, 96, 200), face(380, 90, 120, 40)]);
-    let mut cycle = |count: usize| {
+    let cycle = |count: usize| {
         for _ in 0..count {
             let element = filter(dir.path());
             element.set_property("clip-stride", 8u32);

@@ -1,9 +1,8 @@
 //! A camera on the network: a real RTSP server, lost and found again.
 
-mod common;
-#[path = "common/watchdog.rs"]
-#[allow(dead_code)]
-mod watchdog;
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
+mod support;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -13,6 +12,7 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use gst_rtsp_server::prelude::*;
 use gstm2sd::models::import::{ImportOptions, import};
+use support::watchdog::Watchdog;
 
 /// Far more than any wait takes beside other work; only what hangs takes longer.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -207,9 +207,9 @@ fn clip(shared: &Path) -> String {
 }
 
 #[test]
-fn a_camera_is_scored_lost_and_found_again() {
-    let Some(shared) = common::shared_dir() else { return };
-    let _watchdog = watchdog::Watchdog::with_patience(8 * PATIENCE);
+fn golden_a_camera_is_scored_lost_and_found_again() {
+    let shared = support::shared_dir();
+    let _watchdog = Watchdog::with_patience(8 * PATIENCE);
     gst::init().unwrap();
     gstm2sd::plugin_register_static().unwrap();
     let engines =
@@ -262,9 +262,9 @@ fn end_of(out: &Path) -> (String, serde_json::Value) {
 
 /// The classifier is slower than the camera, so that the end comes while packets wait.
 #[test]
-fn a_scan_of_a_finite_stream_ends_with_the_stream() {
-    let Some(shared) = common::shared_dir() else { return };
-    let _watchdog = watchdog::Watchdog::with_patience(3 * PATIENCE);
+fn golden_a_scan_of_a_finite_stream_ends_with_the_stream() {
+    let shared = support::shared_dir();
+    let _watchdog = Watchdog::with_patience(3 * PATIENCE);
     let engines = models(&shared, &["retinaface_mobilenet0.25.pth", "m2sd_tiny.pt"]);
     let server = Server::start(&clip(&shared), 0);
     let out = tempfile::tempdir().unwrap();
@@ -279,9 +279,9 @@ fn a_scan_of_a_finite_stream_ends_with_the_stream() {
 }
 
 #[test]
-fn a_camera_that_is_lost_ends_its_scan_with_what_was_scored() {
-    let Some(shared) = common::shared_dir() else { return };
-    let _watchdog = watchdog::Watchdog::with_patience(3 * PATIENCE);
+fn golden_a_camera_that_is_lost_ends_its_scan_with_what_was_scored() {
+    let shared = support::shared_dir();
+    let _watchdog = Watchdog::with_patience(3 * PATIENCE);
     let engines = models(&shared, &["retinaface_mobilenet0.25.pth", "meso4_df.onnx"]);
     let server = Server::start(&clip(&shared), 0);
     let out = tempfile::tempdir().unwrap();

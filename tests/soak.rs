@@ -5,6 +5,8 @@
 //! memory can be counted. `M2SD_SOAK_SECONDS` says how long each takes (default 20);
 //! `M2SD_SOAK_SEED` repeats a run's order of faults.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 #[path = "element/picture.rs"]
 #[allow(dead_code)]
 mod picture;

@@ -1,15 +1,31 @@
 //! How long to wait before the next try of something that failed.
 
+#![warn(missing_docs)]
+
 use std::time::Duration;
 
 /// Doubles from [`Backoff::FIRST`] to [`Backoff::LONGEST`].
+///
+/// # Examples
+///
+/// ```
+/// use gstm2sd::core::backoff::Backoff;
+///
+/// let mut backoff = Backoff::default();
+/// let waits: Vec<_> = (0..3).map(|_| backoff.failed().as_secs()).collect();
+/// assert_eq!(waits, [1, 2, 4]);
+/// backoff.succeeded();
+/// assert_eq!(backoff.failed(), Backoff::FIRST);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
+    /// The wait after the first failure.
     pub const FIRST: Duration = Duration::from_secs(1);
+    /// The longest wait.
     pub const LONGEST: Duration = Duration::from_secs(60);
 
     /// Counts a failure; returns how long to wait now.

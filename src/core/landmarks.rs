@@ -1,5 +1,7 @@
 //! The aligner's 68 points: what part of the frame it reads, and where its points lie
-//! (REFERENCE §2).
+//! (docs/method.md, "Landmarks").
+
+#![warn(missing_docs)]
 
 use thiserror::Error;
 
@@ -9,15 +11,35 @@ use super::image::Region;
 /// How much longer than the box's shorter side the square around a face is.
 const MARGIN: f64 = 1.2;
 
+/// Why an aligner's numbers are no landmarks.
 #[derive(Debug, Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum LandmarkError {
+    /// Not two for each of 68 points.
     #[error("the aligner gave {found} numbers, expected 136: is the model one for 68 points?")]
     Count { found: usize },
+    /// NaN or infinite.
     #[error("the aligner gave a number that is infinite or none; check its precision and ranges")]
     NotFinite,
 }
 
 /// The square around one face that the aligner reads.
+///
+/// # Examples
+///
+/// ```
+/// use gstm2sd::core::geometry::{BBox, Size};
+/// use gstm2sd::core::landmarks::LandmarkCrop;
+///
+/// let bbox = BBox::new(200.0, 100.0, 299.0, 219.0).unwrap();
+/// let crop = LandmarkCrop::new(&bbox, Size::new(640, 360).unwrap()).unwrap();
+/// // 100 px wide, 120 high: a fifth longer than the shorter side, around the middle.
+/// assert_eq!((crop.rect().x(), crop.rect().y()), (190, 100));
+/// assert_eq!((crop.rect().width(), crop.rect().height()), (120, 120));
+/// // What the network says is in fractions of the square.
+/// let points = crop.points(&[0.5; 136]).unwrap();
+/// assert_eq!((points[0].x, points[0].y), (250.0, 160.0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LandmarkCrop {
     rect: CropRect,
@@ -137,6 +159,26 @@ mod tests {
         assert_eq!(points[1], Point { x: 32.0, y: 47.0 });
     }
 
+    /// A tenth of a per cent more or less would show: w = h = 1001, side = 1201, half of it 600.
+    #[test]
+    fn a_square_is_a_fifth_longer_than_the_box_and_shorter_by_its_fraction() {
+        let large = crop([1000.0, 1100.0, 2000.0, 2100.0], [4000, 4000]).unwrap();
+        assert_eq!(Some(large.rect()), CropRect::from_edges(900, 1000, 2101, 2201));
+        let by_height = crop([1000.0, 1100.0, 3000.0, 2100.0], [4000, 4000]).unwrap();
+        assert_eq!(Some(by_height.rect()), CropRect::from_edges(1400, 1000, 2601, 2201));
+    }
+
+    /// side = 12, of which 4 px lie beyond the right edge and 5 below the lower one.
+    #[test]
+    fn a_square_is_padded_on_the_far_sides_too() {
+        let edge = crop([93.0, 84.0, 102.0, 93.0], [100, 90]).unwrap();
+        assert_eq!(Some(edge.rect()), CropRect::from_edges(92, 83, 100, 90));
+        let region = edge.region();
+        assert_eq!((region.x_px, region.y_px), (92, 83));
+        assert_eq!((region.size.width(), region.size.height()), (12, 12));
+        assert_eq!(edge.points(&[1.0; 136]).unwrap()[67], Point { x: 104.0, y: 95.0 });
+    }
+
     #[test]
     fn points_of_a_padded_square_lie_where_the_network_saw_them() {
         // side = 12, left = top = 0 + 5 - 6 - 4.
@@ -156,8 +198,9 @@ mod tests {
     #[test]
     fn five_points_come_from_eyes_nose_and_mouth() {
         let points = std::array::from_fn(|n| Point { x: n as f32, y: -(n as f32) });
-        let five = five_from_68(&points).map(|p| p.x);
-        assert_eq!(five, [38.5, 44.5, 30.0, 48.0, 54.0]);
+        let five = five_from_68(&points);
+        assert_eq!(five.map(|p| p.x), [38.5, 44.5, 30.0, 48.0, 54.0]);
+        assert_eq!(five.map(|p| p.y), [-38.5, -44.5, -30.0, -48.0, -54.0]);
     }
 
     proptest! {

@@ -1,7 +1,17 @@
 //! One number for many.
 
+#![warn(missing_docs)]
+
 /// The value that a `fraction` in 0..=1 of `values` does not exceed: the one of nearest rank.
 /// `None` for no values.
+///
+/// # Examples
+///
+/// ```
+/// use gstm2sd::core::percentile::percentile;
+///
+/// assert_eq!(percentile([3.0, 1.0, 2.0], 0.5), Some(2.0));
+/// ```
 pub fn percentile(values: impl IntoIterator<Item = f64>, fraction: f64) -> Option<f64> {
     let mut sorted: Vec<_> = values.into_iter().collect();
     sorted.sort_unstable_by(f64::total_cmp);

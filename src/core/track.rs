@@ -1,5 +1,5 @@
 //! Which face of a frame is which face of the frame before: greedy overlap, online
-//! (REFERENCE §3).
+//! (docs/method.md, "Tracks").
 
 use std::fmt;
 

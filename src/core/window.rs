@@ -1,4 +1,4 @@
-//! Clip windows (REFERENCE §4): which frames of a face form a clip, and when.
+//! Clip windows (docs/method.md, "Clips"): which frames of a face form a clip, and when.
 //!
 //! A face that a tracker follows delivers one *sample* a frame. [`Windows`] keeps the newest
 //! `T` samples of every track and, asked nothing but "here is the next frame", answers with

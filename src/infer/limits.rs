@@ -2,7 +2,7 @@
 
 /// The side of the published small aligners (PFLD, MobileFaceNet).
 pub const ALIGNER_PX: usize = 112;
-/// M2SD's own clip (REFERENCE §5).
+/// M2SD's own clip (docs/method.md, "The M2SD network").
 pub const CLIP_FRAMES: usize = 16;
 pub const CLIP_PX: usize = 224;
 /// Nothing larger is a face, a clip's length or a number of mel bands. A file can say anything,

@@ -11,10 +11,7 @@ use gstm2sd::core::audio::{LogMel, RATE_HZ, SAMPLE_NS};
 use gstm2sd::models::synth::scene::{Face, fake_probability};
 use gstm2sd::models::synth::{Audio, ClipShape, Synth, write};
 
-pub use watchdog::Watchdog;
-
-#[path = "../common/watchdog.rs"]
-mod watchdog;
+pub use super::data::watchdog::Watchdog;
 
 /// Frames of a clip.
 pub const T: u64 = 4;

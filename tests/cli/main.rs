@@ -1,7 +1,7 @@
 //! The command as a user runs it: exit codes, files, standard output.
 
-#[path = "../common/mod.rs"]
-mod common;
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 mod compare;
 mod ending;
 mod engines;
@@ -13,6 +13,8 @@ mod pictures;
 mod records;
 mod running;
 mod scan;
+#[path = "../support/mod.rs"]
+mod support;
 mod terminal;
 mod upright;
 

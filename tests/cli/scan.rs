@@ -5,7 +5,7 @@ use std::process::Command;
 
 use gstm2sd::models::synth::{self, ClipShape, Synth};
 
-use super::common;
+use super::support;
 use super::{classifier, m2sd, of_type, records, scene, stderr, text};
 
 #[test]
@@ -146,7 +146,7 @@ fn a_classifier_without_a_sidecar_is_not_called_trained() {
 
 #[test]
 fn golden_a_damaged_stretch_costs_its_own_frames_only() {
-    let Some(shared) = common::shared_dir() else { return };
+    let shared = support::shared_dir();
     let sample = shared.join("media/poetry_jam_360p.mp4");
     let dir = tempfile::tempdir().unwrap();
     let mut bytes = std::fs::read(sample).unwrap();
@@ -212,7 +212,7 @@ fn a_scan_that_fails_leaves_what_was_there() {
 /// A demuxed file has two streams to end.
 #[test]
 fn golden_an_interrupt_ends_the_files_of_a_video_with_sound() {
-    let Some(shared) = common::shared_dir() else { return };
+    let shared = support::shared_dir();
     let dir = tempfile::tempdir().unwrap();
     let (engines, results) = (dir.path().join("engines"), dir.path().join("results"));
     let models =

@@ -180,7 +180,7 @@ pub fn sliding(n: usize, frames: usize, stride: usize) -> Vec<Vec<usize>> {
     (0..=n - frames).step_by(stride).map(|start| (start..start + frames).collect()).collect()
 }
 
-/// The windows of a track of `n < frames` frames, mirrored at both ends (REFERENCE §4).
+/// The windows of a track of `n < frames` frames, mirrored at both ends (docs/method.md, "Clips").
 pub fn reflected(n: usize, frames: usize) -> Vec<Vec<usize>> {
     let bounce: Vec<usize> = (0..n).chain((1..n - 1).rev()).collect();
     let index = |place: usize| {

@@ -10,7 +10,7 @@ use gstm2sd::models::synth::{ClipShape, Synth, write};
 use super::picture::Picture;
 pub use watchdog::Watchdog;
 
-#[path = "../common/watchdog.rs"]
+#[path = "../support/watchdog.rs"]
 mod watchdog;
 
 /// Frames of a clip, where a test does not choose.

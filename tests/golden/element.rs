@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::common::golden::{Clip, SCENES, Scene};
-use crate::common::shared_dir;
 use crate::pipeline::{Analysis, SeenFace, analyse};
+use crate::support::golden::{Clip, SCENES, Scene};
+use crate::support::shared_dir;
 
 /// The scene's frames, from lossless pictures, in a raw video format.
 fn analyse_scene(dir: &Path, name: &str, formats: &[&str], properties: &str) -> Analysis {
@@ -115,7 +115,7 @@ impl Difference {
 
 #[test]
 fn golden_element_scores() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     for name in SCENES {
         let scene = Scene::read(&dir, name);
         let difference =
@@ -132,7 +132,7 @@ fn golden_element_scores() {
 /// more.
 #[test]
 fn golden_frames_as_i420() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     let analyse = |formats: &[&str]| analyse_scene(&dir, "short", formats, "clip-stride=5");
     let (inside, outside) = (analyse(&["I420"]), analyse(&["I420", "RGB"]));
     assert_eq!((inside.frames.len(), outside.frames.len()), (10, 10));

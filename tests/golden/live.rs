@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::common::shared_dir;
 use crate::pipeline::{Analysis, SeenFrame, analyse, analyse_live};
+use crate::support::shared_dir;
 
 const VIDEO: &str = "media/poetry_jam_360p.mp4";
 /// A face is in the same place.
@@ -28,7 +28,7 @@ fn is_within(frame: &SeenFrame, others: &SeenFrame) -> bool {
 
 #[test]
 fn golden_live_boxes_are_where_complete_has_them() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     let reference = complete(&dir, "", "");
     let live = analyse_live(&dir, &dir.join(VIDEO), &source(""), "classifier=m2sd_tiny");
     assert_eq!(live.frames.len(), reference.frames.len());
@@ -44,7 +44,7 @@ fn golden_live_boxes_are_where_complete_has_them() {
 
 #[test]
 fn golden_turned_video_has_the_faces_of_the_upright_one() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     let upright = complete(&dir, "detect-interval=5", "");
     // As stored by a phone held upright: a quarter turn counter-clockwise, and the tag says so.
     let turn = " ! videoflip video-direction=90l ! taginject tags=image-orientation=rotate-90";

@@ -1,8 +1,8 @@
 //! The networks, alone and through the element, against what the reference code printed. Where no
 //! network is needed, `golden_core.rs` compares.
 
-#[path = "../common/mod.rs"]
-mod common;
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 mod element;
 mod faces;
 mod live;
@@ -10,3 +10,5 @@ mod media;
 mod networks;
 mod pipeline;
 mod roles;
+#[path = "../support/mod.rs"]
+mod support;

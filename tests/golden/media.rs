@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::common::golden::faces;
-use crate::common::{read_json, shared_dir};
 use crate::faces::Difference;
 use crate::pipeline::{Analysis, analyse};
+use crate::support::golden::faces;
+use crate::support::{read_json, shared_dir};
 
 fn analyse_file(dir: &Path, file: &str, decoder: &str, properties: &str) -> Analysis {
     let source = format!("filesrc name=source ! {decoder} ! videoconvert");
@@ -18,7 +18,7 @@ fn analyse_file(dir: &Path, file: &str, decoder: &str, properties: &str) -> Anal
 /// chroma to `videoconvert`, which enlarges it by another filter.
 #[test]
 fn golden_crowd() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     let golden = faces(&read_json(&dir.join("golden/group_459.json")));
     assert_eq!(golden.len(), 26);
     let other_chroma = Difference { edge_px: 1.0, score: 0.1, point_px: 1.0 };
@@ -37,7 +37,7 @@ fn golden_crowd() {
 /// Stills as videos of one frame, through the one real, trained classifier.
 #[test]
 fn golden_real_classifier() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     let expected =
         [("meso_fake_00204.jpg", "fake", 0.44..=0.54), ("meso_real_00240.jpg", "real", 0.0..=0.12)];
     for (file, label, scores) in expected {
@@ -75,7 +75,7 @@ fn track_extents(found: &Analysis) -> BTreeMap<i32, [usize; 2]> {
 
 #[test]
 fn golden_video_tracks() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     let found = analyse_video(&dir, "classifier=m2sd_tiny clip-stride=16");
     let tracks = track_extents(&found);
     for (track, [first, last]) in &tracks {
@@ -106,7 +106,7 @@ fn golden_video_tracks() {
 /// and many faces of the audience are just above or below the threshold.
 #[test]
 fn golden_video_channel_order() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     const STEP: usize = 7;
     for (order, golden) in [("auto", 103), ("rgb", 64)] {
         let order = format!("channel-order={order}");

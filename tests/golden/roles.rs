@@ -12,10 +12,10 @@ use gstm2sd::infer::{
 };
 use ndarray::{Array1, Array3, Axis, Ix3, Ix4};
 
-use crate::common::golden::{Picture, SCENES, Scene, index, list, point_list};
-use crate::common::{read_json, shared_dir};
 use crate::faces::{Difference, distance_px};
 use crate::networks::{both, cpu};
+use crate::support::golden::{Picture, SCENES, Scene, index, list, point_list};
+use crate::support::{read_json, shared_dir};
 
 /// A region of a picture as a network reads it.
 fn planes(
@@ -60,7 +60,7 @@ fn detect(
 
 #[test]
 fn golden_detections() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     for networks in both(&dir) {
         detections(&dir, &networks.retinaface);
     }
@@ -109,7 +109,7 @@ fn align(aligner: &mut Aligner, frame: &FrameView<'_>, bbox: &BBox) -> (Landmark
 
 #[test]
 fn golden_landmarks() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     for networks in both(&dir) {
         landmarks(&dir, &networks.pfld);
     }
@@ -138,7 +138,7 @@ fn landmarks(dir: &Path, model: &Path) {
 
 #[test]
 fn golden_gdconv_outputs() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     for networks in both(&dir) {
         gdconv_outputs(&dir, &networks.gdconv);
     }
@@ -187,7 +187,7 @@ fn aligned_clip(path: &Path, classifier: &Classifier) -> Tensor<Ix4> {
 
 #[test]
 fn golden_logits() {
-    let Some(dir) = shared_dir() else { return };
+    let dir = shared_dir();
     for networks in both(&dir) {
         logits(&dir, &networks.m2sd_tiny);
     }

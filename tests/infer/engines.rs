@@ -24,7 +24,7 @@ fn load(path: &Path, options: &EngineOptions) -> Result<OnnxEngine, InferError> 
 
 #[test]
 fn golden_cpu_is_the_cpu_with_openvino_in_the_process() {
-    let Some(meso4) = shared(MESO4) else { return };
+    let meso4 = shared(MESO4);
     let clip = texture((3, 1, 256, 256));
     let mut fakes = Vec::new();
     // The CPU last, when a plug-in provider has been there.
@@ -65,7 +65,7 @@ fn a_transformer_computes_the_same_however_it_is_tuned() {
 
 #[test]
 fn golden_auto_takes_the_best_and_says_what_it_passed_over() {
-    let Some(pfld) = shared(PFLD) else { return };
+    let pfld = shared(PFLD);
     let engine = load(&pfld, &EngineOptions::default()).unwrap();
     let info = engine.info();
     let taken = Provider::PREFERENCE.iter().position(|p| *p == info.provider);
@@ -74,7 +74,7 @@ fn golden_auto_takes_the_best_and_says_what_it_passed_over() {
 
 #[test]
 fn golden_a_provider_that_is_not_there_is_an_error_that_says_what_to_install() {
-    let Some(pfld) = shared(PFLD) else { return };
+    let pfld = shared(PFLD);
     let engine = load(&pfld, &EngineOptions::default()).unwrap();
     for (provider, needed) in [(Provider::Cuda, "CUDA"), (Provider::TensorRt, "TensorRT")] {
         if engine.info().provider == provider {
@@ -89,7 +89,7 @@ fn golden_a_provider_that_is_not_there_is_an_error_that_says_what_to_install() {
 
 #[test]
 fn golden_what_a_provider_cannot_do_is_refused() {
-    let Some(pfld) = shared(PFLD) else { return };
+    let pfld = shared(PFLD);
     let half = EngineOptions { precision: Precision::Fp16, ..on(Provider::Cpu) };
     let error = load(&pfld, &half).map(|_| ()).unwrap_err();
     assert!(matches!(error, InferError::PrecisionUnsupported { .. }), "{error}");
@@ -172,7 +172,7 @@ fn a_network_with_weights_in_another_file_is_refused() {
 
 #[test]
 fn golden_landmarks_of_the_real_network() {
-    let Some(pfld) = shared(PFLD) else { return };
+    let pfld = shared(PFLD);
     for provider in providers() {
         let mut aligner = load_aligner(&pfld, &on(provider), &CancelToken::new()).unwrap();
         assert_eq!(aligner.size_px(), 112);
@@ -192,7 +192,7 @@ fn golden_landmarks_of_the_real_network() {
 
 #[test]
 fn golden_a_network_in_the_wrong_role_is_named_with_its_signature() {
-    let (Some(pfld), Some(meso4)) = (shared(PFLD), shared(MESO4)) else { return };
+    let (pfld, meso4) = (shared(PFLD), shared(MESO4));
     let cpu = on(Provider::Cpu);
     let error =
         load_classifier(&pfld, &cpu, &CancelToken::new()).map(|_| ()).unwrap_err().to_string();
@@ -204,7 +204,7 @@ fn golden_a_network_in_the_wrong_role_is_named_with_its_signature() {
 
 #[test]
 fn golden_a_sidecar_of_another_role_or_with_faults_is_refused() {
-    let Some(meso4) = shared(MESO4) else { return };
+    let meso4 = shared(MESO4);
     let dir = tempfile::tempdir().unwrap();
     let model = dir.path().join("net.onnx");
     std::fs::copy(meso4, &model).unwrap();
@@ -221,7 +221,7 @@ fn golden_a_sidecar_of_another_role_or_with_faults_is_refused() {
 
 #[test]
 fn golden_missing_truncated_and_foreign_files() {
-    let Some(meso4) = shared(MESO4) else { return };
+    let meso4 = shared(MESO4);
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, bytes: &[u8]| {
         let path = dir.path().join(name);
@@ -248,7 +248,7 @@ fn golden_missing_truncated_and_foreign_files() {
 
 #[test]
 fn golden_a_batch_scores_like_its_clips() {
-    let Some(meso4) = shared(MESO4) else { return };
+    let meso4 = shared(MESO4);
     let mut classifier = load_classifier(&meso4, &on(Provider::Cpu), &CancelToken::new()).unwrap();
     assert!(classifier.spec().batches);
     assert_eq!((classifier.spec().frames, classifier.spec().size_px), (1, 256));
@@ -263,7 +263,7 @@ fn golden_a_batch_scores_like_its_clips() {
 
 #[test]
 fn golden_a_run_is_cancelled_before_and_during() {
-    let Some(meso4) = shared(MESO4) else { return };
+    let meso4 = shared(MESO4);
     let options = EngineOptions { threads: 1, ..on(Provider::Cpu) };
     let mut engine = load(&meso4, &options).unwrap();
     // About a second of work, in dozens of nodes.
@@ -290,7 +290,7 @@ fn golden_a_run_is_cancelled_before_and_during() {
 
 #[test]
 fn golden_two_engines_run_side_by_side() {
-    let (Some(pfld), Some(meso4)) = (shared(PFLD), shared(MESO4)) else { return };
+    let (pfld, meso4) = (shared(PFLD), shared(MESO4));
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut aligner = load_aligner(&pfld, &on(Provider::Cpu), &CancelToken::new()).unwrap();
@@ -315,7 +315,7 @@ fn golden_two_engines_run_side_by_side() {
 
 #[test]
 fn golden_wrong_inputs_are_an_error_of_the_run() {
-    let Some(meso4) = shared(MESO4) else { return };
+    let meso4 = shared(MESO4);
     let mut engine = load(&meso4, &on(Provider::Cpu)).unwrap();
     for wrong in [vec![], vec![ndarray::ArrayD::<f32>::zeros(vec![1, 3, 1, 8, 8])]] {
         let inputs: Vec<_> = wrong.iter().map(|array| array.view().into()).collect();

@@ -16,7 +16,8 @@ use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::synth::{Synth, TransformerShape, write};
 use ndarray::{Array3, Array4, Ix4};
 
-use crate::common::{on, providers, shared};
+use crate::common::{on, providers};
+use crate::data::shared_dir_if_there;
 
 /// What fp16 may do to a probability.
 const HALF: f64 = 5e-3;
@@ -81,7 +82,7 @@ fn classifiers_like_the_cpu(provider: Provider, precision: Precision, tolerance:
     let networks = Networks::new();
     let mut models = networks.of("transformer");
     assert_eq!(models.len(), 2, "one of floats, one of bytes");
-    models.extend(shared("models/meso4_df.onnx"));
+    models.extend(shared_dir_if_there().map(|shared| shared.join("models/meso4_df.onnx")));
     for model in models {
         let cpu = fakes(&model, &on(Provider::Cpu), 1);
         // A batch of one has fixed shapes, which are recorded; one of up to four has not.

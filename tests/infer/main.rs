@@ -1,7 +1,9 @@
 //! Engines on real networks and real libraries, and the pool on engines that do as they are told.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 mod common;
-#[path = "../common/mod.rs"]
+#[path = "../support/mod.rs"]
 mod data;
 mod engines;
 mod gpu;

@@ -7,11 +7,11 @@ use gstm2sd::models::import::{ImportOptions, ImportReport, import};
 use gstm2sd::models::onnx::Port;
 use gstm2sd::models::{State, list, onnx, verify};
 
-use crate::common::shared_dir;
+use crate::support::shared_dir;
 
-/// The folder of test models, or `None`, said in one line, where it may be missing.
-fn models() -> Option<PathBuf> {
-    Some(shared_dir()?.join("models"))
+/// The folder of test models.
+fn models() -> PathBuf {
+    shared_dir().join("models")
 }
 
 fn import_one(source: &Path) -> (tempfile::TempDir, ImportReport) {
@@ -29,7 +29,7 @@ fn ports(report: &ImportReport) -> String {
 
 #[test]
 fn golden_import_retinaface() {
-    let Some(models) = models() else { return };
+    let models = models();
     let (_out, report) = import_one(&models.join("retinaface_mobilenet0.25.pth"));
     let expected = "image [N,3,H,W] -> boxes [N,A,4] classes [N,A,2] landmarks [N,A,10]";
     assert_eq!(ports(&report), expected);
@@ -41,7 +41,7 @@ fn golden_import_retinaface() {
 
 #[test]
 fn golden_import_gdconv() {
-    let Some(models) = models() else { return };
+    let models = models();
     let (_out, report) = import_one(&models.join("mobilenet_gdconv_seeded.pth"));
     assert_eq!(ports(&report), "image [N,3,224,224] -> landmarks [N,136]");
     assert_eq!(report.info.trained, Some(false));
@@ -52,7 +52,7 @@ fn golden_import_gdconv() {
 
 #[test]
 fn golden_import_m2sd() {
-    let Some(models) = models() else { return };
+    let models = models();
     let source = models.join("m2sd_tiny.pt");
     let (out, report) = import_one(&source);
     assert_eq!(ports(&report), "clip [N,3,16,224,224] -> logits [N,2]");
@@ -72,7 +72,7 @@ fn golden_import_m2sd() {
 
 #[test]
 fn golden_import_onnx_files() {
-    let Some(models) = models() else { return };
+    let models = models();
     let out = tempfile::tempdir().unwrap();
     for (file, role) in [("pfld_112.onnx", Role::Aligner), ("meso4_df.onnx", Role::Classifier)] {
         let report = import(&models.join(file), out.path(), &ImportOptions::default()).unwrap();

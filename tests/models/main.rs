@@ -1,7 +1,7 @@
 //! Checkpoints, sound and hostile, through the public interface.
 
-#[path = "../common/mod.rs"]
-mod common;
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 #[path = "../../fuzz/entries.rs"]
 mod entries;
 mod forge;
@@ -10,6 +10,8 @@ mod golden;
 mod hostile;
 mod lock;
 mod memory;
+#[path = "../support/mod.rs"]
+mod support;
 mod synth;
 
 use std::io::Cursor;

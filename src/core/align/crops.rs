@@ -73,5 +73,7 @@ mod tests {
         assert_eq!(crops.kept.len(), MOST);
         let beyond = BBox::new(-90.0, -90.0, -50.0, -50.0).unwrap();
         assert!(crops.take(&frame, &beyond, points).is_none());
+        crops.clear();
+        assert!(crops.kept.is_empty(), "nothing is kept for faces that may not come");
     }
 }

@@ -1,7 +1,9 @@
-//! From faces in frames to the clip that a classifier reads (REFERENCE §4).
+//! From faces in frames to the clip that a classifier reads (docs/method.md, "Clips").
 //!
 //! A [`FaceCrop`] is what is kept of a frame for one face. An [`AlignedClip`] is a run of them,
 //! turned and scaled by one transform for all, so that what moves inside the face stays visible.
+
+#![warn(missing_docs)]
 
 mod crops;
 #[cfg(test)]
@@ -37,15 +39,20 @@ const MIN_SCALE: f64 = 1e-3;
 /// The longest side of an aligned picture, in px.
 pub const MAX_SIDE_PX: u32 = 2048;
 
+/// Why crops do not make a clip.
 #[derive(Debug, Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum AlignError {
+    /// No crop was given.
     #[error("a clip needs at least one frame")]
     NoFrames,
+    /// The side of the picture is not one that is made.
     #[error(
         "cannot align faces to {found} px: expected 1 to {MAX_SIDE_PX}, from the classifier's \
          input shape"
     )]
     Side { found: u32 },
+    /// No similarity takes the template to the points.
     #[error("the facial points of the clip lie in one place, or are not numbers")]
     Points,
 }
@@ -106,6 +113,28 @@ impl FaceCrop {
 }
 
 /// The frames of a clip, aligned: T square pictures of S×S px.
+///
+/// # Examples
+///
+/// ```
+/// use gstm2sd::core::align::{AlignedClip, FaceCrop};
+/// use gstm2sd::core::geometry::{BBox, Point, Size};
+/// use gstm2sd::core::image::{ChannelOrder, FrameView, Normalization, PixelLayout};
+/// use ndarray::Array4;
+///
+/// let pixels = vec![128; 320 * 240 * 3];
+/// let frame = FrameView::new(&pixels, Size::new(320, 240).unwrap(), 320 * 3, PixelLayout::Rgb)?;
+/// let bbox = BBox::new(120.0, 80.0, 184.0, 160.0).unwrap();
+/// let points = [(140, 110), (165, 110), (152, 125), (142, 140), (163, 140)];
+/// let points = points.map(|(x, y)| Point { x: x as f32, y: y as f32 });
+/// let crop = FaceCrop::new(&frame, &bbox, points).expect("the box is in the frame");
+///
+/// // A clip of four frames, here all the same.
+/// let clip = AlignedClip::align([&crop; 4].into_iter(), 224)?;
+/// let mut input = Array4::zeros((3, 4, 224, 224));
+/// clip.write_planes(ChannelOrder::Rgb, Normalization::IMAGENET_RGB, input.view_mut())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct AlignedClip {
     /// `[3, T, S, S]`: planes, as networks read them, so that the map to floats is one run.
@@ -150,9 +179,9 @@ impl AlignedClip {
         let to_union = fit_template(crops.clone(), union, side_px).ok_or(AlignError::Points)?;
         let transform = to_union.inverse().ok_or(AlignError::Points)?;
         let side = side_px as usize;
-        let dims = (3, crops.clone().count(), side, side);
+        let dims = [3, crops.clone().count(), side, side];
         // Every pixel is written below: what was there before need not be cleared.
-        memory.resize(dims.0 * dims.1 * dims.2 * dims.3, 0);
+        memory.resize(dims.iter().product(), 0);
         let pixels = Array4::from_shape_vec(dims, memory);
         let mut pixels = pixels.unwrap_or_else(|_| Array4::zeros(dims));
         warp.aim(&to_union, side);

@@ -41,6 +41,84 @@ fn the_crop_is_rounded_half_to_even_grown_and_clipped() {
     assert_eq!(crop_rect(&bbox(0.0, 0.0, 20.0, 20.0), size(1, 100)), None);
 }
 
+/// On every side, whichever way the box is turned: 0.5 of its size, neither 0.45 nor 0.55.
+#[test]
+fn the_crop_is_twice_as_large_as_the_box() {
+    let rect = crop_rect(&bbox(300.0, 400.0, 500.0, 700.0), size(1000, 1000));
+    assert_eq!(rect, CropRect::from_edges(200, 250, 600, 850));
+    let whole = crop_rect(&bbox(-50.0, -50.0, 1050.0, 1050.0), size(1000, 1000));
+    assert_eq!(whole, CropRect::from_edges(0, 0, 999, 999), "the last row and column are left out");
+}
+
+/// The numbers of docs/method.md: a face that has its points there is not moved.
+#[test]
+fn the_template_is_the_published_one() {
+    let published = [
+        [85.82991, 85.7792],
+        [169.0532, 84.3381],
+        [127.574, 137.0006],
+        [90.6964, 174.7014],
+        [167.3069, 173.3733],
+    ];
+    let points = published.map(|[x, y]| Point { x: x + 64.0, y: y + 64.0 });
+    let data = vec![9; 400 * 400 * 3];
+    let crop = crop_of(&data, size(400, 400), &bbox(128.0, 128.0, 256.0, 256.0), points).unwrap();
+    let clip = AlignedClip::align([&crop].into_iter(), 256).unwrap();
+    assert_eq!(Some(clip.union()), CropRect::from_edges(64, 64, 320, 320));
+    for (found, wanted) in
+        clip.transform().matrix().as_flattened().iter().zip([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+    {
+        assert!((found - wanted).abs() < 1e-4, "{:?}", clip.transform());
+    }
+    let moved: Vec<_> = points
+        .iter()
+        .zip(published)
+        .map(|(p, [x, y])| {
+            let [u, v] = clip.transform().apply([f64::from(p.x) - 64.0, f64::from(p.y) - 64.0]);
+            (u - f64::from(x)).abs().max((v - f64::from(y)).abs())
+        })
+        .collect();
+    assert!(moved.iter().all(|px| *px < 1e-3), "{moved:?}");
+    // Half the side, half the scale.
+    let half = AlignedClip::align([&crop].into_iter(), 128).unwrap();
+    assert!((half.transform().scale() - 0.5).abs() < 1e-6);
+}
+
+/// The fit leads from the template to the faces and is inverted; the other way round, a face whose
+/// points do not match the template would come out smaller.
+#[test]
+fn what_does_not_match_the_template_does_not_shrink_the_picture() {
+    let mut points = template_points(0.25, [60.0, 50.0]);
+    points[2].y += 20.0;
+    let frame = size(200, 200);
+    let crop =
+        crop_of(&gradient(200, 200), frame, &bbox(60.0, 50.0, 124.0, 114.0), points).unwrap();
+    let clip = AlignedClip::align([&crop].into_iter(), 64).unwrap();
+    let seen = points.map(|p| [f64::from(p.x) - 28.0, f64::from(p.y) - 18.0]);
+    let pairs = TEMPLATE.map(|place| place.map(|v| v / 4.0)).into_iter().zip(seen);
+    let wanted = Similarity::fit(pairs.clone()).unwrap().inverse().unwrap();
+    let other = Similarity::fit(pairs.map(|(place, seen)| (seen, place))).unwrap();
+    assert!((clip.transform().scale() - wanted.scale()).abs() < 1e-9);
+    assert!(other.scale() < 0.9 * wanted.scale(), "the test tells the two apart");
+}
+
+#[test]
+fn the_limits_of_alignment_are_where_they_are_said_to_be() {
+    let frame = size(100, 100);
+    let data = gradient(100, 100);
+    let with = |scale| {
+        let points = template_points(scale, [40.0, 40.0]);
+        crop_of(&data, frame, &bbox(20.0, 20.0, 60.0, 60.0), points).unwrap()
+    };
+    let align = |crop: &FaceCrop, side| AlignedClip::align([crop].into_iter(), side).err();
+    assert_eq!(align(&with(0.2), 2048), None);
+    assert_eq!(align(&with(0.2), 2049), Some(AlignError::Side { found: 2049 }));
+    assert_eq!(align(&with(0.2), 1), None);
+    // For 256 px the scale of the fit is that of the points.
+    assert_eq!(align(&with(0.00101), 256), None);
+    assert_eq!(align(&with(0.00099), 256), Some(AlignError::Points));
+}
+
 #[test]
 fn points_on_the_template_leave_the_picture_as_it_is() {
     let frame = size(200, 200);
@@ -178,5 +256,54 @@ fn a_crop_of_420_aligns_as_that_of_the_same_frame_in_rgb() {
         assert!(aligned[0].pixels() == aligned[1].pixels(), "at ({x}, {y})");
         // Black where the crop ends, and not black everywhere.
         assert!(aligned[0].pixels().iter().any(|level| *level > 0));
+    }
+}
+
+/// Against the definition, in floating point: a picture of noise, turned, scaled and shifted.
+///
+/// Levels may differ by what the rounding of places to 1/2048 px costs, and not more on one side
+/// than on the other: on average a pixel comes from where it should, to a ten-thousandth of a px.
+#[test]
+fn pixels_come_from_where_the_transform_says() {
+    let frame = size(180, 170);
+    let noise = |n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8;
+    let data: Vec<u8> = (0..180 * 170 * 3).map(noise).collect();
+    let turned = TEMPLATE.map(|[x, y]| Point {
+        x: (0.31 * x - 0.11 * y + 60.3) as f32,
+        y: (0.11 * x + 0.31 * y + 30.7) as f32,
+    });
+    let crop = crop_of(&data, frame, &bbox(70.0, 60.0, 115.0, 110.0), turned).unwrap();
+    assert_eq!(*crop.points(), turned);
+    let rect = crop.rect();
+    let clip = AlignedClip::align([&crop].into_iter(), 200).unwrap();
+    let to_frame = clip.transform().inverse().unwrap();
+
+    // A column or a row beyond the crop is black.
+    let level = |x: i64, y: i64, colour: usize| {
+        let inside =
+            (0..i64::from(rect.width())).contains(&x) && (0..i64::from(rect.height())).contains(&y);
+        let place = (y + i64::from(rect.y())) * 180 + x + i64::from(rect.x());
+        if inside { f64::from(data[place as usize * 3 + colour]) } else { 0.0 }
+    };
+    let (mut moved, mut slopes, mut lit) = ([0.0; 2], [0.0; 2], 0);
+    for ((colour, _, y, x), found) in clip.pixels().indexed_iter() {
+        let [u, v] = to_frame.apply([x as f64, y as f64]);
+        let (left, top) = (u.floor() as i64, v.floor() as i64);
+        let (fx, fy) = (u - u.floor(), v - v.floor());
+        let corner = |dx, dy| level(left + dx, top + dy, colour);
+        let row = |dy| corner(0, dy) + (corner(1, dy) - corner(0, dy)) * fx;
+        let wanted = row(0) + (row(1) - row(0)) * fy;
+        let off = f64::from(*found) - wanted;
+        assert!(off.abs() < 0.65, "colour {colour} at ({x}, {y}): {found}, not {wanted}");
+        let along = (corner(1, 0) - corner(0, 0)) * (1.0 - fy) + (corner(1, 1) - corner(0, 1)) * fy;
+        for (axis, slope) in [along, row(1) - row(0)].into_iter().enumerate() {
+            moved[axis] += off * slope;
+            slopes[axis] += slope * slope;
+        }
+        lit += usize::from(*found > 0);
+    }
+    assert!((60_000..118_000).contains(&lit), "{lit} of 120000: inside and outside are both there");
+    for axis in 0..2 {
+        assert!((moved[axis] / slopes[axis]).abs() < 1e-4, "{} px", moved[axis] / slopes[axis]);
     }
 }

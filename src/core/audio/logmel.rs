@@ -29,6 +29,16 @@ const FLOOR: f32 = 1e-10;
 ///
 /// `frames` frames need `400 + 160 (frames - 1)` samples: of more the first are taken, fewer are
 /// followed by silence.
+///
+/// # Examples
+///
+/// ```
+/// use gstm2sd::core::audio::LogMel;
+///
+/// let spectrum = LogMel::new(80, 3).spectrum(&[0.0; 720]);
+/// assert_eq!(spectrum.dim(), (1, 80, 3));
+/// assert_eq!(spectrum[[0, 0, 0]], 1e-10f32.ln(), "silence");
+/// ```
 pub struct LogMel {
     frames: usize,
     window: Vec<f32>,
@@ -52,6 +62,7 @@ struct Band {
 }
 
 impl LogMel {
+    /// For `mels` bands and `frames` frames; either may be 0, then so is the spectrum.
     pub fn new(mels: usize, frames: usize) -> Self {
         let hann = |n: usize| (PI * n as f64 / WINDOW as f64).sin().powi(2) as f32;
         let nyquist_mel = mel(f64::from(RATE_HZ) / 2.0);
@@ -161,6 +172,58 @@ mod tests {
         // The bin's own 10^4 and its neighbours', weighted with the band's triangle.
         let loudest = spectrum[[0, loudest_band(&spectrum, 0), 0]];
         assert!((9.0..10.0).contains(&loudest), "{loudest}");
+    }
+
+    /// As docs/metadata.md defines it, with sums where the code has a fast transform.
+    #[test]
+    fn a_spectrum_is_that_of_the_definition() {
+        let (mels, frames) = (40, 3);
+        let noise = |n: u32| f64::from(n.wrapping_mul(2_654_435_761) >> 8) / 8_388_608.0 - 1.0;
+        let sound: Vec<f64> = (0..720).map(noise).collect();
+        let samples: Vec<f32> = sound.iter().map(|s| *s as f32).collect();
+        let found = LogMel::new(mels, frames).spectrum(&samples);
+
+        // Slaney: 3 mels for each 200 Hz up to 1 kHz, then 27 for each factor of 6.4.
+        let top = 15.0 + 27.0 * 8f64.ln() / 6.4f64.ln();
+        let edge_hz = |k: usize| {
+            let mel = top * k as f64 / (mels + 1) as f64;
+            if mel < 15.0 { mel * 200.0 / 3.0 } else { 1000.0 * 6.4f64.powf((mel - 15.0) / 27.0) }
+        };
+        for frame in 0..frames {
+            let power = |bin: usize| {
+                let (mut real, mut imaginary) = (0.0, 0.0);
+                for n in 0..400 {
+                    let hann = 0.5 - 0.5 * (2.0 * PI * n as f64 / 400.0).cos();
+                    let turn = 2.0 * PI * (bin * n) as f64 / 512.0;
+                    real += sound[160 * frame + n] * hann * turn.cos();
+                    imaginary += sound[160 * frame + n] * hann * turn.sin();
+                }
+                real * real + imaginary * imaginary
+            };
+            let powers: Vec<_> = (0..=256).map(power).collect();
+            for band in 0..mels {
+                let [low, middle, high] = [0, 1, 2].map(|side| edge_hz(band + side));
+                let weight = |bin: usize| {
+                    let hz = bin as f64 * 31.25;
+                    ((hz - low) / (middle - low)).min((high - hz) / (high - middle)).max(0.0)
+                };
+                let sum: f64 = powers.iter().enumerate().map(|(bin, p)| p * weight(bin)).sum();
+                let (found, wanted) = (f64::from(found[[0, band, frame]]), sum.ln());
+                assert!((found - wanted).abs() < 1e-3, "band {band}: {found}, not {wanted}");
+            }
+        }
+        let silence = LogMel::new(1, 1).spectrum(&[0.0; 400]);
+        assert_eq!(silence[[0, 0, 0]], 1e-10f32.ln());
+    }
+
+    /// Bands narrower than a bin, 31.25 Hz: each takes the one next to its middle.
+    #[test]
+    fn a_band_without_a_bin_takes_the_nearest() {
+        let band = Band::new(95.0, 105.0, 115.0);
+        assert_eq!((band.first, band.weights), (3, vec![1.0]));
+        let band = Band::new(93.0, 100.0, 124.0);
+        assert_eq!(band.first, 3);
+        assert!((band.weights[0] - 0.75 / 7.0).abs() < 1e-6 && band.weights.len() == 1);
     }
 
     #[test]

@@ -18,6 +18,19 @@ const MAX_COEFFICIENTS: usize = 1 << 18;
 /// the input at the time of `n` output samples after the first input, with no delay.
 ///
 /// Before the first sample and after the last one it hears silence. 16 kHz pass unchanged.
+///
+/// # Examples
+///
+/// ```
+/// use gstm2sd::core::audio::Resampler;
+///
+/// let mut resampler = Resampler::new(48_000).expect("a rate of sound");
+/// let mut heard = Vec::new();
+/// resampler.push(&[0.25; 4800], &mut heard);
+/// resampler.finish(&mut heard);
+/// assert_eq!(heard.len(), 1600);
+/// assert!((heard[800] - 0.25).abs() < 1e-4);
+/// ```
 #[derive(Debug)]
 pub struct Resampler {
     /// Input samples for each output sample, reduced to lowest terms.
@@ -201,10 +214,47 @@ mod tests {
         assert!(loudest < 1e-3, "{loudest}");
     }
 
+    /// Rolling off by half, -6 dB, at nine tenths of what 16 kHz can hold.
+    #[test]
+    fn the_roll_off_is_where_the_documentation_says() {
+        let loudness = |frequency| {
+            let found = resample(48_000, &sine(48_000, frequency, 19_200), 480);
+            let inside = &found[200..found.len() - 200];
+            (inside.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / inside.len() as f64).sqrt()
+        };
+        let passed = |frequency| loudness(frequency) / loudness(1000.0);
+        assert!((passed(7200.0) - 0.5).abs() < 0.01, "{}", passed(7200.0));
+        assert!(passed(6000.0) > 0.99 && passed(8000.0) < 0.02);
+    }
+
+    /// 16 zero crossings on either side: 16 / (0.5 · 0.9) samples of 32 kHz, rounded up.
+    #[test]
+    fn the_filter_hears_as_far_as_the_documentation_says() {
+        let mut click = vec![0.0; 401];
+        click[200] = 1.0;
+        for (n, heard) in resample(32_000, &click, 401).iter().enumerate() {
+            let distance = (2 * n).abs_diff(200);
+            assert!(*heard == 0.0 || distance < 36, "{heard} at a distance of {distance}");
+            assert!(*heard != 0.0 || distance >= 36, "nothing at a distance of {distance}");
+        }
+    }
+
+    #[test]
+    fn the_table_of_phases_is_bounded() {
+        for rate in [767_999, 16_001, 44_100] {
+            let resampler = Resampler::new(rate).unwrap();
+            assert!(resampler.table.len() <= 262_144, "{rate} Hz");
+            assert_eq!(resampler.table.len(), 2 * resampler.half * resampler.phases as usize);
+            let all = resampler.phases == resampler.step.1;
+            assert!(all || resampler.table.len() + 2 * resampler.half > 262_144, "{rate} Hz");
+        }
+    }
+
     #[test]
     fn rates_that_are_no_sound_are_refused() {
-        for rate in [0, MAX_RATE_HZ + 1, u32::MAX] {
+        for rate in [0, 768_001, u32::MAX] {
             assert!(Resampler::new(rate).is_none());
         }
+        assert!(Resampler::new(1).is_some() && Resampler::new(768_000).is_some());
     }
 }

@@ -12,6 +12,7 @@ use crate::core::span::Span;
 pub struct ClipAudio {
     /// One sample for each [`super::SAMPLE_NS`] of the interval, silence where nothing was heard.
     pub samples: Vec<f32>,
+    /// How loud these samples are, and how much of them was heard.
     pub loudness: Loudness,
 }
 
@@ -36,6 +37,24 @@ impl Loudness {
 /// Samples may arrive with holes between them, which stay silent and count as not heard, and may
 /// overlap what is there: the newest win. Samples older than the history mean that the stream
 /// began anew, so what is there is forgotten; so do samples that leave no history between.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use gstm2sd::core::audio::{SAMPLE_NS, SampleRing};
+/// use gstm2sd::core::window::Span;
+///
+/// let mut ring = SampleRing::new(Duration::from_secs(1));
+/// ring.push(0, &[0.5; 100]);
+/// // 100 samples later.
+/// ring.push(200 * SAMPLE_NS, &[0.5; 100]);
+/// let clip = ring.clip(Span { start_ns: 0, end_ns: 300 * SAMPLE_NS });
+/// assert_eq!(clip.samples.len(), 300);
+/// assert_eq!(clip.loudness.gaps, 1);
+/// assert!((clip.loudness.coverage - 2.0 / 3.0).abs() < 1e-9);
+/// ```
 #[derive(Debug)]
 pub struct SampleRing {
     capacity: usize,
@@ -58,6 +77,7 @@ impl SampleRing {
         }
     }
 
+    /// Forgets all samples.
     pub fn clear(&mut self) {
         self.samples.clear();
         self.heard.clear();

@@ -1,4 +1,4 @@
-//! The grid of boxes that RetinaFace's regressions are relative to (REFERENCE §1).
+//! The grid of boxes that RetinaFace's regressions are relative to (docs/method.md, "Detection").
 
 use crate::core::geometry::{Point, Size};
 
@@ -10,8 +10,11 @@ const LEVELS: [(u32, [u16; 2]); 3] = [(8, [16, 32]), (16, [64, 128]), (32, [256,
 /// One anchor, in fractions of the input's sides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Anchor {
+    /// In fractions of the input's width and height, not in px.
     pub centre: Point,
+    /// In fractions of the input's width.
     pub width: f32,
+    /// In fractions of the input's height.
     pub height: f32,
 }
 
@@ -33,6 +36,7 @@ pub struct Anchors {
 }
 
 impl Anchors {
+    /// For an input of this size.
     pub fn new(input: Size) -> Self {
         Self { input }
     }
@@ -48,6 +52,7 @@ impl Anchors {
         (columns, columns.saturating_mul(self.input.height().div_ceil(stride) as usize))
     }
 
+    /// The anchor of row `index` of the outputs; `None` beyond the last one.
     pub fn get(&self, index: usize) -> Option<Anchor> {
         let (mut cell, which) = (index / 2, index % 2);
         for (stride, sizes) in LEVELS {

@@ -1,4 +1,6 @@
-//! RetinaFace's outputs to faces (REFERENCE §1).
+//! RetinaFace's outputs to faces (docs/method.md, "Detection").
+
+#![warn(missing_docs)]
 
 mod anchors;
 #[cfg(test)]
@@ -26,6 +28,7 @@ pub struct Face {
     pub bbox: BBox,
     /// The network's probability, 0 to 1.
     pub score: f32,
+    /// Where the detector puts eyes, nose and mouth corners.
     pub points: FivePoints,
 }
 
@@ -63,8 +66,11 @@ pub struct DetectorOutputs<'a> {
     pub landmarks: ArrayView2<'a, f32>,
 }
 
+/// Why outputs cannot be decoded.
 #[derive(Debug, Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum DetectError {
+    /// An output does not have a row for each anchor, or other columns.
     #[error(
         "the detector's {output} have the shape {found:?}; expected {expected:?} for an input of \
          {}x{} pixels: is the model a RetinaFace with strides 8, 16 and 32?",
@@ -82,6 +88,34 @@ pub enum DetectError {
 ///
 /// # Errors
 /// [`DetectError::Shape`] when an output does not have a row for each anchor of `input`.
+///
+/// # Examples
+///
+/// A network that finds nothing but a face on the anchor in the picture's middle:
+///
+/// ```
+/// use gstm2sd::core::detect::{Anchors, DetectParams, DetectorOutputs, decode};
+/// use gstm2sd::core::geometry::Size;
+/// use ndarray::Array2;
+///
+/// let size = Size::new(64, 64).unwrap();
+/// let anchors = Anchors::new(size).count();
+/// let (boxes, landmarks) = (Array2::zeros((anchors, 4)), Array2::zeros((anchors, 10)));
+/// let mut classes = Array2::zeros((anchors, 2));
+/// // The first map has 8×8 cells of two anchors; row 3, column 4, the larger one.
+/// classes[[2 * (3 * 8 + 4) + 1, 1]] = 0.9;
+///
+/// let outputs = DetectorOutputs {
+///     boxes: boxes.view(),
+///     classes: classes.view(),
+///     landmarks: landmarks.view(),
+/// };
+/// let faces = decode(&outputs, size, size, &DetectParams::default())?;
+/// assert_eq!(faces.len(), 1);
+/// // The anchor itself, 32 px around (36, 28).
+/// assert_eq!((faces[0].bbox.x1(), faces[0].bbox.y1()), (20.0, 12.0));
+/// # Ok::<(), gstm2sd::core::detect::DetectError>(())
+/// ```
 pub fn decode(
     outputs: &DetectorOutputs<'_>,
     input: Size,

@@ -73,6 +73,8 @@ fn anchors_follow_the_feature_maps() {
     assert_eq!(in_px(2), [12.0, 4.0, 16.0, 16.0]);
     assert_eq!(in_px(160), [4.0, 12.0, 16.0, 16.0]);
     assert_eq!(in_px(7200), [8.0, 8.0, 64.0, 64.0]);
+    assert_eq!(in_px(7201), [8.0, 8.0, 128.0, 128.0]);
+    assert_eq!(in_px(9040), [16.0, 16.0, 256.0, 256.0]);
     assert_eq!(in_px(9519), [624.0, 368.0, 512.0, 512.0]);
     assert_eq!(anchors.get(9520), None);
 }
@@ -127,6 +129,100 @@ fn of_two_boxes_on_one_face_the_better_stays() {
     drawn.draw(11, &face(55.0, 52.0, 60.0, 0.95));
     let found = drawn.decode(&DetectParams::default()).unwrap();
     assert_eq!(found.iter().map(|f| f.score).collect::<Vec<_>>(), [0.95]);
+}
+
+/// Faces for suppression alone, which must not depend on how exactly a box is decoded.
+fn boxed(edges: [f32; 4], score: f32) -> Face {
+    let [x1, y1, x2, y2] = edges;
+    Face { bbox: BBox::new(x1, y1, x2, y2).unwrap(), ..face(0.0, 0.0, 1.0, score) }
+}
+
+/// 10×10 px and, inside of it, 4×10 px, when the far edge belongs to a box: an overlap of 0.4.
+/// Without that pixel they would overlap by a third.
+#[test]
+fn an_overlap_of_four_tenths_stays_and_a_hair_more_does_not() {
+    let better = boxed([0.0, 0.0, 9.0, 9.0], 0.9);
+    let scores = |narrow: Face| -> Vec<f32> {
+        suppress([better, narrow].into_iter()).iter().map(|f| f.score).collect()
+    };
+    let at_limit = boxed([0.0, 0.0, 3.0, 9.0], 0.8);
+    assert_eq!(better.bbox.iou_inclusive(&at_limit.bbox), 0.4);
+    assert_eq!(scores(at_limit), [0.9, 0.8]);
+    assert_eq!(scores(boxed([0.0, 0.0, 3.001, 9.0], 0.8)), [0.9]);
+    assert_eq!(scores(boxed([0.0, 0.0, 9.0, 3.001], 0.8)), [0.9]);
+    assert_eq!(scores(boxed([0.0, 0.0, 3.9, 9.0], 0.8)), [0.9], "49 %");
+}
+
+/// What overlaps a box that was dropped itself is not dropped for it.
+#[test]
+fn only_kept_boxes_suppress() {
+    let row = [0.0, 4.0, 8.0].map(|x| boxed([x, 0.0, x + 9.0, 9.0], 0.9 - x / 100.0));
+    assert!(row[0].bbox.iou_inclusive(&row[1].bbox) > MAX_OVERLAP);
+    assert_eq!(suppress(row.into_iter()), [row[0], row[2]]);
+}
+
+#[test]
+fn a_score_of_exactly_the_threshold_is_a_face() {
+    let found = |score: f32, params: DetectParams| {
+        let mut drawn = Drawn::new(64, 64);
+        drawn.draw(20, &face(10.0, 10.0, 20.0, score));
+        drawn.decode(&params).unwrap().len()
+    };
+    let default = DetectParams::default();
+    assert_eq!([0.5, 0.5f32.next_down()].map(|score| found(score, default)), [1, 0]);
+    // However low the threshold, 0.02 is too little and the next number is not.
+    let all = DetectParams { threshold: 0.0, ..default };
+    assert_eq!([0.02, 0.02f32.next_up()].map(|score| found(score, all)), [0, 1]);
+    // A drawn face has whole sides but for rounding, so the limits lie a little apart.
+    let of_side = |min_face_px| found(0.9, DetectParams { min_face_px, ..default });
+    assert_eq!([0.0, 19.99, 20.01].map(of_side), [1, 1, 0]);
+    assert_eq!(default.min_face_px, 0.0, "no face is too small");
+}
+
+#[test]
+fn a_face_is_as_large_as_its_shorter_side() {
+    let mut drawn = Drawn::new(320, 240);
+    let upright =
+        Face { bbox: BBox::new(20.0, 20.0, 50.0, 100.0).unwrap(), ..face(20.0, 20.0, 30.0, 0.9) };
+    drawn.draw(300, &upright);
+    let of_side = |min_face_px| {
+        let params = DetectParams { min_face_px, ..Default::default() };
+        drawn.decode(&params).unwrap().len()
+    };
+    assert_eq!([29.9, 30.1].map(of_side), [1, 0]);
+}
+
+#[test]
+fn ten_faces_are_kept_unless_told_otherwise() {
+    let mut drawn = Drawn::new(640, 64);
+    for n in 0..12u8 {
+        drawn.draw(
+            usize::from(n),
+            &face(f32::from(n) * 50.0, 5.0, 30.0, 0.95 - f32::from(n) / 100.0),
+        );
+    }
+    let found = drawn.decode(&DetectParams::default()).unwrap();
+    let wanted: Vec<_> = (0..10u8).map(|n| 0.95 - f32::from(n) / 100.0).collect();
+    assert_eq!(found.iter().map(|f| f.score).collect::<Vec<_>>(), wanted);
+}
+
+#[test]
+fn five_thousand_candidates_are_looked_at_and_of_equal_ones_the_first() {
+    let mut classes = Array2::from_elem((5002, 2), 0.5);
+    classes[[5001, 1]] = 0.6;
+    let best = candidates(&classes.view(), 0.0);
+    assert_eq!(best.len(), 5000);
+    assert_eq!((best[0].index, best[1].index, best[4999].index), (5001, 0, 4998));
+    assert_eq!(best[0].score, 0.6);
+}
+
+#[test]
+fn seven_hundred_and_fifty_boxes_are_kept() {
+    let apart = |n: usize| boxed([n as f32 * 20.0, 0.0, n as f32 * 20.0 + 9.0, 9.0], 0.9);
+    let kept = suppress((0..760).map(apart));
+    assert_eq!(kept.len(), 750);
+    assert_eq!(kept.last(), Some(&apart(749)));
+    assert_eq!(suppress((0..749).map(apart)).len(), 749);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! Coordinates are pixels, x to the right, y down. A [`BBox`] is a measurement and may reach
 //! beyond the frame; a [`CropRect`] is a set of whole pixels.
 
+#![warn(missing_docs)]
+
 mod similarity;
 #[cfg(test)]
 mod tests;
@@ -12,7 +14,9 @@ pub use similarity::Similarity;
 /// A place in a picture, in px.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point {
+    /// To the right.
     pub x: f32,
+    /// Down.
     pub y: f32,
 }
 
@@ -32,10 +36,12 @@ impl Size {
         if width_px == 0 || height_px == 0 { None } else { Some(Self { width_px, height_px }) }
     }
 
+    /// In px; at least 1.
     pub const fn width(self) -> u32 {
         self.width_px
     }
 
+    /// In px; at least 1.
     pub const fn height(self) -> u32 {
         self.height_px
     }
@@ -45,6 +51,17 @@ impl Size {
 ///
 /// `x1 < x2` and `y1 < y2`, and no coordinate is farther out than [`BBox::LIMIT_PX`], so the
 /// arithmetic on boxes neither overflows nor meets a NaN.
+///
+/// # Examples
+///
+/// ```
+/// use gstm2sd::core::geometry::BBox;
+///
+/// let face = BBox::new(10.0, 10.0, 30.0, 30.0).unwrap();
+/// let next = BBox::new(20.0, 10.0, 40.0, 30.0).unwrap();
+/// assert_eq!(face.iou(&next), 1.0 / 3.0);
+/// assert!(BBox::new(10.0, 10.0, 10.0, 30.0).is_none(), "no area");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BBox {
     x1: f32,
@@ -63,26 +80,32 @@ impl BBox {
         (in_range && x1 < x2 && y1 < y2).then_some(Self { x1, y1, x2, y2 })
     }
 
+    /// The left edge.
     pub const fn x1(&self) -> f32 {
         self.x1
     }
 
+    /// The upper edge.
     pub const fn y1(&self) -> f32 {
         self.y1
     }
 
+    /// The right edge.
     pub const fn x2(&self) -> f32 {
         self.x2
     }
 
+    /// The lower edge.
     pub const fn y2(&self) -> f32 {
         self.y2
     }
 
+    /// In px; more than 0.
     pub fn width(&self) -> f32 {
         self.x2 - self.x1
     }
 
+    /// In px; more than 0.
     pub fn height(&self) -> f32 {
         self.y2 - self.y1
     }
@@ -93,7 +116,7 @@ impl BBox {
     }
 
     /// Intersection over union as RetinaFace's suppression counts it: the far edge belongs to the
-    /// box, so each side is one pixel longer (REFERENCE §1).
+    /// box, so each side is one pixel longer (docs/method.md, "Detection").
     pub fn iou_inclusive(&self, other: &Self) -> f64 {
         self.overlap(other, 1.0)
     }
@@ -132,18 +155,22 @@ impl CropRect {
         Self { left_px: 0, top_px: 0, right_px, bottom_px }
     }
 
+    /// The first column.
     pub const fn x(self) -> u32 {
         self.left_px
     }
 
+    /// The first row.
     pub const fn y(self) -> u32 {
         self.top_px
     }
 
+    /// How many columns; at least 1.
     pub const fn width(self) -> u32 {
         self.right_px - self.left_px
     }
 
+    /// How many rows; at least 1.
     pub const fn height(self) -> u32 {
         self.bottom_px - self.top_px
     }
@@ -158,10 +185,12 @@ impl CropRect {
         self.bottom_px
     }
 
+    /// Its width and height.
     pub const fn size(self) -> Size {
         Size { width_px: self.width(), height_px: self.height() }
     }
 
+    /// Whether every pixel of it is one of a frame of this size.
     pub const fn fits(self, frame: Size) -> bool {
         self.right_px <= frame.width_px && self.bottom_px <= frame.height_px
     }

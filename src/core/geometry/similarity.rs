@@ -1,6 +1,17 @@
 //! Rotation, uniform scale and shift.
 
 /// `x' = a·x - b·y + tx`, `y' = b·x + a·y + ty`.
+///
+/// # Examples
+///
+/// ```
+/// use gstm2sd::core::geometry::Similarity;
+///
+/// let pairs = [([0.0, 0.0], [5.0, 5.0]), ([1.0, 0.0], [7.0, 5.0]), ([0.0, 1.0], [5.0, 7.0])];
+/// let twice = Similarity::fit(pairs.into_iter()).unwrap();
+/// assert_eq!(twice.scale(), 2.0);
+/// assert_eq!(twice.inverse().unwrap().apply([9.0, 9.0]), [2.0, 2.0]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Similarity {
     a: f64,
@@ -40,6 +51,7 @@ impl Similarity {
         [a, b, tx, ty].iter().all(|v| v.is_finite()).then_some(Self { a, b, tx, ty })
     }
 
+    /// Where a point goes.
     pub fn apply(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let Self { a, b, tx, ty } = *self;
         [a * x - b * y + tx, b * x + a * y + ty]

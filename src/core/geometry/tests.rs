@@ -37,6 +37,40 @@ fn boxes_without_area_or_number_are_refused() {
 }
 
 #[test]
+fn boxes_reach_as_far_as_single_pixels_are_counted() {
+    let far = BBox::LIMIT_PX;
+    assert_eq!(far + 1.0, far, "the next pixel has no number of its own");
+    assert!(far - 1.0 < far);
+    assert!(BBox::new(-far, -far, far, far).is_some());
+    let beyond = far.next_up();
+    for edges in [[-beyond, 0.0, 1.0, 1.0], [0.0, -beyond, 1.0, 1.0], [0.0, 0.0, beyond, 1.0]] {
+        let [x1, y1, x2, y2] = edges;
+        assert!(BBox::new(x1, y1, x2, y2).is_none(), "{edges:?}");
+    }
+    assert!(BBox::new(0.0, 0.0, 1.0, beyond).is_none());
+}
+
+#[test]
+fn sizes_and_rectangles_hold_at_least_one_pixel() {
+    assert!(Size::new(0, 1).is_none() && Size::new(1, 0).is_none());
+    let one = Size::new(1, 1).unwrap();
+    assert_eq!((one.width(), one.height()), (1, 1));
+    assert!(CropRect::from_edges(4, 4, 4, 5).is_none());
+    assert!(CropRect::from_edges(4, 4, 5, 4).is_none());
+    let pixel = CropRect::from_edges(4, 4, 5, 5).unwrap();
+    assert_eq!(pixel.size(), one);
+}
+
+#[test]
+fn a_rectangle_fits_up_to_the_last_row_and_column() {
+    let rect = CropRect::from_edges(3, 5, 10, 20).unwrap();
+    assert_eq!((rect.x(), rect.y(), rect.right(), rect.bottom()), (3, 5, 10, 20));
+    assert_eq!((rect.width(), rect.height()), (7, 15));
+    let fits = |w, h| rect.fits(Size::new(w, h).unwrap());
+    assert_eq!([fits(10, 20), fits(9, 20), fits(10, 19), fits(11, 21)], [true, false, false, true]);
+}
+
+#[test]
 fn the_inclusive_convention_counts_the_far_edge() {
     let a = BBox::new(0.0, 0.0, 9.0, 9.0).unwrap();
     let b = BBox::new(5.0, 0.0, 14.0, 9.0).unwrap();
@@ -45,6 +79,34 @@ fn the_inclusive_convention_counts_the_far_edge() {
     let apart = BBox::new(9.5, 0.0, 12.0, 9.0).unwrap();
     assert_eq!(a.iou(&apart), 0.0);
     assert!(a.iou_inclusive(&apart) > 0.0);
+}
+
+/// By hand: a quarter turn, twice as long, moved by (5, 7).
+#[test]
+fn a_similarity_turns_scales_and_shifts() {
+    let pairs = [([0.0, 0.0], [5.0, 7.0]), ([1.0, 0.0], [5.0, 9.0]), ([0.0, 1.0], [3.0, 7.0])];
+    let fit = Similarity::fit(pairs.into_iter()).unwrap();
+    let near = |found: [f64; 2], wanted: [f64; 2]| {
+        found.iter().zip(wanted).all(|(f, w)| (f - w).abs() < 1e-12)
+    };
+    assert!((fit.scale() - 2.0).abs() < 1e-12);
+    assert!(near(fit.apply([3.0, 4.0]), [-3.0, 13.0]));
+    let [[a, b, tx], [c, d, ty]] = fit.matrix();
+    let by_matrix = [a * 3.0 + b * 4.0 + tx, c * 3.0 + d * 4.0 + ty];
+    assert!(near(by_matrix, [-3.0, 13.0]));
+    assert!(near(fit.inverse().unwrap().apply([-3.0, 13.0]), [3.0, 4.0]));
+}
+
+/// The fit of the inverse is not the inverse of the fit: what does not match counts in the units of
+/// the second points, and shrinks the picture of the first.
+#[test]
+fn the_direction_of_a_fit_matters() {
+    let pairs = [([0.0, 0.0], [0.0, 0.0]), ([2.0, 0.0], [2.0, 1.0]), ([4.0, 0.0], [4.0, 0.0])];
+    let forth = Similarity::fit(pairs.into_iter()).unwrap();
+    let back = Similarity::fit(pairs.into_iter().map(|(a, b)| (b, a))).unwrap();
+    assert!((forth.scale() - 1.0).abs() < 1e-12);
+    // 8 of 8 2/3: the spread of the second points has a part that no turn explains.
+    assert!((back.scale() - 8.0 / (8.0 + 2.0 / 3.0)).abs() < 1e-12);
 }
 
 #[test]

@@ -9,15 +9,22 @@ use crate::core::geometry::{CropRect, Size};
 /// alpha or padding, does not matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PixelLayout {
+    /// Three bytes.
     Rgb,
+    /// Three bytes.
     Bgr,
+    /// Four bytes, the last one ignored.
     Rgba,
+    /// Four bytes, the last one ignored.
     Bgra,
+    /// Four bytes, the first one ignored.
     Argb,
+    /// Four bytes, the first one ignored.
     Abgr,
 }
 
 impl PixelLayout {
+    /// 3 or 4.
     pub const fn bytes_per_pixel(self) -> usize {
         match self {
             Self::Rgb | Self::Bgr => 3,
@@ -99,6 +106,7 @@ impl<'a> FrameView<'a> {
         Ok(Self { size, pixels: Pixels::Yuv420(yuv) })
     }
 
+    /// In px.
     pub fn size(&self) -> Size {
         self.size
     }
@@ -171,6 +179,7 @@ pub struct RgbImage {
 }
 
 impl RgbImage {
+    /// In px.
     pub fn size(&self) -> Size {
         self.size
     }
@@ -180,6 +189,7 @@ impl RgbImage {
         &self.data
     }
 
+    /// The picture, borrowed.
     pub fn view(&self) -> FrameView<'_> {
         let (stride_bytes, layout) = (self.size.width() as usize * 3, PixelLayout::Rgb);
         FrameView {

@@ -3,6 +3,8 @@
 //! [`FrameView`] borrows a picture, [`RgbImage`] owns one, and [`Region`] says which part of a
 //! picture fills a network's planes.
 
+#![warn(missing_docs)]
+
 mod frame;
 mod planes;
 mod rows;
@@ -22,24 +24,31 @@ pub use yuv::{BytePlane, Chroma, YuvColour, YuvMatrix};
 
 /// Why a picture or a tensor cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum ImageError {
+    /// Rows overlap.
     #[error("a row of {width} pixels takes {needed} bytes, but rows are {stride} bytes apart")]
     Stride { width: u32, needed: u64, stride: usize },
+    /// The bytes end before the last pixel.
     #[error(
         "a frame of {}x{} pixels with rows {stride} bytes apart takes {needed} bytes, \
          but the buffer holds {found}",
         size.width(), size.height()
     )]
     TooShort { size: Size, stride: usize, needed: u64, found: usize },
+    /// The rectangle is not inside the frame.
     #[error(
         "the crop {}x{} at ({}, {}) reaches beyond the frame of {}x{} pixels",
         rect.width(), rect.height(), rect.x(), rect.y(), frame.width(), frame.height()
     )]
     Outside { rect: CropRect, frame: Size },
+    /// The tensor cannot take the picture.
     #[error("the tensor has the shape {found:?}; expected {expected}")]
     Shape { found: Vec<usize>, expected: String },
+    /// The tensor is not contiguous.
     #[error("the tensor of shape {shape:?} is a strided view; pass one that is contiguous")]
     Strided { shape: Vec<usize> },
+    /// The conversion from 4:2:0 refuses the picture.
     #[error("the 4:2:0 frame cannot be converted to RGB: {0}")]
     Yuv(String),
 }
@@ -47,7 +56,9 @@ pub enum ImageError {
 /// The order in which a network reads the three colour channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChannelOrder {
+    /// Red, green, blue.
     Rgb,
+    /// Blue, green, red.
     Bgr,
 }
 
@@ -75,7 +86,9 @@ pub enum PixelValues {
 /// Channels are in the network's own order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normalization {
+    /// What a level is multiplied by.
     pub scale: [f32; 3],
+    /// What is added then.
     pub offset: [f32; 3],
 }
 

@@ -45,6 +45,31 @@ fn planes_of(view: &FrameView<'_>, region: Region, width: usize, height: usize) 
     planes
 }
 
+/// The published numbers, each in a place of its own.
+#[test]
+fn levels_are_mapped_as_published() {
+    let of = |norm: Normalization, level: f32| -> [f32; 3] {
+        std::array::from_fn(|c| level * norm.scale[c] + norm.offset[c])
+    };
+    let near = |found: [f32; 3], wanted: [f32; 3]| {
+        let off = found.iter().zip(wanted).map(|(f, w)| (f - w).abs()).fold(0.0, f32::max);
+        assert!(off < 1e-5, "{found:?} is not {wanted:?}");
+    };
+    near(of(Normalization::UNIT, 0.0), [0.0; 3]);
+    near(of(Normalization::UNIT, 255.0), [1.0; 3]);
+    // (0 - 0.485) / 0.229 and so on.
+    near(of(Normalization::IMAGENET_RGB, 0.0), [-2.117_904, -2.035_714_4, -1.804_444_4]);
+    near(of(Normalization::IMAGENET_RGB, 255.0), [2.248_908_3, 2.428_571_5, 2.64]);
+    near(of(Normalization::IDENTITY, 0.0), [0.0; 3]);
+    near(of(Normalization::IDENTITY, 255.0), [255.0; 3]);
+    near(of(Normalization::RETINAFACE, 0.0), [-104.0, -117.0, -123.0]);
+    near(of(Normalization::RETINAFACE, 255.0), [151.0, 138.0, 132.0]);
+    let ranges = Normalization::IMAGENET_RGB.ranges();
+    let again = Normalization::from_ranges(ranges);
+    near(of(again, 100.0), of(Normalization::IMAGENET_RGB, 100.0));
+    assert!((ranges[2].0 + 1.804_444_4).abs() < 1e-5 && (ranges[2].1 - 2.64).abs() < 1e-5);
+}
+
 #[test]
 fn a_buffer_that_cannot_hold_the_frame_is_refused() {
     let data = [0; 100];
@@ -108,6 +133,42 @@ fn resizing_is_bilinear_between_pixel_centres() {
     assert_eq!(wide.slice(s![1, 0, ..]).to_vec(), [0.0, 25.0, 75.0, 100.0]);
     let narrow = planes_of(&view, Region::whole(view.size()), 1, 1);
     assert_eq!(narrow.slice(s![2, 0, ..]).to_vec(), [50.0]);
+}
+
+/// One axis of OpenCV's `resize`: the two pixels of target `n`, and their weights in 1/2048.
+fn opencv_taps(length: usize, count: usize, n: usize) -> [(usize, i32); 2] {
+    let place = ((n as f64 + 0.5) * (length as f64 / count as f64) - 0.5) as f32;
+    let fraction = place - place.floor();
+    [(0, 1.0 - fraction), (1, fraction)].map(|(next, share)| {
+        let pixel = (place.floor() as i64 + next).clamp(0, length as i64 - 1);
+        (pixel as usize, (share * 2048.0).round_ties_even() as i32)
+    })
+}
+
+/// Level for level as OpenCV: rows in 1/2048, four bits dropped, columns in 1/2048, sixteen more
+/// dropped from each half, and the last two rounded.
+#[test]
+fn resizing_rounds_as_opencv_does() {
+    let (width, height) = (37, 23);
+    let noise = |n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8;
+    let data: Vec<u8> = (0..37 * 23 * 3).map(noise).collect();
+    let view = FrameView::new(&data, size(37, 23), 37 * 3, PixelLayout::Rgb).unwrap();
+    for (to_width, to_height) in [(64, 50), (20, 31), (36, 22), (9, 7)] {
+        let found = planes_of(&view, Region::whole(view.size()), to_width, to_height);
+        for ((colour, y, x), found) in found.indexed_iter() {
+            let columns = opencv_taps(width, to_width, x);
+            let across = |row: usize| -> i32 {
+                let part = |(column, weight): (usize, i32)| {
+                    i32::from(data[(row * width + column) * 3 + colour]) * weight
+                };
+                columns.into_iter().map(part).sum::<i32>() >> 4
+            };
+            let down = |(row, weight)| (across(row) * weight) >> 16;
+            let [upper, lower] = opencv_taps(height, to_height, y).map(down);
+            let wanted = (upper + lower + 2) >> 2;
+            assert_eq!(*found, wanted as f32, "{to_width}x{to_height}: {colour} at ({x}, {y})");
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The landmark network, REFERENCE §2.
+//! The landmark network, docs/method.md, "Landmarks".
 
 use ndarray::{Array2, ArrayView2, Ix2, Ix4, s};
 
@@ -16,7 +16,7 @@ use crate::infer::tensor::TensorView;
 /// 68 points, x and y in turn.
 const COORDINATES: usize = 136;
 
-/// Face crops `[N,3,S,S]` → 68 points `[N,136]` in 0..=1 of the crop (REFERENCE §2).
+/// Face crops `[N,3,S,S]` → 68 points `[N,136]` in 0..=1 of the crop (docs/method.md, "Landmarks").
 pub struct Aligner {
     engine: Box<dyn Engine>,
     sidecar: ModelInfo,

@@ -1,4 +1,4 @@
-//! The network that scores clips, REFERENCE §4–§6.
+//! The network that scores clips, docs/method.md, "Clips" to "Scores".
 
 use ndarray::Ix2;
 

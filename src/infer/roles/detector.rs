@@ -1,4 +1,4 @@
-//! The face detector, REFERENCE §1.
+//! The face detector, docs/method.md, "Detection".
 
 use ndarray::{ArrayView2, Axis, Ix3};
 
@@ -15,7 +15,7 @@ use crate::infer::outputs::Outputs;
 use crate::infer::tensor::TensorView;
 
 /// Image `[N,3,H,W]` → box regressions `[N,A,4]`, class softmax `[N,A,2]`, landmark regressions
-/// `[N,A,10]`, which are told apart by their last dimension (REFERENCE §1).
+/// `[N,A,10]`, which are told apart by their last dimension (docs/method.md, "Detection").
 pub struct Detector {
     engine: Box<dyn Engine>,
     sidecar: ModelInfo,

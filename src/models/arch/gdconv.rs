@@ -1,4 +1,4 @@
-//! MobileNetV2 with a global depthwise convolution: 68 landmarks (REFERENCE §2).
+//! MobileNetV2 with a global depthwise convolution: 68 landmarks (docs/method.md, "Landmarks").
 
 use super::conv::{Activation, Conv};
 use super::{ArchError, Tensors};

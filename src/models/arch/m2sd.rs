@@ -1,4 +1,5 @@
-//! M2SD and its family, VideoMAE's video transformers, in any size (REFERENCE §5).
+//! M2SD and its family, VideoMAE's video transformers, in any size (docs/method.md, "The M2SD
+//! network").
 //!
 //! Written for speed in the usual runtimes: q, k and v are separate matrices with the scale
 //! folded into q, and where the head reads the class token only, the last block computes nothing
@@ -291,7 +292,7 @@ impl Net<'_, '_> {
 
         let q = self.projection(prefix, 'q', queries, 0, scale);
         let q = self.g.op("Add", &[&q, &q_bias], &[]);
-        // Keys have no bias (REFERENCE §5).
+        // Keys have no bias (docs/method.md, "The M2SD network").
         let k = self.projection(prefix, 'k', keys, 1, 1.0);
         let v = self.projection(prefix, 'v', keys, 2, 1.0);
         let v = self.g.op("Add", &[&v, &v_bias], &[]);

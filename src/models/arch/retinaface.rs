@@ -1,4 +1,4 @@
-//! RetinaFace with a MobileNet-0.25 backbone (REFERENCE §1).
+//! RetinaFace with a MobileNet-0.25 backbone (docs/method.md, "Detection").
 
 use super::conv::{Activation, Conv};
 use super::{ArchError, Tensors};

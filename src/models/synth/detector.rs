@@ -12,7 +12,7 @@ use super::scene::{FIVE_POINTS, LARGEST_PX, SMALLEST_PX};
 /// Pixels of a cell, and of its first anchor.
 const CELL_PX: i64 = 8;
 const ANCHOR_PX: f32 = 16.0;
-/// RetinaFace's variances (REFERENCE §1).
+/// RetinaFace's variances (docs/method.md, "Detection").
 const CENTRE_VARIANCE: f32 = 0.1;
 const SIZE_VARIANCE: f32 = 0.2;
 /// 2^9 = 512, the largest face.

@@ -8,7 +8,8 @@ use super::seeded::{DEVIATION, Seeded};
 use crate::models::arch::{ArchError, Tensors};
 use crate::models::graph::{Axis, Graph, Part, int, ints};
 
-/// Tokens and widths of the published M2SD's feed-forward layers (REFERENCE §5).
+/// Tokens and widths of the published M2SD's feed-forward layers (docs/method.md, "The M2SD
+/// network").
 const TOKENS: usize = 1569;
 const WIDTH: usize = 768;
 const HIDDEN: usize = 4 * WIDTH;

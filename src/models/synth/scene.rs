@@ -13,7 +13,7 @@ pub const SMALLEST_PX: u32 = 12;
 pub const LARGEST_PX: u32 = 512;
 
 /// Where a face's five points are, as fractions of its square: M2SD's alignment template, so that
-/// the aligned clip shows the square and nothing else (REFERENCE §4).
+/// the aligned clip shows the square and nothing else (docs/method.md, "Clips").
 pub const FIVE_POINTS: [[f32; 2]; 5] = [
     [85.82991 / 256.0, 85.7792 / 256.0],
     [169.0532 / 256.0, 84.3381 / 256.0],
@@ -71,7 +71,7 @@ pub fn fake_probability(red: u8) -> f32 {
 pub(super) const LEAST_PROBABILITY: f32 = 1e-4;
 
 /// What the analytic aligner always says: 68 points in 0..=1 of the crop, which is 1.2 times the
-/// face (REFERENCE §2). Their eyes, nose and mouth corners are [`FIVE_POINTS`].
+/// face (docs/method.md, "Landmarks"). Their eyes, nose and mouth corners are [`FIVE_POINTS`].
 pub fn landmarks68() -> [[f32; 2]; 68] {
     std::array::from_fn(|i| face_point(i).map(|v| (v - 0.5) / 1.2 + 0.5))
 }

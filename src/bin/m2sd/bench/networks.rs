@@ -9,7 +9,8 @@ use super::{BenchArgs, Mode};
 use crate::error::CliError;
 use crate::options::{NetworkArgs, tuning_here};
 
-/// Multiplications and additions of one clip of the published M2SD (REFERENCE §5), in 10⁹.
+/// Multiplications and additions of one clip of the published M2SD, in 10⁹ (docs/method.md, "The M2SD
+/// network").
 const M2SD_GFLOP: f64 = 361.0;
 
 /// The files, and what the element is told of them.

@@ -15,12 +15,16 @@ use crate::core::geometry::{CropRect, Size};
 /// A rectangle of pixels that may reach beyond the picture; what lies outside is black.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
+    /// The first column; below 0 it lies left of the picture.
     pub x_px: i32,
+    /// The first row; below 0 it lies above the picture.
     pub y_px: i32,
+    /// Columns and rows.
     pub size: Size,
 }
 
 impl Region {
+    /// All of a frame.
     pub fn whole(frame: Size) -> Self {
         Self { x_px: 0, y_px: 0, size: frame }
     }
@@ -51,6 +55,27 @@ impl Region {
 /// Resizing is bilinear between pixel centres and rounds to 8 bits, as the reference's OpenCV
 /// does, before the values are mapped. Nothing is averaged when a picture shrinks to less than
 /// half.
+///
+/// # Examples
+///
+/// ```
+/// use gstm2sd::core::geometry::Size;
+/// use gstm2sd::core::image::{
+///     ChannelOrder, FrameView, Normalization, PixelLayout, PlaneWriter, Region,
+/// };
+/// use ndarray::Array3;
+///
+/// // Two red pixels, as a camera's BGRx.
+/// let pixels = [0, 0, 255, 0, 0, 0, 255, 0];
+/// let frame = FrameView::new(&pixels, Size::new(2, 1).unwrap(), 8, PixelLayout::Bgra)?;
+/// let mut planes = Array3::zeros((3, 4, 4));
+/// let (order, norm) = (ChannelOrder::Rgb, Normalization::UNIT);
+/// let all = Region::whole(frame.size());
+/// PlaneWriter::default().write(&frame, all, order, norm, planes.view_mut())?;
+/// assert_eq!(planes[[0, 3, 3]], 1.0);
+/// assert_eq!(planes[[2, 3, 3]], 0.0);
+/// # Ok::<(), gstm2sd::core::image::ImageError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct PlaneWriter {
     row: RowMemory,

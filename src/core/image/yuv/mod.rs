@@ -13,16 +13,22 @@ use crate::core::geometry::Size;
 /// How luma and chroma are made of red, green and blue (ITU-T H.273, MatrixCoefficients).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum YuvMatrix {
+    /// Standard definition (ITU-R BT.601).
     Bt601,
+    /// High definition (ITU-R BT.709).
     Bt709,
+    /// Ultra-high definition (ITU-R BT.2020, not of constant luminance).
     Bt2020,
+    /// SMPTE 240M, early high definition.
     Smpte240m,
+    /// FCC Title 47, analogue NTSC.
     Fcc,
 }
 
 /// A colour space of YUV pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct YuvColour {
+    /// How the colours are made of luma and chroma.
     pub matrix: YuvMatrix,
     /// Levels use 0..=255, not 16..=235 and 16..=240.
     pub full_range: bool,
@@ -31,7 +37,9 @@ pub struct YuvColour {
 /// Bytes whose row `y` starts at `y * stride_bytes`; the last row need not be padded.
 #[derive(Clone, Copy, Debug)]
 pub struct BytePlane<'a> {
+    /// From the first row's first byte on.
     pub data: &'a [u8],
+    /// From the start of a row to that of the next.
     pub stride_bytes: usize,
 }
 
@@ -39,7 +47,12 @@ pub struct BytePlane<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Chroma<'a> {
     /// I420, YV12.
-    Planar { u: BytePlane<'a>, v: BytePlane<'a> },
+    Planar {
+        /// The difference of blue.
+        u: BytePlane<'a>,
+        /// The difference of red.
+        v: BytePlane<'a>,
+    },
     /// NV12: U, V, U, V, …
     InterleavedUv(BytePlane<'a>),
     /// NV21: V, U, V, U, …

@@ -1,9 +1,11 @@
-//! The shared test data: where it is and how it is read. None of it is in this repository.
+//! What several test programs share: the test data, where it is and how it is read, and the
+//! watchdog. None of the data is in this repository.
 
 // Each test program uses its own part.
 #![allow(dead_code)]
 
 pub mod golden;
+pub mod watchdog;
 
 use std::fs::File;
 use std::io::BufReader;
@@ -13,18 +15,26 @@ use serde_json::Value;
 
 /// The folder of test data: `$M2SD_SHARED`, else `shared` beside the checkout.
 ///
-/// Without it the calling test has nothing to compare with: it prints a line and gets `None`,
-/// or fails where `CI=true`.
-pub fn shared_dir() -> Option<PathBuf> {
+/// A test that needs it begins with `golden_`, so that those without the data can leave it out,
+/// as `make test` does. Run all the same, it fails: a test that did nothing has not passed.
+///
+/// # Panics
+/// Where there is no test data.
+pub fn shared_dir() -> PathBuf {
+    shared_dir_if_there().unwrap_or_else(|looked_in| {
+        panic!(
+            "no test data in {}: set M2SD_SHARED to its folder, or leave the tests out that need \
+             it: cargo test -- --skip golden_",
+            looked_in.display()
+        )
+    })
+}
+
+/// As [`shared_dir`], for what can do without; else where it was looked for.
+pub fn shared_dir_if_there() -> Result<PathBuf, PathBuf> {
     let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
     let dir = std::env::var_os("M2SD_SHARED").map_or_else(default, PathBuf::from);
-    if dir.join("golden").is_dir() {
-        return Some(dir);
-    }
-    let missing = format!("no test data in {}; set M2SD_SHARED", dir.display());
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
-    println!("skipped: {missing}");
-    None
+    if dir.join("golden").is_dir() { Ok(dir) } else { Err(dir) }
 }
 
 /// An 8-bit RGB picture: width, height, pixels without padding.
