@@ -84,6 +84,32 @@ fn nothing_is_loaded_from_the_working_directory() {
     assert!(error.contains("cannot be used as ONNX Runtime"), "{error}");
 }
 
+#[test]
+fn the_loader_is_not_asked_where_it_would_look_in_the_working_directory() {
+    // Beside a program elsewhere there is no runtime: the system's loader is what is left.
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("elsewhere/program");
+    std::fs::create_dir(program.parent().unwrap()).unwrap();
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let planted = library(dir.path(), "int something_else(void) { return 1; }");
+    std::fs::rename(&planted, dir.path().join("libonnxruntime.so")).unwrap();
+    let error = |path: &str| {
+        let mut child = Command::new(&program);
+        child.args(["--exact", "library::probe", "--ignored", "--nocapture"]);
+        child.current_dir(dir.path()).env_remove("M2SD_RUNTIME").env_remove("ORT_DYLIB_PATH");
+        child.env("XDG_DATA_HOME", dir.path()).env("LD_LIBRARY_PATH", path);
+        String::from_utf8_lossy(&child.output().unwrap().stdout).into_owned()
+    };
+    for path in ["/nowhere:", ".", "/nowhere::/nowhere/else", "lib:/nowhere"] {
+        let error = error(path);
+        assert!(error.contains("PROBE ONNX Runtime was not found"), "{path:?}: {error}");
+        assert!(error.contains("LD_LIBRARY_PATH is empty or relative"), "{path:?}: {error}");
+    }
+    // An absolute folder is the user's word.
+    let error = error(dir.path().to_str().unwrap());
+    assert!(error.contains("it is another library"), "{error}");
+}
+
 /// Compiles a shared library; `cc` is there wherever Rust links.
 fn library(folder: &Path, source: &str) -> std::path::PathBuf {
     let (c, so) = (folder.join("lib.c"), folder.join("libonnxruntime.so.1.2.3"));

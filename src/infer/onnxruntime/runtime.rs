@@ -1,7 +1,9 @@
 //! The one ONNX Runtime environment of the process.
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::ops::Deref;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -54,6 +56,12 @@ impl Runtime {
 
     /// What the system's loader has under the library's plain name.
     fn from_loader(mut looked: Vec<String>) -> Result<Self, InferError> {
+        if loader_looks_here(std::env::var_os("LD_LIBRARY_PATH").as_deref()) {
+            let reason = "an entry of LD_LIBRARY_PATH is empty or relative, and means the working \
+                          directory";
+            looked.push(format!("the system's library folders (not used: {reason})"));
+            return Err(InferError::LibraryMissing { looked });
+        }
         let library = PathBuf::from("libonnxruntime.so");
         let found = Found { library: library.clone(), openvino: None };
         Self::from_file(&found).map_err(|error| match error {
@@ -79,6 +87,13 @@ impl Runtime {
         let version = library_version(&found.library);
         Ok(Self { environment, library: found.library.clone(), version, openvino })
     }
+}
+
+/// Whether the loader would look for libraries in the working directory, or from there on.
+fn loader_looks_here(path: Option<&OsStr>) -> bool {
+    let Some(path) = path.filter(|path| !path.is_empty()) else { return false };
+    let mut entries = path.as_bytes().split(|byte| matches!(byte, b':' | b';'));
+    entries.any(|entry| !entry.starts_with(b"/"))
 }
 
 enum OpenError {
