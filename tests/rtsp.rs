@@ -4,9 +4,9 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -45,6 +45,9 @@ fn serve() {
 struct Server {
     process: Child,
     port: u16,
+    /// Kept open: the test runner inside the process ends when it cannot say, after a minute, that
+    /// the server is still running.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -56,10 +59,11 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let output = BufReader::new(process.stdout.take().unwrap());
-        let port =
-            output.lines().find_map(|line| line.unwrap().strip_prefix("port ")?.parse().ok());
-        Self { process, port: port.expect("the server says where it listens") }
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut lines = output.by_ref().lines();
+        let port = lines.find_map(|line| line.unwrap().strip_prefix("port ")?.parse().ok());
+        let port = port.expect("the server says where it listens");
+        Self { process, port, _output: output }
     }
 }
 

@@ -140,8 +140,9 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     targets.check(&inputs)?;
     let judge = judge(&models.classifier, args.threshold);
     let header = header(args, &input, &models, &judge)?;
-    let signals = Signals::take()?;
     let mut files = targets.begin(&input)?;
+    // After a pipe was opened, which waits for its reader.
+    let signals = Signals::take()?;
     let recording = Recording::new(&files.records, header, args.timings);
     let recording = Arc::new(recording.map_err(CliError::input)?);
     let clips = files.clips.take().map(|writer| store_clips(writer, &filter, &recording));

@@ -196,7 +196,9 @@ impl Play<'_> {
 
     fn stop(&self, cause: Cause) -> Stopping {
         let soon = Instant::now() + STOP_TIME;
-        let until = (!matches!(cause, Cause::SourceSilent(..))).then_some(soon);
+        // Nobody is in a hurry where the source is silent and frames are under way.
+        let waits = matches!(cause, Cause::SourceSilent(..)) && self.recording.frames() > 0;
+        let until = (!waits).then_some(soon);
         self.scan.watch.mark_busy();
         self.scan.end_streams();
         Stopping { cause, until, abandoned: false }
