@@ -1,7 +1,7 @@
 //! `models.lock`: the hash of every file in a folder of models, as it was when it was written.
 //!
 //! Reading needs no lock, as the file is replaced as a whole. Who changes it, or files together with
-//! their records, holds the [`FolderLock`] meanwhile, so that processes do not undo each other's
+//! their records, holds the `FolderLock` meanwhile, so that processes do not undo each other's
 //! work.
 
 use std::collections::BTreeMap;

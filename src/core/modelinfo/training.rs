@@ -51,7 +51,7 @@ impl Training {
     }
 
     /// Its place in an order of preference, from 0.
-    pub(crate) fn preference(self) -> usize {
+    pub fn preference(self) -> usize {
         Self::ALL.iter().position(|training| *training == self).unwrap_or(Self::ALL.len())
     }
 }
