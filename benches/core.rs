@@ -265,7 +265,7 @@ fn write_planes_yuv420(bencher: Bencher, lines: u32) {
 fn write_levels_yuv420(bencher: Bencher, lines: u32) {
     yuv420(bencher, lines, |writer, view, planes| {
         let region = Region::whole(view.size());
-        writer.write_levels(view, region, ChannelOrder::Bgr, planes).unwrap();
+        writer.write_u8(view, region, ChannelOrder::Bgr, planes).unwrap();
     });
 }
 

@@ -100,7 +100,7 @@ fn routines_of_the_method() {
                     crops.iter(),
                     224,
                 );
-                let levels = clip.unwrap().into_levels(ChannelOrder::Rgb);
+                let levels = clip.unwrap().into_u8(ChannelOrder::Rgb);
                 memory = levels.into_raw_vec_and_offset().0;
             }),
             0,

@@ -37,8 +37,6 @@ pub use gpu::architectures as gpu_architectures;
 pub use info::{ElementType, EngineInfo, TensorInfo};
 pub use loading::{LoadStep, Loading};
 pub use log::{Severity, set_log_sink};
-#[doc(hidden)] // The name that the element and the command used.
-pub use onnxruntime as onnx;
 pub use onnxruntime::runtime_version;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes, UnknownName};
 pub use outputs::Outputs;

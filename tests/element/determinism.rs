@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gst::prelude::*;
+
 use super::picture::{found_one, one_face};
 use super::scripted::scripted;
 use super::support::{Rig, T};
@@ -17,8 +19,19 @@ fn run(stride: u32, frames: usize, seed: u64) -> Said {
         std::thread::sleep(Duration::from_millis((clip * 7 + seed * 13) % 23));
         Ok((clip as f32 * 0.9).sin())
     });
-    glib::object::ObjectExt::set_property(&element, "clip-stride", stride);
+    element.set_property("clip-stride", stride);
     let mut rig = Rig::new(element);
+    // Downstream takes its time as well, so that later clips are scored before frames leave.
+    let srcpad = rig.element.static_pad("src").unwrap();
+    let mut left = 0u64;
+    let left = std::sync::Mutex::new(move || {
+        left += 1;
+        left * seed * 5 % 19
+    });
+    srcpad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        std::thread::sleep(Duration::from_millis((left.lock().unwrap())()));
+        gst::PadProbeReturn::Ok
+    });
     let picture = one_face(90);
     rig.caps(&picture.rgb_info());
     for frame in 0..frames {

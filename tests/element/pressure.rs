@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gstm2sd::core::modelinfo::Role;
-use gstm2sd::infer::onnx::OnnxEngine;
+use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{
     CancelToken, Engine, EngineInfo, EngineOptions, InferError, LentEngine, Outputs, Provider,
     TensorIn, lend_engine,
@@ -85,7 +85,7 @@ fn a_queue_behind_the_element_starves_no_detection() {
     for queue in ["queue", "queue max-size-buffers=1", "queue leaky=downstream max-size-buffers=2"]
     {
         let after = format!("{queue} ! fakesink sync=true");
-        assert_detects(&play("live", 30, 250, &after, 60), queue);
+        assert_detects(&play("live", 30, 600, &after, 60), queue);
     }
 }
 

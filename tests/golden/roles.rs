@@ -31,9 +31,9 @@ fn planes(
             PlaneWriter::default().write(view, region, order, norm, planes.view_mut()).unwrap();
             planes.into()
         }
-        PixelValues::Levels => {
+        PixelValues::U8 => {
             let mut planes = Array3::zeros(dims);
-            PlaneWriter::default().write_levels(view, region, order, planes.view_mut()).unwrap();
+            PlaneWriter::default().write_u8(view, region, order, planes.view_mut()).unwrap();
             planes.into()
         }
     }
@@ -95,10 +95,10 @@ fn align(aligner: &mut Aligner, frame: &FrameView<'_>, bbox: &BBox) -> (Landmark
                 .unwrap();
             planes.into()
         }
-        PixelValues::Levels => {
+        PixelValues::U8 => {
             let mut levels = planes.mapv(|_| 0u8);
             PlaneWriter::default()
-                .write_levels(frame, crop.region(), order, levels.view_mut())
+                .write_u8(frame, crop.region(), order, levels.view_mut())
                 .unwrap();
             levels.into()
         }

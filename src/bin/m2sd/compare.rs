@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use gstm2sd::core::align::{levels, write_planes};
+use gstm2sd::core::align::{reorder, write_planes};
 use gstm2sd::core::evidence::REFERENCE_THRESHOLD;
 use gstm2sd::core::image::PixelValues;
 use gstm2sd::core::modelinfo::Role;
@@ -156,7 +156,7 @@ impl Contender {
 fn clip_tensor(pixels: ArrayView4<'_, u8>, spec: &ClassifierSpec) -> Result<Tensor<Ix4>, CliError> {
     let norm = match spec.values {
         PixelValues::Normalized(norm) => norm,
-        PixelValues::Levels => return Ok(levels(pixels.to_owned(), spec.channel_order).into()),
+        PixelValues::U8 => return Ok(reorder(pixels.to_owned(), spec.channel_order).into()),
     };
     let mut planes = Array4::zeros(pixels.dim());
     write_planes(pixels, spec.channel_order, norm, planes.view_mut()).map_err(CliError::runtime)?;

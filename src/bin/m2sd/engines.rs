@@ -185,7 +185,7 @@ fn engines(cache: &Cache) -> Vec<(Cached, Option<Stale>)> {
     if all.is_empty() {
         return Vec::new();
     }
-    let present = infer::onnx::present(&onnx_files(&cache.engines));
+    let present = infer::onnxruntime::present(&onnx_files(&cache.engines));
     let stale = |engine: Cached| {
         let stale = engine.stale(&present);
         (engine, stale)

@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
 use crate::options::tuning_here;
-use crate::terminal::print_line;
+use crate::terminal::{note, print_line};
 
 #[derive(Subcommand)]
 pub enum ModelsCommand {
@@ -147,7 +147,7 @@ fn print_import(report: &ImportReport, verbose: bool) -> Result<(), CliError> {
     let (model, network) = (report.model.display(), &report.network);
     print_line(&format!("{model}: {network}, {}", training(&report.info)))?;
     if let Some(caution) = &report.caution {
-        eprintln!("m2sd: caution: {caution}");
+        note(&format!("m2sd: caution: {caution}"));
     }
     if report.ignored.is_empty() {
         return Ok(());

@@ -161,7 +161,7 @@ impl AlignedClip {
     }
 
     /// As [`Self::align`], in memory that is done with, such as that of an earlier clip's
-    /// [`Self::into_levels`].
+    /// [`Self::into_u8`].
     ///
     /// # Errors
     /// As [`Self::align`].
@@ -200,8 +200,8 @@ impl AlignedClip {
     }
 
     /// The planes in `order`, as a classifier reads them that takes the 8-bit levels themselves.
-    pub fn into_levels(self, order: ChannelOrder) -> Array4<u8> {
-        levels(self.pixels, order)
+    pub fn into_u8(self, order: ChannelOrder) -> Array4<u8> {
+        reorder(self.pixels, order)
     }
 
     /// The smallest rectangle of the frame that holds every crop.
@@ -252,9 +252,9 @@ pub fn write_planes(
     Ok(())
 }
 
-/// As [`AlignedClip::into_levels`], for the `pixels` of one: red, green and blue planes
+/// As [`AlignedClip::into_u8`], for the `pixels` of one: red, green and blue planes
 /// `[3, T, S, S]`.
-pub fn levels(mut pixels: Array4<u8>, order: ChannelOrder) -> Array4<u8> {
+pub fn reorder(mut pixels: Array4<u8>, order: ChannelOrder) -> Array4<u8> {
     if order == ChannelOrder::Bgr {
         pixels.invert_axis(Axis(0));
     }

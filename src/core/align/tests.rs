@@ -192,9 +192,9 @@ fn planes_are_ordered_normalised_and_checked() {
         error.to_string(),
         "the tensor has the shape [3, 2, 16, 16]; expected [3, 1, 16, 16]"
     );
-    let (rgb, pixels) = (clip.clone().into_levels(ChannelOrder::Rgb), clip.pixels().to_owned());
+    let (rgb, pixels) = (clip.clone().into_u8(ChannelOrder::Rgb), clip.pixels().to_owned());
     assert_eq!(rgb, pixels);
-    let bgr = clip.into_levels(ChannelOrder::Bgr);
+    let bgr = clip.into_u8(ChannelOrder::Bgr);
     assert!(bgr.indexed_iter().all(|((c, t, y, x), level)| *level == pixels[[2 - c, t, y, x]]));
 }
 

@@ -35,8 +35,8 @@ pub struct ExpectedClip {
     pub track: TrackId,
     pub id: ClipId,
     pub span: Span,
-    /// The last frame of all clips announced up to this one. When it leaves, all of these have
-    /// come back: told of then, clips come in the order of their announcement.
+    /// The frame that was being analysed when it was announced: told of before that leaves, clips
+    /// come in the order of their announcement.
     pub due: FrameNumber,
     /// The frames, repetitions included, whose mean it enters.
     counted: Vec<FrameNumber>,
@@ -114,9 +114,8 @@ pub struct VerdictBoard {
     tracks: BTreeMap<TrackId, Track>,
     /// Clips announced so far.
     announced: u64,
-    /// The last frame of all of them.
-    last: FrameNumber,
-    under_way: usize,
+    /// Those that have not come back, by number, each with the frame before which it is due.
+    under_way: BTreeMap<u64, FrameNumber>,
 }
 
 impl Default for VerdictBoard {
@@ -128,7 +127,7 @@ impl Default for VerdictBoard {
 impl VerdictBoard {
     /// `threshold` is the P(fake) above which a face is fake.
     pub fn new(rule: FrameRule, threshold: Probability) -> Self {
-        Self { rule, threshold, tracks: BTreeMap::new(), announced: 0, last: 0, under_way: 0 }
+        Self { rule, threshold, tracks: BTreeMap::new(), announced: 0, under_way: BTreeMap::new() }
     }
 
     /// Changes the rule and the threshold, which holds for tracks to come.
@@ -153,19 +152,18 @@ impl VerdictBoard {
         }
     }
 
-    /// A clip of these frames (repetitions included) is being scored. `None` for one without
-    /// frames.
+    /// A clip of these frames (repetitions included) is being scored, made while the frame `due` was
+    /// analysed. `None` for one without frames.
     pub fn expect(
         &mut self,
         track: TrackId,
         frames: Vec<FrameNumber>,
         span: Span,
+        due: FrameNumber,
     ) -> Option<ExpectedClip> {
         let id = ClipId { last: *frames.iter().max()?, number: self.announced };
         self.announced += 1;
-        self.under_way += 1;
-        self.last = self.last.max(id.last);
-        let due = self.last;
+        self.under_way.insert(id.number, due);
         let state = self.track(track);
         state.clips.expect(id);
         let counted = state.frames.expect(frames);
@@ -174,7 +172,7 @@ impl VerdictBoard {
 
     /// A clip announced by [`Self::expect`] has its score, or `None` if it failed or was skipped.
     pub fn settle(&mut self, clip: &ExpectedClip, fake: Option<Probability>) {
-        self.under_way = self.under_way.saturating_sub(1);
+        self.under_way.remove(&clip.id.number);
         let Some(state) = self.tracks.get_mut(&clip.track) else { return };
         let scored = fake.map(|fake| (fake, clip.span));
         state.frames.settle(&clip.counted, scored);
@@ -183,7 +181,13 @@ impl VerdictBoard {
 
     /// Clips that are being scored.
     pub fn under_way(&self) -> usize {
-        self.under_way
+        self.under_way.len()
+    }
+
+    /// Whether every clip that was announced up to the analysis of `frame` has come back.
+    pub fn are_settled_up_to(&self, frame: FrameNumber) -> bool {
+        // Later ones are due later.
+        self.under_way.first_key_value().is_none_or(|(_, due)| *due > frame)
     }
 
     /// Whether nothing more can change what [`Self::judge`] says of the frame.

@@ -17,7 +17,7 @@ fn single_frames(board: &mut VerdictBoard, n: u64, stride: usize) -> Vec<Expecte
     for frame in 0..n {
         board.open(TRACK, frame);
         if frame.is_multiple_of(stride as u64) {
-            clips.push(board.expect(TRACK, vec![frame], SPAN).unwrap());
+            clips.push(board.expect(TRACK, vec![frame], SPAN, frame).unwrap());
         }
         board.close(TRACK, frame);
     }
@@ -118,4 +118,18 @@ fn a_score_that_stays_counts_once_for_the_verdict() {
     for frame in 1..100 {
         assert_eq!(board.judge(TRACK, frame).label, Label::Fake);
     }
+}
+
+#[test]
+fn what_is_due_before_a_frame_has_come_back_in_any_order() {
+    let mut board = board(FrameRule::Own);
+    let clips = single_frames(&mut board, 10, 4);
+    let due: Vec<_> = clips.iter().map(|clip| clip.due).collect();
+    assert_eq!(due, [0, 4, 8]);
+    board.settle(&clips[1], None);
+    assert!(!board.are_settled_up_to(0));
+    board.settle(&clips[0], None);
+    assert!(board.are_settled_up_to(7) && !board.are_settled_up_to(8));
+    board.settle(&clips[2], None);
+    assert!(board.are_settled_up_to(FrameNumber::MAX));
 }

@@ -78,7 +78,7 @@ pub enum PixelValues {
     /// 32-bit floats, mapped before they are given to it.
     Normalized(Normalization),
     /// The levels themselves; a network that takes these has the map inside.
-    Levels,
+    U8,
 }
 
 /// Per-channel affine map from an 8-bit value to what a network reads: `x * scale + offset`.

@@ -114,7 +114,7 @@ fn planes_are_split_ordered_and_normalised() {
             let whole = Region::whole(view.size());
             PlaneWriter::default().write(&view, whole, order, norm, planes.view_mut()).unwrap();
             let mut levels = Array3::zeros((3, 4, 5));
-            PlaneWriter::default().write_levels(&view, whole, order, levels.view_mut()).unwrap();
+            PlaneWriter::default().write_u8(&view, whole, order, levels.view_mut()).unwrap();
             for ((channel, y, x), found) in planes.indexed_iter() {
                 let colour = order.colours()[channel];
                 assert_eq!(levels[[channel, y, x]], level(x, y, colour));
@@ -215,7 +215,7 @@ proptest! {
         let planes = planes_of(&view, Region::whole(view.size()), to_width, to_height);
         let mut levels = Array3::zeros(planes.dim());
         let whole = Region::whole(view.size());
-        PlaneWriter::default().write_levels(&view, whole, ChannelOrder::Rgb, levels.view_mut()).unwrap();
+        PlaneWriter::default().write_u8(&view, whole, ChannelOrder::Rgb, levels.view_mut()).unwrap();
         prop_assert_eq!(&levels.mapv(f32::from), &planes);
         let darkest = f32::from(*data.iter().min().unwrap());
         let brightest = f32::from(*data.iter().max().unwrap());

@@ -19,7 +19,7 @@ pub struct BufferPool(Arc<Pools>);
 
 #[derive(Default)]
 struct Pools {
-    levels: Spare<Vec<u8>>,
+    u8s: Spare<Vec<u8>>,
     floats: Spare<Vec<f32>>,
     warps: Spare<Warp>,
 }
@@ -46,8 +46,8 @@ impl<T: Default> Spare<T> {
 }
 
 impl BufferPool {
-    pub fn levels(&self) -> Vec<u8> {
-        self.0.levels.take()
+    pub fn u8s(&self) -> Vec<u8> {
+        self.0.u8s.take()
     }
 
     pub fn floats(&self) -> Vec<f32> {
@@ -66,7 +66,7 @@ impl BufferPool {
     /// Takes back what a clip was in.
     pub fn give(&self, clip: Tensor<Ix4>) {
         match clip {
-            Tensor::U8(clip) => self.0.levels.give(clip.into_raw_vec_and_offset().0),
+            Tensor::U8(clip) => self.0.u8s.give(clip.into_raw_vec_and_offset().0),
             Tensor::F32(clip) => self.0.floats.give(clip.into_raw_vec_and_offset().0),
         }
     }
@@ -86,10 +86,10 @@ mod tests {
         spare.give(clip.into());
         let again = spare.floats();
         assert_eq!((again.as_ptr(), again.len()), (place, 3 * 4 * 8 * 8));
-        assert!(spare.levels().is_empty() && spare.floats().is_empty());
+        assert!(spare.u8s().is_empty() && spare.floats().is_empty());
         for _ in 0..2 * MOST {
             spare.give(Array4::<u8>::zeros((1, 1, 1, 1)).into());
         }
-        assert_eq!(spare.0.levels.lock().len(), MOST);
+        assert_eq!(spare.0.u8s.lock().len(), MOST);
     }
 }

@@ -88,7 +88,9 @@ impl Analysis {
     /// Sends a clip to the classifier, waiting for room; when its sound is there. Without a
     /// classifier it fails.
     pub(super) fn score(&mut self, clip: ClipWindow<FaceSample>) {
-        let Some(pending) = PendingClip::announce(&self.shared, self.generation, &clip) else {
+        let Some(pending) =
+            PendingClip::announce(&self.shared, self.generation, &clip, self.present)
+        else {
             return;
         };
         let Some(engine) = self.supervisor.clips.get().map(Arc::clone) else {

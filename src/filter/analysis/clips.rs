@@ -14,7 +14,7 @@ use crate::core::geometry::BBox;
 use crate::core::image::{ChannelOrder, ImageError, PixelValues};
 use crate::core::span::Span;
 use crate::core::track::TrackId;
-use crate::core::window::ClipWindow;
+use crate::core::window::{ClipWindow, FrameNumber};
 use crate::filter::debug::CAT;
 use crate::filter::engines::loading::ClipEngine;
 use crate::filter::generation::Generation;
@@ -55,17 +55,18 @@ pub struct PendingClip {
 }
 
 impl PendingClip {
-    /// Announces a clip to the verdict board. `None` for a window without frames, and after a
+    /// Announces a clip, made while the frame `due` is analysed, to the verdict board. `None` for a window without frames, and after a
     /// flush: nobody waits for it.
     pub fn announce(
         shared: &Arc<Shared>,
         generation: Generation,
         clip: &ClipWindow<FaceSample>,
+        due: FrameNumber,
     ) -> Option<Self> {
         let newest = clip.samples.iter().max_by_key(|sample| sample.frame)?;
         let (frames, span) = (clip.frames(), clip.span()?);
         let count = frames.len();
-        let expected = shared.output.clip_submitted(generation, clip.track, frames, span)?;
+        let expected = shared.output.clip_submitted(generation, clip.track, frames, span, due)?;
         shared.stats.clip_begins(clip.track, newest.frame);
         Some(Self {
             shared: Arc::clone(shared),
@@ -223,13 +224,13 @@ fn clip_tensor(
 ) -> Result<Tensor<Ix4>, ClipError> {
     let crops = clip.samples.iter().map(|sample| &*sample.payload.crop);
     let mut warp = buffers.warp();
-    let align = || AlignedClip::align_in(buffers.levels(), &mut warp, crops, spec.size_px as u32);
+    let align = || AlignedClip::align_in(buffers.u8s(), &mut warp, crops, spec.size_px as u32);
     let aligned = stages.time(Stage::Warp, align)?;
     buffers.give_warp(warp);
     show(&aligned);
     let norm = match spec.values {
         PixelValues::Normalized(norm) => norm,
-        PixelValues::Levels => return Ok(aligned.into_levels(spec.channel_order).into()),
+        PixelValues::U8 => return Ok(aligned.into_u8(spec.channel_order).into()),
     };
     stages.time(Stage::Normalise, || {
         let dims = aligned.pixels().dim();
@@ -238,7 +239,7 @@ fn clip_tensor(
         let planes = Array4::from_shape_vec(dims, memory);
         let mut planes = planes.unwrap_or_else(|_| Array4::zeros(dims));
         aligned.write_planes(spec.channel_order, norm, planes.view_mut())?;
-        buffers.give(aligned.into_levels(ChannelOrder::Rgb).into());
+        buffers.give(aligned.into_u8(ChannelOrder::Rgb).into());
         Ok(planes.into())
     })
 }

@@ -113,7 +113,7 @@ impl FaceAnalyzer {
         cancel: &CancelToken,
     ) -> Result<Vec<DetectedFace>, AnalysisError> {
         let Self { rules, frame, pixels, detector_input, aligner_input, stages } = self;
-        let found = pixels.with_view(buffer, |view| -> Result<_, AnalysisError> {
+        pixels.with_view(buffer, |view| -> Result<_, AnalysisError> {
             stages.time(Stage::Prepare, || detector_input.fill(&view, rules.order))?;
             let picture = detector_input.view();
             let outputs = stages.time(Stage::Detect, || engines.detector.run(picture, cancel))?;
@@ -123,8 +123,7 @@ impl FaceAnalyzer {
             let mut faces: Vec<_> = faces.into_iter().map(detected).collect();
             landmarks(&view, *frame, &mut faces, (engines, aligner_input), cancel, stages)?;
             Ok(faces)
-        })?;
-        found
+        })?
     }
 }
 

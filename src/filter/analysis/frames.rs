@@ -23,8 +23,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 impl Analysis {
     pub(super) fn frame(&mut self, buffer: gst::Buffer, arrived: Instant) -> Result<(), Stale> {
-        let number = self.frames;
-        self.frames += 1;
+        let number = self.present;
         let span = self.place(&buffer);
         let interval_ns = self.interval_ns(span, arrived);
         self.pressure.frame_after(interval_ns);
@@ -45,6 +44,7 @@ impl Analysis {
         self.serve_line();
         let buffer = self.keepable(buffer);
         self.pressure.worked(nanoseconds(started.elapsed()));
+        self.present += 1;
         self.pass(Output::Frame(Frame { number, buffer, faces, unanalysed, arrived }))
     }
 

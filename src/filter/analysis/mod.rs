@@ -45,6 +45,7 @@ use crate::core::continuity::Continuity;
 use crate::core::orientation::Orientation;
 use crate::core::pressure::Pressure;
 use crate::core::track::{TrackParams, Tracker};
+use crate::core::window::FrameNumber;
 use crate::filter::M2sdFilter;
 use crate::filter::audio::WaitingClips;
 use crate::filter::debug::CAT;
@@ -68,8 +69,8 @@ struct Analysis {
     generation: Generation,
     /// What clips of this generation are submitted with.
     ticket: Ticket,
-    /// Frames of this run so far.
-    frames: u64,
+    /// The frame that is being analysed, else the next one.
+    present: FrameNumber,
     /// When the newest frame is shown, and when it came.
     newest: Option<(Option<u64>, Instant)>,
     continuity: Continuity,
@@ -107,7 +108,7 @@ impl Analysis {
             cancel,
             generation: Generation::default(),
             ticket: Ticket::default(),
-            frames: 0,
+            present: 0,
             newest: None,
             continuity: Continuity::default(),
             pressure: Pressure::default(),

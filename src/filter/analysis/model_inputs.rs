@@ -17,7 +17,7 @@ pub struct DetectorInput {
 
 enum Planes {
     Normalized(Normalization, Array3<f32>),
-    Levels(Array3<u8>),
+    U8(Array3<u8>),
 }
 
 impl DetectorInput {
@@ -25,7 +25,7 @@ impl DetectorInput {
         let dims = (3, size.height() as usize, size.width() as usize);
         let planes = match values {
             PixelValues::Normalized(norm) => Planes::Normalized(norm, Array3::zeros(dims)),
-            PixelValues::Levels => Planes::Levels(Array3::zeros(dims)),
+            PixelValues::U8 => Planes::U8(Array3::zeros(dims)),
         };
         Self { writer: PlaneWriter::default(), planes }
     }
@@ -37,16 +37,14 @@ impl DetectorInput {
             Planes::Normalized(norm, planes) => {
                 self.writer.write(view, whole, order, *norm, planes.view_mut())
             }
-            Planes::Levels(planes) => {
-                self.writer.write_levels(view, whole, order, planes.view_mut())
-            }
+            Planes::U8(planes) => self.writer.write_u8(view, whole, order, planes.view_mut()),
         }
     }
 
     pub fn view(&self) -> TensorView<'_, Ix3> {
         match &self.planes {
             Planes::Normalized(_, planes) => planes.view().into(),
-            Planes::Levels(planes) => planes.view().into(),
+            Planes::U8(planes) => planes.view().into(),
         }
     }
 }
@@ -56,7 +54,7 @@ impl DetectorInput {
 pub struct AlignerInput {
     writer: PlaneWriter,
     floats: Vec<f32>,
-    levels: Vec<u8>,
+    u8s: Vec<u8>,
 }
 
 impl AlignerInput {
@@ -75,8 +73,8 @@ impl AlignerInput {
                     writer.write(view, crop.region(), order, norm, planes)
                 })
             }
-            PixelValues::Levels => stack(&mut self.levels, side, crops, |crop, planes| {
-                writer.write_levels(view, crop.region(), order, planes)
+            PixelValues::U8 => stack(&mut self.u8s, side, crops, |crop, planes| {
+                writer.write_u8(view, crop.region(), order, planes)
             }),
         }
     }

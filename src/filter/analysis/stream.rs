@@ -205,8 +205,7 @@ pub fn moved(
 
 fn stored(face: &DetectedFace, track: Option<TrackId>, format: &StreamFormat) -> FrameFace {
     let turn = |point| format.orientation.stored_point(point, format.stored);
-    let mut stored =
-        FrameFace { track, face: face.face.clone(), landmarks: face.landmarks.clone() };
+    let mut stored = FrameFace { track, face: face.face, landmarks: face.landmarks.clone() };
     if format.orientation != Default::default() {
         stored.face.bbox = format.orientation.stored_box(&face.face.bbox, format.stored);
         stored.face.points = face.face.points.map(turn);

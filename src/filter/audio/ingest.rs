@@ -233,6 +233,7 @@ mod tests {
 
     #[test]
     fn every_format_is_heard_alike() {
+        gst::init().unwrap();
         for format in AudioFormat::iter_raw() {
             for channels in [1, 2, 5] {
                 let info = info(format, RATE_HZ, channels);

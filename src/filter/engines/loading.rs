@@ -82,9 +82,9 @@ impl ModelFiles {
 
 /// Opens ONNX Runtime's library, which every model needs, and has its warnings in our log.
 pub fn check_runtime() -> Result<(), SessionError> {
-    infer::onnx::set_log_sink(|severity, text| match severity {
-        infer::onnx::Severity::Error => gst::error!(ORT_CAT, "{text}"),
-        infer::onnx::Severity::Warning => gst::warning!(ORT_CAT, "{text}"),
+    infer::onnxruntime::set_log_sink(|severity, text| match severity {
+        infer::onnxruntime::Severity::Error => gst::error!(ORT_CAT, "{text}"),
+        infer::onnxruntime::Severity::Warning => gst::warning!(ORT_CAT, "{text}"),
     });
     infer::runtime_version()?;
     Ok(())

@@ -229,8 +229,9 @@ impl OutputQueue {
         track: TrackId,
         frames: Vec<FrameNumber>,
         span: Span,
+        due: FrameNumber,
     ) -> Option<ExpectedClip> {
-        self.with_board(generation, |board| board.expect(track, frames, span)).flatten()
+        self.with_board(generation, |board| board.expect(track, frames, span, due)).flatten()
     }
 
     /// A clip announced by [`Self::clip_submitted`] has its score and what is to be said of it, or
@@ -315,12 +316,17 @@ impl State {
         }
     }
 
+    /// In complete mode a frame also waits for clips of others that are told of before it.
+    fn frame_is_ready(&self, frame: &Frame) -> bool {
+        self.delivery == Delivery::Live
+            || (self.board.are_settled_up_to(frame.number)
+                && frame.tracks().all(|track| self.board.is_settled(track, frame.number)))
+    }
+
     fn head_is_ready(&self) -> bool {
         match self.items.front() {
             None => false,
-            Some(Output::Frame(frame)) => {
-                frame.tracks().all(|track| self.board.is_settled(track, frame.number))
-            }
+            Some(Output::Frame(frame)) => self.frame_is_ready(frame),
             Some(Output::Event(event)) => !is_end(event) || self.board.under_way() == 0,
             Some(Output::Query(_) | Output::TrackEnd(..)) => true,
         }
@@ -328,21 +334,19 @@ impl State {
 
     /// The earliest clip, if it is to be told of before the head leaves.
     fn due_report(&mut self) -> Option<ClipReport> {
-        let earliest = self.reports.first_entry()?;
-        let due = earliest.get().0;
+        let (_, (due, _)) = self.reports.first_key_value()?;
+        let due = *due;
         let is_due = match (self.delivery, self.items.front()) {
             (Delivery::Live, _) => true,
             (Delivery::Complete, Some(Output::Frame(frame))) => {
-                due < frame.number
-                    || (due == frame.number
-                        && frame.tracks().all(|t| self.board.is_settled(t, frame.number)))
+                due < frame.number || (due == frame.number && self.frame_is_ready(frame))
             }
             (Delivery::Complete, Some(Output::Event(event))) => {
                 is_end(event) && self.board.under_way() == 0
             }
             (Delivery::Complete, _) => false,
         };
-        is_due.then(|| earliest.remove().1)
+        is_due.then(|| self.reports.pop_first()).flatten().map(|(_, (_, report))| report)
     }
 
     fn judge(&mut self, frame: Frame) -> Judged {

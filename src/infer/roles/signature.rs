@@ -62,7 +62,7 @@ impl<'a> Signature<'a> {
     ) -> Result<([Option<usize>; N], PixelValues), InferError> {
         let values = match tensor.element {
             ElementType::F32 => PixelValues::Normalized(normalization),
-            ElementType::U8 => PixelValues::Levels,
+            ElementType::U8 => PixelValues::U8,
             ElementType::Other(_) => return Err(self.wrong()),
         };
         let dims = <[Option<usize>; N]>::try_from(tensor.dims.as_slice());
@@ -176,7 +176,7 @@ pub(super) fn require_values<D: ndarray::Dimension>(
 ) -> Result<(), InferError> {
     let reads = match expected {
         PixelValues::Normalized(_) => ElementType::F32,
-        PixelValues::Levels => ElementType::U8,
+        PixelValues::U8 => ElementType::U8,
     };
     if found.element() == reads {
         return Ok(());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use gstm2sd::core::image::PixelValues;
 use gstm2sd::core::percentile::percentile;
-use gstm2sd::infer::onnx::OnnxEngine;
+use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{CancelToken, Clip, Engine, InferError, Outputs, Tensor, load_classifier};
 use gstm2sd::models::synth::product;
 use ndarray::{Array2, Array3, Array4, Ix4};
@@ -101,7 +101,7 @@ impl Limits {
         let dims = (3, frames, side, side);
         let clip: Tensor<Ix4> = match spec.values {
             PixelValues::Normalized(_) => Array4::from_shape_fn(dims, pixel).into(),
-            PixelValues::Levels => {
+            PixelValues::U8 => {
                 Array4::from_shape_fn(dims, |place| (128.0 + 100.0 * pixel(place)) as u8).into()
             }
         };

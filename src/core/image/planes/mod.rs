@@ -104,7 +104,7 @@ impl PlaneWriter {
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub fn write_levels(
+    pub fn write_u8(
         &mut self,
         frame: &FrameView<'_>,
         region: Region,
