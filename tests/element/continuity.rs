@@ -251,3 +251,37 @@ fn a_track_that_a_face_leaves_says_so() {
     assert_eq!(ends[0].get::<u64>("track"), Ok(0));
     assert_eq!(ends[0].get::<&str>("reason"), Ok("left"));
 }
+
+#[test]
+fn a_tracks_clips_are_told_of_before_its_end() {
+    for _ in 0..10 {
+        let element = filter(short_clips());
+        element.set_property("clip-stride", 5u32);
+        let mut rig = Rig::new(element);
+        rig.caps(&one_face(90).rgb_info());
+        // A clip of the first four frames, and one of the last four when the face has left.
+        rig.push_rgb(&vec![one_face(90); 7]);
+        rig.push_rgb(&vec![Picture::new(160, 120, &[]); 3]);
+        let outcome = rig.finish();
+        let names: Vec<_> = outcome.messages.iter().map(|m| m.name().to_string()).collect();
+        let of_track: Vec<_> = names.iter().filter(|name| *name != "m2sd-verdict").collect();
+        assert_eq!(of_track, ["m2sd-clip", "m2sd-clip", "m2sd-track-end"]);
+    }
+}
+
+#[test]
+fn a_drain_query_returns_when_every_clip_is_told_of() {
+    let mut rig = Rig::new(filter(short_clips()));
+    rig.caps(&one_face(90).rgb_info());
+    rig.push_rgb(&vec![one_face(90); 6]);
+    let sinkpad = rig.element.static_pad("sink").unwrap();
+    sinkpad.query(&mut gst::query::Drain::new());
+    let told: Vec<_> = std::iter::from_fn(|| rig.bus.pop()).collect();
+    let is_clip =
+        |message: &&gst::Message| message.structure().is_some_and(|s| s.name() == "m2sd-clip");
+    assert_eq!(told.iter().filter(is_clip).count(), 6 - T + 1);
+    // The track lives on.
+    rig.push_rgb(&vec![one_face(90); T]);
+    let outcome = rig.finish();
+    assert_eq!(tracks(&outcome), [0; 10]);
+}

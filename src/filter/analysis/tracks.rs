@@ -59,7 +59,8 @@ impl Analysis {
         self.close_track(track, end == TrackEnd::StreamEnd);
         self.shared.stats.track_ends(track);
         // Stale after a flush, when there is nothing to forget either.
-        let _ = self.pass(Output::TrackEnd(track, end.as_str()));
+        let (reason, at) = (end.as_str(), self.present);
+        let _ = self.pass(Output::TrackEnd { track, reason, at });
     }
 
     /// Has every track begin its clips anew, as far as frames wait for these: whoever feeds the

@@ -75,8 +75,13 @@ pub enum Output {
     Frame(Frame),
     Event(gst::Event),
     Query(PendingQuery),
-    /// The track has ended, for this reason: no later frame holds it.
-    TrackEnd(TrackId, &'static str),
+    /// The track has ended, for this reason, while this frame was analysed: neither it nor a later one
+    /// holds the track.
+    TrackEnd {
+        track: TrackId,
+        reason: &'static str,
+        at: FrameNumber,
+    },
 }
 
 /// A frame with one judgement a face, ready to leave.
@@ -288,7 +293,7 @@ impl OutputQueue {
                     }
                     Output::Event(event) => return Some(Ready::Event(event)),
                     Output::Query(query) => return Some(Ready::Query(query)),
-                    Output::TrackEnd(track, reason) => {
+                    Output::TrackEnd { track, reason, .. } => {
                         state.board.forget_track(track);
                         return Some(Ready::TrackEnd(track, reason));
                     }
@@ -324,11 +329,15 @@ impl State {
     }
 
     fn head_is_ready(&self) -> bool {
+        let live = self.delivery == Delivery::Live;
         match self.items.front() {
             None => false,
             Some(Output::Frame(frame)) => self.frame_is_ready(frame),
             Some(Output::Event(event)) => !is_end(event) || self.board.under_way() == 0,
-            Some(Output::Query(_) | Output::TrackEnd(..)) => true,
+            Some(Output::Query(query)) => {
+                live || !query.closes_windows || self.board.under_way() == 0
+            }
+            Some(Output::TrackEnd { at, .. }) => live || self.board.are_settled_up_to(*at),
         }
     }
 
@@ -338,13 +347,19 @@ impl State {
         let due = *due;
         let is_due = match (self.delivery, self.items.front()) {
             (Delivery::Live, _) => true,
+            (Delivery::Complete, None) => false,
             (Delivery::Complete, Some(Output::Frame(frame))) => {
                 due < frame.number || (due == frame.number && self.frame_is_ready(frame))
             }
-            (Delivery::Complete, Some(Output::Event(event))) => {
-                is_end(event) && self.board.under_way() == 0
+            (Delivery::Complete, Some(Output::TrackEnd { at, .. })) => {
+                due <= *at && self.head_is_ready()
             }
-            (Delivery::Complete, _) => false,
+            (Delivery::Complete, Some(Output::Event(event))) => {
+                is_end(event) && self.head_is_ready()
+            }
+            (Delivery::Complete, Some(Output::Query(query))) => {
+                query.closes_windows && self.head_is_ready()
+            }
         };
         is_due.then(|| self.reports.pop_first()).flatten().map(|(_, (_, report))| report)
     }
