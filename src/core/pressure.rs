@@ -126,6 +126,15 @@ mod tests {
     }
 
     #[test]
+    fn half_a_second_without_a_detection_is_the_most() {
+        let mut schedule = DetectionSchedule::new(1);
+        schedule.begun(1_000);
+        assert!(!schedule.is_due(500_000_999, 1, 0));
+        assert!(schedule.is_due(500_001_000, 1, 0));
+        assert!(schedule.is_due(1_001, 1, 1), "what is tolerated is no lateness");
+    }
+
+    #[test]
     fn one_slow_detection_is_made_up_for() {
         let mut pressure = Pressure::default();
         pressure.worked(100);

@@ -273,6 +273,7 @@ mod tests {
         assert_eq!(closed.len(), 10);
         assert_eq!(run(16, 1, 10, ShortTrack::Drop).0.len(), 0);
         assert_eq!(run(16, 1, 2, ShortTrack::Pad).0.len(), 0);
+        assert_eq!(run(16, 1, 3, ShortTrack::Pad).0.len(), 18);
 
         let mut windows = windows(16, 1);
         windows.push(TRACK, sample(0));

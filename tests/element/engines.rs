@@ -144,3 +144,37 @@ fn a_run_does_not_keep_the_classifier_that_it_runs_on() {
     assert_eq!(Arc::strong_count(&pool), 1, "only the test's own");
     drop(open);
 }
+
+#[test]
+fn three_runs_that_fail_in_a_row_are_the_models_fault_and_two_are_not() {
+    let runs = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    for (pattern, ends) in [("ffsffsffsffs", false), ("fffff", true)] {
+        runs.store(0, std::sync::atomic::Ordering::Relaxed);
+        let (counted, pattern) = (std::sync::Arc::clone(&runs), pattern.as_bytes());
+        let (element, _dir, _pool) = scripted(move |_| {
+            let run = counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed) as usize;
+            let reason = "as the test wants it".to_owned();
+            match pattern[run % pattern.len()] {
+                b's' => Ok(1.0),
+                _ => Err(InferError::RunFailed { provider: Provider::Cpu, reason }),
+            }
+        });
+        element.set_property_from_str("on-error", "fail");
+        let mut rig = Rig::new(element);
+        let picture = one_face(90);
+        rig.caps(&picture.rgb_info());
+        let info = picture.rgb_info();
+        let refused = (0..40).find_map(|number| {
+            // So that each clip is answered before the next frame is analysed.
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            rig.harness.push(picture.buffer(&info, number)).err()
+        });
+        assert_eq!(refused.is_some(), ends, "{:?}", rig.errors());
+        if ends {
+            let runs = runs.load(std::sync::atomic::Ordering::Relaxed);
+            assert!((3..=8).contains(&runs), "{runs} runs before it was given up");
+        } else {
+            rig.finish();
+        }
+    }
+}

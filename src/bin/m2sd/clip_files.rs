@@ -105,6 +105,9 @@ pub fn read(path: &Path, frames: usize, side_px: usize) -> Result<Array4<u8>, Cl
             path.display()
         ))
     };
+    if !has_plain_header(&bytes) {
+        return Err(wrong("its header is none that NumPy writes for numbers".to_owned()));
+    }
     // A view, as the header's word for a length is not to be trusted with memory.
     let pixels = ArrayView4::<u8>::view_npy(&bytes).map_err(|error| match error {
         ViewNpyError::WrongDescriptor(found) => wrong(format!("its elements are {found}")),
@@ -115,6 +118,39 @@ pub fn read(path: &Path, frames: usize, side_px: usize) -> Result<Array4<u8>, Cl
         return Err(wrong(format!("it is uint8 {:?}", pixels.shape())));
     }
     Ok(pixels.to_owned())
+}
+
+/// The longest header that NumPy itself reads from files that it does not trust, in bytes.
+const MAX_HEADER: usize = 10_000;
+/// A dictionary with a tuple in it.
+const MAX_NESTING: usize = 2;
+
+/// Whether the header of a `.npy` file is short and flat: its parser calls itself for each bracket,
+/// and a file of brackets would end the process.
+fn has_plain_header(bytes: &[u8]) -> bool {
+    let Some((magic, rest)) = bytes.split_at_checked(6) else { return false };
+    let header = match rest {
+        [1, _, low, high, header @ ..] => {
+            header.get(..usize::from(u16::from_le_bytes([*low, *high])))
+        }
+        [2 | 3, _, a, b, c, d, header @ ..] => {
+            let length = u32::from_le_bytes([*a, *b, *c, *d]);
+            usize::try_from(length).ok().and_then(|length| header.get(..length))
+        }
+        _ => None,
+    };
+    let Some(header) = header.filter(|h| magic == b"\x93NUMPY" && h.len() <= MAX_HEADER) else {
+        return false;
+    };
+    let mut depth = 0usize;
+    header.iter().all(|byte| {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth <= MAX_NESTING
+    })
 }
 
 #[cfg(test)]
@@ -164,6 +200,33 @@ mod tests {
             ("..", "clip"),
         ] {
             assert_eq!(stem(input), expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_brackets_is_refused_and_not_parsed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("clip.npy");
+        let file = |header: &[u8]| {
+            let mut bytes = b"\x93NUMPY\x02\x00".to_vec();
+            bytes.extend(u32::try_from(header.len()).unwrap().to_le_bytes());
+            bytes.extend(header);
+            bytes
+        };
+        let shape = "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 1, 1, 1), }\n";
+        let mut sound = file(shape.as_bytes());
+        sound.extend([1, 2, 3]);
+        std::fs::write(&path, &sound).unwrap();
+        assert_eq!(read(&path, 1, 1).unwrap().len(), 3, "the control");
+        let brackets = [b"(".repeat(1_000_000), b"[".repeat(5_000), b"{'a': ((1".to_vec()];
+        for header in brackets {
+            std::fs::write(&path, file(&header)).unwrap();
+            let error = read(&path, 1, 1).unwrap_err().to_string();
+            assert!(error.contains("header") && error.contains("clip.npy"), "{error}");
+        }
+        for cut in 0..20 {
+            std::fs::write(&path, &sound[..cut]).unwrap();
+            assert!(read(&path, 1, 1).is_err(), "{cut} bytes");
         }
     }
 }

@@ -49,6 +49,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn constants_are_as_published() {
+        // The least significant digits of FTCN's own constant count, too.
+        assert_eq!(REFERENCE_THRESHOLD.to_bits(), 0.002584857167676091_f64.to_bits());
+        assert_eq!(Probability::HALF.get(), 0.5);
+        // 12 digits of certainty at both ends.
+        let ends = [0.0, 1.0].map(|p| Probability::new(p).unwrap().logit());
+        assert!((ends[0] + 27.631).abs() < 1e-3 && (ends[1] - 27.631).abs() < 1e-3, "{ends:?}");
+    }
+
+    #[test]
     fn probabilities_are_checked() {
         assert!(Probability::new(1.1).is_err());
         assert!(Probability::new(f64::NAN).is_err());

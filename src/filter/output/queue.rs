@@ -373,3 +373,7 @@ impl State {
         Judged { frame, judgements }
     }
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;
