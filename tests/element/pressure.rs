@@ -1,9 +1,8 @@
 //! Live streams whose sinks wait, whose consumers are slow, and whose detection is.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use gst::prelude::*;
 use gstm2sd::core::modelinfo::Role;
@@ -50,11 +49,12 @@ fn play(mode: &str, fps: u32, latency_ms: u64, after: &str, frames: u32) -> Run 
     run
 }
 
-/// Nearly every second frame; the first ones may come before the models are there.
+/// Most of every second frame: the first ones may come before the models are there, and where other
+/// work makes detection late for a moment, it is skipped. Starved, it was 6 of 60.
 fn assert_detects(run: &Run, situation: &str) {
     let due = run.frames / 2;
     assert!(
-        run.analysed >= due * 9 / 10 && run.analysed <= due + 1,
+        run.analysed * 4 >= due * 3 && run.analysed <= due + 1,
         "{situation}: {} of {} frames analysed",
         run.analysed,
         run.frames
@@ -89,15 +89,19 @@ fn a_queue_behind_the_element_starves_no_detection() {
     }
 }
 
-/// A detector that takes its time. It cannot be stopped in it, unless it says so.
-struct Slow {
+/// A detector that a test holds up. It cannot be stopped in a run.
+struct Held {
     engine: OnnxEngine,
-    takes: Duration,
-    runs: Arc<AtomicUsize>,
-    begun: Arc<Mutex<Vec<Instant>>>,
+    hold: Arc<Hold>,
 }
 
-impl Engine for Slow {
+#[derive(Default)]
+struct Hold {
+    closed: AtomicBool,
+    runs: AtomicUsize,
+}
+
+impl Engine for Held {
     fn info(&self) -> &EngineInfo {
         self.engine.info()
     }
@@ -108,109 +112,117 @@ impl Engine for Slow {
         outputs: &mut Outputs,
         cancel: &CancelToken,
     ) -> Result<(), InferError> {
-        self.runs.fetch_add(1, Ordering::Relaxed);
-        self.begun.lock().unwrap().push(Instant::now());
-        std::thread::sleep(self.takes);
+        self.hold.runs.fetch_add(1, Ordering::Relaxed);
+        while self.hold.closed.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         self.engine.run(inputs, outputs, cancel)
     }
 }
 
-struct SlowDetection {
+struct HeldDetection {
     element: gst::Element,
-    runs: Arc<AtomicUsize>,
-    begun: Arc<Mutex<Vec<Instant>>>,
+    hold: Arc<Hold>,
     _lent: LentEngine,
     _dir: tempfile::TempDir,
 }
 
-fn lend(dir: &Path, slow: Slow) -> LentEngine {
-    let asked = EngineOptions { provider: Provider::Cpu, threads: 1, ..EngineOptions::default() };
-    let model = dir.join("analytic_detector.onnx");
-    lend_engine(&model, Role::Detector, &asked, Box::new(slow)).expect("nobody else uses this file")
+impl HeldDetection {
+    fn runs(&self) -> usize {
+        self.hold.runs.load(Ordering::Relaxed)
+    }
+
+    fn close(&self, closed: bool) {
+        self.hold.closed.store(closed, Ordering::Relaxed);
+    }
 }
 
-/// An element in live mode whose detection takes this long.
-fn slow_detection(takes: Duration) -> SlowDetection {
+/// An element in live mode whose detection a test may hold up.
+fn held_detection() -> HeldDetection {
     init();
     let dir = tempfile::tempdir().unwrap();
     write_networks(dir.path(), super::support::T, 32);
     let asked = EngineOptions { provider: Provider::Cpu, threads: 1, ..EngineOptions::default() };
     let model = dir.path().join("analytic_detector.onnx");
-    let token = CancelToken::new();
-    let engine = OnnxEngine::load(&model, &asked, &token).unwrap();
-    let (runs, begun) = (Arc::default(), Arc::default());
-    let slow = Slow { engine, takes, runs: Arc::clone(&runs), begun: Arc::clone(&begun) };
-    let lent = lend(dir.path(), slow);
+    let engine = OnnxEngine::load(&model, &asked, &CancelToken::new()).unwrap();
+    let hold = Arc::<Hold>::default();
+    let held = Box::new(Held { engine, hold: Arc::clone(&hold) });
+    let lent = lend_engine(&model, Role::Detector, &asked, held).expect("nobody else uses it");
     let element = filter(dir.path());
     element.set_property_from_str("mode", "live");
     element.set_property("detect-interval", 1u32);
-    SlowDetection { element, runs, begun, _lent: lent, _dir: dir }
-}
-
-/// Feeds `count` frames with a face at 25 frames a second, in real time.
-fn feed(rig: &mut Rig, count: u32) -> Vec<gst::Buffer> {
-    let picture = one_face(90);
-    let start = Instant::now();
-    let mut received = Vec::new();
-    for frame in 0..count {
-        let due = start + Duration::from_millis(40) * frame;
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        rig.push_rgb(std::slice::from_ref(&picture));
-        received.push(rig.pull());
-    }
-    received
+    element.set_property("max-latency", 20_000_000u64);
+    HeldDetection { element, hold, _lent: lent, _dir: dir }
 }
 
 #[test]
 fn frames_pass_a_slow_detection_with_the_boxes_of_before() {
-    let slow = slow_detection(Duration::from_millis(300));
-    let mut rig = Rig::new(slow.element.clone());
+    let detection = held_detection();
+    let mut rig = Rig::new(detection.element.clone());
+    let picture = one_face(90);
     rig.await_engines(&Picture::new(160, 120, &[]));
-    let (before, began) = (slow.runs.load(Ordering::Relaxed), Instant::now());
-    let frames = feed(&mut rig, 75);
-    let took = began.elapsed();
-    // Each frame is pulled before the next is pushed: had they waited, this would have taken
-    // 75 times 100 ms or more.
-    assert!(took < Duration::from_millis(75 * 40 + 700), "the frames took {took:?}");
-    let p95: f64 = stat(&slow.element, "latency-p95-ms");
-    assert!(p95 < 150.0, "a frame waits up to 100 ms: {p95}");
-    let detected = slow.runs.load(Ordering::Relaxed) - before;
-    assert!((5..=11).contains(&detected), "{detected} detections of 300 ms in 3 s");
-    // From the first detection on.
-    assert!(frames.iter().skip(20).all(|frame| found(frame).len() == 1));
-    // The face is one face all along.
-    assert_eq!(found_one(&frames[20]).track, found_one(&frames[74]).track);
+    rig.push_rgb(std::slice::from_ref(&picture));
+    let first = found_one(&rig.pull());
+    detection.close(true);
+    let begun = detection.runs();
+    // Each is taken out before the next one comes: none waits for the detection, which does not end.
+    for _ in 0..30 {
+        rig.push_rgb(std::slice::from_ref(&picture));
+        let face = found_one(&rig.pull());
+        assert_eq!((face.rect, face.track), (first.rect, first.track));
+    }
+    assert_eq!(detection.runs(), begun + 1, "one at a time");
+    detection.close(false);
+    // What it found is told of on a later frame, and the next one begins.
+    while detection.runs() < begun + 5 {
+        rig.push_rgb(std::slice::from_ref(&picture));
+        assert_eq!(found_one(&rig.pull()).track, first.track);
+    }
     rig.finish();
 }
 
 #[test]
-fn a_detection_that_is_late_is_skipped_evenly() {
-    let slow = slow_detection(Duration::from_millis(90));
-    let mut rig = Rig::new(slow.element.clone());
-    rig.await_engines(&Picture::new(160, 120, &[]));
-    slow.begun.lock().unwrap().clear();
-    feed(&mut rig, 75);
-    let begun = slow.begun.lock().unwrap().clone();
-    let longest = begun.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
-    assert!(longest < Duration::from_millis(500), "{longest:?} without a detection");
-    // 90 of every 120 ms or so.
-    assert!((18..=34).contains(&begun.len()), "{} detections in 3 s", begun.len());
+fn a_face_that_came_during_a_slow_detection_is_found_by_the_next() {
+    let detection = held_detection();
+    let mut rig = Rig::new(detection.element.clone());
+    let blank = Picture::new(160, 120, &[]);
+    rig.await_engines(&blank);
+    detection.close(true);
+    rig.push_rgb(std::slice::from_ref(&blank));
+    rig.pull();
+    rig.push_rgb(&[one_face(90)]);
+    assert!(found(&rig.pull()).is_empty(), "nobody has looked for it yet");
+    detection.close(false);
+    loop {
+        rig.push_rgb(&[one_face(90)]);
+        if !found(&rig.pull()).is_empty() {
+            break;
+        }
+    }
     rig.finish();
 }
 
 #[test]
 fn stopping_does_not_wait_for_a_detection_that_cannot_be_stopped() {
-    let slow = slow_detection(Duration::from_secs(30));
-    let element = slow.element.clone();
-    let mut rig = Rig::new(element.clone());
-    let picture = one_face(90);
-    rig.caps(&picture.rgb_info());
-    while slow.runs.load(Ordering::Relaxed) == 0 {
+    for mode in ["live", "complete"] {
+        let detection = held_detection();
+        let element = detection.element.clone();
+        element.set_property_from_str("mode", mode);
+        let mut rig = Rig::new(element.clone());
+        detection.close(true);
+        let picture = one_face(90);
+        rig.caps(&picture.rgb_info());
         rig.push_rgb(std::slice::from_ref(&picture));
-        rig.pull();
+        while detection.runs() == 0 {
+            if mode == "live" {
+                rig.push_rgb(std::slice::from_ref(&picture));
+                rig.pull();
+            }
+            std::thread::yield_now();
+        }
+        // Returns, though the detection never does.
+        element.set_state(gst::State::Null).unwrap();
+        assert!(detection.hold.closed.load(Ordering::Relaxed));
+        detection.close(false);
     }
-    let began = Instant::now();
-    element.set_state(gst::State::Null).unwrap();
-    let took = began.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
 }
