@@ -60,7 +60,7 @@ pub struct M2sdFilter {
                  directory. Unset: the best one there")]
     #[property(name = "provider", get, set, type = Provider, member = provider, mutable_ready,
         nick = "Provider",
-        blurb = "What runs the networks. One that is named and missing is an error",
+        blurb = "What runs the models. One that is named and missing is an error",
         builder(Provider::default()))]
     #[property(name = "device", get, set, type = Option<String>, member = device, mutable_ready,
         nick = "Device",
@@ -68,11 +68,11 @@ pub struct M2sdFilter {
                  Unset: the first")]
     #[property(name = "precision", get, set, type = Precision, member = precision, mutable_ready,
         nick = "Precision",
-        blurb = "Arithmetic of the networks",
+        blurb = "Arithmetic of the models",
         builder(Precision::default()))]
     #[property(name = "threads", get, set, type = u32, member = threads, mutable_ready,
         maximum = 1024, nick = "Threads",
-        blurb = "CPU threads of one network run (0 = one for each core)")]
+        blurb = "CPU threads of one run of a model (0 = one for each core)")]
     #[property(name = "detect-interval", get, set, type = u32, member = detect_interval,
         maximum = 1000, mutable_ready, nick = "Detection interval",
         blurb = "Detect faces on every n-th frame (0 = automatic: 1 in complete mode, \
@@ -130,7 +130,7 @@ pub struct M2sdFilter {
         blurb = "Where the five points come from by which clips are aligned",
         builder(LandmarkSource::default()))]
     #[property(name = "on-error", get, set, type = OnError, member = on_error, mutable_ready,
-        nick = "On error", blurb = "What happens when a network fails while running",
+        nick = "On error", blurb = "What happens when a model fails while running",
         builder(OnError::default()))]
     #[property(name = "draw", get, set, type = bool, member = draw, default = true,
         mutable_playing, nick = "Draw",

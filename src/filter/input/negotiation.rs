@@ -148,7 +148,7 @@ impl LatencyParams {
         let (most, from_newest) = match (self.delivery, self.live) {
             // Frames do not wait for clips.
             (Delivery::Live, _) => (budget, false),
-            // The other half is for the networks.
+            // The other half is for the models.
             (Delivery::Complete, true) => (budget / 2, false),
             // Nobody looks on: what is under way is waited for.
             (Delivery::Complete, false) => (self.latency(budget), true),

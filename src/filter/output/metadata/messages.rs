@@ -26,7 +26,7 @@ pub struct ClassifierName {
 pub struct ClipReport {
     pub track: TrackId,
     pub fake: Probability,
-    /// The network's two numbers, fake first.
+    /// The model's two numbers, fake first.
     pub outputs: [f32; 2],
     pub span: Span,
     /// The face in the window's last frame.
