@@ -43,7 +43,7 @@ mod settings;
 mod shared;
 mod stats;
 
-pub use analysis::clips::ClipPixels;
+pub use analysis::clip_observer::ClipPixels;
 pub use engines::loading::{ModelFiles, SessionError};
 pub use settings::{
     ChannelOrder, LandmarkSource, Mode, OnError, OrientationSource, Precision, Provider,

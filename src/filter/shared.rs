@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::filter::analysis::clips::ClipObserver;
+use crate::filter::analysis::clip_observer::ClipObserver;
 use crate::filter::audio::AudioHistory;
 use crate::filter::input::negotiation::LatencyParams;
 use crate::filter::input::queue::InputQueue;

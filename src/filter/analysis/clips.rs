@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array4, ArrayView4, Ix4};
+use ndarray::{Array4, Ix4};
 use thiserror::Error;
 
 use super::FaceSample;
 use super::buffer_pool::BufferPool;
+use super::clip_observer::ClipPixels;
 use crate::core::align::{AlignError, AlignedClip};
 use crate::core::audio::{ClipAudio, Loudness};
 use crate::core::evidence::{ExpectedClip, Probability};
@@ -25,18 +26,6 @@ use crate::filter::stats::stages::{Stage, Stages};
 use crate::infer::{
     ClassifierSpec, ClipJob, InferError, Precision, Provider, Scored, Tensor, Ticket,
 };
-
-/// The pictures of a clip on its way to the classifier.
-pub struct ClipPixels<'a> {
-    pub track: TrackId,
-    /// In running time.
-    pub span: Span,
-    /// Red, green and blue planes `[3,T,S,S]` of the aligned face, before any normalization.
-    pub pixels: ArrayView4<'a, u8>,
-}
-
-/// Who is shown every clip before it is scored, see [`crate::filter::M2sdFilter::on_clip`].
-pub type ClipObserver = dyn Fn(&ClipPixels<'_>) + Send + Sync;
 
 /// A clip that the verdict board waits for. However it ends, the board hears of it once: also when
 /// the job that holds it is thrown away.

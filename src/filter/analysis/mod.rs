@@ -12,11 +12,12 @@
 //! | `face_detector`, `face_analyzer`, `model_inputs` | detection, on a thread of its own |
 //! | `stream` | the faces that hold, and what clips need of them |
 //! | `tracks` | where tracks end |
-//! | `clip_assembly`, `clips`, `buffer_pool` | clips on their way to the classifier |
+//! | `clip_assembly`, `clips`, `clip_observer`, `buffer_pool` | clips on their way to the classifier |
 //! | `models` | models that become ready or fail |
 
 pub mod buffer_pool;
 mod clip_assembly;
+pub mod clip_observer;
 pub mod clips;
 pub mod face_analyzer;
 pub mod face_detector;
