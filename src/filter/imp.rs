@@ -11,6 +11,7 @@ use crate::filter::analysis;
 use crate::filter::audio::AudioPads;
 use crate::filter::debug::CAT;
 use crate::filter::engines::loading::{self, ModelFiles, SessionError};
+use crate::filter::input::negotiation;
 use crate::filter::settings::{
     ChannelOrder, DEFAULT_BATCH_TIMEOUT, DEFAULT_DETECT_THRESHOLD, DEFAULT_MAX_FACES,
     DEFAULT_MAX_LATENCY, LandmarkSource, MODEL_THRESHOLD, Mode, OnError, OrientationSource,
@@ -225,6 +226,41 @@ impl M2sdFilter {
     }
 }
 
+/// The element's two pads with their functions; a panic in one becomes an element error.
+fn pads() -> (gst::Pad, gst::Pad) {
+    let sink = gst::Pad::builder_from_template(negotiation::sink_template())
+        .chain_function(|_, parent, buffer| {
+            let failed = || Err(gst::FlowError::Error);
+            M2sdFilter::catch_panic_pad_function(parent, failed, |this| this.sink_chain(buffer))
+        })
+        .event_function(|_, parent, event| {
+            M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.sink_event(event))
+        })
+        .query_function(|_, parent, query| {
+            M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.sink_query(query))
+        })
+        .iterate_internal_links_function(M2sdFilter::internal_links)
+        .flags(gst::PadFlags::PROXY_CAPS)
+        .build();
+    let src = gst::Pad::builder_from_template(negotiation::src_template())
+        .event_function(|_, parent, event| {
+            M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.src_event(event))
+        })
+        .query_function(|_, parent, query| {
+            M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.src_query(query))
+        })
+        .activatemode_function(|_, parent, mode, active| {
+            let failed = || Err(gst::loggable_error!(CAT, "Panic while activating"));
+            M2sdFilter::catch_panic_pad_function(parent, failed, |this| {
+                this.src_activate_mode(mode, active)
+            })
+        })
+        .iterate_internal_links_function(M2sdFilter::internal_links)
+        .flags(gst::PadFlags::PROXY_CAPS)
+        .build();
+    (sink, src)
+}
+
 #[glib::object_subclass]
 impl ObjectSubclass for M2sdFilter {
     const NAME: &'static str = "GstM2sdFilter";
@@ -232,7 +268,7 @@ impl ObjectSubclass for M2sdFilter {
     type ParentType = gst::Element;
 
     fn new() -> Self {
-        let (sinkpad, srcpad) = crate::filter::input::pads::pads();
+        let (sinkpad, srcpad) = pads();
         Self {
             settings: Mutex::default(),
             sinkpad,
@@ -296,7 +332,7 @@ impl ElementImpl for M2sdFilter {
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
-        crate::filter::input::negotiation::pad_templates()
+        negotiation::pad_templates()
     }
 
     fn request_new_pad(

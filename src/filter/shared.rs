@@ -6,7 +6,7 @@ use crate::filter::analysis::clip_observer::ClipObserver;
 use crate::filter::audio::AudioHistory;
 use crate::filter::input::negotiation::LatencyParams;
 use crate::filter::input::queue::InputQueue;
-use crate::filter::output::metadata::messages::ClassifierName;
+use crate::filter::output::metadata::classifier_name::ClassifierName;
 use crate::filter::output::queue::OutputQueue;
 use crate::filter::stats::Stats;
 use crate::infer::{CancelToken, Canceller};

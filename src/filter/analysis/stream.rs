@@ -11,7 +11,7 @@ use crate::core::landmarks::five_from_68;
 use crate::core::pressure::DetectionSchedule;
 use crate::core::track::TrackId;
 use crate::core::window::FrameNumber;
-use crate::filter::output::queue::FrameFace;
+use crate::filter::output::frame::FrameFace;
 use crate::filter::settings::{LandmarkSource, Settings};
 use crate::filter::stats::stages::{Stage, Stages};
 

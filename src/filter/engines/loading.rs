@@ -11,7 +11,7 @@ use crate::core::evidence::{NotAProbability, Probability, REFERENCE_THRESHOLD};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::filter::analysis::buffer_pool::BufferPool;
 use crate::filter::debug::ORT_CAT;
-use crate::filter::output::metadata::messages::ClassifierName;
+use crate::filter::output::metadata::classifier_name::ClassifierName;
 use crate::filter::settings::Settings;
 use crate::infer::{
     self, Aligner, Detector, EngineOptions, InferError, Loading, PoolOptions, Submitter,

@@ -12,43 +12,11 @@ use crate::filter::imp::M2sdFilter;
 use crate::filter::input::negotiation;
 use crate::filter::input::queue::{Input, PendingQuery};
 
-/// The element's two pads with their functions; a panic in one becomes an element error.
-pub fn pads() -> (gst::Pad, gst::Pad) {
-    let sink = gst::Pad::builder_from_template(negotiation::sink_template())
-        .chain_function(|_, parent, buffer| {
-            let failed = || Err(gst::FlowError::Error);
-            M2sdFilter::catch_panic_pad_function(parent, failed, |this| this.sink_chain(buffer))
-        })
-        .event_function(|_, parent, event| {
-            M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.sink_event(event))
-        })
-        .query_function(|_, parent, query| {
-            M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.sink_query(query))
-        })
-        .iterate_internal_links_function(M2sdFilter::internal_links)
-        .flags(gst::PadFlags::PROXY_CAPS)
-        .build();
-    let src = gst::Pad::builder_from_template(negotiation::src_template())
-        .event_function(|_, parent, event| {
-            M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.src_event(event))
-        })
-        .query_function(|_, parent, query| {
-            M2sdFilter::catch_panic_pad_function(parent, || false, |this| this.src_query(query))
-        })
-        .activatemode_function(|_, parent, mode, active| {
-            let failed = || Err(gst::loggable_error!(CAT, "Panic while activating"));
-            M2sdFilter::catch_panic_pad_function(parent, failed, |this| {
-                this.src_activate_mode(mode, active)
-            })
-        })
-        .iterate_internal_links_function(M2sdFilter::internal_links)
-        .flags(gst::PadFlags::PROXY_CAPS)
-        .build();
-    (sink, src)
-}
-
 impl M2sdFilter {
-    fn sink_chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+    pub(in crate::filter) fn sink_chain(
+        &self,
+        buffer: gst::Buffer,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
         self.shared.stats.frame_in();
         self.enqueue(Input::Frame { buffer, arrived: Instant::now() })
     }
@@ -60,7 +28,7 @@ impl M2sdFilter {
         Ok(gst::FlowSuccess::Ok)
     }
 
-    fn sink_event(&self, event: gst::Event) -> bool {
+    pub(in crate::filter) fn sink_event(&self, event: gst::Event) -> bool {
         gst::log!(CAT, imp = self, "Event {event:?}");
         match event.view() {
             gst::EventView::FlushStart(_) => {
@@ -184,7 +152,7 @@ impl M2sdFilter {
         let _ = obj.post_message(gst::message::Latency::builder().src(&*obj).build());
     }
 
-    fn sink_query(&self, query: &mut gst::QueryRef) -> bool {
+    pub(in crate::filter) fn sink_query(&self, query: &mut gst::QueryRef) -> bool {
         if !query.is_serialized() {
             return gst::Pad::query_default(&self.sinkpad, Some(&*self.obj()), query);
         }
@@ -220,7 +188,7 @@ impl M2sdFilter {
         self.enqueue(Input::Query(pending)).is_ok() && wait.recv().is_ok()
     }
 
-    fn src_event(&self, event: gst::Event) -> bool {
+    pub(in crate::filter) fn src_event(&self, event: gst::Event) -> bool {
         gst::log!(CAT, imp = self, "Upstream event {event:?}");
         let was_unlinked = self.shared.flow() == Some(gst::FlowError::NotLinked);
         if event.type_() == gst::EventType::Reconfigure && was_unlinked {
@@ -235,7 +203,7 @@ impl M2sdFilter {
         self.sinkpad.push_event(event)
     }
 
-    fn src_query(&self, query: &mut gst::QueryRef) -> bool {
+    pub(in crate::filter) fn src_query(&self, query: &mut gst::QueryRef) -> bool {
         match query.view_mut() {
             gst::QueryViewMut::Latency(latency) => {
                 let mut upstream = gst::query::Latency::new();
@@ -256,7 +224,7 @@ impl M2sdFilter {
         }
     }
 
-    fn src_activate_mode(
+    pub(in crate::filter) fn src_activate_mode(
         &self,
         mode: gst::PadMode,
         active: bool,

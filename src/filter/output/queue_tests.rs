@@ -1,4 +1,8 @@
+use std::sync::Arc;
+use std::time::Instant;
+
 use super::*;
+use crate::core::detect::Face;
 
 const TRACK: TrackId = TrackId(1);
 const SPAN: Span = Span { start_ns: 0, end_ns: 10 };

@@ -23,8 +23,9 @@ use gst_analytics::{AnalyticsRelationMeta, AnalyticsTrackingMtd, RelTypes};
 use crate::core::evidence::Judgement;
 use crate::core::evidence::Label;
 use crate::core::track::TrackId;
+use crate::filter::output::frame::FrameFace;
 use crate::filter::output::metadata::roi::{confidence, pixel_rect};
-use crate::filter::output::queue::{FrameFace, Judged};
+use crate::filter::output::queue::Judged;
 
 /// Attaches the faces of one stream's frames.
 #[derive(Default)]

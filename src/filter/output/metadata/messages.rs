@@ -6,20 +6,12 @@ use std::time::Duration;
 
 use gst::prelude::*;
 
+use super::classifier_name::ClassifierName;
 use crate::core::audio::Loudness;
 use crate::core::evidence::{Judgement, Label, Probability};
 use crate::core::geometry::BBox;
-use crate::core::modelinfo::Training;
 use crate::core::span::Span;
 use crate::core::track::TrackId;
-
-/// Who scores, as metadata and messages name it.
-#[derive(Clone, Debug, Default)]
-pub struct ClassifierName {
-    pub name: String,
-    /// Whether its weights were trained; if not, or if nobody says, a score means nothing.
-    pub training: Training,
-}
 
 /// A scored window.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "v1_24")]
 pub mod analytics;
+pub mod classifier_name;
 pub mod messages;
 pub mod roi;
 pub mod unanalysed;

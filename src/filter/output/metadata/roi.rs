@@ -9,8 +9,8 @@ use gst_video::VideoRegionOfInterestMeta;
 use crate::core::evidence::Judgement;
 use crate::core::evidence::Label;
 use crate::core::geometry::{BBox, Point};
-use crate::filter::output::metadata::messages::ClassifierName;
-use crate::filter::output::queue::FrameFace;
+use crate::filter::output::frame::FrameFace;
+use crate::filter::output::metadata::classifier_name::ClassifierName;
 
 /// The box in whole pixels inside a frame: x, y, width, height.
 pub fn pixel_rect(bbox: &BBox, frame_width: u32, frame_height: u32) -> (u32, u32, u32, u32) {

@@ -2,7 +2,7 @@
 
 use std::sync::Once;
 
-use crate::filter::output::queue::Unanalysed;
+use crate::filter::output::frame::Unanalysed;
 
 /// The name of the `GstCustomMeta`.
 pub const NAME: &str = "m2sd-unanalysed";

@@ -22,9 +22,9 @@ use crate::core::evidence::Label;
 use crate::core::geometry::CropRect;
 use crate::core::modelinfo::Training;
 use crate::core::track::TrackId;
-use crate::filter::output::metadata::messages::ClassifierName;
+use crate::filter::output::frame::FrameFace;
+use crate::filter::output::metadata::classifier_name::ClassifierName;
 use crate::filter::output::metadata::roi::pixel_rect;
-use crate::filter::output::queue::FrameFace;
 
 /// What stands above a face's box.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
