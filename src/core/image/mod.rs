@@ -7,6 +7,7 @@
 
 mod frame;
 mod planes;
+mod rgb_image;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -17,8 +18,9 @@ use thiserror::Error;
 
 use super::geometry::{CropRect, Size};
 
-pub use frame::{FrameView, PixelLayout, RgbImage};
+pub use frame::{FrameView, PixelLayout};
 pub use planes::{PlaneWriter, Region};
+pub use rgb_image::RgbImage;
 pub use upright::Upright;
 pub use yuv::{BytePlane, Chroma, YuvColour, YuvMatrix};
 
