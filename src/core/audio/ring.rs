@@ -44,7 +44,7 @@ impl Loudness {
 /// use std::time::Duration;
 ///
 /// use gstm2sd::core::audio::{SAMPLE_NS, SampleRing};
-/// use gstm2sd::core::window::Span;
+/// use gstm2sd::core::span::Span;
 ///
 /// let mut ring = SampleRing::new(Duration::from_secs(1));
 /// ring.push(0, &[0.5; 100]);
