@@ -29,7 +29,7 @@ const STATS: &str = "stats";
  * Every face is detected, followed, gathered into clips of consecutive frames and scored by a
  * video classifier. Frames leave unchanged but for their metadata (`GstVideoRegionOfInterestMeta`
  * of type `face`) and, with #m2sdfilter:draw, a box; scores are posted on the bus as element
- * messages `m2sd-clip` and `m2sd-verdict`.
+ * messages `m2sd-clip`, `m2sd-verdict` and `m2sd-track-end`.
  *
  * Audio may go along through the request pad `audio_sink`. It leaves unchanged on `audio_src`,
  * each clip tells how loud it was, and classifiers that listen hear it. M2SD itself only sees.
@@ -139,7 +139,7 @@ pub struct M2sdFilter {
                  uncertain, white not yet known")]
     #[property(name = "post-messages", get, set, type = bool, member = post_messages,
         default = true, mutable_playing, nick = "Post messages",
-        blurb = "Post m2sd-clip and m2sd-verdict messages on the bus")]
+        blurb = "Post m2sd-clip, m2sd-verdict and m2sd-track-end messages on the bus")]
     /// Lock order: a leaf, held for a copy, a look or a property's assignment.
     settings: Mutex<Settings>,
     pub(super) sinkpad: gst::Pad,

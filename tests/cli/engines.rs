@@ -73,3 +73,17 @@ fn building_engines_without_tensorrt_says_all_that_is_missing() {
     assert_eq!(unknown.status.code(), Some(2), "{}", stderr(&unknown));
     assert!(!dir.path().join("cache").exists(), "a folder for nothing");
 }
+
+#[test]
+fn models_list_looks_where_a_scan_does() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let list = |engines: &std::path::Path| {
+        let mut command = crate::command(&["models", "list"]);
+        command.current_dir(elsewhere.path()).env("M2SD_ENGINES", engines);
+        command.env("XDG_DATA_HOME", elsewhere.path());
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    assert!(list(crate::scene()).contains("analytic_detector.onnx"));
+    // The control: nothing there, nothing anywhere.
+    assert!(list(elsewhere.path()).contains("No models in"));
+}

@@ -79,7 +79,7 @@ fn stopping_wakes_upstream_that_waits() {
         let frames = (0u64..).map(|number| one_face(40).buffer(&info, number));
         frames.map(|buffer| sinkpad.chain(buffer)).find_map(Result::err)
     });
-    // More than fit: the outbox's, the inbox's and one in each thread's hands.
+    // More than fit: the output queue's, the input queue's and one in each thread's hands.
     while stat::<u64>(&rig.element, "frames-in") < (T + 8 + 2 + 2) as u64 {
         std::thread::yield_now();
     }

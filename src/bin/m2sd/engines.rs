@@ -31,9 +31,10 @@ pub enum EnginesCommand {
 
 #[derive(Args)]
 pub struct Cache {
-    /// Folder with the models; the engines are in its folder cache
-    #[arg(long, value_name = "DIR", default_value = "engines")]
-    engines: PathBuf,
+    /// Folder with the models; the engines are in its folder cache [default: the one that a scan
+    /// would use, see docs/models.md]
+    #[arg(long, value_name = "DIR")]
+    engines: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -74,7 +75,11 @@ pub struct PruneArgs {
 
 impl Cache {
     fn root(&self) -> PathBuf {
-        self.engines.join("cache")
+        self.folder().join("cache")
+    }
+
+    fn folder(&self) -> PathBuf {
+        options::engines_folder(self.engines.as_deref())
     }
 }
 
@@ -118,7 +123,7 @@ fn build(args: &BuildArgs) -> Result<(), CliError> {
 
 /// The networks to build for, detector first.
 fn networks(args: &BuildArgs) -> Result<Vec<(Role, PathBuf)>, CliError> {
-    let search = Search::in_dirs([args.cache.engines.clone()]);
+    let search = Search::in_dirs([args.cache.folder()]);
     let mut networks = Vec::new();
     for role in Role::ALL {
         let named: Vec<_> = args.models.iter().filter(|(of, _)| *of == role).collect();
@@ -185,7 +190,7 @@ fn engines(cache: &Cache) -> Vec<(Cached, Option<Stale>)> {
     if all.is_empty() {
         return Vec::new();
     }
-    let present = infer::onnxruntime::present(&onnx_files(&cache.engines));
+    let present = infer::onnxruntime::present(&onnx_files(&cache.folder()));
     let stale = |engine: Cached| {
         let stale = engine.stale(&present);
         (engine, stale)

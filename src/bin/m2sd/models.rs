@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
+use crate::options::engines_folder;
 use crate::options::tuning_here;
 use crate::terminal::{note, print_line};
 
@@ -36,9 +37,15 @@ pub enum ModelsCommand {
 
 #[derive(Args)]
 pub struct EnginesDir {
-    /// Folder with the models
-    #[arg(long, value_name = "DIR", default_value = "engines")]
-    engines: PathBuf,
+    /// Folder with the models [default: the one that a scan would use, see docs/models.md]
+    #[arg(long, value_name = "DIR")]
+    engines: Option<PathBuf>,
+}
+
+impl EnginesDir {
+    fn folder(&self) -> PathBuf {
+        engines_folder(self.engines.as_deref())
+    }
 }
 
 #[derive(Args)]
@@ -114,9 +121,9 @@ pub struct SynthArgs {
 pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
     match command {
         ModelsCommand::Import(args) => import_files(args),
-        ModelsCommand::Fetch(dir) => fetch_all(&dir.engines),
-        ModelsCommand::List(dir) => list_models(&dir.engines),
-        ModelsCommand::Verify(dir) => verify_models(&dir.engines),
+        ModelsCommand::Fetch(dir) => fetch_all(&dir.folder()),
+        ModelsCommand::List(dir) => list_models(&dir.folder()),
+        ModelsCommand::Verify(dir) => verify_models(&dir.folder()),
         ModelsCommand::Synth(args) => write_synthetic(args),
         ModelsCommand::Compare(args) => compare::run(args),
     }
@@ -137,7 +144,7 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
             bytes_in: args.input.map_or(import::is_checkpoint(file), |input| input == Input::U8),
         };
         let report =
-            import::import(file, &args.dir.engines, &options).map_err(CliError::runtime)?;
+            import::import(file, &args.dir.folder(), &options).map_err(CliError::runtime)?;
         print_import(&report, args.verbose)?;
     }
     Ok(())
@@ -293,7 +300,7 @@ fn write_synthetic(args: &SynthArgs) -> Result<(), CliError> {
         vec![Synth::Detector, Synth::Aligner, Synth::Classifier(shape)]
     };
     for network in networks {
-        let path = synth::write(&network, &args.dir.engines).map_err(CliError::runtime)?;
+        let path = synth::write(&network, &args.dir.folder()).map_err(CliError::runtime)?;
         print_line(&path.display().to_string())?;
     }
     Ok(())

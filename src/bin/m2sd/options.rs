@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use gst::prelude::*;
@@ -87,4 +89,20 @@ pub fn tuning_here() -> Tuning {
 pub fn probability(text: &str) -> Result<f64, String> {
     let value: f64 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
     if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("expected 0 to 1".into()) }
+}
+
+/// The folder with models: `named`, else the first of the search order in which there is one, else
+/// the first that exists, else `engines`.
+pub fn engines_folder(named: Option<&Path>) -> PathBuf {
+    if let Some(named) = named {
+        return named.to_owned();
+    }
+    let search = gstm2sd::models::resolve::Search::new(None);
+    let has_models = |dir: &&PathBuf| {
+        let mut files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        files.any(|file| file.path().extension().is_some_and(|e| e == "onnx" || e == "engine"))
+    };
+    let dirs = search.dirs();
+    let found = dirs.iter().find(has_models).or_else(|| dirs.iter().find(|dir| dir.is_dir()));
+    found.cloned().unwrap_or_else(|| PathBuf::from("engines"))
 }

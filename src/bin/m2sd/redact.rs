@@ -10,7 +10,7 @@ const SECRET_PARTS: [&str; 9] =
     ["token", "passw", "passphrase", "pwd", "psw", "secret", "apikey", "signature", "credential"];
 
 /// Whole names of that kind, which other names merely contain.
-const SECRET_NAMES: [&str; 6] = ["key", "pass", "auth", "sig", "sid", "session"];
+const SECRET_NAMES: [&str; 7] = ["key", "pass", "pw", "auth", "sig", "sid", "session"];
 
 /// The text with the passwords of its addresses replaced: `rtsp://user:***@host`, `?token=***`.
 /// A text without any comes back as it is.
@@ -41,7 +41,8 @@ fn ends_address(c: char) -> bool {
     c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '<' | '>' | '`')
 }
 
-/// The passwords between `user:` and `@`, before the first slash of each address.
+/// The passwords between `user:` and `@`, before the first slash of each address; or behind it,
+/// where what follows `user:` is no port: then the password was not encoded and holds the slash.
 fn passwords(text: &str) -> Vec<Place> {
     const SCHEME: &str = "://";
     let mut places = Vec::new();
@@ -49,14 +50,24 @@ fn passwords(text: &str) -> Vec<Place> {
         let start = at + SCHEME.len();
         let rest = &text[start..];
         let end = rest.find(|c| ends_address(c) || "/?#".contains(c)).unwrap_or(rest.len());
+        let whole = &rest[..rest.find(ends_address).unwrap_or(rest.len())];
         // A password that was not encoded may hold further @.
-        let Some(host) = rest[..end].rfind('@') else { continue };
+        let host = rest[..end].rfind('@');
+        let Some(host) = host.or_else(|| unencoded(&rest[..end], whole)) else { continue };
         let Some(colon) = rest[..host].find(':') else { continue };
         if colon + 1 < host {
             places.push(start + colon + 1..start + host);
         }
     }
     places
+}
+
+/// Where the host begins in an address whose first part, up to a slash, has no `@`.
+fn unencoded(first: &str, whole: &str) -> Option<usize> {
+    let (user, password) = first.split_once(':')?;
+    let is_port = password.bytes().all(|byte| byte.is_ascii_digit());
+    // A colon is also in IPv6 addresses.
+    if is_port || user.starts_with('[') { None } else { whole.rfind('@') }
 }
 
 /// The values of query parameters whose names say that they are secret.
@@ -90,6 +101,10 @@ mod tests {
             ("rtsp://user:pass@host/stream", "rtsp://user:***@host/stream"),
             ("rtsp://user:p@ss@host:554", "rtsp://user:***@host:554"),
             ("rtsps://:secret@host", "rtsps://:***@host"),
+            ("rtsp://bob:ge/heim@127.0.0.1:9/x", "rtsp://bob:***@127.0.0.1:9/x"),
+            ("rtsp://bob:ge#heim@h/x said no", "rtsp://bob:***@h/x said no"),
+            ("rtsp://bob:ge?heim@h", "rtsp://bob:***@h"),
+            ("http://h/v?usr=a&pw=geheim", "http://h/v?usr=a&pw=***"),
             ("http://h/a?token=abc&x=1", "http://h/a?token=***&x=1"),
             ("http://h/a?x=1&PassWord=abc", "http://h/a?x=1&PassWord=***"),
             ("http://h/a?key=abc#t=3", "http://h/a?key=***#t=3"),
@@ -111,6 +126,8 @@ mod tests {
             "rtsp://host:554/stream?profile=1&keyframe=2",
             "rtsp://user@host/a:b@c",
             "rtsp://user:@host/",
+            "http://host:8080/img@2x.png",
+            "rtsp://[fe80::1]:554/a@b",
             "http://host/a@2x.png?monkey=1",
             "/videos/a clip.mp4",
             "12:34 a@b: no address",

@@ -1,4 +1,4 @@
-//! The source pad's task: the outbox's items, decorated and pushed.
+//! The source pad's task: the output queue's items, decorated and pushed.
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
