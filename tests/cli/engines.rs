@@ -83,7 +83,7 @@ fn models_list_looks_where_a_scan_does() {
         command.env("XDG_DATA_HOME", elsewhere.path());
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     };
-    assert!(list(crate::scene()).contains("analytic_detector.onnx"));
+    assert!(list(&crate::scene().join("engines")).contains("analytic_detector.onnx"));
     // The control: nothing there, nothing anywhere.
     assert!(list(elsewhere.path()).contains("No models in"));
 }
