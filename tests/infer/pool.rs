@@ -429,3 +429,27 @@ fn golden_elements_that_want_the_same_share_one_engine() {
     let fake = fake(&scored);
     assert!((0.0..=1.0).contains(&fake));
 }
+
+#[test]
+fn a_clip_without_a_number_does_not_cost_the_others_of_its_run_theirs() {
+    for (odd, runs) in [(4.0, 2), (f32::NAN, 5)] {
+        let rig = rig(options(4, 3));
+        let (one, other) = (rig.pool.submitter(), rig.pool.submitter());
+        let first = submit(&one, 1.0);
+        assert_eq!(began(&rig), [1.0]);
+        // All three wait, and share the next run.
+        let odd_one = submit(&one, odd);
+        let sound = [submit(&other, 2.0), submit(&one, 3.0)];
+        (0..runs).for_each(|_| rig.steps.send(Step::Answer).unwrap());
+        assert_eq!(fake(&first), 1.0 / (1.0 + (-1f64).exp()));
+        for (scored, value) in sound.iter().zip([2f64, 3.0]) {
+            assert!((fake(scored) - 1.0 / (1.0 + (-value).exp())).abs() < 1e-9, "{odd}");
+        }
+        let result = odd_one.recv_timeout(PATIENCE).unwrap().result;
+        match odd.is_nan() {
+            true => assert!(matches!(*result.unwrap_err(), InferError::WrongValues { .. })),
+            false => assert!(result.is_ok(), "the control"),
+        }
+        assert_eq!(rig.began.try_iter().count() + 1, runs, "runs");
+    }
+}

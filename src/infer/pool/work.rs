@@ -63,22 +63,44 @@ fn serve(
 ) {
     let started = Instant::now();
     let scores = score(classifier, &jobs, staged, &cancel);
+    let results = each(classifier, &jobs, scores, &cancel);
     let run = started.elapsed();
     let wanted = shared.finish(id);
-    let mut scores = scores.map(Vec::into_iter).map_err(Arc::new);
-    for (Waiting { job, since }, wanted) in jobs.into_iter().zip(wanted) {
-        let result = match &mut scores {
-            Ok(scores) => scores
-                .next()
-                .ok_or_else(|| Arc::new(panicked("classifier", &"fewer scores than clips"))),
-            Err(error) => Err(error.clone()),
-        };
+    for ((Waiting { job, since }, wanted), result) in jobs.into_iter().zip(wanted).zip(results) {
         if wanted {
             let queued = started.duration_since(since);
             let ClipJob { frames, reply, .. } = job;
             let scored = Scored { result, queued, run, frames };
             // A reply that panics is its submitter's loss, not the other streams'.
             let _panicked = catch_unwind(AssertUnwindSafe(|| reply(scored)));
+        }
+    }
+}
+
+/// The result of each job of a run. Where the classifier has no number for one of several clips,
+/// they are run again one by one: the others may be of other streams, and have theirs.
+fn each(
+    classifier: &mut Classifier,
+    jobs: &[Waiting],
+    scores: Result<Vec<ClipScore>, InferError>,
+    cancel: &CancelToken,
+) -> Vec<Result<ClipScore, Arc<InferError>>> {
+    let missing = || Arc::new(panicked("classifier", &"fewer scores than clips"));
+    match scores {
+        Ok(scores) => {
+            let mut scores = scores.into_iter();
+            jobs.iter().map(|_| scores.next().ok_or_else(missing)).collect()
+        }
+        Err(InferError::WrongValues { .. }) if jobs.len() > 1 => {
+            let alone = |job| {
+                let scores = score(classifier, std::slice::from_ref(job), None, cancel);
+                scores.map_err(Arc::new)?.into_iter().next().ok_or_else(missing)
+            };
+            jobs.iter().map(alone).collect()
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            jobs.iter().map(|_| Err(Arc::clone(&error))).collect()
         }
     }
 }
