@@ -63,10 +63,17 @@ fn serve(
 ) {
     let started = Instant::now();
     let scores = score(classifier, &jobs, staged, &cancel);
-    let results = each(classifier, &jobs, scores, &cancel);
+    let mut alone = one_by_one(classifier, &jobs, &scores, &cancel).map(Vec::into_iter);
     let run = started.elapsed();
     let wanted = shared.finish(id);
-    for ((Waiting { job, since }, wanted), result) in jobs.into_iter().zip(wanted).zip(results) {
+    let mut scores = scores.map(Vec::into_iter).map_err(Arc::new);
+    for (Waiting { job, since }, wanted) in jobs.into_iter().zip(wanted) {
+        let missing = || Err(Arc::new(panicked("classifier", &"fewer scores than clips")));
+        let result = match (&mut alone, &mut scores) {
+            (Some(alone), _) => alone.next().unwrap_or_else(missing),
+            (None, Ok(scores)) => scores.next().map_or_else(missing, Ok),
+            (None, Err(error)) => Err(error.clone()),
+        };
         if wanted {
             let queued = started.duration_since(since);
             let ClipJob { frames, reply, .. } = job;
@@ -77,32 +84,24 @@ fn serve(
     }
 }
 
-/// The result of each job of a run. Where the classifier has no number for one of several clips,
-/// they are run again one by one: the others may be of other streams, and have theirs.
-fn each(
+/// Where the classifier has no number for one of several clips, they are run again one by one: the
+/// others may be of other streams, and have theirs. `None` where that is not the case.
+fn one_by_one(
     classifier: &mut Classifier,
     jobs: &[Waiting],
-    scores: Result<Vec<ClipScore>, InferError>,
+    scores: &Result<Vec<ClipScore>, InferError>,
     cancel: &CancelToken,
-) -> Vec<Result<ClipScore, Arc<InferError>>> {
-    let missing = || Arc::new(panicked("classifier", &"fewer scores than clips"));
-    match scores {
-        Ok(scores) => {
-            let mut scores = scores.into_iter();
-            jobs.iter().map(|_| scores.next().ok_or_else(missing)).collect()
-        }
-        Err(InferError::WrongValues { .. }) if jobs.len() > 1 => {
-            let alone = |job| {
-                let scores = score(classifier, std::slice::from_ref(job), None, cancel);
-                scores.map_err(Arc::new)?.into_iter().next().ok_or_else(missing)
-            };
-            jobs.iter().map(alone).collect()
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            jobs.iter().map(|_| Err(Arc::clone(&error))).collect()
-        }
+) -> Option<Vec<Result<ClipScore, Arc<InferError>>>> {
+    let is_without_number = matches!(scores, Err(InferError::WrongValues { .. }));
+    if !is_without_number || jobs.len() < 2 {
+        return None;
     }
+    let alone = |job| {
+        let scores = score(classifier, std::slice::from_ref(job), None, cancel);
+        let missing = || Arc::new(panicked("classifier", &"no score for a clip"));
+        scores.map_err(Arc::new)?.into_iter().next().ok_or_else(missing)
+    };
+    Some(jobs.iter().map(alone).collect())
 }
 
 fn score(
