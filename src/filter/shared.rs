@@ -24,6 +24,16 @@ pub enum ClipAnswer {
     Failed(String),
 }
 
+/// What the classifier's answers say of it.
+#[derive(Default)]
+struct ClipHealth {
+    /// Runs that failed, in a row, and the last error.
+    failed_runs: u32,
+    error: String,
+    /// A clip was scored since that was last asked.
+    scored: bool,
+}
+
 /// What the models are doing.
 #[derive(Clone, Default)]
 struct Work {
@@ -53,8 +63,8 @@ pub struct Shared {
     classifier: Mutex<Arc<ClassifierName>>,
     /// Who sees the clips; decided once, before the first.
     clip_observer: OnceLock<Box<ClipObserver>>,
-    /// Runs of the classifier that failed, in a row, and the last error. A leaf lock.
-    clip_failures: Mutex<(u32, String)>,
+    /// How the classifier does. A leaf lock.
+    clip_health: Mutex<ClipHealth>,
     /// What a flush or a stop cancels. A leaf lock, held for a copy only.
     work: Mutex<Work>,
     /// The caps whose event has left the element. A leaf lock, held for a copy only.
@@ -131,18 +141,30 @@ impl Shared {
     /// The classifier answered. A score ends a row of failures; a clip without one says nothing of
     /// the engine.
     pub fn clip_answered(&self, answer: ClipAnswer) {
-        let mut failures = self.clip_failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut health = self.clip_health();
         match answer {
-            ClipAnswer::Scored => *failures = (0, String::new()),
+            ClipAnswer::Scored => *health = ClipHealth { scored: true, ..ClipHealth::default() },
             ClipAnswer::WithoutScore => {}
-            ClipAnswer::Failed(error) => *failures = (failures.0 + 1, error),
+            ClipAnswer::Failed(error) => {
+                health.failed_runs += 1;
+                health.error = error;
+            }
         }
+    }
+
+    fn clip_health(&self) -> MutexGuard<'_, ClipHealth> {
+        self.clip_health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a clip was scored since this was last asked.
+    pub fn take_clip_scored(&self) -> bool {
+        std::mem::take(&mut self.clip_health().scored)
     }
 
     /// The last error, if the classifier failed often enough in a row to be given up.
     pub fn take_clip_failures(&self) -> Option<String> {
-        let mut failures = self.clip_failures.lock().unwrap_or_else(PoisonError::into_inner);
-        (failures.0 >= MAX_FAILED_RUNS).then(|| std::mem::take(&mut *failures).1)
+        let mut health = self.clip_health();
+        (health.failed_runs >= MAX_FAILED_RUNS).then(|| std::mem::take(&mut *health).error)
     }
 
     pub fn set_delivered_caps(&self, caps: Option<gst::Caps>) {
@@ -182,7 +204,7 @@ impl Shared {
     pub fn start(&self) {
         self.stats.reset();
         self.refuse(None);
-        self.clip_answered(ClipAnswer::Scored);
+        *self.clip_health() = ClipHealth::default();
         self.set_eos(None);
         self.set_delivered_caps(None);
         self.change_latency_params(|params| *params = LatencyParams::default());

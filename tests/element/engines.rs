@@ -178,3 +178,36 @@ fn three_runs_that_fail_in_a_row_are_the_models_fault_and_two_are_not() {
         }
     }
 }
+
+#[test]
+fn a_classifier_that_worked_again_is_tried_again_as_soon_as_at_first() {
+    let works = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&works);
+    let (element, _dir, _pool) = scripted(move |_| {
+        let failed = InferError::RunFailed { provider: Provider::Cpu, reason: "scripted".into() };
+        if switch.load(Ordering::Relaxed) { Ok(2.0) } else { Err(failed) }
+    });
+    element.set_property_from_str("mode", "live");
+    let mut rig = Rig::new(element);
+    let picture = one_face(90);
+    rig.caps(&picture.rgb_info());
+    for failure in 0..2 {
+        works.store(false, Ordering::Relaxed);
+        let warned = loop {
+            pass(&mut rig, &picture);
+            if let Some(message) = rig.bus.pop_filtered(&[gst::MessageType::Warning]) {
+                break message;
+            }
+        };
+        let gst::MessageView::Warning(warning) = warned.view() else { panic!("{warned:?}") };
+        let text = warning.error().to_string();
+        assert!(text.contains("next try in 1 s"), "failure {failure}: {text}");
+        works.store(true, Ordering::Relaxed);
+        let scored = super::support::stat::<u64>(&rig.element, "clips-scored");
+        while super::support::stat::<u64>(&rig.element, "clips-scored") == scored {
+            pass(&mut rig, &picture);
+        }
+        // The analysis hears of the score with the next frame.
+        pass(&mut rig, &picture);
+    }
+}

@@ -18,6 +18,9 @@ use crate::filter::settings::{Delivery, OnError};
 impl Analysis {
     /// Takes models that have loaded; in complete mode, waits for them at the start.
     pub(super) fn tend_models(&mut self) {
+        if self.shared.take_clip_scored() {
+            self.supervisor.clips.mark_working();
+        }
         if let Some(error) = self.shared.take_clip_failures() {
             self.clip_models_failed(&error);
         }

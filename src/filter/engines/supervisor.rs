@@ -128,10 +128,11 @@ impl<E> Supervised<E> {
                 LoadEvent::Ready
             }
             Err(error) => {
-                self.state = match first {
-                    true => State::Failed,
-                    false => State::Pausing(Instant::now() + self.backoff.failed()),
-                };
+                if first {
+                    self.state = State::Failed;
+                } else {
+                    self.mark_failed();
+                }
                 LoadEvent::NotLoaded { error, first }
             }
         }
