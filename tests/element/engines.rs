@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
 use gst::prelude::*;
-use gstm2sd::infer::{InferError, Provider};
+use gstm2sd::infer::{CancelToken, InferError, Provider};
 
 use super::picture::{Picture, face, found, one_face};
 use super::scripted::{gated, scripted};
@@ -78,26 +78,37 @@ fn live_faces_share_a_slow_classifier_evenly() {
     assert_eq!(tracks.len(), 2, "{stats}");
 }
 
+/// An answer that fails unless the switch is on.
+fn fails_unless(
+    works: &Arc<AtomicBool>,
+) -> impl FnMut(&CancelToken) -> Result<f32, InferError> + Send + 'static {
+    let works = Arc::clone(works);
+    move |_| {
+        let failed = InferError::RunFailed { provider: Provider::Cpu, reason: "scripted".into() };
+        if works.load(Ordering::Relaxed) { Ok(2.0) } else { Err(failed) }
+    }
+}
+
+/// Passes frames until a warning is posted; its text.
+fn next_warning(rig: &mut Rig, picture: &Picture) -> String {
+    loop {
+        pass(rig, picture);
+        let warned = rig.bus.pop_filtered(&[gst::MessageType::Warning]);
+        if let Some(gst::MessageView::Warning(warning)) = warned.as_ref().map(|w| w.view()) {
+            return warning.error().to_string();
+        }
+    }
+}
+
 #[test]
 fn a_failing_classifier_costs_scores_not_frames_and_is_tried_again() {
     let works = Arc::new(AtomicBool::new(false));
-    let switch = Arc::clone(&works);
-    let (element, _dir, _pool) = scripted(move |_| {
-        let failed = InferError::RunFailed { provider: Provider::Cpu, reason: "scripted".into() };
-        if switch.load(Ordering::Relaxed) { Ok(2.0) } else { Err(failed) }
-    });
+    let (element, _dir, _pool) = scripted(fails_unless(&works));
     element.set_property_from_str("mode", "live");
     let mut rig = Rig::new(element);
     let picture = one_face(90);
     rig.caps(&picture.rgb_info());
-    let warned = loop {
-        pass(&mut rig, &picture);
-        if let Some(message) = rig.bus.pop_filtered(&[gst::MessageType::Warning]) {
-            break message;
-        }
-    };
-    let gst::MessageView::Warning(warning) = warned.view() else { panic!("{warned:?}") };
-    let text = warning.error().to_string();
+    let text = next_warning(&mut rig, &picture);
     assert!(text.contains("scripted") && text.contains("next try"), "{text}");
 
     works.store(true, Ordering::Relaxed);
@@ -182,25 +193,14 @@ fn three_runs_that_fail_in_a_row_are_the_models_fault_and_two_are_not() {
 #[test]
 fn a_classifier_that_worked_again_is_tried_again_as_soon_as_at_first() {
     let works = Arc::new(AtomicBool::new(false));
-    let switch = Arc::clone(&works);
-    let (element, _dir, _pool) = scripted(move |_| {
-        let failed = InferError::RunFailed { provider: Provider::Cpu, reason: "scripted".into() };
-        if switch.load(Ordering::Relaxed) { Ok(2.0) } else { Err(failed) }
-    });
+    let (element, _dir, _pool) = scripted(fails_unless(&works));
     element.set_property_from_str("mode", "live");
     let mut rig = Rig::new(element);
     let picture = one_face(90);
     rig.caps(&picture.rgb_info());
     for failure in 0..2 {
         works.store(false, Ordering::Relaxed);
-        let warned = loop {
-            pass(&mut rig, &picture);
-            if let Some(message) = rig.bus.pop_filtered(&[gst::MessageType::Warning]) {
-                break message;
-            }
-        };
-        let gst::MessageView::Warning(warning) = warned.view() else { panic!("{warned:?}") };
-        let text = warning.error().to_string();
+        let text = next_warning(&mut rig, &picture);
         assert!(text.contains("next try in 1 s"), "failure {failure}: {text}");
         works.store(true, Ordering::Relaxed);
         let scored = super::support::stat::<u64>(&rig.element, "clips-scored");
