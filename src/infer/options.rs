@@ -30,7 +30,10 @@ pub enum Provider {
     #[default]
     #[cfg_attr(
         feature = "plugin",
-        enum_value(name = "The first that works of TensorRT, CUDA, OpenVINO, CPU", nick = "auto")
+        enum_value(
+            name = "The first that works of TensorRT, TensorRT for RTX, CUDA, OpenVINO, CPU",
+            nick = "auto"
+        )
     )]
     Auto,
     /// ONNX Runtime's own CPU kernels, in fp32. Always there.
@@ -46,11 +49,20 @@ pub enum Provider {
     Cuda,
     #[cfg_attr(feature = "plugin", enum_value(name = "NVIDIA TensorRT", nick = "tensorrt"))]
     TensorRt,
+    /// NVIDIA TensorRT for RTX, a plug-in provider that brings its libraries along: it needs a
+    /// driver and nothing else.
+    #[strum(serialize = "tensorrt-rtx")]
+    #[cfg_attr(
+        feature = "plugin",
+        enum_value(name = "NVIDIA TensorRT for RTX", nick = "tensorrt-rtx")
+    )]
+    TensorRtRtx,
 }
 
 impl Provider {
     /// The order in which [`Provider::Auto`] tries.
-    pub const PREFERENCE: [Self; 4] = [Self::TensorRt, Self::Cuda, Self::OpenVino, Self::Cpu];
+    pub const PREFERENCE: [Self; 5] =
+        [Self::TensorRt, Self::TensorRtRtx, Self::Cuda, Self::OpenVino, Self::Cpu];
 
     /// The words for them all.
     pub fn names() -> Vec<&'static str> {
@@ -76,7 +88,8 @@ impl Provider {
 #[cfg_attr(feature = "plugin", derive(glib::Enum))]
 #[cfg_attr(feature = "plugin", enum_type(name = "GstM2sdPrecision"))]
 pub enum Precision {
-    /// What the provider finds best: bf16 for OpenVINO on AMX, fp16 for TensorRT, else fp32.
+    /// What the provider finds best: bf16 for OpenVINO on AMX, fp16 for TensorRT, plain or for RTX,
+    /// else fp32.
     #[default]
     #[cfg_attr(
         feature = "plugin",
@@ -319,7 +332,7 @@ mod tests {
         let error = "trt".parse::<Provider>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "no provider is called \"trt\"; expected auto, cpu, openvino, cuda, tensorrt"
+            "no provider is called \"trt\"; expected auto, cpu, openvino, cuda, tensorrt, tensorrt-rtx"
         );
         for wrong in ["tpu", "gpu:x", "1x", "-1", "99999999999"] {
             assert!(wrong.parse::<Device>().is_err(), "{wrong}");

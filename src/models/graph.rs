@@ -260,8 +260,8 @@ impl Initializer {
             Data::Floats(_) | Data::Part(_) => proto::FLOAT,
         };
         let dims = self.dims.iter().map(|d| *d as i64).collect();
-        proto::TensorProto { dims, data_type, name: self.name.clone(), raw_data: None }
-            .encode_to_vec()
+        let name = self.name.clone();
+        proto::TensorProto { dims, data_type, name, ..Default::default() }.encode_to_vec()
     }
 
     fn raw_bytes(&self) -> u64 {

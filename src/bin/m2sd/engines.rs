@@ -209,15 +209,27 @@ fn list(cache: &Cache) -> Result<(), CliError> {
         let (name, megabytes) = (name(engine), engine.bytes as f64 / 1e6);
         let state = stale.as_ref().map_or("usable".to_owned(), |why| format!("STALE: {why}"));
         print_line(&format!("{name:<44} {megabytes:>7.1} MB  {state}"))?;
-        if let Some(CacheKey { profile: [min, _, max], machine, .. }) = &engine.key {
+        if let Some(key) = &engine.key {
+            let CacheKey { profile: [min, _, max], machine, .. } = key;
             print_line(&format!("    {min} to {max}"))?;
             print_line(&format!(
-                "    TensorRT {}, driver {}, {}, ONNX Runtime {}",
-                machine.tensorrt, machine.driver, machine.gpu_arch, machine.runtime
+                "    {} {}, driver {}, {}, ONNX Runtime {}",
+                builder(key.provider),
+                machine.tensorrt,
+                machine.driver,
+                machine.gpu_arch,
+                machine.runtime
             ))?;
         }
     }
     Ok(())
+}
+
+fn builder(provider: Provider) -> &'static str {
+    match provider {
+        Provider::TensorRtRtx => "TensorRT for RTX",
+        _ => "TensorRT",
+    }
 }
 
 fn prune(args: &PruneArgs) -> Result<(), CliError> {

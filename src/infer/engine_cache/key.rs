@@ -7,12 +7,12 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::infer::options::Precision;
+use crate::infer::options::{Precision, Provider};
 
 /// The libraries and the GPU that engines are built with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
-    /// TensorRT's version, such as `10.3.0`.
+    /// The version of TensorRT, or of TensorRT for RTX, such as `10.3.0`.
     pub tensorrt: String,
     /// The driver's, such as `550.54.15`.
     pub driver: String,
@@ -28,6 +28,8 @@ pub struct CacheKey {
     /// The file's name without its ending, for people.
     pub model: String,
     pub model_sha256: String,
+    /// Who builds and runs it.
+    pub provider: Provider,
     pub precision: Precision,
     /// The smallest, best and largest shapes of the inputs.
     pub profile: [String; 3],
@@ -50,12 +52,13 @@ impl CacheKey {
         format!("{model}-{}-{hash}", self.precision)
     }
 
-    fn entries(&self) -> [(&'static str, String); 10] {
+    fn entries(&self) -> [(&'static str, String); 11] {
         let Machine { tensorrt, driver, gpu_arch, runtime } = &self.machine;
         let [min, opt, max] = &self.profile;
         [
             ("model", one_line(&self.model)),
             ("model-sha256", self.model_sha256.clone()),
+            ("provider", self.provider.to_string()),
             ("precision", self.precision.to_string()),
             ("profile-min", one_line(min)),
             ("profile-opt", one_line(opt)),
@@ -91,6 +94,7 @@ impl FromStr for CacheKey {
         Ok(Self {
             model: get("model")?,
             model_sha256: get("model-sha256")?,
+            provider: get("provider")?.parse().map_err(|_| DamagedKey("provider"))?,
             precision: get("precision")?.parse().map_err(|_| DamagedKey("precision"))?,
             profile: [get("profile-min")?, get("profile-opt")?, get("profile-max")?],
             machine: Machine {
@@ -111,6 +115,7 @@ pub(super) mod tests {
         CacheKey {
             model: "m2sd".into(),
             model_sha256: "ab".repeat(32),
+            provider: Provider::TensorRt,
             precision: Precision::Fp16,
             profile: ["clip:1x3", "clip:2x3", "clip:4x3"].map(str::to_owned),
             machine: Machine {
@@ -129,7 +134,8 @@ pub(super) mod tests {
             change(&mut key);
             key.folder()
         };
-        let changes: [fn(&mut CacheKey); 9] = [
+        let changes: [fn(&mut CacheKey); 10] = [
+            |f| f.provider = Provider::TensorRtRtx,
             |f| f.model_sha256 = "cd".repeat(32),
             |f| f.precision = Precision::Fp32,
             |f| f.profile[0] = "clip:2x3".into(),
@@ -144,7 +150,7 @@ pub(super) mod tests {
         keys.push(key().folder());
         keys.sort();
         keys.dedup();
-        assert_eq!(keys.len(), 10);
+        assert_eq!(keys.len(), 11);
         assert_eq!(key().folder(), key().folder());
         assert!(key().folder().starts_with("m2sd-fp16-"));
     }

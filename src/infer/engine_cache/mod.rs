@@ -15,10 +15,12 @@ use std::time::Duration;
 pub use self::key::{CacheKey, Machine};
 use super::cancel::CancelToken;
 use super::error::InferError;
-use super::options::EngineOptions;
+use super::options::{EngineOptions, Provider};
 
 /// Written last: an engine without it was not finished.
 const KEY_FILE: &str = "engine.txt";
+/// What TensorRT for RTX has compiled, as an ONNX file that holds it.
+pub const COMPILED_FILE: &str = "compiled.onnx";
 /// How often a wait for another process looks whether anyone still waits.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -111,10 +113,13 @@ fn read_key(dir: &Path) -> Option<CacheKey> {
     fs::read_to_string(dir.join(KEY_FILE)).ok()?.parse().ok()
 }
 
-/// ONNX Runtime's engine files in a folder.
+/// What providers have built, in a folder.
 fn engines(dir: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    files.filter(|path| path.extension().is_some_and(|e| e == "engine")).collect()
+    let is_engine = |path: &PathBuf| {
+        path.extension().is_some_and(|e| e == "engine") || path.ends_with(COMPILED_FILE)
+    };
+    files.filter(is_engine).collect()
 }
 
 /// One engine of a cache.
@@ -163,6 +168,7 @@ pub struct Present {
     pub models_sha256: BTreeSet<String>,
     /// `None`: it is not known, so that no engine is stale for it.
     pub tensorrt: Option<String>,
+    pub tensorrt_rtx: Option<String>,
     pub driver: Option<String>,
     pub runtime: Option<String>,
     /// Empty: not known.
@@ -178,8 +184,12 @@ impl Cached {
         if !present.models_sha256.contains(&key.model_sha256) {
             return Some(Stale::Model);
         }
+        let builder = match key.provider {
+            Provider::TensorRtRtx => ("TensorRT for RTX", &machine.tensorrt, &present.tensorrt_rtx),
+            _ => ("TensorRT", &machine.tensorrt, &present.tensorrt),
+        };
         let versions = [
-            ("TensorRT", &machine.tensorrt, &present.tensorrt),
+            builder,
             ("driver", &machine.driver, &present.driver),
             ("ONNX Runtime", &machine.runtime, &present.runtime),
         ];
@@ -296,6 +306,8 @@ mod tests {
         let present = Present {
             models_sha256: [key().model_sha256].into(),
             tensorrt: Some(machine.tensorrt),
+            // The other one's version says nothing of it.
+            tensorrt_rtx: Some("1.0".into()),
             driver: Some(machine.driver),
             runtime: Some(machine.runtime),
             gpu_archs: vec!["sm_89".into(), "sm_90".into()],

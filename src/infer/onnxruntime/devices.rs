@@ -37,12 +37,19 @@ pub(super) fn on_device(
             reason: "it finds no device on this machine".to_owned(),
             remedy: match provider {
                 Provider::OpenVino => "Its plug-in serves Intel hardware only: use provider=cpu",
+                Provider::TensorRtRtx => {
+                    "It serves NVIDIA GPUs of compute capability 8.0 (Ampere) and newer"
+                }
                 _ => "Use another provider",
             },
         });
     }
     let found = devices.iter().map(|(kind, _)| kind.to_string()).collect();
-    let wanted = options.device.kind.unwrap_or(DeviceKind::Cpu);
+    let usual = match provider {
+        Provider::TensorRtRtx => DeviceKind::Gpu,
+        _ => DeviceKind::Cpu,
+    };
+    let wanted = options.device.kind.unwrap_or(usual);
     let mut matching = devices.into_iter().filter(|(kind, _)| *kind == wanted);
     match matching.nth(options.device.ordinal as usize) {
         Some((_, device)) => builder

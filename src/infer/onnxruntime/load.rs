@@ -14,6 +14,7 @@ use super::request::Request;
 use super::runtime::Runtime;
 use super::session_info::{assigned, tensor_info};
 use super::tensorrt::{self, Plan};
+use super::tensorrt_rtx::{self, Plan as RtxPlan};
 use super::{cpu, cuda, gpu_gate, openvino, provider};
 use crate::infer::error::InferError;
 use crate::infer::info::EngineInfo;
@@ -95,6 +96,7 @@ impl Request<'_> {
             }
             Provider::Cuda => self.load_on_cuda(runtime),
             Provider::TensorRt => self.load_on_tensorrt(runtime),
+            Provider::TensorRtRtx => self.load_on_tensorrt_rtx(runtime),
         }
     }
 
@@ -110,7 +112,13 @@ impl Request<'_> {
             Err(error) if fixed.is_some() && !is_cancelled(&error) => (load(false)?, None),
             session => (session?, fixed),
         };
-        self.engine(runtime, Provider::Cuda, session, Some(&gpu), fixed)
+        self.engine(
+            runtime,
+            Provider::Cuda,
+            session,
+            Some(MemoryLocation::Cuda(gpu.ordinal)),
+            fixed,
+        )
     }
 
     fn load_on_tensorrt(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
@@ -139,14 +147,48 @@ impl Request<'_> {
         }
         let session = session?;
         plan.finish()?;
-        self.engine(runtime, Provider::TensorRt, session, Some(&gpu), fixed)
+        self.engine(
+            runtime,
+            Provider::TensorRt,
+            session,
+            Some(MemoryLocation::Cuda(gpu.ordinal)),
+            fixed,
+        )
+    }
+
+    fn load_on_tensorrt_rtx(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
+        let _turn = gpu_gate::load(self.loading.cancel)?;
+        let plan = RtxPlan::new(runtime, self)?;
+        let load = || {
+            let (source, precision) = plan.source(self)?;
+            let builder = tensorrt_rtx::session(runtime, &self.options, &plan)?;
+            Ok((self.commit_file(Provider::TensorRtRtx, builder, &source)?, precision))
+        };
+        let was_built = plan.is_built();
+        let mut loaded: Result<_, InferError> = load();
+        if was_built && loaded.as_ref().is_err_and(|error| !is_cancelled(error)) {
+            // What was damaged on the disk; what was compiled just now is not.
+            plan.forget()?;
+            loaded = load();
+        }
+        let (session, precision) = loaded?;
+        plan.finish(precision)?;
+        let memory = Some(MemoryLocation::PageLocked);
+        let mut engine = self.engine(runtime, Provider::TensorRtRtx, session, memory, None)?;
+        engine.info.precision = precision;
+        Ok(engine)
+    }
+
+    fn commit(&self, provider: Provider, builder: SessionBuilder) -> Result<Session, InferError> {
+        self.commit_file(provider, builder, &self.model)
     }
 
     /// The session of a builder, which is cancelled with the load.
-    fn commit(
+    fn commit_file(
         &self,
         provider: Provider,
         mut builder: SessionBuilder,
+        file: &Path,
     ) -> Result<Session, InferError> {
         let canceler = builder.canceler();
         let registered = self.loading.cancel.on_cancel(move || {
@@ -154,7 +196,7 @@ impl Request<'_> {
             let _may_fail = canceler.cancel();
         })?;
         // The binding panics on kinds of inputs and outputs that it does not know.
-        let loaded = guarded(|| builder.commit_from_file(&self.model));
+        let loaded = guarded(|| builder.commit_from_file(file));
         drop(registered);
         if self.loading.cancel.is_cancelled() {
             return Err(InferError::Cancelled);
@@ -170,7 +212,7 @@ impl Request<'_> {
         runtime: &Runtime,
         provider: Provider,
         session: Session,
-        gpu: Option<&Gpu>,
+        memory: Option<MemoryLocation>,
         fixed: Option<FixedShapes>,
     ) -> Result<OnnxEngine, InferError> {
         let failed = |e: ort::Error| unreadable(self.path, &e.to_string());
@@ -186,9 +228,9 @@ impl Request<'_> {
         }
         // TensorRT takes what its engine was built for, and a recorded run what it was recorded
         // with.
-        let limited = provider == Provider::TensorRt || fixed.is_some();
+        let compiled = matches!(provider, Provider::TensorRt | Provider::TensorRtRtx);
+        let limited = compiled || fixed.is_some();
         let largest_batch = self.profile().filter(|_| limited).map(|p| p.largest_batch());
-        let memory = gpu.map(|gpu| MemoryLocation::Cuda(gpu.ordinal));
         let binding =
             memory.map(|memory| IoBinding::new(&session, memory, provider, fixed.as_ref()));
         let info = EngineInfo {

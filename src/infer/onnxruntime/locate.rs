@@ -10,6 +10,7 @@ use crate::models::folders::{data_home, set_in_env};
 
 const LIBRARY: &str = "libonnxruntime.so";
 const OPENVINO_PLUGIN: &str = "libonnxruntime_providers_openvino_plugin.so";
+const TENSORRT_RTX_PLUGIN: &str = "libonnxruntime_providers_nv_tensorrt_rtx.so";
 
 /// How many folders above the plugin or program are searched: `<repository>/target/release/deps`
 /// is three below `<repository>/.runtime`.
@@ -21,6 +22,8 @@ pub struct Found {
     pub library: PathBuf,
     /// The OpenVINO plug-in provider of the same set-up.
     pub openvino: Option<PathBuf>,
+    /// That of TensorRT for RTX.
+    pub tensorrt_rtx: Option<PathBuf>,
 }
 
 /// The outcome of a search.
@@ -123,8 +126,9 @@ fn at(path: &Path) -> Option<Found> {
     // The loader looks up a path without a slash elsewhere, and a relative one in the working
     // directory.
     let library = std::path::absolute(&library).ok()?;
-    let openvino = openvino_near(&library);
-    Some(Found { library, openvino })
+    let openvino = near(&library, "onnxruntime_ep_openvino", OPENVINO_PLUGIN);
+    let tensorrt_rtx = near(&library, "onnxruntime_ep_nv_tensorrt_rtx", TENSORRT_RTX_PLUGIN);
+    Some(Found { library, openvino, tensorrt_rtx })
 }
 
 /// `libonnxruntime.so`, else the highest `libonnxruntime.so.X.Y.Z` in `folder`.
@@ -141,14 +145,14 @@ fn newest_library(folder: &Path) -> Option<PathBuf> {
     files.filter_map(|path| Some((version(&path)?, path))).max().map(|(_, path)| path)
 }
 
-/// Beside the library, or where the OpenVINO wheel puts it: `onnxruntime_ep_openvino/`, beside the
-/// library or beside the `onnxruntime/capi/` that it is in. Nowhere else: a folder further up may
-/// be anyone's.
-fn openvino_near(library: &Path) -> Option<PathBuf> {
+/// A plug-in provider beside the library, or where its wheel puts it: in a folder of its own, beside
+/// the library or beside the `onnxruntime/capi/` that it is in. Nowhere else: a folder further up
+/// may be anyone's.
+fn near(library: &Path, package: &str, plugin: &str) -> Option<PathBuf> {
     let folder = library.parent()?;
     let wheels = folder.ends_with("onnxruntime/capi").then(|| folder.ancestors().nth(2)).flatten();
-    let inside = |folder: &Path| folder.join("onnxruntime_ep_openvino").join(OPENVINO_PLUGIN);
-    let places = [folder.join(OPENVINO_PLUGIN), inside(folder)];
+    let inside = |folder: &Path| folder.join(package).join(plugin);
+    let places = [folder.join(plugin), inside(folder)];
     places.into_iter().chain(wheels.map(inside)).find(|path| path.is_file())
 }
 
@@ -204,7 +208,8 @@ mod tests {
         let nowhere = dir.path().join("nowhere");
         let search = places(vec![nowhere, dir.path().to_owned()]).search();
         let library = capi.join("libonnxruntime.so.1.32.0");
-        assert_eq!(search, Search::Found(Found { library, openvino: Some(plugin) }));
+        let openvino = Some(plugin);
+        assert_eq!(search, Search::Found(Found { library, openvino, tensorrt_rtx: None }));
     }
 
     #[test]
@@ -257,5 +262,15 @@ mod tests {
         assert_eq!(at(&folder).unwrap().openvino, None);
         touch(&folder.join(OPENVINO_PLUGIN));
         assert_eq!(at(&folder).unwrap().openvino, Some(folder.join(OPENVINO_PLUGIN)));
+    }
+
+    #[test]
+    fn tensorrt_for_rtx_is_found_where_its_wheel_is_unzipped() {
+        let dir = tempfile::tempdir().unwrap();
+        touch(&dir.path().join("onnxruntime/capi").join(LIBRARY));
+        assert_eq!(at(dir.path()).unwrap().tensorrt_rtx, None);
+        let plugin = dir.path().join("onnxruntime_ep_nv_tensorrt_rtx").join(TENSORRT_RTX_PLUGIN);
+        touch(&plugin);
+        assert_eq!(at(dir.path()).unwrap().tensorrt_rtx, Some(plugin));
     }
 }

@@ -12,11 +12,14 @@ mod load;
 mod locate;
 mod nvidia;
 mod openvino;
+mod page_lock;
+mod preload;
 mod provider;
 mod request;
 mod runtime;
 mod session_info;
 mod tensorrt;
+mod tensorrt_rtx;
 
 use std::path::PathBuf;
 
@@ -42,6 +45,7 @@ pub fn present(models: &[PathBuf]) -> Present {
     Present {
         models_sha256: models.iter().filter_map(|m| crate::models::sha256(m).ok()).collect(),
         tensorrt: runtime.as_ref().and_then(|r| nvidia::tensorrt_version(r).ok()),
+        tensorrt_rtx: runtime.as_ref().and_then(|r| r.tensorrt_rtx.version().ok()),
         driver: gpu::driver().ok(),
         runtime: runtime.map(|runtime| runtime.version.clone()),
         gpu_archs: gpu::architectures(),

@@ -16,6 +16,7 @@ pub(super) fn ep_name(provider: Provider) -> &'static str {
         Provider::OpenVino => "OpenVINOExecutionProvider",
         Provider::Cuda => "CUDAExecutionProvider",
         Provider::TensorRt => "TensorrtExecutionProvider",
+        Provider::TensorRtRtx => "NvTensorRTRTXExecutionProvider",
     }
 }
 
@@ -30,6 +31,10 @@ pub(super) fn missing(provider: Provider, reason: String) -> InferError {
         Provider::TensorRt => {
             "Install the NVIDIA driver, CUDA, TensorRT and the onnxruntime-gpu build, \
              and point M2SD_RUNTIME at that build"
+        }
+        Provider::TensorRtRtx => {
+            "Install the NVIDIA driver, version 580 or newer, and run `make setup GPU=1` for its \
+             libraries"
         }
     };
     InferError::ProviderMissing { provider, reason, remedy }

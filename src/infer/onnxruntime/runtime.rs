@@ -13,6 +13,7 @@ use ort::logging::LogLevel;
 
 use super::guard::guarded;
 use super::locate::{Found, Places, Search};
+use super::tensorrt_rtx::Plugin;
 use crate::infer::error::InferError;
 use crate::infer::log::Severity;
 
@@ -24,6 +25,7 @@ pub(super) struct Runtime {
     pub version: String,
     /// Why the OpenVINO plug-in is not there.
     pub openvino: Result<(), String>,
+    pub tensorrt_rtx: Plugin,
 }
 
 impl Runtime {
@@ -63,7 +65,7 @@ impl Runtime {
             return Err(InferError::LibraryMissing { looked });
         }
         let library = PathBuf::from("libonnxruntime.so");
-        let found = Found { library: library.clone(), openvino: None };
+        let found = Found { library: library.clone(), openvino: None, tensorrt_rtx: None };
         Self::from_file(&found).map_err(|error| match error {
             OpenError::Load(LoadDynamicError::Dlopen { .. }) => {
                 looked.push("the system's library folders".to_owned());
@@ -85,7 +87,8 @@ impl Runtime {
         environment.set_log_level(LogLevel::Warning);
         let openvino = register_openvino(&environment, found.openvino.as_deref());
         let version = library_version(&found.library);
-        Ok(Self { environment, library: found.library.clone(), version, openvino })
+        let tensorrt_rtx = Plugin::new(found.tensorrt_rtx.clone());
+        Ok(Self { environment, library: found.library.clone(), version, openvino, tensorrt_rtx })
     }
 }
 

@@ -78,6 +78,7 @@ impl Plan {
         let key = CacheKey {
             model: request.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             model_sha256,
+            provider: Provider::TensorRt,
             precision: precision(request.options.precision),
             profile: [profile.min(), profile.opt(), profile.max()],
             machine: machine(runtime, gpu)?,

@@ -3,10 +3,8 @@
 
 use std::io::{Read, Seek, Write};
 
-use prost::Message;
-use prost::encoding::encode_varint;
-
 use super::proto::{self, AttributeProto, NodeProto};
+use super::rewrite::{Measure, copy, write_key, write_message};
 use super::{Dim, OnnxError, Port, scan};
 use crate::core::image::Normalization;
 use crate::core::modelinfo::PortType;
@@ -33,20 +31,6 @@ pub(crate) fn rewrite(
     let head = Head::new(pixels.ok_or(BytesInError::NoPixels)?, norm);
     head.network(&mut source, out).map_err(OnnxError::from)?;
     Ok(head.input)
-}
-
-/// Counts what is written.
-struct Measure(u64);
-
-impl Write for Measure {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Pictures or clips: a batch of three channels.
@@ -92,6 +76,7 @@ impl Head {
             data_type: proto::FLOAT,
             name,
             raw_data: Some(values.into_iter().flat_map(f32::to_le_bytes).collect()),
+            ..Default::default()
         };
         let constants =
             vec![constant(named("scale"), norm.scale), constant(named("offset"), norm.offset)];
@@ -142,40 +127,6 @@ impl Head {
             }
             _ => copy(wire, field, value, out),
         })
-    }
-}
-
-fn write_message(out: &mut impl Write, field: u64, message: &impl Message) -> std::io::Result<()> {
-    let bytes = message.encode_to_vec();
-    write_key(out, field, Value::Bytes(bytes.len() as u64))?;
-    out.write_all(&bytes)
-}
-
-/// A field's number and kind, and what stands before its bytes.
-fn write_key(out: &mut impl Write, field: u64, value: Value) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    let (kind, number) = match value {
-        Value::Number(number) => (0, Some(number)),
-        Value::Fixed(8) => (1, None),
-        Value::Fixed(_) => (5, None),
-        Value::Bytes(len) => (2, Some(len)),
-    };
-    encode_varint(field << 3 | kind, &mut head);
-    number.into_iter().for_each(|number| encode_varint(number, &mut head));
-    out.write_all(&head)
-}
-
-/// A field as it is.
-fn copy<R: Read + Seek>(
-    wire: &mut Wire<R>,
-    field: u64,
-    value: Value,
-    out: &mut impl Write,
-) -> Result<(), WireError> {
-    write_key(out, field, value)?;
-    match value {
-        Value::Number(_) => Ok(()),
-        Value::Bytes(len) | Value::Fixed(len) => wire.copy(len, out),
     }
 }
 

@@ -2,7 +2,10 @@
 
 pub(crate) mod bytes_in;
 mod external;
+mod half;
 pub(crate) mod proto;
+mod rewrite;
 mod summary;
 
+pub use half::{HalfError, to_half};
 pub use summary::{Dim, OnnxError, Port, Summary, scan, summary};

@@ -107,6 +107,9 @@ pub struct TensorProto {
     pub dims: Vec<i64>,
     #[prost(int32, tag = "2")]
     pub data_type: i32,
+    /// Where other writers put a tensor's floats; this project writes `raw_data`.
+    #[prost(float, repeated, tag = "4")]
+    pub float_data: Vec<f32>,
     #[prost(string, tag = "8")]
     pub name: String,
     #[prost(bytes = "vec", optional, tag = "9")]
@@ -117,6 +120,10 @@ pub struct TensorProto {
 pub const FLOAT: i32 = 1;
 /// `TensorProto.DataType.UINT8`.
 pub const UINT8: i32 = 2;
+/// `TensorProto.DataType.FLOAT16`.
+pub const FLOAT16: i32 = 10;
+/// `TensorProto.DataType.BFLOAT16`.
+pub const BFLOAT16: i32 = 16;
 /// `TensorProto.DataType.INT64`.
 pub const INT64: i32 = 7;
 

@@ -196,6 +196,7 @@ mod tests {
             dims: vec![2],
             data_type: proto::FLOAT,
             raw_data: Some(vec![0; 8]),
+            ..Default::default()
         };
         let graph = proto::GraphProto {
             input: vec![port("x", vec![Name("N".into()), Size(3)]), port("w", vec![Size(2)])],

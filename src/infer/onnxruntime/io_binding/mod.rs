@@ -12,6 +12,7 @@ use ort::value::{DynTensor, DynTensorValueType, TensorElementType};
 
 use super::gpu_gate;
 use super::guard::guarded;
+use super::page_lock::PageLock;
 use crate::infer::cancel::CancelToken;
 use crate::infer::engine::{Staged, Stager};
 use crate::infer::error::InferError;
@@ -27,6 +28,8 @@ pub(super) enum MemoryLocation {
     Host,
     /// On the GPU with this number.
     Cuda(i32),
+    /// In the host's memory, from where the GPU copies by itself.
+    PageLocked,
 }
 
 /// What allocates tensors for one thread.
@@ -34,12 +37,15 @@ struct Memory {
     device: Allocator,
     /// For the host's end of a copy; `None` where the host reaches the device's memory.
     host: Option<Allocator>,
+    /// Whether the GPU copies from it.
+    page_locked: bool,
 }
 
 impl Memory {
     fn new(location: MemoryLocation, session: &Session) -> ort::Result<Self> {
         let MemoryLocation::Cuda(id) = location else {
-            return Ok(Self { device: Allocator::default(), host: None });
+            let page_locked = location == MemoryLocation::PageLocked;
+            return Ok(Self { device: Allocator::default(), host: None, page_locked });
         };
         let of = |device, kind| {
             let info = MemoryInfo::new(device, id, AllocatorType::Device, kind)?;
@@ -48,12 +54,14 @@ impl Memory {
         let device = of(AllocationDevice::CUDA, MemoryType::Default)?;
         // The GPU copies faster from memory that stays where it is; any other will do.
         let pinned = of(AllocationDevice::CUDA_PINNED, MemoryType::CPUInput);
-        Ok(Self { device, host: Some(pinned.unwrap_or_default()) })
+        Ok(Self { device, host: Some(pinned.unwrap_or_default()), page_locked: false })
     }
 }
 
 /// One input's memory.
 struct Buffer {
+    /// Of the tensor below, and so before it: fields are dropped in their order.
+    _lock: Option<PageLock>,
     shape: Vec<usize>,
     element: TensorElementType,
     device: DynTensor,
@@ -64,7 +72,9 @@ impl Buffer {
     fn new(memory: &Memory, element: TensorElementType, shape: &[usize]) -> ort::Result<Self> {
         let tensor = |allocator| DynTensor::new(allocator, element, shape);
         let host = memory.host.as_ref().map(tensor).transpose()?;
-        Ok(Self { shape: shape.to_vec(), element, device: tensor(&memory.device)?, host })
+        let mut device = tensor(&memory.device)?;
+        let _lock = if memory.page_locked { lock_pages(&mut device, element, shape) } else { None };
+        Ok(Self { _lock, shape: shape.to_vec(), element, device, host })
     }
 
     fn fits(&self, input: &TensorIn<'_>) -> bool {
@@ -100,6 +110,17 @@ impl Buffer {
             None => Ok(()),
         }
     }
+}
+
+fn lock_pages(
+    tensor: &mut DynTensor,
+    element: TensorElementType,
+    shape: &[usize],
+) -> Option<PageLock> {
+    let bytes = element.byte_size(shape.iter().product())?;
+    // SAFETY: the tensor's memory stays where it is and goes with the tensor, which the buffer drops
+    // after the lock.
+    unsafe { PageLock::new(tensor.data_ptr_mut(), bytes) }
 }
 
 fn element_of(input: &TensorIn<'_>) -> TensorElementType {

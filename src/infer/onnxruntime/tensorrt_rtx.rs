@@ -1,0 +1,233 @@
+//! NVIDIA's TensorRT for RTX, a plug-in provider: what it needs of the machine, and how its
+//! sessions are made.
+//!
+//! It takes the arithmetic of every operator from the file, so a network is first rewritten with
+//! its products in half floats. What it compiles of that is kept as an ONNX file, and what it
+//! compiles for the GPU when that is loaded lies beside it; both are made once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ort::environment::Environment;
+use ort::session::builder::SessionBuilder;
+
+use super::devices::on_device;
+use super::guard::unreadable;
+use super::preload::preload;
+use super::provider::{builder, ep_name, missing};
+use super::request::Request;
+use super::runtime::Runtime;
+use crate::infer::engine_cache::{self, COMPILED_FILE, CacheKey, Machine, Place};
+use crate::infer::error::InferError;
+use crate::infer::gpu;
+use crate::infer::loading::LoadStep;
+use crate::infer::options::{EngineOptions, Precision, Provider};
+use crate::infer::profile::Profile;
+use crate::models::onnx::{HalfError, to_half};
+
+/// The libraries that the plug-in is linked with, in the order in which they need each other. The
+/// wheel has them under their full names, under which no loader looks for them.
+const LIBRARIES: [&str; 3] =
+    ["libcudart.so.", "libtensorrt_rtx.so.", "libtensorrt_onnxparser_rtx.so."];
+const TENSORRT: &str = LIBRARIES[1];
+
+/// The network in half floats, while it is being compiled.
+const HALF_FILE: &str = "half.onnx";
+/// Says what the compiled network computes in.
+const PRECISION_FILE: &str = "precision.txt";
+
+/// The plug-in of a set-up, which is registered when it is first wanted: that takes a driver.
+pub(super) struct Plugin {
+    library: Option<PathBuf>,
+    /// A leaf in the lock order, held while the libraries are opened, once a process.
+    registered: Mutex<bool>,
+}
+
+impl Plugin {
+    pub(super) fn new(library: Option<PathBuf>) -> Self {
+        Self { library, registered: Mutex::new(false) }
+    }
+
+    fn library(&self) -> Result<&Path, String> {
+        let library = self.library.as_deref();
+        library.ok_or_else(|| "its plug-in does not lie beside ONNX Runtime".to_owned())
+    }
+
+    /// Such as `1.6.1`, from the name of its file.
+    pub(super) fn version(&self) -> Result<String, String> {
+        let library = versioned(folder(self.library()?), TENSORRT)?;
+        let name = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(name.trim_start_matches(TENSORRT).to_owned())
+    }
+
+    /// Makes ONNX Runtime know it.
+    ///
+    /// # Errors
+    /// Says all that is missing.
+    fn register(&self, environment: &Environment) -> Result<(), String> {
+        let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        if *registered {
+            return Ok(());
+        }
+        let library = self.library();
+        let lacking: Vec<_> =
+            library.clone().err().into_iter().chain(gpu::driver().err()).collect();
+        if !lacking.is_empty() {
+            return Err(lacking.join("; "));
+        }
+        let library = library?;
+        for name in LIBRARIES {
+            preload(&versioned(folder(library), name)?)?;
+        }
+        let found = environment.register_ep_library(ep_name(Provider::TensorRtRtx), library);
+        found.map_err(|error| format!("{}: {error}", library.display()))?;
+        *registered = true;
+        Ok(())
+    }
+}
+
+fn folder(library: &Path) -> &Path {
+    library.parent().unwrap_or(Path::new(""))
+}
+
+/// The one file in `folder` whose name begins so, under its fullest name.
+fn versioned(folder: &Path, name: &str) -> Result<PathBuf, String> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
+    let begins =
+        |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(name));
+    let longest = files.filter(begins).max_by_key(|path| (path.as_os_str().len(), path.clone()));
+    longest.ok_or_else(|| format!("{name}* does not lie in {}", folder.display()))
+}
+
+/// Sessions of one network: compiled before, or to be compiled.
+pub(super) struct Plan {
+    place: Place,
+    profile: Profile,
+    asked: Precision,
+}
+
+impl Plan {
+    /// # Errors
+    /// [`InferError::ProviderMissing`] with all that is missing, [`InferError::PrecisionUnsupported`],
+    /// [`InferError::Cache`], [`InferError::Cancelled`], and [`InferError::ModelUnreadable`] for a
+    /// file that is no ONNX file or cannot be rewritten in the precision that was asked for.
+    pub(super) fn new(runtime: &Runtime, request: &Request<'_>) -> Result<Self, InferError> {
+        let missing = |reason| missing(Provider::TensorRtRtx, reason);
+        let asked = request.options.precision;
+        if asked == Precision::Bf16 {
+            return Err(InferError::PrecisionUnsupported {
+                provider: Provider::TensorRtRtx,
+                precision: asked,
+                remedy: "use precision=fp16, or provider=tensorrt",
+            });
+        }
+        runtime.tensorrt_rtx.register(&runtime.environment).map_err(missing)?;
+        let profile = request.profile().ok_or_else(|| {
+            unreadable(request.path, "it is no ONNX file, or leaves sizes open and has no role")
+        })?;
+        let model_sha256 = crate::models::sha256(&request.model)
+            .map_err(|e| unreadable(request.path, &e.to_string()))?;
+        let found = gpu::gpu(request.options.device.ordinal).map_err(missing)?;
+        let key = CacheKey {
+            model: request.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            model_sha256,
+            provider: Provider::TensorRtRtx,
+            precision: asked,
+            profile: [profile.min(), profile.opt(), profile.max()],
+            machine: Machine {
+                tensorrt: runtime.tensorrt_rtx.version().map_err(missing)?,
+                driver: found.driver,
+                gpu_arch: found.arch,
+                runtime: runtime.version.clone(),
+            },
+        };
+        let root = engine_cache::root(&request.options, &request.model);
+        let place = Place::open(&root, key, request.loading.cancel)?;
+        Ok(Self { place, profile, asked })
+    }
+
+    pub(super) fn is_built(&self) -> bool {
+        self.place.is_built()
+    }
+
+    pub(super) fn forget(&self) -> Result<(), InferError> {
+        self.place.clear()
+    }
+
+    /// What was compiled was loaded, and computes in `precision`: from now on it counts as built.
+    pub(super) fn finish(&self, precision: Precision) -> Result<(), InferError> {
+        if self.is_built() {
+            return Ok(());
+        }
+        let dir = self.place.dir();
+        // As large as the network, and done with.
+        let _may_be_missing = fs::remove_file(dir.join(HALF_FILE));
+        fs::write(dir.join(PRECISION_FILE), precision.as_str())
+            .map_err(|source| InferError::Cache { path: dir.to_owned(), source })?;
+        self.place.finish()
+    }
+
+    /// The file to load, what was compiled or what is to be, and the arithmetic of that.
+    ///
+    /// # Errors
+    /// [`InferError::ModelUnreadable`] for a network that cannot be rewritten as was asked.
+    pub(super) fn source(&self, request: &Request<'_>) -> Result<(PathBuf, Precision), InferError> {
+        let dir = self.place.dir();
+        if self.is_built() {
+            let text = fs::read_to_string(dir.join(PRECISION_FILE)).unwrap_or_default();
+            let precision = text.trim().parse().unwrap_or(self.asked);
+            return Ok((dir.join(COMPILED_FILE), precision));
+        }
+        request.loading.tell(LoadStep::Building { model: request.path });
+        let original = || request.model.to_path_buf();
+        if matches!(self.asked, Precision::Fp32 | Precision::Int8) {
+            return Ok((original(), self.asked));
+        }
+        let half = dir.join(HALF_FILE);
+        match to_half(&request.model, &half) {
+            Ok(()) => Ok((half, Precision::Fp16)),
+            // What cannot be rewritten computes as it is, unless half floats were asked for.
+            Err(HalfError::Operator { .. } | HalfError::Range { .. })
+                if self.asked == Precision::Auto =>
+            {
+                Ok((original(), Precision::Fp32))
+            }
+            Err(error) => Err(unreadable(request.path, &error.to_string())),
+        }
+    }
+}
+
+/// A session builder for TensorRT for RTX.
+pub(super) fn session(
+    runtime: &Runtime,
+    options: &EngineOptions,
+    plan: &Plan,
+) -> Result<SessionBuilder, InferError> {
+    let place = plan.place.dir();
+    let entry = |key: &str, value: String| {
+        // The binding wants the provider's name before each of its options.
+        (format!("{}.{key}", ep_name(Provider::TensorRtRtx)), value)
+    };
+    let entries = [
+        entry("nv_profile_min_shapes", plan.profile.min()),
+        entry("nv_profile_opt_shapes", plan.profile.opt()),
+        entry("nv_profile_max_shapes", plan.profile.max()),
+        entry("nv_runtime_cache_path", place.display().to_string()),
+    ];
+    let mut builder = builder(runtime, Provider::TensorRtRtx, options)?;
+    if !plan.is_built() {
+        let compiled = place.join(COMPILED_FILE).display().to_string();
+        let keep = [
+            ("ep.context_enable", "1"),
+            ("ep.context_file_path", compiled.as_str()),
+            ("ep.context_embed_mode", "1"),
+        ];
+        for (key, value) in keep {
+            builder = builder
+                .with_config_entry(key, value)
+                .map_err(|e| missing(Provider::TensorRtRtx, e.to_string()))?;
+        }
+    }
+    on_device(runtime, builder, Provider::TensorRtRtx, options, &entries)
+}

@@ -1,0 +1,186 @@
+//! What of a network decides in which arithmetic each operator runs: nodes, and the types of what
+//! they are given. Weights stay in the file.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+
+use super::HalfError;
+use crate::core::onnx::{Value, Wire, WireError, field};
+use crate::models::onnx::proto;
+use crate::models::onnx::rewrite::copy;
+
+/// One node, its ends apart from the rest, which is kept as it was written.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    pub op: String,
+    pub domain: String,
+    pub inputs: Vec<String>,
+    pub outputs: Vec<String>,
+    /// All other fields, encoded.
+    pub rest: Vec<u8>,
+    /// The element type that a `Cast` or a constant gives.
+    pub element: Option<i32>,
+    /// Whether it holds graphs of its own.
+    pub has_graph: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Network {
+    pub nodes: Vec<Node>,
+    /// The element types of the weights.
+    pub weights: BTreeMap<String, i32>,
+    /// Of inputs that are no weights.
+    pub inputs: BTreeMap<String, i32>,
+    pub outputs: BTreeMap<String, i32>,
+}
+
+impl Network {
+    /// # Errors
+    /// [`HalfError::Onnx`] for a damaged file.
+    pub(super) fn read(source: impl Read + Seek) -> Result<Self, HalfError> {
+        let mut network = Self::default();
+        let (mut wire, end) = Wire::new(source)?;
+        wire.message(end, |wire, field, value| match (field, value) {
+            (field::MODEL_GRAPH, Value::Bytes(len)) => network.read_graph(wire, len),
+            (_, other) => wire.skip(other),
+        })?;
+        let weights = &network.weights;
+        network.inputs.retain(|name, _| !weights.contains_key(name));
+        Ok(network)
+    }
+
+    fn read_graph<R: Read + Seek>(
+        &mut self,
+        wire: &mut Wire<R>,
+        len: u64,
+    ) -> Result<(), WireError> {
+        wire.message(len, |wire, field, value| match (field, value) {
+            (field::GRAPH_NODE, Value::Bytes(len)) => {
+                self.nodes.push(node(wire, len)?);
+                Ok(())
+            }
+            (field::GRAPH_INITIALIZER, Value::Bytes(len)) => {
+                let (name, element) = tensor(wire, len)?;
+                self.weights.insert(name, element);
+                Ok(())
+            }
+            (field::GRAPH_INPUT, Value::Bytes(len)) => {
+                let (name, element) = port(wire, len)?;
+                self.inputs.insert(name, element);
+                Ok(())
+            }
+            (field::GRAPH_OUTPUT, Value::Bytes(len)) => {
+                let (name, element) = port(wire, len)?;
+                self.outputs.insert(name, element);
+                Ok(())
+            }
+            (_, other) => wire.skip(other),
+        })
+    }
+}
+
+fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<(String, i32), WireError> {
+    let port: proto::ValueInfoProto = proto::decode(wire, len)?;
+    let tensor = port.r#type.and_then(|t| t.tensor_type);
+    Ok((port.name, tensor.map_or(0, |tensor| tensor.elem_type)))
+}
+
+/// A weight's name and element type.
+fn tensor<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<(String, i32), WireError> {
+    let (mut name, mut element) = (String::new(), 0);
+    wire.message::<WireError>(len, |wire, field, value| match (field, value) {
+        (field::TENSOR_NAME, Value::Bytes(len)) => {
+            name = text(wire, len)?;
+            Ok(())
+        }
+        (field::TENSOR_DATA_TYPE, Value::Number(number)) => {
+            element = element_type(number);
+            Ok(())
+        }
+        (_, other) => wire.skip(other),
+    })?;
+    Ok((name, element))
+}
+
+fn node<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Node, WireError> {
+    let mut node = Node::default();
+    let mut attributes = Vec::new();
+    wire.message::<WireError>(len, |wire, field, value| match (field, value) {
+        (field::NODE_INPUT, Value::Bytes(len)) => {
+            node.inputs.push(text(wire, len)?);
+            Ok(())
+        }
+        (field::NODE_OUTPUT, Value::Bytes(len)) => {
+            node.outputs.push(text(wire, len)?);
+            Ok(())
+        }
+        (field::NODE_ATTRIBUTE, Value::Bytes(_)) => {
+            let from = node.rest.len();
+            copy(wire, field, value, &mut node.rest)?;
+            attributes.push(from..node.rest.len());
+            Ok(())
+        }
+        (_, other) => copy(wire, field, other, &mut node.rest),
+    })?;
+    let rest = node.rest.clone();
+    let (mut wire, end) = Wire::new(std::io::Cursor::new(&rest))?;
+    wire.message::<WireError>(end, |wire, field, value| match (field, value) {
+        (field::NODE_OP_TYPE, Value::Bytes(len)) => {
+            node.op = text(wire, len)?;
+            Ok(())
+        }
+        (field::NODE_DOMAIN, Value::Bytes(len)) => {
+            node.domain = text(wire, len)?;
+            Ok(())
+        }
+        (field::NODE_ATTRIBUTE, Value::Bytes(len)) => attribute(wire, len, &mut node),
+        (_, other) => wire.skip(other),
+    })?;
+    Ok(node)
+}
+
+/// What an attribute tells of the type that comes out.
+fn attribute<R: Read + Seek>(
+    wire: &mut Wire<R>,
+    len: u64,
+    node: &mut Node,
+) -> Result<(), WireError> {
+    let (mut name, mut number, mut held) = (String::new(), None, None);
+    wire.message::<WireError>(len, |wire, field, value| match (field, value) {
+        (field::ATTRIBUTE_NAME, Value::Bytes(len)) => {
+            name = text(wire, len)?;
+            Ok(())
+        }
+        (field::ATTRIBUTE_I, Value::Number(value)) => {
+            number = Some(element_type(value));
+            Ok(())
+        }
+        (field::ATTRIBUTE_T, Value::Bytes(len)) => {
+            held = Some(tensor(wire, len)?.1);
+            Ok(())
+        }
+        (field::ATTRIBUTE_G | field::ATTRIBUTE_GRAPHS, other) => {
+            node.has_graph = true;
+            wire.skip(other)
+        }
+        (_, other) => wire.skip(other),
+    })?;
+    match name.as_str() {
+        "to" => node.element = number,
+        "value" => node.element = held,
+        "value_float" | "value_floats" => node.element = Some(proto::FLOAT),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn text<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<String, WireError> {
+    let at = wire.at();
+    String::from_utf8(wire.bytes(len)?)
+        .map_err(|_| WireError::Malformed { at, found: "a name that is no text" })
+}
+
+/// `TensorProto.DataType`, of which no value is large.
+fn element_type(number: u64) -> i32 {
+    i32::try_from(number).unwrap_or(0)
+}
