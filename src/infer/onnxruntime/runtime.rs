@@ -11,9 +11,9 @@ use ort::LoadDynamicError;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
-use super::guard::guarded;
-use super::locate::{Found, Places, Search};
 use crate::infer::error::InferError;
+use crate::infer::guard::guarded;
+use crate::infer::locate::{Found, Places, Search};
 use crate::infer::log::Severity;
 
 /// The library, opened.
