@@ -12,8 +12,8 @@ use std::time::SystemTime;
 use super::engine::Engine;
 use super::error::InferError;
 use super::in_turn::{InTurn, SharedEngine};
+use super::load::load_engine;
 use super::loading::Loading;
-use super::onnxruntime::OnnxEngine;
 use super::options::{EngineOptions, Shapes};
 use super::pool::{Pool, PoolOptions};
 use super::register::Register;
@@ -24,7 +24,7 @@ use crate::core::modelinfo::{ModelInfo, Role};
 /// load the same.
 ///
 /// # Errors
-/// Those of [`OnnxEngine::load`], [`InferError::Sidecar`] and [`InferError::WrongRole`] for the
+/// Those of [`load_engine`], [`InferError::Sidecar`] and [`InferError::WrongRole`] for the
 /// sidecar, [`InferError::WrongSignature`] and [`InferError::TooLarge`] for the network.
 pub fn load_detector<'a>(
     path: &Path,
@@ -61,8 +61,8 @@ pub fn load_classifier<'a>(
     loading: impl Into<Loading<'a>>,
 ) -> Result<Classifier, InferError> {
     let sidecar = sidecar(path, Role::Classifier)?;
-    let engine = OnnxEngine::load(path, options, loading.into().of(Role::Classifier))?;
-    Classifier::from_engine(Box::new(engine), &sidecar)
+    let engine = load_engine(path, options, loading.into().of(Role::Classifier))?;
+    Classifier::from_engine(engine, &sidecar)
 }
 
 fn sidecar(path: &Path, expected: Role) -> Result<ModelInfo, InferError> {
@@ -155,7 +155,7 @@ pub fn lend_engine(
 /// The engine of `model` in this role that is in use in this process, else a new one.
 ///
 /// # Errors
-/// Those of [`OnnxEngine::load`].
+/// Those of [`load_engine`].
 fn shared_engine(
     model: &Path,
     role: Role,
@@ -164,8 +164,8 @@ fn shared_engine(
 ) -> Result<SharedEngine, InferError> {
     let key = (Key::new(model, options), role);
     let engine = ENGINES.get_or_load(key, loading.cancel, || {
-        let engine = OnnxEngine::load(model, options, loading.of(role))?;
-        Ok(InTurn::new(Box::new(engine)))
+        let engine = load_engine(model, options, loading.of(role))?;
+        Ok(InTurn::new(engine))
     })?;
     Ok(SharedEngine(engine))
 }

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use gst::prelude::*;
 use gstm2sd::core::modelinfo::Role;
-use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{
     CancelToken, Engine, EngineInfo, EngineOptions, InferError, LentEngine, Outputs, Provider,
-    TensorIn, lend_engine,
+    TensorIn, lend_engine, load_engine,
 };
 
 use super::picture::{Picture, found, found_one, one_face};
@@ -91,7 +90,7 @@ fn a_queue_behind_the_element_starves_no_detection() {
 
 /// A detector that a test holds up. It cannot be stopped in a run.
 struct Held {
-    engine: OnnxEngine,
+    engine: Box<dyn Engine>,
     hold: Arc<Hold>,
 }
 
@@ -144,7 +143,7 @@ fn held_detection() -> HeldDetection {
     write_networks(dir.path(), super::support::T, 32);
     let asked = EngineOptions { provider: Provider::Cpu, threads: 1, ..EngineOptions::default() };
     let model = dir.path().join("analytic_detector.onnx");
-    let engine = OnnxEngine::load(&model, &asked, &CancelToken::new()).unwrap();
+    let engine = load_engine(&model, &asked, &CancelToken::new()).unwrap();
     let hold = Arc::<Hold>::default();
     let held = Box::new(Held { engine, hold: Arc::clone(&hold) });
     let lent = lend_engine(&model, Role::Detector, &asked, held).expect("nobody else uses it");

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{
     CancelToken, ElementType, Engine, EngineInfo, EngineOptions, InferError, Outputs, Precision,
-    Provider, TensorIn, TensorInfo,
+    Provider, TensorIn, TensorInfo, load_engine,
 };
 use gstm2sd::models::synth::{Synth, write};
 use ndarray::{Array4, ArrayD, ArrayViewD};
@@ -21,7 +20,7 @@ pub fn shared(file: &str) -> PathBuf {
 pub fn providers() -> Vec<Provider> {
     let dir = tempfile::tempdir().unwrap();
     let model = write(&Synth::Aligner, dir.path()).unwrap();
-    match OnnxEngine::load(&model, &on(Provider::OpenVino), &CancelToken::new()) {
+    match load_engine(&model, &on(Provider::OpenVino), &CancelToken::new()) {
         Ok(_) => vec![Provider::Cpu, Provider::OpenVino],
         Err(error @ InferError::ProviderMissing { .. }) => {
             println!("on the CPU provider only: {error}");

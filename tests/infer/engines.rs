@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{
     CancelToken, Clip, Engine, EngineOptions, InferError, Outputs, Precision, Provider,
-    load_aligner, load_classifier, load_detector,
+    load_aligner, load_classifier, load_detector, load_engine,
 };
 use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
@@ -18,8 +17,8 @@ use crate::common::{on, providers, shared, texture};
 const MESO4: &str = "models/meso4_df.onnx";
 const PFLD: &str = "models/pfld_112.onnx";
 
-fn load(path: &Path, options: &EngineOptions) -> Result<OnnxEngine, InferError> {
-    OnnxEngine::load(path, options, &CancelToken::new())
+fn load(path: &Path, options: &EngineOptions) -> Result<Box<dyn Engine>, InferError> {
+    load_engine(path, options, &CancelToken::new())
 }
 
 #[test]

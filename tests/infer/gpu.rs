@@ -5,10 +5,9 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 
-use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{
     CancelToken, Clip, ClipJob, EngineOptions, InferError, LoadStep, Loading, PoolOptions,
-    Precision, Provider, Shapes, Tensor, load_aligner, load_classifier, load_detector,
+    Precision, Provider, Shapes, Tensor, load_aligner, load_classifier, load_detector, load_engine,
     shared_classifier,
 };
 use gstm2sd::models::arch::m2sd::Tuning;
@@ -252,7 +251,7 @@ fn an_engine_is_for_tensorrt_alone() {
 #[test]
 fn an_engine_that_is_not_described_says_what_to_write() {
     let (_dir, engine) = bare_engine("[modelinfo]\nrole=classifier");
-    let error = OnnxEngine::load(&engine, &on(Provider::TensorRt), &CancelToken::new());
+    let error = load_engine(&engine, &on(Provider::TensorRt), &CancelToken::new());
     let error = error.err().unwrap().to_string();
     assert!(error.contains("net.engine.modelinfo") && error.contains("dims="), "{error}");
 }

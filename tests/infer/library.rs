@@ -5,8 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use gstm2sd::infer::onnxruntime::OnnxEngine;
-use gstm2sd::infer::{CancelToken, EngineOptions};
+use gstm2sd::infer::{CancelToken, EngineOptions, load_engine};
 
 /// What loading a model says in a process with `M2SD_RUNTIME` set to `runtime`, tried twice.
 fn load_with(runtime: &Path) -> String {
@@ -35,7 +34,7 @@ fn load_in(folder: &Path, runtime: Option<&Path>) -> String {
 #[ignore = "the child of the other tests"]
 fn probe() {
     for _ in 0..2 {
-        match OnnxEngine::load(
+        match load_engine(
             &std::env::current_exe().unwrap(),
             &EngineOptions::default(),
             &CancelToken::new(),

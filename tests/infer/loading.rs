@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gstm2sd::infer::onnxruntime::OnnxEngine;
 use gstm2sd::infer::{
     Aligner, CancelToken, EngineOptions, InferError, PoolOptions, Provider, load_aligner,
-    shared_classifier,
+    load_engine, shared_classifier,
 };
 use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::synth::{Synth, TransformerShape, write};
@@ -22,7 +21,7 @@ fn slow_to_load(dir: &Path) -> PathBuf {
 
 fn load_time(model: &Path, options: &EngineOptions) -> Duration {
     let started = Instant::now();
-    OnnxEngine::load(model, options, &CancelToken::new()).unwrap();
+    load_engine(model, options, &CancelToken::new()).unwrap();
     started.elapsed()
 }
 
@@ -35,7 +34,7 @@ fn a_load_is_cancelled_before_and_during() {
 
     let cancel = CancelToken::new();
     cancel.cancel();
-    let early = OnnxEngine::load(&model, &options, &cancel);
+    let early = load_engine(&model, &options, &cancel);
     assert!(matches!(early, Err(InferError::Cancelled)));
 
     // At whichever moment it comes, it is the answer, and no provider is tried after it.
@@ -43,7 +42,7 @@ fn a_load_is_cancelled_before_and_during() {
         for part in 1..4 {
             let cancel = CancelToken::new();
             thread::scope(|scope| {
-                let load = scope.spawn(|| OnnxEngine::load(&model, &options, &cancel));
+                let load = scope.spawn(|| load_engine(&model, &options, &cancel));
                 thread::sleep(whole * part / 16);
                 cancel.cancel();
                 assert!(matches!(load.join().unwrap(), Err(InferError::Cancelled)));

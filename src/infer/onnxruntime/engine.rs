@@ -6,11 +6,11 @@ use ndarray::{CowArray, IxDyn};
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::TensorRef;
 
-use super::guard::guarded;
 use super::io_binding::IoBinding;
 use crate::infer::cancel::CancelToken;
 use crate::infer::engine::{Engine, Staged, Stager};
 use crate::infer::error::InferError;
+use crate::infer::guard::guarded;
 use crate::infer::info::EngineInfo;
 use crate::infer::options::Provider;
 use crate::infer::outputs::Outputs;

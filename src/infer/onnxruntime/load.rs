@@ -7,84 +7,33 @@ use ort::session::builder::SessionBuilder;
 use ort::session::{RunOptions, Session};
 
 use super::engine::OnnxEngine;
-use super::guard::{guarded, unreadable};
 use super::io_binding::{FixedShapes, IoBinding, MemoryLocation};
 use super::nvidia::Gpu;
-use super::request::Request;
 use super::runtime::Runtime;
 use super::session_info::{assigned, tensor_info};
 use super::tensorrt::{self, Plan};
 use super::tensorrt_rtx::{self, Plan as RtxPlan};
-use super::{cpu, cuda, gpu_gate, openvino, provider};
+use super::{cpu, cuda, gpu_gate, graphs, openvino, provider};
 use crate::infer::error::InferError;
+use crate::infer::guard::{guarded, unreadable};
 use crate::infer::info::EngineInfo;
-use crate::infer::loading::{LoadStep, Loading};
-use crate::infer::options::{EngineOptions, Provider};
+use crate::infer::loading::LoadStep;
+use crate::infer::options::Provider;
+use crate::infer::request::Request;
 
-impl OnnxEngine {
-    /// Loads an ONNX file, or an engine of TensorRT whose sidecar describes it.
-    ///
-    /// The first call in a process finds and opens ONNX Runtime: in the folder or file that
-    /// `$M2SD_RUNTIME` or the library that `$ORT_DYLIB_PATH` names; in `.runtime` or
-    /// `m2sd-runtime` beside the plugin or program and in up to three folders above; in
-    /// `$XDG_DATA_HOME/m2sd/runtime`; in `/usr/lib/m2sd/runtime`; where the system's loader looks.
-    /// Never in the working directory. OpenVINO's plug-in is taken from the same set-up.
-    ///
-    /// # Errors
-    /// For the library, the provider, the precision and the file, each its own [`InferError`]. With
-    /// [`Provider::Auto`] the error is the CPU's, as it is the last to be tried.
-    /// [`InferError::Cancelled`] when the load's token is or becomes cancelled: as soon as the
-    /// provider can stop, which for one that compiles the network as a whole is when that is done.
-    pub fn load<'a>(
-        path: &Path,
-        options: &EngineOptions,
-        loading: impl Into<Loading<'a>>,
-    ) -> Result<Self, InferError> {
-        let loading = loading.into();
-        // Asked first, as it costs nothing, and as ONNX Runtime's words for it are its own.
-        match std::fs::metadata(path) {
-            Ok(found) if found.is_file() => {}
-            Ok(_) => return Err(unreadable(path, "it is not a file")),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(InferError::ModelMissing { path: path.to_owned() });
-            }
-            Err(e) => return Err(unreadable(path, &e.to_string())),
-        }
-        let request = Request::new(path, options, loading)?;
-        let runtime = Runtime::get()?;
-        match options.provider {
-            Provider::Auto => request.load_on_best(&runtime),
-            provider => request.load_on(&runtime, provider),
-        }
-    }
+/// Loads the network on one of the providers that are ONNX Runtime's.
+///
+/// # Errors
+/// For the library, the provider, the precision and the file, each its own [`InferError`].
+pub(in crate::infer) fn load(
+    request: &Request<'_>,
+    provider: Provider,
+) -> Result<OnnxEngine, InferError> {
+    request.load_on(&*Runtime::get()?, provider)
 }
 
 impl Request<'_> {
-    /// Loads on the first provider that works.
-    pub(super) fn load_on_best(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
-        if self.traits.is_compiled {
-            return self.load_on(runtime, Provider::TensorRt);
-        }
-        let mut passed_over = Vec::new();
-        for provider in Provider::PREFERENCE.into_iter().filter(|p| *p != Provider::Cpu) {
-            match self.load_on(runtime, provider) {
-                Ok(engine) => return Ok(having_passed_over(engine, passed_over)),
-                Err(InferError::Cancelled) => return Err(InferError::Cancelled),
-                Err(error) => passed_over.push(error.to_string()),
-            }
-        }
-        let engine = self.load_on(runtime, Provider::Cpu)?;
-        Ok(having_passed_over(engine, passed_over))
-    }
-
-    pub(super) fn load_on(
-        &self,
-        runtime: &Runtime,
-        provider: Provider,
-    ) -> Result<OnnxEngine, InferError> {
-        if self.traits.is_compiled && provider != Provider::TensorRt {
-            return Err(InferError::Compiled { path: self.path.to_owned(), asked: provider });
-        }
+    fn load_on(&self, runtime: &Runtime, provider: Provider) -> Result<OnnxEngine, InferError> {
         match provider {
             Provider::Auto | Provider::Cpu => {
                 let session = self.commit(provider, cpu::session(runtime, &self.options)?)?;
@@ -103,7 +52,7 @@ impl Request<'_> {
     fn load_on_cuda(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
         let gpu = Gpu::find(runtime, Provider::Cuda, &self.options)?;
         let _turn = gpu_gate::load(self.loading.cancel)?;
-        let fixed = self.fixed_shapes();
+        let fixed = graphs::fixed_shapes(self);
         let load = |graphs| {
             self.commit(Provider::Cuda, cuda::session(runtime, &gpu, &self.options, graphs)?)
         };
@@ -125,7 +74,7 @@ impl Request<'_> {
         let gpu = Gpu::find(runtime, Provider::TensorRt, &self.options)?;
         let _turn = gpu_gate::load(self.loading.cancel)?;
         let plan = Plan::new(runtime, &gpu, self)?;
-        let mut fixed = self.fixed_shapes();
+        let mut fixed = graphs::fixed_shapes(self);
         let load = |graphs| {
             let builder = tensorrt::session(runtime, &gpu, &self.options, &plan, graphs)?;
             self.commit(Provider::TensorRt, builder)
@@ -242,7 +191,7 @@ impl Request<'_> {
             precision: self.options.precision,
             assigned,
             runtime: format!("ONNX Runtime {}", runtime.version),
-            passed_over: Vec::new(),
+            passed_over: self.passed_over.clone(),
         };
         let binding = binding.transpose().map_err(failed)?;
         let options = Arc::new(RunOptions::new().map_err(failed)?);
@@ -257,9 +206,4 @@ fn is_cancelled(error: &InferError) -> bool {
 /// Whether another try may go better.
 fn failed(session: &Result<Session, InferError>) -> bool {
     session.as_ref().is_err_and(|error| !is_cancelled(error))
-}
-
-fn having_passed_over(mut engine: OnnxEngine, passed_over: Vec<String>) -> OnnxEngine {
-    engine.info.passed_over = passed_over;
-    engine
 }

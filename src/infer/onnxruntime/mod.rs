@@ -6,16 +6,14 @@ mod cuda;
 mod devices;
 mod engine;
 mod gpu_gate;
-mod guard;
+mod graphs;
 mod io_binding;
 mod load;
-mod locate;
 mod nvidia;
 mod openvino;
 mod page_lock;
 mod preload;
 mod provider;
-mod request;
 mod runtime;
 mod session_info;
 mod tensorrt;
@@ -23,7 +21,7 @@ mod tensorrt_rtx;
 
 use std::path::PathBuf;
 
-pub use self::engine::OnnxEngine;
+pub(super) use self::load::load;
 use self::runtime::Runtime;
 use super::engine_cache::Present;
 use super::error::InferError;

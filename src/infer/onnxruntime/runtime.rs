@@ -11,10 +11,10 @@ use ort::LoadDynamicError;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
-use super::guard::guarded;
-use super::locate::{Found, Places, Search};
 use super::tensorrt_rtx::Plugin;
 use crate::infer::error::InferError;
+use crate::infer::guard::guarded;
+use crate::infer::locate::{Found, Places, Search};
 use crate::infer::log::Severity;
 
 /// The library, opened.

@@ -5,17 +5,17 @@ use std::path::Path;
 use ort::ep;
 use ort::session::builder::SessionBuilder;
 
-use super::guard::unreadable;
 use super::nvidia::Gpu;
 use super::provider::{builder, missing, with_providers};
-use super::request::Request;
 use super::runtime::Runtime;
 use super::{cuda, nvidia};
 use crate::infer::engine_cache::{self, CacheKey, Machine, Place};
 use crate::infer::error::InferError;
 use crate::infer::gpu;
+use crate::infer::guard::unreadable;
 use crate::infer::options::{EngineOptions, Precision, Provider};
 use crate::infer::profile::Profile;
+use crate::infer::request::Request;
 
 /// A session builder for TensorRT; with `graphs` its runs are recorded and replayed.
 pub(super) fn session(

@@ -13,18 +13,18 @@ use ort::environment::Environment;
 use ort::session::builder::SessionBuilder;
 
 use super::devices::on_device;
-use super::guard::unreadable;
 use super::preload::preload;
 use super::provider::{builder, ep_name, missing};
-use super::request::Request;
 use super::runtime::Runtime;
 use crate::infer::engine_cache::{self, COMPILED_FILE, CacheKey, Machine, Place};
 use crate::infer::error::InferError;
 use crate::infer::gpu;
+use crate::infer::guard::unreadable;
 use crate::infer::loading::LoadStep;
 use crate::infer::options::{EngineOptions, Precision, Provider};
 use crate::infer::profile::Profile;
-use crate::models::onnx::{HalfError, to_half};
+use crate::infer::request::Request;
+use crate::models::onnx::to_half;
 
 /// The libraries that the plug-in is linked with, in the order in which they need each other. The
 /// wheel has them under their full names, under which no loader looks for them.
@@ -188,9 +188,7 @@ impl Plan {
         match to_half(&request.model, &half) {
             Ok(()) => Ok((half, Precision::Fp16)),
             // What cannot be rewritten computes as it is, unless half floats were asked for.
-            Err(HalfError::Operator { .. } | HalfError::Range { .. })
-                if self.asked == Precision::Auto =>
-            {
+            Err(error) if self.asked == Precision::Auto && error.is_of_the_network() => {
                 Ok((original(), Precision::Fp32))
             }
             Err(error) => Err(unreadable(request.path, &error.to_string())),

@@ -122,6 +122,8 @@ pub const FLOAT: i32 = 1;
 pub const UINT8: i32 = 2;
 /// `TensorProto.DataType.FLOAT16`.
 pub const FLOAT16: i32 = 10;
+/// `TensorProto.DataType.DOUBLE`.
+pub const DOUBLE: i32 = 11;
 /// `TensorProto.DataType.BFLOAT16`.
 pub const BFLOAT16: i32 = 16;
 /// `TensorProto.DataType.INT64`.

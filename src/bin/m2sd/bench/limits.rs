@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use gstm2sd::core::image::PixelValues;
 use gstm2sd::core::percentile::percentile;
-use gstm2sd::infer::onnxruntime::OnnxEngine;
-use gstm2sd::infer::{CancelToken, Clip, Engine, InferError, Outputs, Tensor, load_classifier};
+use gstm2sd::infer::{
+    CancelToken, Clip, InferError, Outputs, Tensor, load_classifier, load_engine,
+};
 use gstm2sd::models::synth::product;
 use ndarray::{Array2, Array3, Array4, Ix4};
 use serde::Serialize;
@@ -92,7 +93,7 @@ impl Limits {
     fn of(networks: &Networks, products: &Path) -> Result<Self, InferError> {
         let (options, cancel) = (&networks.files.options, CancelToken::new());
         let beside = networks.files.options.beside_the_classifier();
-        let mut products = OnnxEngine::load(products, &beside, &cancel)?;
+        let mut products = load_engine(products, &beside, &cancel)?;
         let x = Array2::from_shape_fn(product::INPUT, |(i, j)| ((i * 7 + j) as f32 * 0.7).sin());
         let mut classifier = load_classifier(&networks.files.classifier, options, &cancel)?;
         let spec = classifier.spec().clone();

@@ -11,11 +11,11 @@ use ort::session::{IoBinding as OrtBinding, NoSelectedOutputs, RunOptions, Sessi
 use ort::value::{DynTensor, DynTensorValueType, TensorElementType};
 
 use super::gpu_gate;
-use super::guard::guarded;
 use super::page_lock::PageLock;
 use crate::infer::cancel::CancelToken;
 use crate::infer::engine::{Staged, Stager};
 use crate::infer::error::InferError;
+use crate::infer::guard::guarded;
 use crate::infer::options::Provider;
 use crate::infer::outputs::Outputs;
 use crate::infer::tensor::TensorIn;

@@ -3,7 +3,9 @@
 use ndarray::{Array5, ArrayD};
 
 use super::*;
-use crate::infer::onnxruntime::OnnxEngine;
+use crate::infer::onnxruntime::engine::OnnxEngine;
+use crate::infer::onnxruntime::load::load;
+use crate::infer::request::Request;
 use crate::infer::{Engine, EngineOptions};
 use crate::models::synth::{ClipShape, Synth, write};
 
@@ -12,7 +14,10 @@ fn engine(network: Synth) -> (OnnxEngine, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let model = write(&network, dir.path()).unwrap();
     let options = EngineOptions { provider: Provider::Cpu, ..Default::default() };
-    (OnnxEngine::load(&model, &options, &CancelToken::new()).unwrap(), dir)
+    let cancel = CancelToken::new();
+    let request = Request::new(&model, &options, (&cancel).into()).unwrap();
+    let engine = load(&request, Provider::Cpu).unwrap();
+    (engine, dir)
 }
 
 fn clips(count: usize, value: f32) -> ArrayD<f32> {

@@ -33,17 +33,25 @@ pub enum HalfError {
     File(#[from] std::io::Error),
     #[error("it has the operator {op}, whose arithmetic this project does not know")]
     Operator { op: String },
+    #[error("its weight {name} is of floats that are neither single nor half ones")]
+    Element { name: String },
     #[error("its weight {name} has numbers beyond the range of half floats (65504)")]
     Range { name: String },
     #[error("its weight {name} holds {found} numbers where its shape has {expected}")]
     Weight { name: String, found: usize, expected: usize },
 }
 
+impl HalfError {
+    /// Whether the network is whole, and of a kind that cannot be rewritten.
+    pub fn is_of_the_network(&self) -> bool {
+        matches!(self, Self::Operator { .. } | Self::Element { .. } | Self::Range { .. })
+    }
+}
+
 /// Writes the network at `model` with its products in half floats to `target`, whole or not at all.
 ///
 /// # Errors
-/// [`HalfError`]; of these, [`HalfError::Operator`] and [`HalfError::Range`] say that this network
-/// has to compute in single ones.
+/// [`HalfError`]; [`HalfError::is_of_the_network`] says whether this network has to compute as it is.
 pub fn to_half(model: &Path, target: &Path) -> Result<(), HalfError> {
     let mut staged = Staged::new(file::folder(target))?;
     let mut out = BufWriter::new(&mut staged);

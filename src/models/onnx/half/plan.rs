@@ -38,6 +38,9 @@ const EXACT: [&str; 22] = [
     "Reciprocal",
 ];
 
+/// Floats that operators do not mix with halves.
+const OTHER_FLOATS: [i32; 2] = [proto::BFLOAT16, proto::DOUBLE];
+
 /// What comes out is no number of the kind that goes in.
 const NO_FLOATS: [&str; 16] = [
     "Shape",
@@ -99,8 +102,11 @@ impl Plan {
     /// # Errors
     /// [`HalfError::Operator`] for one whose types cannot be told.
     pub(super) fn new(network: &Network) -> Result<Self, HalfError> {
-        let mut plan = Self::default();
         let typed = network.weights.iter().chain(&network.inputs);
+        if let Some((name, _)) = typed.clone().find(|(_, e)| OTHER_FLOATS.contains(e)) {
+            return Err(HalfError::Element { name: name.clone() });
+        }
+        let mut plan = Self::default();
         plan.kinds = typed.map(|(name, element)| (name.clone(), Kind::of(*element))).collect();
         for node in &network.nodes {
             if node.has_graph || !matches!(node.domain.as_str(), "" | "ai.onnx") {

@@ -1,0 +1,54 @@
+//! A model's way to an engine: which provider loads it.
+
+use std::path::Path;
+
+use super::engine::Engine;
+use super::error::InferError;
+use super::loading::Loading;
+use super::onnxruntime;
+use super::options::{EngineOptions, Provider};
+use super::request::Request;
+
+/// Loads an ONNX file, or an engine of TensorRT whose sidecar describes it.
+///
+/// The first call in a process finds and opens a provider's library: in the folder or file that
+/// `$M2SD_RUNTIME` or the library that `$ORT_DYLIB_PATH` names; in `.runtime` or `m2sd-runtime`
+/// beside the plugin or program and in up to three folders above; in `$XDG_DATA_HOME/m2sd/runtime`;
+/// in `/usr/lib/m2sd/runtime`; where the system's loader looks. Never in the working directory.
+///
+/// # Errors
+/// For the library, the provider, the precision and the file, each its own [`InferError`]. With
+/// [`Provider::Auto`] the error is the CPU's, as it is the last to be tried.
+/// [`InferError::Cancelled`] when the load's token is or becomes cancelled: as soon as the provider
+/// can stop, which for one that compiles the network as a whole is when that is done.
+pub fn load_engine<'a>(
+    path: &Path,
+    options: &EngineOptions,
+    loading: impl Into<Loading<'a>>,
+) -> Result<Box<dyn Engine>, InferError> {
+    let mut request = Request::new(path, options, loading.into())?;
+    match options.provider {
+        Provider::Auto if request.traits.is_compiled => load_on(&request, Provider::TensorRt),
+        Provider::Auto => load_on_best(&mut request),
+        provider => load_on(&request, provider),
+    }
+}
+
+/// Loads on the first provider that works.
+fn load_on_best(request: &mut Request<'_>) -> Result<Box<dyn Engine>, InferError> {
+    for provider in Provider::PREFERENCE.into_iter().filter(|p| *p != Provider::Cpu) {
+        match load_on(request, provider) {
+            Err(InferError::Cancelled) => return Err(InferError::Cancelled),
+            Err(error) => request.passed_over.push(error.to_string()),
+            loaded => return loaded,
+        }
+    }
+    load_on(request, Provider::Cpu)
+}
+
+fn load_on(request: &Request<'_>, provider: Provider) -> Result<Box<dyn Engine>, InferError> {
+    if request.traits.is_compiled && provider != Provider::TensorRt {
+        return Err(InferError::Compiled { path: request.path.to_owned(), asked: provider });
+    }
+    Ok(Box::new(onnxruntime::load(request, provider)?))
+}
