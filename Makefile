@@ -5,7 +5,7 @@ OUT ?= demo
 PART ?= all
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test setup build models lint fmt deny fuzz mutants gpu-check check-1.26 install clean-runtime
+.PHONY: demo test setup build models lint fmt deny fuzz mutants gpu-check gpu-bundle check-1.26 install clean-runtime
 
 # Score VIDEO=… (else a sample) with the best networks that can be had; results in OUT=….
 demo: build
@@ -15,7 +15,8 @@ demo: build
 test: setup
 	scripts/test.sh
 
-# Debian packages and ONNX Runtime. Quick when they are there.
+# Debian packages, ONNX Runtime, and TensorRT for RTX where an NVIDIA driver is, or with GPU=1. Quick
+# when they are there.
 setup:
 	scripts/setup.sh
 
@@ -51,6 +52,10 @@ mutants: setup
 # Compare the CUDA and TensorRT providers with the CPU and time them, where there is a GPU.
 gpu-check: setup
 	scripts/gpu-check.sh
+
+# What compares TensorRT for RTX with the CPU where there is a driver and nothing else: target/gpu-bundle.
+gpu-bundle: setup
+	scripts/gpu-bundle.sh
 
 # Every test with GStreamer 1.26 and its analytics metadata, as root on Debian with mmdebstrap.
 check-1.26: setup

@@ -68,5 +68,40 @@ onnx_runtime() {
     mv "$work/runtime" .runtime
 }
 
+# NVIDIA's TensorRT for RTX, beside ONNX Runtime: 150 MB that only an NVIDIA driver can use.
+tensorrt_rtx() {
+    local pins folder work file base
+    pins=scripts/gpu-$(uname -m).txt
+    folder=.runtime/onnxruntime_ep_nv_tensorrt_rtx
+    if [ "${GPU:-}" != 1 ] && ! ldconfig -p 2>/dev/null | grep -q 'libcuda\.so\.1 '; then
+        return
+    fi
+    if [ ! -f "$pins" ]; then
+        echo "setup: no TensorRT for RTX is published for $(uname -m)"
+        return
+    fi
+    cmp -s "$pins" "$folder/pins.txt" && return 0
+    work=$(mktemp -d .runtime.XXXXXX)
+    # shellcheck disable=SC2064 # the folder of now
+    trap "rm -rf '$work'" EXIT
+    echo "setup: downloading TensorRT for RTX into $folder/"
+    python3 -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps \
+        --only-binary=:all: --python-version 3.12 --implementation cp \
+        --platform "manylinux_2_28_$(uname -m)" --dest "$work/wheels" --requirement "$pins"
+    python3 -m zipfile -e "$work"/wheels/*.whl "$work/unzipped"
+    work=$work/unzipped/onnxruntime_ep_nv_tensorrt_rtx
+    rm -f "$work"/*.py
+    # The names under which the libraries know each other, which the wheel lacks.
+    for file in "$work"/lib*.so.*.*; do
+        base=${file##*/}
+        ln -s "$base" "$work/$(grep -oE '^[^.]+\.so\.[0-9]+' <<<"$base")"
+        ln -s "$base" "$work/${base%%.so.*}.so"
+    done
+    cp "$pins" "$work/pins.txt"
+    rm -rf "$folder"
+    mv "$work" "$folder"
+}
+
 debian_packages
 onnx_runtime
+tensorrt_rtx

@@ -14,7 +14,6 @@ use crate::{Bench, Outcome, gpu};
 
 /// What half floats may do to a probability.
 const TOLERANCE: f64 = 5e-3;
-const BATCHES: [usize; 4] = [1, 4, 8, 16];
 /// Compiling goes on in the background of the first runs.
 const WARM_UP: Duration = Duration::from_secs(3);
 const MEASURED: Duration = Duration::from_secs(3);
@@ -59,7 +58,7 @@ pub fn bench(bench: &Bench, model: &Path) -> Outcome<()> {
         "\n{:>6} {:>9} {:>9} {:>10} {:>9} {:>9}  precision",
         "batch", "built s", "loaded s", "clips/s", "ms a run", "GPU MB"
     );
-    for batch in BATCHES {
+    for &batch in &bench.batches {
         let shapes = Shapes { batch, ..Shapes::default() };
         let options = EngineOptions { shapes, ..bench.options(bench.provider) };
         let before = gpu::memory_mb();

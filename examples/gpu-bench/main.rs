@@ -21,27 +21,30 @@ use gstm2sd::models::synth::{self, Synth, TransformerShape};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-const USAGE: &str = "gpu-bench PROVIDER [FOLDER]
+const USAGE: &str = "gpu-bench PROVIDER [FOLDER [BATCH…]]
 
 PROVIDER  tensorrt-rtx, tensorrt, cuda, openvino or cpu
 FOLDER    where networks are made and engines are kept [default: gpu-bench.work]; detectors are
-          those in FOLDER/detectors";
+          those in FOLDER/detectors
+BATCH     clips of one run [default: 1 4 8 16]";
 
 /// What is measured, and where its files are.
 pub struct Bench {
     pub provider: Provider,
     pub folder: PathBuf,
+    pub batches: Vec<usize>,
 }
 
 impl Bench {
     fn from_arguments() -> Outcome<Self> {
-        let arguments: Vec<_> = std::env::args().skip(1).collect();
-        let (provider, folder) = match arguments.as_slice() {
-            [provider] => (provider, "gpu-bench.work"),
-            [provider, folder] => (provider, folder.as_str()),
-            _ => return Err(USAGE.into()),
-        };
-        Ok(Self { provider: provider.parse()?, folder: folder.into() })
+        let mut arguments = std::env::args().skip(1);
+        let provider = arguments.next().ok_or(USAGE)?.parse()?;
+        let folder = arguments.next().unwrap_or_else(|| "gpu-bench.work".to_owned()).into();
+        let mut batches = arguments.map(|text| text.parse()).collect::<Result<Vec<_>, _>>()?;
+        if batches.is_empty() {
+            batches = vec![1, 4, 8, 16];
+        }
+        Ok(Self { provider, folder, batches })
     }
 
     pub fn options(&self, provider: Provider) -> EngineOptions {

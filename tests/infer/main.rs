@@ -7,6 +7,7 @@ mod common;
 mod data;
 mod engines;
 mod gpu;
+mod half;
 mod library;
 mod loading;
 mod pool;

@@ -307,7 +307,14 @@ fn fill(
             slot.binding.bind_output_to_device(name, &MemoryInfo::default())?;
         }
     }
-    slot.buffers.iter_mut().zip(inputs).try_for_each(|(buffer, input)| buffer.write(input))
+    for ((name, input), buffer) in names.inputs.iter().zip(inputs).zip(&mut slot.buffers) {
+        buffer.write(input)?;
+        if memory.page_locked {
+            // ONNX Runtime copies to the device when an input is bound, and never again.
+            slot.binding.bind_input(name, &buffer.device)?;
+        }
+    }
+    Ok(())
 }
 
 fn run(
