@@ -68,6 +68,7 @@ impl Bench {
 
 fn run() -> Outcome<bool> {
     let bench = Bench::from_arguments()?;
+    gstm2sd::infer::set_log_sink(|_, text| eprintln!("  {text}"));
     let runtime = gstm2sd::infer::runtime_version()?;
     println!("{} | ONNX Runtime {runtime} | provider {}", gpu::description(), bench.provider);
     let transformer = bench.transformer()?;

@@ -106,6 +106,19 @@ impl<R: Read + Seek> Wire<R> {
         Err(WireError::Malformed { at: self.at, found: "a number of more than 64 bits" })
     }
 
+    /// Reads the numbers that `len` bytes hold one after the other.
+    ///
+    /// # Errors
+    /// [`WireError`] when the last one is not whole.
+    pub fn numbers(&mut self, len: u64) -> Result<Vec<u64>, WireError> {
+        let mut numbers = Vec::new();
+        let end = self.at.saturating_add(len);
+        while self.at < end {
+            numbers.push(self.varint()?);
+        }
+        Ok(numbers)
+    }
+
     /// Reads the next `len` bytes.
     ///
     /// # Errors
@@ -169,6 +182,7 @@ pub mod field {
     pub const NODE_DOMAIN: u64 = 7;
     pub const ATTRIBUTE_NAME: u64 = 1;
     pub const ATTRIBUTE_I: u64 = 3;
+    pub const ATTRIBUTE_INTS: u64 = 8;
     pub const ATTRIBUTE_T: u64 = 5;
     pub const ATTRIBUTE_G: u64 = 6;
     pub const ATTRIBUTE_TENSORS: u64 = 10;

@@ -7,7 +7,7 @@ use gstm2sd::infer::{
 };
 use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::import::{ImportOptions, import};
-use gstm2sd::models::onnx::to_half;
+use gstm2sd::models::onnx::{Attention, to_half};
 use gstm2sd::models::synth::{Synth, TransformerShape, write};
 use ndarray::{Array3, Array4, Ix4};
 
@@ -17,10 +17,10 @@ const SMALL: TransformerShape =
     TransformerShape { width: 192, blocks: 2, heads: 3, ..TransformerShape::BASE };
 
 /// The network at `model` in half floats, with its sidecar, in a folder of its own.
-fn half_of(model: &Path) -> (tempfile::TempDir, std::path::PathBuf) {
+fn half_of(model: &Path, attention: Attention) -> (tempfile::TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let half = dir.path().join(model.file_name().unwrap());
-    to_half(model, &half).unwrap();
+    to_half(model, &half, attention).unwrap();
     let sidecar = |model: &Path| model.with_added_extension("modelinfo");
     if sidecar(model).is_file() {
         std::fs::copy(sidecar(model), sidecar(&half)).unwrap();
@@ -50,10 +50,14 @@ fn reading_bytes(model: &Path, dir: &Path) -> std::path::PathBuf {
 }
 
 fn assert_like(model: &Path) {
-    let (_dir, half) = half_of(model);
-    let (single, half) = (fakes(model), fakes(&half));
-    assert!(single.iter().zip(&half).all(|(a, b)| (a - b).abs() <= 5e-3), "{single:?} {half:?}");
-    assert!(single != half, "nothing was computed in half floats");
+    let single = fakes(model);
+    for attention in [Attention::AsItIs, Attention::Fused] {
+        let (_dir, half) = half_of(model, attention);
+        let half = fakes(&half);
+        let close = single.iter().zip(&half).all(|(a, b)| (a - b).abs() <= 5e-3);
+        assert!(close, "{attention:?}: {single:?} {half:?}");
+        assert!(single != half, "nothing was computed in half floats");
+    }
 }
 
 #[test]
@@ -79,7 +83,7 @@ fn golden_a_detector_in_half_floats_finds_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let weights = shared("models/retinaface_mobilenet0.25.pth");
     let model = import(&weights, dir.path(), &ImportOptions::default()).unwrap().model;
-    let (_dir, half) = half_of(&model);
+    let (_dir, half) = half_of(&model, Attention::AsItIs);
     let classes = [&model, &half].map(|model| {
         let mut detector = load_detector(model, &on(Provider::Cpu), &CancelToken::new()).unwrap();
         let picture = Array3::from_shape_fn((3, 270, 480), |(c, y, x)| (c * 9 + y + x / 3) as u8);
@@ -101,7 +105,7 @@ fn nobody_who_runs_it_has_to_know() {
     let dir = tempfile::tempdir().unwrap();
     let model =
         write(&Synth::Transformer { shape: SMALL, seed: 1, tuning: Tuning::Gpu }, dir.path());
-    let (_dir, half) = half_of(&model.unwrap());
+    let (_dir, half) = half_of(&model.unwrap(), Attention::AsItIs);
     let classifier = load_classifier(&half, &on(Provider::Cpu), &CancelToken::new()).unwrap();
     assert_eq!(classifier.spec().info.precision, Precision::Auto);
 }

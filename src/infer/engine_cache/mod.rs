@@ -261,6 +261,25 @@ mod tests {
     }
 
     #[test]
+    fn what_tensorrt_for_rtx_compiled_is_found_again() {
+        let root = tempfile::tempdir().unwrap();
+        let key = || CacheKey {
+            provider: Provider::TensorRtRtx,
+            precision: crate::infer::Precision::Auto,
+            ..key()
+        };
+        let place = open(root.path(), key());
+        fs::write(place.dir().join(COMPILED_FILE), "network").unwrap();
+        place.finish().unwrap();
+        drop(place);
+        assert!(open(root.path(), key()).is_built());
+        let mut present = Present { tensorrt_rtx: Some("9.9".into()), ..Present::default() };
+        present.models_sha256 = [key().model_sha256].into();
+        let stale = list(root.path())[0].stale(&present).unwrap().to_string();
+        assert_eq!(stale, "built with TensorRT for RTX 10.3.0, now 9.9");
+    }
+
+    #[test]
     fn what_was_not_finished_or_has_another_key_is_built_again() {
         let root = tempfile::tempdir().unwrap();
         let dir = build(root.path(), key());

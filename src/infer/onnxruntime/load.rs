@@ -18,6 +18,7 @@ use crate::infer::error::InferError;
 use crate::infer::guard::{guarded, unreadable};
 use crate::infer::info::EngineInfo;
 use crate::infer::loading::LoadStep;
+use crate::infer::log::{Severity, log};
 use crate::infer::options::Provider;
 use crate::infer::request::Request;
 
@@ -52,22 +53,21 @@ impl Request<'_> {
     fn load_on_cuda(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
         let gpu = Gpu::find(runtime, Provider::Cuda, &self.options)?;
         let _turn = gpu_gate::load(self.loading.cancel)?;
+        let source = cuda::Source::of(self)?;
         let fixed = graphs::fixed_shapes(self);
         let load = |graphs| {
-            self.commit(Provider::Cuda, cuda::session(runtime, &gpu, &self.options, graphs)?)
+            let builder = cuda::session(runtime, &gpu, &self.options, graphs)?;
+            self.commit_file(Provider::Cuda, builder, source.path())
         };
         // Graphs need every node on the GPU, which not every network allows.
         let (session, fixed) = match load(fixed.is_some()) {
             Err(error) if fixed.is_some() && !is_cancelled(&error) => (load(false)?, None),
             session => (session?, fixed),
         };
-        self.engine(
-            runtime,
-            Provider::Cuda,
-            session,
-            Some(MemoryLocation::Cuda(gpu.ordinal)),
-            fixed,
-        )
+        let memory = Some(MemoryLocation::Cuda(gpu.ordinal));
+        let mut engine = self.engine(runtime, Provider::Cuda, session, memory, fixed)?;
+        engine.info.precision = source.precision;
+        Ok(engine)
     }
 
     fn load_on_tensorrt(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
@@ -88,8 +88,12 @@ impl Request<'_> {
             fixed = None;
             session = load(false);
         }
-        if was_built && failed(&session) {
+        if let Err(error) = &session
+            && was_built
+            && !is_cancelled(error)
+        {
             // An engine that was damaged on the disk; one that was built just now is not.
+            log(Severity::Warning, &format!("built again: {error}"));
             plan.forget()?;
             self.loading.tell(LoadStep::Building { model: self.path });
             session = load(false);
@@ -114,12 +118,16 @@ impl Request<'_> {
             Ok((self.commit_file(Provider::TensorRtRtx, builder, &source)?, precision))
         };
         let was_built = plan.is_built();
-        let mut loaded: Result<_, InferError> = load();
-        if was_built && loaded.as_ref().is_err_and(|error| !is_cancelled(error)) {
+        let loaded: Result<_, InferError> = load();
+        let loaded = match loaded {
             // What was damaged on the disk; what was compiled just now is not.
-            plan.forget()?;
-            loaded = load();
-        }
+            Err(error) if was_built && !is_cancelled(&error) => {
+                log(Severity::Warning, &format!("built again: {error}"));
+                plan.forget()?;
+                load()
+            }
+            loaded => loaded,
+        };
         let (session, precision) = loaded?;
         plan.finish(precision)?;
         let memory = Some(MemoryLocation::PageLocked);

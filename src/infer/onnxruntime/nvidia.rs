@@ -25,9 +25,9 @@ impl Gpu {
         options: &EngineOptions,
     ) -> Result<Self, InferError> {
         if provider == Provider::Cuda
-            && let precision @ (Precision::Fp16 | Precision::Bf16) = options.precision
+            && let precision @ Precision::Bf16 = options.precision
         {
-            let remedy = "it computes in the file's own: use precision=auto, or provider=tensorrt";
+            let remedy = "use precision=fp16, or provider=tensorrt";
             return Err(InferError::PrecisionUnsupported { provider, precision, remedy });
         }
         let device = options.device;

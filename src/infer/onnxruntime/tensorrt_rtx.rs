@@ -24,7 +24,7 @@ use crate::infer::loading::LoadStep;
 use crate::infer::options::{EngineOptions, Precision, Provider};
 use crate::infer::profile::Profile;
 use crate::infer::request::Request;
-use crate::models::onnx::to_half;
+use crate::models::onnx::{Attention, to_half};
 
 /// The libraries that the plug-in is linked with, in the order in which they need each other. The
 /// wheel has them under their full names, under which no loader looks for them.
@@ -185,7 +185,7 @@ impl Plan {
             return Ok((original(), self.asked));
         }
         let half = dir.join(HALF_FILE);
-        match to_half(&request.model, &half) {
+        match to_half(&request.model, &half, Attention::AsItIs) {
             Ok(()) => Ok((half, Precision::Fp16)),
             // What cannot be rewritten computes as it is, unless half floats were asked for.
             Err(error) if self.asked == Precision::Auto && error.is_of_the_network() => {

@@ -7,5 +7,5 @@ pub(crate) mod proto;
 mod rewrite;
 mod summary;
 
-pub use half::{HalfError, to_half};
+pub use half::{Attention, HalfError, to_half};
 pub use summary::{Dim, OnnxError, Port, Summary, scan, summary};

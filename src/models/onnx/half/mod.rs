@@ -5,6 +5,7 @@
 //! sums stay in single ones ([`plan`]). Inputs and outputs keep their types, so that nobody who
 //! runs the network has to know.
 
+mod attention;
 mod network;
 mod plan;
 #[cfg(test)]
@@ -48,22 +49,36 @@ impl HalfError {
     }
 }
 
+/// How attention is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attention {
+    /// In the operators that it came in.
+    AsItIs,
+    /// As ONNX Runtime's own operator, where it is of the usual kind.
+    Fused,
+}
+
 /// Writes the network at `model` with its products in half floats to `target`, whole or not at all.
 ///
 /// # Errors
 /// [`HalfError`]; [`HalfError::is_of_the_network`] says whether this network has to compute as it is.
-pub fn to_half(model: &Path, target: &Path) -> Result<(), HalfError> {
+pub fn to_half(model: &Path, target: &Path, attention: Attention) -> Result<(), HalfError> {
     let mut staged = Staged::new(file::folder(target))?;
     let mut out = BufWriter::new(&mut staged);
-    rewrite(File::open(model)?, &mut out)?;
+    rewrite(File::open(model)?, &mut out, attention)?;
     out.flush()?;
     drop(out);
     Ok(staged.publish(target)?)
 }
 
 /// Copies the network in `source` to `out` with its products in half floats.
-fn rewrite(mut source: impl Read + Seek, out: &mut impl Write) -> Result<(), HalfError> {
-    let network = Network::read(&mut source)?;
+fn rewrite(
+    mut source: impl Read + Seek,
+    out: &mut impl Write,
+    attention: Attention,
+) -> Result<(), HalfError> {
+    let mut network = Network::read(&mut source)?;
+    let fused = attention == Attention::Fused && attention::fuse(&mut network) > 0;
     let plan = Plan::new(&network)?;
     let weights = network.weights.keys().collect();
     // A message says its length first: the graph is written twice, once to be measured.
@@ -82,7 +97,12 @@ fn rewrite(mut source: impl Read + Seek, out: &mut impl Write) -> Result<(), Hal
             write_graph(&plan, &weights, wire, len, out)
         }
         _ => Ok(copy(wire, field, value, out)?),
-    })
+    })?;
+    if fused {
+        let set = proto::OperatorSetIdProto { domain: attention::DOMAIN.to_owned(), version: 1 };
+        write_message(out, field::MODEL_OPSET_IMPORT, &set)?;
+    }
+    Ok(())
 }
 
 fn write_graph<R: Read + Seek>(

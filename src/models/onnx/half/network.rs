@@ -20,6 +20,8 @@ pub(super) struct Node {
     pub rest: Vec<u8>,
     /// The element type that a `Cast` or a constant gives.
     pub element: Option<i32>,
+    /// Its list of integers, such as the order of a `Transpose`.
+    pub ints: Vec<i64>,
     /// Whether it holds graphs of its own.
     pub has_graph: bool,
 }
@@ -29,6 +31,8 @@ pub(super) struct Network {
     pub nodes: Vec<Node>,
     /// The element types of the weights.
     pub weights: BTreeMap<String, i32>,
+    /// The numbers of those that are short lists of integers, such as the shape for a `Reshape`.
+    pub shapes: BTreeMap<String, Vec<i64>>,
     /// Of inputs that are no weights.
     pub inputs: BTreeMap<String, i32>,
     pub outputs: BTreeMap<String, i32>,
@@ -60,7 +64,8 @@ impl Network {
                 Ok(())
             }
             (field::GRAPH_INITIALIZER, Value::Bytes(len)) => {
-                let (name, element) = tensor(wire, len)?;
+                let (name, element, integers) = tensor(wire, len)?;
+                self.shapes.extend(integers.map(|integers| (name.clone(), integers)));
                 self.weights.insert(name, element);
                 Ok(())
             }
@@ -79,15 +84,20 @@ impl Network {
     }
 }
 
+type Tensor = (String, i32, Option<Vec<i64>>);
+
+/// In bytes.
+const LONGEST_SHAPE: u64 = 64;
+
 fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<(String, i32), WireError> {
     let port: proto::ValueInfoProto = proto::decode(wire, len)?;
     let tensor = port.r#type.and_then(|t| t.tensor_type);
     Ok((port.name, tensor.map_or(0, |tensor| tensor.elem_type)))
 }
 
-/// A weight's name and element type.
-fn tensor<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<(String, i32), WireError> {
-    let (mut name, mut element) = (String::new(), 0);
+/// A weight's name, its element type, and its numbers if they are a few integers.
+fn tensor<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Tensor, WireError> {
+    let (mut name, mut element, mut raw) = (String::new(), 0, None);
     wire.message::<WireError>(len, |wire, field, value| match (field, value) {
         (field::TENSOR_NAME, Value::Bytes(len)) => {
             name = text(wire, len)?;
@@ -97,14 +107,20 @@ fn tensor<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<(String, i32),
             element = element_type(number);
             Ok(())
         }
+        (field::TENSOR_RAW_DATA, Value::Bytes(len)) if len <= LONGEST_SHAPE => {
+            raw = Some(wire.bytes(len)?);
+            Ok(())
+        }
         (_, other) => wire.skip(other),
     })?;
-    Ok((name, element))
+    let raw = raw.filter(|_| element == proto::INT64);
+    let integers =
+        raw.map(|raw| raw.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect());
+    Ok((name, element, integers))
 }
 
 fn node<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Node, WireError> {
     let mut node = Node::default();
-    let mut attributes = Vec::new();
     wire.message::<WireError>(len, |wire, field, value| match (field, value) {
         (field::NODE_INPUT, Value::Bytes(len)) => {
             node.inputs.push(text(wire, len)?);
@@ -112,12 +128,6 @@ fn node<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Node, WireError>
         }
         (field::NODE_OUTPUT, Value::Bytes(len)) => {
             node.outputs.push(text(wire, len)?);
-            Ok(())
-        }
-        (field::NODE_ATTRIBUTE, Value::Bytes(_)) => {
-            let from = node.rest.len();
-            copy(wire, field, value, &mut node.rest)?;
-            attributes.push(from..node.rest.len());
             Ok(())
         }
         (_, other) => copy(wire, field, other, &mut node.rest),
@@ -145,7 +155,7 @@ fn attribute<R: Read + Seek>(
     len: u64,
     node: &mut Node,
 ) -> Result<(), WireError> {
-    let (mut name, mut number, mut held) = (String::new(), None, None);
+    let (mut name, mut number, mut held, mut list) = (String::new(), None, None, Vec::new());
     wire.message::<WireError>(len, |wire, field, value| match (field, value) {
         (field::ATTRIBUTE_NAME, Value::Bytes(len)) => {
             name = text(wire, len)?;
@@ -153,6 +163,15 @@ fn attribute<R: Read + Seek>(
         }
         (field::ATTRIBUTE_I, Value::Number(value)) => {
             number = Some(element_type(value));
+            Ok(())
+        }
+        // One by one, or all together.
+        (field::ATTRIBUTE_INTS, Value::Number(number)) => {
+            list.push(number as i64);
+            Ok(())
+        }
+        (field::ATTRIBUTE_INTS, Value::Bytes(len)) => {
+            list.extend(wire.numbers(len)?.into_iter().map(|number| number as i64));
             Ok(())
         }
         (field::ATTRIBUTE_T, Value::Bytes(len)) => {
@@ -166,6 +185,7 @@ fn attribute<R: Read + Seek>(
         (_, other) => wire.skip(other),
     })?;
     match name.as_str() {
+        "perm" => node.ints = list,
         "to" => node.element = number,
         "value" => node.element = held,
         "value_float" | "value_floats" => node.element = Some(proto::FLOAT),

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::HalfError;
+use super::attention::{DOMAIN, FUSED};
 use super::network::{Network, Node};
 use crate::core::onnx::{Value, field};
 use crate::models::onnx::proto::{self, AttributeProto, NodeProto};
 use crate::models::onnx::rewrite::{write_key, write_message};
 
 /// Where the arithmetic is: these always compute in half floats.
-const PRODUCTS: [&str; 4] = ["MatMul", "Gemm", "Conv", "ConvTranspose"];
+const PRODUCTS: [&str; 5] = ["MatMul", "Gemm", "Conv", "ConvTranspose", FUSED];
 
 /// Sums over many numbers, powers and what divides by small ones: these overflow half floats or
 /// lose what counts, and stay in single ones.
@@ -109,7 +110,11 @@ impl Plan {
         let mut plan = Self::default();
         plan.kinds = typed.map(|(name, element)| (name.clone(), Kind::of(*element))).collect();
         for node in &network.nodes {
-            if node.has_graph || !matches!(node.domain.as_str(), "" | "ai.onnx") {
+            let known = match node.domain.as_str() {
+                "" | "ai.onnx" => true,
+                domain => domain == DOMAIN && node.op == FUSED,
+            };
+            if node.has_graph || !known {
                 return Err(HalfError::Operator { op: node.op.clone() });
             }
             plan.place(node, network)?;

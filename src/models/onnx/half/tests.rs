@@ -26,7 +26,7 @@ fn file(graph: Graph) -> Vec<u8> {
 
 fn halved(bytes: &[u8]) -> Network {
     let mut out = Vec::new();
-    rewrite(Cursor::new(bytes), &mut out).unwrap();
+    rewrite(Cursor::new(bytes), &mut out, Attention::AsItIs).unwrap();
     Network::read(Cursor::new(out)).unwrap()
 }
 
@@ -125,7 +125,9 @@ fn numbers_beyond_half_floats_are_refused() {
         g.output("y", &y, &[Axis::Size(1), Axis::Size(1)]);
         file(g)
     };
-    let with = |op: &str, value: f32| rewrite(Cursor::new(with(op, value)), &mut Vec::new());
+    let with = |op: &str, value: f32| {
+        rewrite(Cursor::new(with(op, value)), &mut Vec::new(), Attention::AsItIs)
+    };
     assert!(with("Relu", 65_504.0).is_ok());
     let error = with("Relu", 65_520.0).unwrap_err();
     assert!(matches!(&error, HalfError::Range { name } if name == "weight"), "{error}");
@@ -137,7 +139,7 @@ fn a_transformer_in_half_floats_is_half_as_large_and_says_the_same_of_itself() {
     let tuning = crate::models::arch::m2sd::Tuning::Gpu;
     let model = write(&Synth::Transformer { shape: SMALL, seed: 1, tuning }, dir.path()).unwrap();
     let half = dir.path().join("half.onnx");
-    to_half(&model, &half).unwrap();
+    to_half(&model, &half, Attention::AsItIs).unwrap();
     let bytes = |path: &std::path::Path| std::fs::metadata(path).unwrap().len() as f64;
     assert!((0.45..0.6).contains(&(bytes(&half) / bytes(&model))));
     let [before, after] = [&model, &half].map(|path| super::super::summary(path).unwrap());
@@ -149,6 +151,41 @@ fn a_file_that_ends_early_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let whole = std::fs::read(write(&Synth::Aligner, dir.path()).unwrap()).unwrap();
     for len in (60..whole.len() - 1).step_by(7) {
-        let _ = rewrite(Cursor::new(&whole[..len]), &mut Vec::new()).unwrap_err();
+        let _ =
+            rewrite(Cursor::new(&whole[..len]), &mut Vec::new(), Attention::AsItIs).unwrap_err();
     }
+}
+
+#[test]
+fn attention_is_one_operator_where_it_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    for tuning in [crate::models::arch::m2sd::Tuning::Cpu, crate::models::arch::m2sd::Tuning::Gpu] {
+        let shape = TransformerShape { blocks: 3, heads: 2, width: 64, ..SMALL };
+        let model = write(&Synth::Transformer { shape, seed: 1, tuning }, dir.path()).unwrap();
+        let bytes = std::fs::read(model).unwrap();
+        for (attention, count) in [(Attention::AsItIs, 0), (Attention::Fused, 3)] {
+            let mut out = Vec::new();
+            rewrite(Cursor::new(&bytes), &mut out, attention).unwrap();
+            let network = Network::read(Cursor::new(&out)).unwrap();
+            let of = |op: &str| network.nodes.iter().filter(|node| node.op == op).count();
+            assert_eq!((of("MultiHeadAttention"), of("Softmax")), (count, 3 - count));
+            let domain = out.windows(13).any(|part| part == b"com.microsoft");
+            assert_eq!(domain, count > 0);
+        }
+    }
+}
+
+#[test]
+fn softmax_that_is_no_attention_stays() {
+    let mut g = Graph::new("test");
+    let x = g.input("x", &[Axis::Any("N"), Axis::Size(2)]);
+    let weight = g.floats("weight", &[2, 2], vec![1.0, 2.0, 3.0, 4.0]);
+    let y = g.op("MatMul", &[&x, &weight], &[]);
+    let y = g.op("Softmax", &[&y], &[int("axis", -1)]);
+    let y = g.op("MatMul", &[&y, &weight], &[]);
+    g.output("y", &y, &[Axis::Any("N"), Axis::Size(2)]);
+    let mut out = Vec::new();
+    rewrite(Cursor::new(file(g)), &mut out, Attention::Fused).unwrap();
+    let network = Network::read(Cursor::new(out)).unwrap();
+    assert!(network.nodes.iter().any(|node| node.op == "Softmax"));
 }
