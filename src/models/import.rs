@@ -85,7 +85,9 @@ pub enum Problem {
     Manifest(#[from] ManifestError),
     #[error("{0:?} is not a file name")]
     Name(String),
-    #[error("it is {known}, by its pinned sha256 or its sidecar, and not {told}; leave the training out")]
+    #[error(
+        "it is {known}, by its pinned sha256 or its sidecar, and not {told}; leave the training out"
+    )]
     Training { known: Training, told: Training },
     #[error("cannot copy it: {0}")]
     Copy(std::io::Error),

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::engine_file;
 use super::folders::{data_home, set_in_env};
 use super::manifest::{Manifest, ManifestError};
+use super::{advice, engine_file};
 use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role};
 
 /// The folders that are searched, first to last.
@@ -26,8 +26,10 @@ pub struct Found {
 #[derive(Debug, Error)]
 pub enum ResolveError {
     #[error(
-        "no {role} model. Looked for {wanted} in {dirs}. Run `m2sd models fetch`, or `m2sd models \
-         import FILE`, or name a file"
+        "no {role} model. Looked for {wanted} in {dirs}. Run {}, or import one with {}, or name a \
+         file",
+        advice::command("models fetch"),
+        advice::command("models import FILE")
     )]
     Nowhere { role: Role, wanted: String, dirs: Places },
     #[error(

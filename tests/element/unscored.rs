@@ -29,7 +29,10 @@ fn pictures() -> Vec<Picture> {
 fn assert_unscored(outcome: &Outcome) {
     for buffer in &outcome.buffers {
         for face in found(buffer) {
-            assert_eq!((face.label().as_str(), face.m2sd.get::<i32>("label_id")), ("unscored", Ok(4)));
+            assert_eq!(
+                (face.label().as_str(), face.m2sd.get::<i32>("label_id")),
+                ("unscored", Ok(4))
+            );
             assert_eq!(face.m2sd.get::<f64>("confidence"), Ok(0.0));
             assert_eq!((face.score(), face.clips()), (None, 0));
             for absent in ["reason", "model_name", "trained", "training", "clip_start"] {
@@ -108,7 +111,10 @@ fn a_frame_waits_for_its_detection_and_for_no_clip() {
     srcpad.send_event(gst::event::Reconfigure::new());
     rig.push_rgb(&one_face_each(&[90]));
     let second = rig.pull();
-    assert_eq!((second.pts(), found_one(&second).label().as_str()), (Some(FRAME_DURATION), "unscored"));
+    assert_eq!(
+        (second.pts(), found_one(&second).label().as_str()),
+        (Some(FRAME_DURATION), "unscored")
+    );
 }
 
 #[test]
@@ -205,7 +211,8 @@ fn networks_trained(dir: &Path, training: [&str; 2]) {
     let shape = ClipShape { frames: T, size_px: 32, ..ClipShape::default() };
     for (network, training) in [Synth::Detector, Synth::Classifier(shape)].iter().zip(training) {
         let model = write(network, dir).unwrap();
-        let sidecar = dir.join(format!("{}.modelinfo", model.file_name().unwrap().to_str().unwrap()));
+        let sidecar =
+            dir.join(format!("{}.modelinfo", model.file_name().unwrap().to_str().unwrap()));
         let text = std::fs::read_to_string(&sidecar).unwrap();
         assert!(text.contains("training=analytic"), "{text}");
         std::fs::write(&sidecar, text.replace("training=analytic", training)).unwrap();

@@ -110,7 +110,10 @@ fn an_unknown_transformer_is_imported_as_its_tensors_show() {
     let report = import(&source, &dir.path().join("out"), &options).unwrap();
     assert!(report.model.ends_with("out/mine.onnx"));
     assert_eq!(report.ignored, ["decoder.weight", "epoch"]);
-    assert_eq!((report.info.role, report.info.training), (Some(Role::Classifier), Training::Unknown));
+    assert_eq!(
+        (report.info.role, report.info.training),
+        (Some(Role::Classifier), Training::Unknown)
+    );
     let expected = "1 blocks, width 64, 1 heads, 784 patches, mean of tokens";
     assert!(report.network.ends_with(expected), "{}", report.network);
     let clip = gstm2sd::models::onnx::summary(&report.model).unwrap().inputs[0].to_string();

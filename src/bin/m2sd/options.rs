@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use gst::prelude::*;
-use gstm2sd::filter::M2sdFilter;
 use gstm2sd::core::modelinfo::Training;
+use gstm2sd::filter::M2sdFilter;
 use gstm2sd::infer::{Device, Precision, Provider, gpu_architectures};
 use gstm2sd::models::arch::m2sd::Tuning;
 

@@ -110,7 +110,10 @@ fn a_cleared_board_ignores_the_clips_of_before() {
     let clips = single_frames(&mut board, 1, 1);
     board.clear();
     board.settle(&clips[0], Some(p(0.9)));
-    assert_eq!((board.under_way(), board.judge(TRACK, 0)), (0, Judgement::without_score(Label::NO_CLIP)));
+    assert_eq!(
+        (board.under_way(), board.judge(TRACK, 0)),
+        (0, Judgement::without_score(Label::NO_CLIP))
+    );
 }
 
 #[test]

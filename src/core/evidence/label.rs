@@ -178,8 +178,7 @@ mod tests {
 
     #[test]
     fn labels_are_told_apart_by_word_and_number() {
-        let labels =
-            [Label::Fake, Label::Real, Label::Uncertain, Label::NO_CLIP, Label::Unscored];
+        let labels = [Label::Fake, Label::Real, Label::Uncertain, Label::NO_CLIP, Label::Unscored];
         assert_eq!(labels.map(Label::id), [0, 1, 2, 3, 4]);
         let untrained = Label::Insufficient(Insufficiency::Untrained);
         assert!(untrained.is_told_as(Label::NO_CLIP));

@@ -94,8 +94,9 @@ mod tests {
         use Training::{Analytic, Trained, Unknown, Untrained};
         assert_eq!(Analytic.on_faces_of(Analytic), Analytic);
         assert_eq!([Trained, Unknown, Untrained].map(|d| Analytic.on_faces_of(d)), [Untrained; 3]);
-        assert_eq!([Trained, Unknown, Untrained].map(|c| c.on_faces_of(Trained)), [
-            Trained, Unknown, Untrained
-        ]);
+        assert_eq!(
+            [Trained, Unknown, Untrained].map(|c| c.on_faces_of(Trained)),
+            [Trained, Unknown, Untrained]
+        );
     }
 }

@@ -223,7 +223,12 @@ impl M2sdFilter {
 }
 
 /// Attaches metadata to the frame and draws on it.
-fn decorate(judged: &mut Judged, stream: &mut Stream, draw: bool, classifier: Option<&ClassifierName>) {
+fn decorate(
+    judged: &mut Judged,
+    stream: &mut Stream,
+    draw: bool,
+    classifier: Option<&ClassifierName>,
+) {
     let size = (stream.info.width(), stream.info.height());
     let Judged { frame, judgements } = judged;
     let blends = draw && !stream.attach_overlay;

@@ -57,7 +57,8 @@ impl Judged {
             return "The faces were followed, and nobody judged them.".to_owned();
         };
         if Insufficiency::of(point.training).is_some() {
-            return "There are no verdicts: nobody vouches for this classifier's scores.".to_owned();
+            return "There are no verdicts: nobody vouches for this classifier's scores."
+                .to_owned();
         }
         format!(
             "A face is called fake when its mean P(fake) is above {}, and uncertain when that is \
@@ -119,9 +120,8 @@ mod tests {
         face.scored(p(0.75), span);
         let faces = BTreeMap::from([(3, face), (4, Face::default())]);
         let table_by = |by| table(&faces, &Judged { classifier: "meso4".into(), by });
-        let scored_by = |training| {
-            table_by(Judge::Classifier(OperatingPoint { threshold: p(0.3), training }))
-        };
+        let scored_by =
+            |training| table_by(Judge::Classifier(OperatingPoint { threshold: p(0.3), training }));
         let row = "1.00 to 2.00       2      2    0.5000    0.7500  ";
         for training in [Training::Trained, Training::Analytic] {
             let table = scored_by(training);

@@ -127,7 +127,11 @@ fn captions_are_rendered_once_and_do_not_pile_up() {
     for thousandths in 0..200u16 {
         let fake = Probability::new(f64::from(thousandths) / 1000.0).unwrap();
         let score = Score { fake, span: Span { start_ns: 0, end_ns: 1 }, clips: 1 };
-        let judgement = Judgement { label: Label::Real, score: Some(score), ..Judgement::without_score(Label::NO_CLIP) };
+        let judgement = Judgement {
+            label: Label::Real,
+            score: Some(score),
+            ..Judgement::without_score(Label::NO_CLIP)
+        };
         for _ in 0..2 {
             overlay.compose(&[face(10.0, 20.0, 50.0, 60.0)], &[judgement], Some(&name())).unwrap();
         }
