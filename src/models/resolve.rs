@@ -95,6 +95,17 @@ impl Search {
         &self.dirs
     }
 
+    /// The models for `role` in the first folder that has any, best first.
+    pub fn all(&self, role: Role) -> Result<Vec<Found>, ResolveError> {
+        for dir in &self.dirs {
+            let models = ranked(dir, role)?;
+            if !models.is_empty() {
+                return Ok(models);
+            }
+        }
+        Ok(Vec::new())
+    }
+
     /// The model for `role`: the one that `wanted` names, by the name of a file in one of the
     /// folders, with or without its ending, or by a path, which has a slash; without it the best
     /// of the first folder that has any.
@@ -127,14 +138,8 @@ impl Search {
     }
 
     fn best(&self, role: Role) -> Result<Found, ResolveError> {
-        for dir in &self.dirs {
-            let mut models = models_of(dir, role)?;
-            models.sort_by_key(|(rank, model)| {
-                (model.info.training.preference(), *rank, model.path.clone())
-            });
-            if let Some((_, best)) = models.into_iter().next() {
-                return Ok(best);
-            }
+        if let Some(best) = self.all(role)?.into_iter().next() {
+            return Ok(best);
         }
         let known = Manifest::builtin()?;
         let names: Vec<_> = known.of_role(role).iter().map(|m| m.file.clone()).collect();
@@ -151,6 +156,14 @@ impl Search {
     fn nowhere(&self, role: Role, wanted: String) -> ResolveError {
         ResolveError::Nowhere { role, wanted, dirs: Places(self.dirs.clone()) }
     }
+}
+
+/// The models for `role` in one folder, best first.
+fn ranked(dir: &Path, role: Role) -> Result<Vec<Found>, ResolveError> {
+    let mut models = models_of(dir, role)?;
+    models
+        .sort_by_key(|(rank, model)| (model.info.training.preference(), *rank, model.path.clone()));
+    Ok(models.into_iter().map(|(_, model)| model).collect())
 }
 
 /// The models for `role` in one folder, each with its rank; those that the manifest does not know

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod compare;
+mod doctor;
 mod ending;
 mod engines;
 mod formats;
