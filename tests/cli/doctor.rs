@@ -146,6 +146,14 @@ fn without_models_it_says_which_a_scan_needs() {
 }
 
 #[test]
+fn an_engines_folder_that_is_named_must_be_there() {
+    let home = Home::new();
+    let run = home.doctor(Path::new("/nowhere/engines"), &["--json"], &[]);
+    assert_code(&run, 4);
+    assert_finding(&run, "engines 1", "stops-a-scan", "/nowhere/engines", "Name one that exists");
+}
+
+#[test]
 fn a_classifier_that_nobody_vouches_for_is_told_with_what_to_do() {
     let home = Home::new();
     let dir = tempfile::tempdir().unwrap();

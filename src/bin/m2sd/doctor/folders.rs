@@ -28,8 +28,16 @@ const VARIABLES: [&str; 13] = [
     "GST_DEBUG",
 ];
 
-pub fn findings(search: &Search) -> Vec<Finding> {
+/// `named`: the first folder is one that the user named.
+pub fn findings(search: &Search, named: bool) -> Vec<Finding> {
     let mut found: Vec<_> = search.dirs().iter().enumerate().map(engines).collect();
+    if named
+        && let Some(dir) = search.dirs().first().filter(|dir| !dir.is_dir())
+        && let Some(first) = found.first_mut()
+    {
+        *first = Finding::stops("engines 1", format!("{}: no such folder", dir.display()))
+            .remedy("Name one that exists, or none: then the usual places are searched");
+    }
     found.push(cache(search));
     found.push(match data_home() {
         Some(dir) => Finding::fine("data", dir.display().to_string()),

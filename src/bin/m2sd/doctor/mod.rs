@@ -51,7 +51,7 @@ pub fn run(args: &DoctorArgs) -> Result<(), CliError> {
             section("Runtime", providers::runtime()),
             section("Providers, tried with a tiny network", providers::findings()),
             section("Models", models::findings(&search, runs)),
-            section("Folders", folders::findings(&search)),
+            section("Folders", folders::findings(&search, args.engines.is_some())),
         ],
     };
     if args.json {
