@@ -103,6 +103,7 @@ fn a_healthy_machine_gets_a_page_without_advice_on_what_works() {
         assert_finding(&run, role, "ok", words, "");
     }
     assert_finding(&run, "engines 1", "ok", "3 models", "");
+    assert_finding(&run, "m2sdfilter", "ok", "finds its models", "");
     assert_finding(&run, "cache", "ok", "can be written", "");
     // What is not there says what to do.
     for provider in ["cuda", "tensorrt"] {
@@ -116,9 +117,11 @@ fn without_onnx_runtime_no_scan_would_run() {
     let home = Home::new();
     let run = home.doctor(&engines(), &["--json"], &[("M2SD_RUNTIME", home.path())]);
     assert_code(&run, 4);
-    assert!(stderr(&run).contains("no scan would run: ONNX Runtime"), "{}", stderr(&run));
+    assert!(stderr(&run).contains("no scan would run: ONNX Runtime, auto"), "{}", stderr(&run));
     assert_finding(&run, "ONNX Runtime", "stops-a-scan", "was not found", "make setup");
-    assert_finding(&run, "auto", "stops-a-scan", "was not found", "M2SD_RUNTIME");
+    assert_finding(&run, "auto", "stops-a-scan", "needs ONNX Runtime", "above");
+    assert_finding(&run, "cpu", "absent", "needs ONNX Runtime", "above");
+    assert_finding(&run, "m2sdfilter", "stops-a-scan", "was not found", "M2SD_RUNTIME");
     // They are not to blame.
     assert_finding(&run, "detector", "ok", "analytic_detector.onnx", "");
 }
@@ -138,7 +141,14 @@ fn without_models_it_says_which_a_scan_needs() {
     assert_code(&run, 0);
     assert_finding(&run, "detector", "ok", "analytic", "");
 
-    let whole = std::fs::read(&detector).unwrap();
+    let mut whole = std::fs::read(&detector).unwrap();
+    // An empty name of the producer, at the end of the file.
+    whole.extend([0x12, 0]);
+    std::fs::write(&detector, &whole).unwrap();
+    let run = home.doctor(dir.path(), &["--json"], &[]);
+    assert_code(&run, 0);
+    assert_finding(&run, "detector", "wrong", "not the file that was imported", "models verify");
+
     std::fs::write(&detector, &whole[..whole.len() / 2]).unwrap();
     let run = home.doctor(dir.path(), &["--json"], &[]);
     assert_code(&run, 4);

@@ -65,7 +65,7 @@ impl Analysis {
         let spec = engine.submitter.pool().spec();
         gst::info!(CAT, "Classifier {} on {}", engine.classifier.name, spec.info.provider);
         if engine.point.training == Training::Unknown {
-            self.warn_of_unknown_training(&engine.classifier.name);
+            self.warn_of_unknown_training(&spec.info.model);
         }
         self.shared.stats.set_provider(spec.info.provider.as_str());
         self.shared.set_classifier(Some(Arc::clone(&engine.classifier)));
@@ -79,10 +79,10 @@ impl Analysis {
 
     /// What the user can do about a classifier of which nobody says whether it was trained.
     fn warn_of_unknown_training(&self, classifier: &str) {
-        let sidecar = format!("{classifier}.onnx.modelinfo");
         self.warn(&format!(
             "Nobody says whether {classifier} was trained: it gives scores, and no verdicts. If you \
-             trust it, import it with {}, or write training=trained into {sidecar}",
+             trust it, import it with {}, or write training=trained into \
+             {classifier}.modelinfo",
             advice::command("models import --training trained FILE")
         ));
     }

@@ -336,3 +336,35 @@ fn progress(element: &M2sdFilter, kind: ProgressType, text: &str) {
     // Without a bus nobody asked to hear it.
     let _ = element.post_message(message);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_does_without_a_classifier_from_its_start_or_never() {
+        let (sender, receiver) = sync_channel(1);
+        let mut part = Supervised::<u8>::loading(receiver);
+        sender.send(Ok(None)).unwrap();
+        assert!(matches!(part.advance(|| true), LoadEvent::Absent));
+        assert!(part.is_absent() && part.get().is_none());
+        assert!(!part.wants_load());
+        assert!(matches!(part.advance(|| true), LoadEvent::None));
+
+        // One that was there and failed, and whose file is gone when it is loaded again.
+        let (sender, receiver) = sync_channel(1);
+        let mut part = Supervised::loading(receiver);
+        sender.send(Ok(Some(7))).unwrap();
+        assert!(matches!(part.advance(|| true), LoadEvent::Ready));
+        part.mark_failed();
+        let (sender, receiver) = sync_channel(1);
+        part.state = State::Loading(receiver);
+        sender.send(Ok(None)).unwrap();
+        let event = part.advance(|| true);
+        let gone = SessionError::ClassifierGone.to_string();
+        assert!(
+            matches!(event, LoadEvent::NotLoaded { error, first: false } if error.to_string() == gone)
+        );
+        assert!(!part.is_absent(), "it is tried again");
+    }
+}

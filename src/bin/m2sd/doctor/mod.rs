@@ -7,15 +7,17 @@ mod models;
 mod providers;
 mod report;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gstm2sd::infer::onnxruntime;
+use gst::prelude::*;
 use gstm2sd::models::resolve::Search;
 
-use self::report::{Finding, Report, Section};
+use self::providers::Tried;
+use self::report::{Finding, Report, Section, State, split};
 use crate::bench::Machine;
 use crate::error::CliError;
+use crate::scan;
 use crate::terminal::{json_line, print, print_json};
 
 #[derive(Args)]
@@ -39,21 +41,7 @@ pub fn run(args: &DoctorArgs) -> Result<(), CliError> {
             Err(CliError::runtime(reason))
         });
     }
-    // What every model needs says more than each model's own failure.
-    let runs = onnxruntime::runtime_version().is_ok();
-    let search = Search::new(args.engines.as_deref());
-    let section = |title, findings| Section { title, findings };
-    let report = Report {
-        sections: vec![
-            section("Command", command()),
-            section("GStreamer", gstreamer::findings()),
-            section("Encoders of the annotated video", encoders::findings()),
-            section("Runtime", providers::runtime()),
-            section("Providers, tried with a tiny network", providers::findings()),
-            section("Models", models::findings(&search, runs)),
-            section("Folders", folders::findings(&search, args.engines.is_some())),
-        ],
-    };
+    let report = report(args.engines.as_deref());
     if args.json {
         print_json(&json_line(&report.json()))?;
     } else {
@@ -62,6 +50,42 @@ pub fn run(args: &DoctorArgs) -> Result<(), CliError> {
     match report.obstacles().as_slice() {
         [] => Ok(()),
         obstacles => Err(CliError::runtime(format!("no scan would run: {}", obstacles.join(", ")))),
+    }
+}
+
+fn report(engines: Option<&Path>) -> Report {
+    let search = Search::new(engines);
+    // Before the element is registered in this process.
+    let gstreamer = gstreamer::findings();
+    // What every model needs says more than each model's own failure.
+    let tried = Tried::all();
+    let section = |title, findings| Section { title, findings };
+    Report {
+        sections: vec![
+            section("Command", command()),
+            section("GStreamer", gstreamer),
+            section("Encoders of the annotated video", encoders::findings()),
+            section("Runtime", tried.runtime()),
+            section("Providers, tried with a tiny network", tried.findings()),
+            section("Models", models::findings(&search, tried.cpu_works())),
+            section("Folders", folders::findings(&search, engines.is_some())),
+            section("Element", vec![element(engines)]),
+        ],
+    }
+}
+
+/// Has the element look for what it needs, as a scan does before it begins.
+fn element(engines: Option<&Path>) -> Finding {
+    let name = "m2sdfilter";
+    let made = gstm2sd::plugin_register_static().map_err(CliError::runtime).and_then(|()| {
+        let engines = engines.map(|dir| dir.display().to_string());
+        let element = gst::ElementFactory::make(name).property("engines-dir", engines).build();
+        let element = element.map_err(CliError::runtime)?;
+        element.downcast().map_err(|_| CliError::runtime("another plugin owns the name m2sdfilter"))
+    });
+    match made.and_then(|filter| scan::prepare(&filter)) {
+        Ok(()) => Finding::fine(name, "finds its models and a runtime"),
+        Err(error) => split(State::Stops, name, &error.to_string()),
     }
 }
 

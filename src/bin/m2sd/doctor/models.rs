@@ -1,12 +1,14 @@
 //! The models that a scan would use, and those beside them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use gstm2sd::core::evidence::{Insufficiency, REFERENCE_THRESHOLD};
 use gstm2sd::core::modelinfo::{Role, Training};
 use gstm2sd::infer::{self, CancelToken, EngineOptions, InferError, Provider};
-use gstm2sd::models::advice;
+use gstm2sd::models::lock::Lock;
 use gstm2sd::models::resolve::{Found, ResolveError, Search};
+use gstm2sd::models::{advice, sha256};
 
 use super::report::{Finding, State, split};
 use crate::bounded;
@@ -62,6 +64,10 @@ fn used(role: Role, model: &Found, detector: Training, runs: bool) -> Finding {
     if runs && let Err(error) = load(role, model) {
         return split(State::Stops, role.as_str(), &error);
     }
+    if has_changed(&model.path) {
+        return Finding::wrong(role.as_str(), format!("{text}: not the file that was imported"))
+            .remedy(format!("Import it again, or see {}", advice::command("models verify")));
+    }
     let training = model.info.training.on_faces_of(detector);
     match Insufficiency::of(training) {
         Some(_) if role == Role::Classifier => {
@@ -91,6 +97,14 @@ fn describe(role: Role, Found { path, info }: &Found) -> String {
         text.push_str(&format!(", fake above {threshold:.6}"));
     }
     text
+}
+
+/// Whether the file has another hash than the one that was recorded when it was written.
+fn has_changed(model: &Path) -> bool {
+    let lock = model.parent().and_then(|dir| Lock::read(dir).ok());
+    let name = model.file_name().unwrap_or_default().to_string_lossy();
+    let recorded = lock.as_ref().and_then(|lock| lock.get(&name));
+    recorded.is_some_and(|record| sha256(model).is_ok_and(|found| found != record.sha256))
 }
 
 /// Loads it on the CPU, which builds nothing.

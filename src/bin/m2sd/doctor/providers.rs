@@ -11,18 +11,102 @@ use crate::bounded;
 /// How long a provider may take; TensorRT builds its network first.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The library, and what the machine has beside processors.
-pub fn runtime() -> Vec<Finding> {
-    let library = onnxruntime::runtime_library();
-    let runtime = match (onnxruntime::runtime_version(), library) {
-        (Ok(version), Ok(library)) => {
-            Finding::fine("ONNX Runtime", format!("{version}, {}", library.display()))
+/// Every provider, tried with a tiny network.
+pub struct Tried {
+    /// `None`: it took too long. Last the one that is chosen where none is named.
+    outcomes: Vec<(Provider, Option<Result<Working, ProbeError>>)>,
+    /// Why ONNX Runtime cannot be opened.
+    no_runtime: Option<String>,
+}
+
+impl Tried {
+    pub fn all() -> Self {
+        let providers = Provider::PREFERENCE.into_iter().chain([Provider::Auto]);
+        Self {
+            outcomes: providers.map(|provider| (provider, in_time(provider))).collect(),
+            no_runtime: onnxruntime::runtime_version().err().map(|error| error.to_string()),
         }
-        (Err(error), _) | (_, Err(error)) => {
-            split(State::Stops, "ONNX Runtime", &error.to_string())
+    }
+
+    fn works(&self, wanted: Provider) -> bool {
+        self.outcomes
+            .iter()
+            .any(|(tried, outcome)| *tried == wanted && matches!(outcome, Some(Ok(_))))
+    }
+
+    pub fn cpu_works(&self) -> bool {
+        self.works(Provider::Cpu)
+    }
+
+    /// The library, and what the machine has beside processors.
+    pub fn runtime(&self) -> Vec<Finding> {
+        const NAME: &str = "ONNX Runtime";
+        let runtime = match (onnxruntime::runtime_version(), onnxruntime::runtime_library()) {
+            (Ok(version), Ok(library)) => {
+                Finding::fine(NAME, format!("{version}, {}", library.display()))
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                let stops = !self.works(Provider::Auto);
+                split(if stops { State::Stops } else { State::Wrong }, NAME, &error.to_string())
+            }
+        };
+        vec![runtime, gpu()]
+    }
+
+    pub fn findings(&self) -> Vec<Finding> {
+        self.outcomes.iter().map(|(provider, outcome)| self.finding(*provider, outcome)).collect()
+    }
+
+    fn finding(
+        &self,
+        provider: Provider,
+        outcome: &Option<Result<Working, ProbeError>>,
+    ) -> Finding {
+        let name = provider.as_str();
+        let (missing, wrong) = match provider {
+            Provider::Auto => (State::Stops, State::Stops),
+            _ => (State::Absent, State::Wrong),
+        };
+        match outcome {
+            None => {
+                let text = format!("a tiny network is not there after {} s", PATIENCE.as_secs());
+                Finding::new(wrong, name, text).remedy("Use another provider")
+            }
+            Some(Ok(working)) => Finding::fine(name, describe(provider, working)),
+            Some(Err(ProbeError::Infer(InferError::ProviderMissing {
+                reason, remedy, ..
+            }))) => Finding::new(missing, name, reason).remedy(remedy.to_string()),
+            Some(Err(error)) => {
+                let text = error.to_string();
+                if self.no_runtime.as_ref() == Some(&text) {
+                    return Finding::new(missing, name, "needs ONNX Runtime")
+                        .remedy("See ONNX Runtime above");
+                }
+                split(wrong, name, &text)
+            }
         }
+    }
+}
+
+fn in_time(provider: Provider) -> Option<Result<Working, ProbeError>> {
+    let cancel = CancelToken::new();
+    let token = cancel.clone();
+    let tried = bounded::run(PATIENCE, move || probe(provider, &token));
+    if tried.is_none() {
+        cancel.cancel();
+    }
+    tried
+}
+
+fn describe(provider: Provider, Working { info, load }: &Working) -> String {
+    let chosen = match provider {
+        Provider::Auto => format!("{}, ", info.provider),
+        _ => String::new(),
     };
-    vec![runtime, gpu()]
+    let (runtime, precision, load_ms) = (&info.runtime, info.precision, 1e3 * load.as_secs_f64());
+    format!(
+        "{chosen}{runtime}, precision {precision}, a tiny network is there after {load_ms:.0} ms"
+    )
 }
 
 fn gpu() -> Finding {
@@ -36,47 +120,5 @@ fn gpu() -> Finding {
             let tensorrt = present.tensorrt.map_or(String::new(), |v| format!(", TensorRT {v}"));
             Finding::fine("GPU", format!("{}, driver {driver}{tensorrt}", archs.join(", ")))
         }
-    }
-}
-
-/// Every provider, with a tiny network; last the one that is chosen where none is named.
-pub fn findings() -> Vec<Finding> {
-    let mut found: Vec<_> = Provider::PREFERENCE.into_iter().map(finding).collect();
-    found.push(finding(Provider::Auto));
-    found
-}
-
-fn finding(provider: Provider) -> Finding {
-    let name = provider.as_str();
-    // The one without which nothing runs.
-    let (missing, wrong) = match provider {
-        Provider::Auto => (State::Stops, State::Stops),
-        _ => (State::Absent, State::Wrong),
-    };
-    let cancel = CancelToken::new();
-    let token = cancel.clone();
-    let Some(tried) = bounded::run(PATIENCE, move || probe(provider, &token)) else {
-        cancel.cancel();
-        let text = format!("a tiny network is not there after {} s", PATIENCE.as_secs());
-        return Finding::new(wrong, name, text).remedy("Use another provider");
-    };
-    match tried {
-        Ok(Working { info, load }) => {
-            let chosen = if provider == Provider::Auto {
-                format!("{}, ", info.provider)
-            } else {
-                String::new()
-            };
-            let (runtime, precision) = (info.runtime, info.precision);
-            let text = format!(
-                "{chosen}{runtime}, precision {precision}, a tiny network is there after {:.0} ms",
-                1e3 * load.as_secs_f64()
-            );
-            Finding::fine(name, text)
-        }
-        Err(ProbeError::Infer(InferError::ProviderMissing { reason, remedy, .. })) => {
-            Finding::new(missing, name, reason).remedy(remedy)
-        }
-        Err(error) => split(wrong, name, &error.to_string()),
     }
 }

@@ -263,8 +263,9 @@ fn make_filter(args: &ScanArgs) -> Result<M2sdFilter, CliError> {
     Ok(filter)
 }
 
-/// Takes the element to READY and turns its error message into ours.
-fn prepare(filter: &M2sdFilter) -> Result<(), CliError> {
+/// Takes the element to READY, where it looks for models and runtime, and turns its error message
+/// into ours.
+pub fn prepare(filter: &M2sdFilter) -> Result<(), CliError> {
     let bus = gst::Bus::new();
     filter.set_bus(Some(&bus));
     let ready = filter.set_state(gst::State::Ready);
