@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod compare;
+mod doctor;
 mod ending;
 mod engines;
 mod formats;
@@ -16,6 +17,7 @@ mod scan;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+mod unscored;
 mod upright;
 
 use std::path::{Path, PathBuf};

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use gstm2sd::models::synth::{Synth, write};
+
 use super::picture::{Picture, one_face};
 use super::support::{Watchdog, init, short_clips};
 
@@ -109,6 +111,27 @@ fn a_runtime_that_is_not_there_is_named() {
 }
 
 #[test]
+fn an_installed_plugin_advises_what_an_installation_has() {
+    let home = tempfile::tempdir().unwrap();
+    let plugins = home.path().join(".local/share/gstreamer-1.0/plugins");
+    let programs = home.path().join(".local/bin");
+    for dir in [&plugins, &programs] {
+        std::fs::create_dir_all(dir).unwrap();
+    }
+    std::fs::copy(plugin_dir().join("libgstm2sd.so"), plugins.join("libgstm2sd.so")).unwrap();
+    std::fs::write(programs.join("m2sd"), "").unwrap();
+    let home = home.path().to_str().unwrap();
+    let env = [("HOME", home), ("GST_PLUGIN_PATH", ""), ("M2SD_RUNTIME", "/nowhere/runtime")];
+    let output = launch(&one_face(90), 1, &filter(short_clips()), &env);
+    let said = text(&output);
+    assert!(said.contains("`make setup install` in the clone that this was installed"), "{said}");
+    let env = [("HOME", home), ("GST_PLUGIN_PATH", "")];
+    let output = launch(&one_face(90), 1, "m2sdfilter", &env);
+    let said = text(&output);
+    assert!(said.contains(&format!("`{home}/.local/bin/m2sd models fetch`")), "{said}");
+}
+
+#[test]
 fn without_models_the_error_names_them_and_every_folder() {
     let empty = tempfile::tempdir().unwrap();
     let output = launch(&one_face(90), 5, &filter(empty.path()), &[]);
@@ -118,6 +141,24 @@ fn without_models_the_error_names_them_and_every_folder() {
     for part in ["retinaface", folder, "m2sd/engines", "/usr/share/m2sd/engines", "m2sd models"] {
         assert!(text.contains(part), "{part} is not in: {text}");
     }
+}
+
+#[test]
+fn without_a_classifier_frames_pass_and_one_warning_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&Synth::Detector, dir.path()).unwrap();
+    for (classifier, warnings) in [("", 1), ("classifier=none", 0)] {
+        let elements = format!("{} {classifier}", filter(dir.path()));
+        let output = launch(&one_face(90), 5, &elements, &[]);
+        let text = text(&output);
+        assert!(output.status.success(), "{text}");
+        let told = text.matches("There is no classifier").count();
+        assert_eq!(told, warnings, "{text}");
+        assert_eq!(text.matches("m2sd models fetch").count(), warnings, "{text}");
+    }
+    // One that is named is wanted.
+    let output = launch(&one_face(90), 5, &format!("{} classifier=m2sd", filter(dir.path())), &[]);
+    assert!(!output.status.success(), "{}", text(&output));
 }
 
 #[test]

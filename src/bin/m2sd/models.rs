@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use gstm2sd::core::modelinfo::ModelInfo;
+use gstm2sd::core::modelinfo::{ModelInfo, Role, Training};
+use gstm2sd::models::advice;
 use gstm2sd::models::arch::m2sd;
 use gstm2sd::models::fetch::{self, Download};
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
 use gstm2sd::models::manifest::Manifest;
+use gstm2sd::models::resolve::{ResolveError, Search};
 use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
 use gstm2sd::models::{State, list, verify};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
-use crate::options::engines_folder;
-use crate::options::tuning_here;
+use crate::options::{self, engines_folder, tuning_here};
 use crate::terminal::{note, print_line};
 
 #[derive(Subcommand)]
@@ -59,6 +60,10 @@ pub struct ImportArgs {
     /// Attention heads of a transformer [default: its width / 64]
     #[arg(long)]
     heads: Option<usize>,
+    /// What you vouch for, where no pinned sha256 and no sidecar says it: a classifier that is not
+    /// known to be trained gives scores and no verdicts
+    #[arg(long, value_parser = options::training())]
+    training: Option<Training>,
     #[command(flatten)]
     tuning: TuneFor,
     /// What the model reads: floats, or bytes that it normalises itself, a quarter of the data
@@ -141,6 +146,7 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
                 ..m2sd::Options::default()
             },
             name: args.name.clone(),
+            training: args.training,
             bytes_in: args.input.map_or(import::is_checkpoint(file), |input| input == Input::U8),
         };
         let report =
@@ -182,10 +188,11 @@ fn grouped(names: &[String]) -> Vec<String> {
 }
 
 fn training(info: &ModelInfo) -> &'static str {
-    match info.trained {
-        Some(false) => "UNTRAINED",
-        Some(true) => "trained",
-        None => "training unknown",
+    match info.training {
+        Training::Trained => "trained",
+        Training::Analytic => "analytic: for the drawn scene only",
+        Training::Untrained => "UNTRAINED",
+        Training::Unknown => "training unknown",
     }
 }
 
@@ -225,7 +232,8 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
     let models = list(engines).map_err(CliError::runtime)?;
     if models.is_empty() {
         let engines = engines.display();
-        print_line(&format!("No models in {engines}. Get them with `m2sd models fetch`."))?;
+        let fetch = advice::command("models fetch");
+        print_line(&format!("No models in {engines}. Get them with {fetch}."))?;
     }
     for model in &models {
         let file = model.path.file_name().unwrap_or_default().to_string_lossy();
@@ -278,12 +286,14 @@ fn verify_models(engines: &Path) -> Result<(), CliError> {
             "not what was recorded: {damaged} of the models; import or fetch them again"
         )));
     }
-    let search = gstm2sd::models::resolve::Search::in_dirs([engines.to_owned()]);
-    use gstm2sd::core::modelinfo::Role;
+    let search = Search::in_dirs([engines.to_owned()]);
     for role in Role::ALL {
         let found = match search.find(role, None) {
             Ok(found) => format!("{} is used", found.path.display()),
             Err(_) if role == Role::Aligner => "none, which will do".to_owned(),
+            Err(ResolveError::Nowhere { .. }) if role == Role::Classifier => {
+                "none: faces are followed and not judged".to_owned()
+            }
             Err(error) => return Err(CliError::runtime(error)),
         };
         print_line(&format!("{role}: {found}"))?;

@@ -41,7 +41,8 @@ pub(super) fn on_device(
                     "It serves NVIDIA GPUs of compute capability 8.0 (Ampere) and newer"
                 }
                 _ => "Use another provider",
-            },
+            }
+            .to_owned(),
         });
     }
     let found = devices.iter().map(|(kind, _)| kind.to_string()).collect();
