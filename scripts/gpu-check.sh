@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Compares the CUDA and TensorRT providers with the CPU and times them, where there is a GPU.
+# Compares the providers of NVIDIA GPUs with the CPU and times them, where there is a GPU: TensorRT for
+# RTX with the libraries that set-up fetches; CUDA and TensorRT with the onnxruntime-gpu build that
+# M2SD_RUNTIME names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -7,38 +9,38 @@ if ! nvidia-smi --query-gpu=name,driver_version,compute_cap --format=csv,noheade
     echo "gpu-check: no NVIDIA GPU here (nvidia-smi finds none); nothing was checked" >&2
     exit 1
 fi
-if [ -z "${M2SD_RUNTIME:-}" ]; then
-    echo "gpu-check: set M2SD_RUNTIME to an onnxruntime-gpu build; the one in .runtime/ is for CPUs" >&2
-    exit 1
-fi
 
 cargo build --release
 m2sd=target/release/m2sd
-# Says by exit code whether TensorRT can be used, and by message what is missing.
 models=$(mktemp -d)
 trap 'rm -rf "$models"' EXIT
 "$m2sd" models synth --engines "$models" >/dev/null
+checked=() unchecked=()
 
+# check PROVIDER TEST…: the tests whose names begin so, and the bench table.
 check() {
     echo "gpu-check: $1 against the CPU"
     cargo test --release --no-default-features --features infer --test infer -- \
-        --ignored "gpu_$1" --nocapture
-}
-bench() {
+        --ignored --nocapture "${@:2}"
     echo "gpu-check: bench table of $1"
     "$m2sd" bench --synthetic --provider "$1" --json "target/gpu-bench-$1.json"
+    checked+=("$1")
+}
+# Says by exit code whether the provider can be used, and by message what is missing.
+builds() {
+    "$m2sd" engines build --provider "$1" --engines "$models" || {
+        unchecked+=("$1")
+        return 1
+    }
 }
 
-check cuda
-tensorrt=no
-if "$m2sd" engines build --engines "$models"; then
-    tensorrt=yes
-    check tensorrt
-fi
-bench cuda
-if [ $tensorrt = yes ]; then
-    bench tensorrt
-    echo "gpu-check: CUDA and TensorRT agree with the CPU"
+if [ -z "${M2SD_RUNTIME:-}" ]; then
+    echo "gpu-check: M2SD_RUNTIME names no onnxruntime-gpu build: CUDA and TensorRT are left out"
+    unchecked+=(cuda tensorrt)
 else
-    echo "gpu-check: CUDA agrees with the CPU; TensorRT was NOT checked, see above"
+    check cuda gpu_cuda
+    builds tensorrt && check tensorrt gpu_tensorrt --skip gpu_tensorrt_rtx
 fi
+builds tensorrt-rtx && check tensorrt-rtx gpu_tensorrt_rtx
+echo "gpu-check: like the CPU: ${checked[*]:-none}; NOT checked: ${unchecked[*]:-none}"
+[ ${#checked[@]} -gt 0 ]

@@ -63,9 +63,14 @@ fn building_engines_without_tensorrt_says_all_that_is_missing() {
         let run = m2sd(&[&build, more].concat());
         let error = stderr(&run);
         assert_eq!(run.status.code(), Some(4), "{error}");
-        assert!(error.contains("provider tensorrt is not available"), "{error}");
+        for provider in ["tensorrt", "tensorrt-rtx"] {
+            assert!(error.contains(&format!("provider {provider} is not available")), "{error}");
+        }
         assert!(error.contains("NVIDIA") && error.contains("M2SD_RUNTIME"), "{error}");
     }
+    let one = stderr(&m2sd(&[&build[..], &["--provider", "tensorrt-rtx"]].concat()));
+    assert!(one.contains("make setup GPU=1"), "{one}");
+    assert!(!one.contains("provider tensorrt is"), "{one}");
     let classifier = ["classifier=analytic_classifier", "--precision", "int8"];
     let error = stderr(&m2sd(&[&build[..], &classifier].concat()));
     assert!(error.contains("analytic_classifier.onnx is not quantised"), "{error}");

@@ -75,14 +75,20 @@ fn golden_auto_takes_the_best_and_says_what_it_passed_over() {
 fn golden_a_provider_that_is_not_there_is_an_error_that_says_what_to_install() {
     let pfld = shared(PFLD);
     let engine = load(&pfld, &EngineOptions::default()).unwrap();
-    for (provider, needed) in [(Provider::Cuda, "CUDA"), (Provider::TensorRt, "TensorRT")] {
+    let needed = [
+        (Provider::Cuda, ["CUDA", "M2SD_RUNTIME"]),
+        (Provider::TensorRt, ["TensorRT", "M2SD_RUNTIME"]),
+        (Provider::TensorRtRtx, ["NVIDIA driver", "setup GPU=1"]),
+    ];
+    for (provider, needed) in needed {
         if engine.info().provider == provider {
             continue;
         }
         let error = load(&pfld, &on(provider)).map(|_| ()).unwrap_err();
         assert!(matches!(error, InferError::ProviderMissing { .. }), "{error}");
-        assert!(error.to_string().contains(needed), "{error}");
-        assert!(error.to_string().contains("M2SD_RUNTIME"), "{error}");
+        for needed in needed {
+            assert!(error.to_string().contains(needed), "{error}");
+        }
     }
 }
 

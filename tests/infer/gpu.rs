@@ -166,9 +166,19 @@ fn the_other_providers_are_like_the_cpu() {
 }
 
 #[test]
+#[ignore = "needs an NVIDIA GPU and TensorRT for RTX: make gpu-check"]
+fn gpu_tensorrt_rtx() {
+    classifiers_like_the_cpu(Provider::TensorRtRtx, Precision::Fp32, 1e-3);
+    classifiers_like_the_cpu(Provider::TensorRtRtx, Precision::Auto, HALF);
+    finders_like_the_cpu(Provider::TensorRtRtx, Precision::Auto, 5e-3);
+    pool_like_the_cpu(Provider::TensorRtRtx, HALF);
+}
+
+#[test]
 #[ignore = "needs an NVIDIA GPU: make gpu-check"]
 fn gpu_cuda() {
     classifiers_like_the_cpu(Provider::Cuda, Precision::Fp32, 1e-4);
+    classifiers_like_the_cpu(Provider::Cuda, Precision::Fp16, HALF);
     finders_like_the_cpu(Provider::Cuda, Precision::Fp32, 1e-4);
     pool_like_the_cpu(Provider::Cuda, HALF);
 }
@@ -226,7 +236,7 @@ fn an_engine_is_for_tensorrt_alone() {
     let (dir, engine) = bare_engine(SIDECAR);
     let imported = import(&engine, &dir.path().join("in"), &ImportOptions::default()).unwrap();
     for model in [&engine, &dir.path().join("net.engine.onnx"), &imported.model] {
-        for provider in [Provider::Cpu, Provider::Cuda, Provider::OpenVino] {
+        for provider in [Provider::Cpu, Provider::Cuda, Provider::OpenVino, Provider::TensorRtRtx] {
             let error = load_classifier(model, &on(provider), &CancelToken::new()).err().unwrap();
             assert!(matches!(error, InferError::Compiled { .. }), "{error}");
             assert!(error.to_string().contains("use provider=tensorrt"), "{error}");

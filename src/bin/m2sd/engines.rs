@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use gstm2sd::core::modelinfo::Role;
 use gstm2sd::infer::engine_cache::{self, CacheKey, Cached, Stale};
 use gstm2sd::infer::{
@@ -42,6 +42,9 @@ pub struct BuildArgs {
     /// The networks, by file or name in the folder [default: the best of each role]
     #[arg(value_name = "ROLE=MODEL", value_parser = role_and_model)]
     models: Vec<(Role, String)>,
+    /// Whose engines: auto is TensorRT's where it works, else those of TensorRT for RTX
+    #[arg(long, value_enum, default_value = "auto")]
+    provider: Builder,
     /// As the element's property of this name; auto is int8 for a quantised model, else fp16
     #[arg(long, value_parser = options::precision(), default_value = "auto")]
     precision: Precision,
@@ -71,6 +74,26 @@ pub struct PruneArgs {
     dry_run: bool,
     #[command(flatten)]
     cache: Cache,
+}
+
+/// The providers that build engines.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Builder {
+    Auto,
+    #[value(name = "tensorrt")]
+    TensorRt,
+    #[value(name = "tensorrt-rtx")]
+    TensorRtRtx,
+}
+
+impl Builder {
+    fn providers(self) -> &'static [Provider] {
+        match self {
+            Self::Auto => &[Provider::TensorRt, Provider::TensorRtRtx],
+            Self::TensorRt => &[Provider::TensorRt],
+            Self::TensorRtRtx => &[Provider::TensorRtRtx],
+        }
+    }
 }
 
 impl Cache {
@@ -105,7 +128,7 @@ fn build(args: &BuildArgs) -> Result<(), CliError> {
     };
     let (batch, faces) = (args.batch_size as usize, args.max_faces as usize);
     let options = EngineOptions {
-        provider: Provider::TensorRt,
+        provider: Provider::Auto,
         device: args.device,
         precision: args.precision,
         threads: 0,
@@ -116,7 +139,7 @@ fn build(args: &BuildArgs) -> Result<(), CliError> {
     let on_signal = cancel.clone();
     Signals::take()?.on_first(move || on_signal.cancel());
     for (role, model) in networks(args)? {
-        build_one(role, &model, &options, &cancel)?;
+        build_on_first(args.provider.providers(), role, &model, &options, &cancel)?;
     }
     Ok(())
 }
@@ -143,12 +166,32 @@ fn networks(args: &BuildArgs) -> Result<Vec<(Role, PathBuf)>, CliError> {
     Ok(networks)
 }
 
-fn build_one(
+/// Builds with the first of `providers` that is there.
+fn build_on_first(
+    providers: &[Provider],
     role: Role,
     model: &Path,
     options: &EngineOptions,
     cancel: &CancelToken,
 ) -> Result<(), CliError> {
+    let mut missing = Vec::new();
+    for provider in providers {
+        let options = EngineOptions { provider: *provider, ..options.clone() };
+        match build_one(role, model, &options, cancel)? {
+            Ok(told) => return print_line(&told),
+            Err(error) => missing.push(error.to_string()),
+        }
+    }
+    Err(CliError::runtime(missing.join("\n")))
+}
+
+/// What was built, or that its provider is missing.
+fn build_one(
+    role: Role,
+    model: &Path,
+    options: &EngineOptions,
+    cancel: &CancelToken,
+) -> Result<Result<String, InferError>, CliError> {
     let name = escape(&model.file_name().unwrap_or_default().to_string_lossy());
     let bar = ProgressBar::new_spinner().with_message(format!("{role} {name}: looking"));
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -163,11 +206,14 @@ fn build_one(
     };
     let loaded = load(role, model, options, Loading::new(cancel, &told));
     bar.finish_and_clear();
-    let info = loaded.map_err(CliError::runtime)?;
+    let info = match loaded {
+        Err(error @ InferError::ProviderMissing { .. }) => return Ok(Err(error)),
+        loaded => loaded.map_err(CliError::runtime)?,
+    };
     let took = started.elapsed().as_secs();
     let what = if built.get() { format!("built in {took} s") } else { "is there".to_owned() };
     let (precision, assigned) = (info.precision, info.assigned.join(", "));
-    print_line(&format!("{role} {name}: {what} ({precision}, {assigned})"))
+    Ok(Ok(format!("{role} {name}: {what} ({precision}, {assigned})")))
 }
 
 fn load(

@@ -1,7 +1,7 @@
-//! NVIDIA's CUDA. It takes each operator's arithmetic from the file, so a network is rewritten with
-//! its products in half floats unless something else is asked for.
+//! NVIDIA's CUDA. It takes each operator's arithmetic from the file, so where half floats are asked
+//! for, a network is rewritten with its products in them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ort::ep::{self, ExecutionProviderDispatch};
 use ort::session::builder::SessionBuilder;
@@ -28,29 +28,16 @@ impl Source {
     /// [`InferError::ModelUnreadable`] for a network that cannot be rewritten as was asked, or not
     /// written.
     pub(super) fn of(request: &Request<'_>) -> Result<Self, InferError> {
-        let asked = request.options.precision;
-        let as_it_is = |precision| {
-            let file = request.model.to_path_buf();
-            Ok(Self { file, precision, _folder: None })
-        };
-        if !matches!(asked, Precision::Auto | Precision::Fp16) {
-            return as_it_is(asked);
+        let precision = request.options.precision;
+        if precision != Precision::Fp16 {
+            return Ok(Self { file: request.model.to_path_buf(), precision, _folder: None });
         }
         let failed = |reason: String| unreadable(request.path, &reason);
         let folder =
             tempfile::tempdir().map_err(|e| failed(format!("no temporary folder: {e}")))?;
         let file = folder.path().join("half.onnx");
-        match to_half(&request.model, &file, Attention::Fused) {
-            Ok(()) => Ok(Self { file, precision: Precision::Fp16, _folder: Some(folder) }),
-            Err(error) if asked == Precision::Auto && error.is_of_the_network() => {
-                as_it_is(Precision::Fp32)
-            }
-            Err(error) => Err(failed(error.to_string())),
-        }
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.file
+        to_half(&request.model, &file, Attention::Fused).map_err(|e| failed(e.to_string()))?;
+        Ok(Self { file, precision, _folder: Some(folder) })
     }
 }
 

@@ -57,7 +57,7 @@ impl Request<'_> {
         let fixed = graphs::fixed_shapes(self);
         let load = |graphs| {
             let builder = cuda::session(runtime, &gpu, &self.options, graphs)?;
-            self.commit_file(Provider::Cuda, builder, source.path())
+            self.commit_file(Provider::Cuda, builder, &source.file)
         };
         // Graphs need every node on the GPU, which not every network allows.
         let (session, fixed) = match load(fixed.is_some()) {

@@ -32,10 +32,10 @@ pub(super) fn missing(provider: Provider, reason: String) -> InferError {
              and point M2SD_RUNTIME at that build"
                 .to_owned()
         }
-        Provider::TensorRtRtx => {
-            "Install the NVIDIA driver, version 580 or newer, and run `make setup GPU=1` for its \
-             libraries"
-        }
+        Provider::TensorRtRtx => format!(
+            "Install the NVIDIA driver, version 580 or newer. {} for its libraries",
+            advice::make("setup GPU=1")
+        ),
     };
     InferError::ProviderMissing { provider, reason, remedy }
 }
