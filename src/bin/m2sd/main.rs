@@ -10,6 +10,7 @@ mod compare;
 mod encode;
 mod engines;
 mod error;
+mod fetch;
 mod models;
 mod options;
 mod outputs;
