@@ -5,6 +5,7 @@
 mod compare;
 mod ending;
 mod engines;
+mod fetch;
 mod formats;
 mod measure;
 mod networks;
