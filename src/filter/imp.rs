@@ -31,6 +31,10 @@ const STATS: &str = "stats";
  * of type `face`) and, with #m2sdfilter:draw, a box; scores are posted on the bus as element
  * messages `m2sd-clip`, `m2sd-verdict` and `m2sd-track-end`.
  *
+ * Without a classifier, because #m2sdfilter:classifier is `none` or none is there, faces are
+ * followed and not judged: their label is `unscored`. Scores of a classifier that is not known to be
+ * trained are told, and make no verdict.
+ *
  * Audio may go along through the request pad `audio_sink`. It leaves unchanged on `audio_src`,
  * each clip tells how loud it was, and classifiers that listen hear it. M2SD itself only sees.
  *
@@ -57,8 +61,9 @@ pub struct M2sdFilter {
                  or \"none\". Unset: the best one there, if any")]
     #[property(name = "classifier", get, set, type = Option<String>, member = classifier,
         nick = "Classifier", mutable_ready,
-        blurb = "Forgery classification model (M2SD, ONNX): a path, or a file name in the engines \
-                 directory. Unset: the best one there")]
+        blurb = "Forgery classification model (M2SD, ONNX): a path, a file name in the engines \
+                 directory, or \"none\": faces are followed and not judged. Unset: the best one \
+                 there, if any")]
     #[property(name = "provider", get, set, type = Provider, member = provider, mutable_ready,
         nick = "Provider",
         blurb = "What runs the models. One that is named and missing is an error",
@@ -136,7 +141,7 @@ pub struct M2sdFilter {
     #[property(name = "draw", get, set, type = bool, member = draw, default = true,
         mutable_playing, nick = "Draw",
         blurb = "Draw a box and a label for each face: yellow is fake, cyan real, orange \
-                 uncertain, white not yet known")]
+                 uncertain, white not known, grey not judged")]
     #[property(name = "post-messages", get, set, type = bool, member = post_messages,
         default = true, mutable_playing, nick = "Post messages",
         blurb = "Post m2sd-clip, m2sd-verdict and m2sd-track-end messages on the bus")]
@@ -208,7 +213,12 @@ impl M2sdFilter {
 
     fn start(&self) -> Result<(), gst::StateChangeError> {
         self.shared.start();
-        match analysis::Worker::start(&self.obj(), self.settings()) {
+        let settings = self.settings();
+        if !loading::has_classifier(&settings) {
+            // Whoever asks for the latency before a frame has come shall not wait for clips.
+            self.shared.change_latency_params(|params| params.clip_frames = 0);
+        }
+        match analysis::Worker::start(&self.obj(), settings) {
             Ok(worker) => {
                 *self.worker() = Some(worker);
                 Ok(())

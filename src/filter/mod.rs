@@ -44,7 +44,7 @@ mod shared;
 mod stats;
 
 pub use analysis::clip_observer::ClipPixels;
-pub use engines::loading::{ModelFiles, SessionError};
+pub use engines::loading::{ClassifierFile, ModelFiles, SessionError};
 pub use settings::{
     ChannelOrder, LandmarkSource, Mode, OnError, OrientationSource, Precision, Provider,
 };

@@ -59,8 +59,8 @@ pub struct Shared {
     pub audio: AudioHistory,
     /// What latency and buffering depend on. A leaf lock, held for a copy only.
     latency_params: Mutex<LatencyParams>,
-    /// Who scores. A leaf lock, held for a copy only.
-    classifier: Mutex<Arc<ClassifierName>>,
+    /// Who scores, once it is loaded. A leaf lock, held for a copy only.
+    classifier: Mutex<Option<Arc<ClassifierName>>>,
     /// Who sees the clips; decided once, before the first.
     clip_observer: OnceLock<Box<ClipObserver>>,
     /// How the classifier does. A leaf lock.
@@ -120,12 +120,12 @@ impl Shared {
         }
     }
 
-    pub fn set_classifier(&self, name: Arc<ClassifierName>) {
+    pub fn set_classifier(&self, name: Option<Arc<ClassifierName>>) {
         *self.classifier.lock().unwrap_or_else(PoisonError::into_inner) = name;
     }
 
-    pub fn classifier(&self) -> Arc<ClassifierName> {
-        Arc::clone(&self.classifier.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn classifier(&self) -> Option<Arc<ClassifierName>> {
+        self.classifier.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Has `observer` see every clip. Only the first call counts.
@@ -207,6 +207,7 @@ impl Shared {
         *self.clip_health() = ClipHealth::default();
         self.set_eos(None);
         self.set_delivered_caps(None);
+        self.set_classifier(None);
         self.change_latency_params(|params| *params = LatencyParams::default());
         self.input.start();
         self.output.open();

@@ -17,7 +17,7 @@ use super::package::{self, PackageError};
 use super::store::{StoreError, store};
 use super::torch::{Checkpoint, TorchError};
 use crate::core::image::{ChannelOrder, Normalization};
-use crate::core::modelinfo::{ModelInfo, ModelInfoError, Port, PortType, Role};
+use crate::core::modelinfo::{ModelInfo, ModelInfoError, Port, PortType, Role, Training};
 
 /// What a file does not say about itself.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,8 @@ pub struct ImportOptions {
     pub transformer: m2sd::Options,
     /// The model's file name, without `.onnx`; `None`: the manifest's, else the source's.
     pub name: Option<String>,
+    /// What the user says of how the network was trained, where nothing else does.
+    pub training: Option<Training>,
     /// The model reads bytes and normalises them itself; a network that does so already is kept as
     /// it is.
     pub bytes_in: bool,
@@ -86,6 +88,10 @@ pub enum Problem {
     Manifest(#[from] ManifestError),
     #[error("{0:?} is not a file name")]
     Name(String),
+    #[error(
+        "it is {known}, by its pinned sha256 or its sidecar, and not {told}; leave the training out"
+    )]
+    Training { known: Training, told: Training },
     #[error("cannot copy it: {0}")]
     Copy(std::io::Error),
     #[error(transparent)]
@@ -123,28 +129,51 @@ fn import_or_say_why(
     let sha256 = file::sha256(source).map_err(Problem::Read)?;
     let recognised = manifest.recognise(&source_name, &sha256);
     let name = file_name(source, recognised.model(), options)?;
-    let content = if engine_file::is_engine(source) {
+    let mut content = if engine_file::is_engine(source) {
         Content::engine(source)?
     } else if is_network(source) {
         Content::onnx(source, recognised, options)?
     } else {
         Content::checkpoint(source, recognised, options)?
     };
+    if let Some(told) = options.training {
+        content.info.training = declared(content.info.training, told)?;
+    }
     let mut report = content.write(out_dir.join(name), &source_name)?;
-    report.caution = caution(recognised, &source_name, &sha256);
+    report.caution = caution(recognised, &report.info, &source_name, &sha256);
     Ok(report)
 }
 
-/// Why a file is not what its name says, or may not be.
-fn caution(recognised: Recognised<'_>, name: &str, sha256: &str) -> Option<String> {
+/// What is known of a training, once the user has spoken.
+fn declared(known: Training, told: Training) -> Result<Training, Problem> {
+    if known == Training::Unknown || known == told {
+        Ok(told)
+    } else {
+        Err(Problem::Training { known, told })
+    }
+}
+
+/// Why a file is not what its name says, or may not be; what to do where nobody vouches for it.
+fn caution(
+    recognised: Recognised<'_>,
+    info: &ModelInfo,
+    name: &str,
+    sha256: &str,
+) -> Option<String> {
+    const TRUST: &str = "If you trust it, import it again with --training trained";
+    let vouched = info.training != Training::Unknown;
     match recognised {
-        Recognised::Known(_) | Recognised::Stranger => None,
+        Recognised::Known(_) => None,
+        Recognised::Named(_) if vouched => None,
         Recognised::Named(known) => Some(format!(
             "{name} is the name of {}, and no sha256 is pinned for it in models.toml: whether this \
-             is that file is not known, so it counts as untrained. Its sha256 is {sha256}; where \
-             its publisher says the same, pin it there and import again, or write trained=true \
-             into its sidecar",
+             is that file is not known, so it counts as untrained and gives no verdicts. Its sha256 \
+             is {sha256}. {TRUST}",
             known.title
+        )),
+        Recognised::Stranger if vouched || info.role != Some(Role::Classifier) => None,
+        Recognised::Stranger => Some(format!(
+            "nobody says whether {name} was trained, so it gives scores and no verdicts. {TRUST}"
         )),
         Recognised::Impostor(known) => Some(format!(
             "{name} is the name of {}, and this is another file: its sha256 is {sha256}, which is \

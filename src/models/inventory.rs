@@ -50,7 +50,7 @@ pub fn list(dir: &Path) -> Result<Vec<Listed>, ManifestError> {
 impl Listed {
     /// What is known of how it came by its weights; unknown where its sidecar cannot be read.
     pub fn training(&self) -> Training {
-        self.info.as_ref().map(ModelInfo::training).unwrap_or_default()
+        self.info.as_ref().map(|info| info.training).unwrap_or_default()
     }
 }
 

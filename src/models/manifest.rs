@@ -6,7 +6,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::core::image::{ChannelOrder, Normalization};
-use crate::core::modelinfo::{ModelInfo, Port, PortType, Role};
+use crate::core::modelinfo::{ModelInfo, Port, PortType, Role, Training};
 
 /// The known models, as the file lists them.
 #[derive(Clone, Debug, Deserialize)]
@@ -301,7 +301,7 @@ impl Known {
         ModelInfo {
             title: Some(format!("{}, not verified", self.title)),
             // Random weights may be called so; nobody gains by calling trained ones random.
-            trained: (!self.trained).then_some(false),
+            training: if self.trained { Training::Unknown } else { Training::Untrained },
             ..self.info(input)
         }
     }
@@ -314,7 +314,7 @@ impl Known {
             title: Some(self.title.clone()),
             licence: Some(self.licence.clone()),
             source: Some(self.source.clone()),
-            trained: Some(self.trained),
+            training: if self.trained { Training::Trained } else { Training::Untrained },
             channel_order: Some(self.channel_order),
             normalization: Some(match self.normalization {
                 NormalizationName::Retinaface => Normalization::RETINAFACE,
@@ -394,6 +394,9 @@ mod tests {
         assert_eq!(known(by("M2SD.pt", "00")), Some("m2sd.onnx".to_owned()));
         assert!(matches!(by("mine.pt", "00"), Recognised::Stranger));
         let info = by("M2SD.pt", "00").model().unwrap().info_unverified("clip");
-        assert_eq!((info.trained, info.title.as_deref()), (None, Some("M2SD ViT-B, not verified")));
+        assert_eq!(
+            (info.training, info.title.as_deref()),
+            (Training::Unknown, Some("M2SD ViT-B, not verified"))
+        );
     }
 }

@@ -128,7 +128,7 @@ impl Search {
         for dir in &self.dirs {
             let mut models = models_of(dir, role)?;
             models.sort_by_key(|(rank, model)| {
-                (model.info.training().preference(), *rank, model.path.clone())
+                (model.info.training.preference(), *rank, model.path.clone())
             });
             if let Some((_, best)) = models.into_iter().next() {
                 return Ok(best);

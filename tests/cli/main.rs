@@ -17,6 +17,7 @@ mod scan;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+mod unscored;
 mod upright;
 
 use std::path::{Path, PathBuf};

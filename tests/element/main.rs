@@ -27,4 +27,5 @@ mod scripted;
 mod sizes;
 mod support;
 mod surface;
+mod unscored;
 mod windows;

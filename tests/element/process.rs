@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use gstm2sd::models::synth::{Synth, write};
+
 use super::picture::{Picture, one_face};
 use super::support::{Watchdog, init, short_clips};
 
@@ -118,6 +120,24 @@ fn without_models_the_error_names_them_and_every_folder() {
     for part in ["retinaface", folder, "m2sd/engines", "/usr/share/m2sd/engines", "m2sd models"] {
         assert!(text.contains(part), "{part} is not in: {text}");
     }
+}
+
+#[test]
+fn without_a_classifier_frames_pass_and_one_warning_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&Synth::Detector, dir.path()).unwrap();
+    for (classifier, warnings) in [("", 1), ("classifier=none", 0)] {
+        let elements = format!("{} {classifier}", filter(dir.path()));
+        let output = launch(&one_face(90), 5, &elements, &[]);
+        let text = text(&output);
+        assert!(output.status.success(), "{text}");
+        let told = text.matches("There is no classifier").count();
+        assert_eq!(told, warnings, "{text}");
+        assert_eq!(text.matches("m2sd models fetch").count(), warnings, "{text}");
+    }
+    // One that is named is wanted.
+    let output = launch(&one_face(90), 5, &format!("{} classifier=m2sd", filter(dir.path())), &[]);
+    assert!(!output.status.success(), "{}", text(&output));
 }
 
 #[test]

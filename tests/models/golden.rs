@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gstm2sd::core::modelinfo::{ModelInfo, Role};
+use gstm2sd::core::modelinfo::{ModelInfo, Role, Training};
 use gstm2sd::models::import::{ImportOptions, ImportReport, import};
 use gstm2sd::models::onnx::Port;
 use gstm2sd::models::{State, list, onnx, verify};
@@ -33,7 +33,7 @@ fn golden_import_retinaface() {
     let (_out, report) = import_one(&models.join("retinaface_mobilenet0.25.pth"));
     let expected = "image [N,3,H,W] -> boxes [N,A,4] classes [N,A,2] landmarks [N,A,10]";
     assert_eq!(ports(&report), expected);
-    assert_eq!((report.info.role, report.info.trained), (Some(Role::Detector), Some(true)));
+    assert_eq!((report.info.role, report.info.training), (Some(Role::Detector), Training::Trained));
     // The counters of 47 batch normalisations are all that is not used.
     assert_eq!(report.ignored.len(), 47);
     assert!(report.ignored.iter().all(|name| name.ends_with("num_batches_tracked")));
@@ -44,7 +44,7 @@ fn golden_import_gdconv() {
     let models = models();
     let (_out, report) = import_one(&models.join("mobilenet_gdconv_seeded.pth"));
     assert_eq!(ports(&report), "image [N,3,224,224] -> landmarks [N,136]");
-    assert_eq!(report.info.trained, Some(false));
+    assert_eq!(report.info.training, Training::Untrained);
     let known =
         |name: &String| name.starts_with("pretrain_net.") || name.ends_with("num_batches_tracked");
     assert!(report.ignored.iter().all(known), "{:?}", report.ignored);
@@ -77,7 +77,7 @@ fn golden_import_onnx_files() {
     for (file, role) in [("pfld_112.onnx", Role::Aligner), ("meso4_df.onnx", Role::Classifier)] {
         let report = import(&models.join(file), out.path(), &ImportOptions::default()).unwrap();
         assert_eq!(report.info.role, Some(role));
-        assert_eq!(report.info.trained, Some(true));
+        assert_eq!(report.info.training, Training::Trained);
         let [copied, source] = [&report.model, &models.join(file)].map(std::fs::read);
         assert_eq!(copied.unwrap(), source.unwrap());
     }

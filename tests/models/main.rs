@@ -17,8 +17,9 @@ mod synth;
 use std::io::Cursor;
 
 use forge::{Forge, Tensor, bytes};
-use gstm2sd::core::modelinfo::{ModelInfo, Role};
+use gstm2sd::core::modelinfo::{ModelInfo, Role, Training};
 use gstm2sd::models::import::{ImportOptions, import};
+use gstm2sd::models::synth::{Synth, write};
 use gstm2sd::models::torch::Checkpoint;
 
 /// The tensors of the smallest VideoMAE: one block, 64 wide, mean pooling.
@@ -109,7 +110,10 @@ fn an_unknown_transformer_is_imported_as_its_tensors_show() {
     let report = import(&source, &dir.path().join("out"), &options).unwrap();
     assert!(report.model.ends_with("out/mine.onnx"));
     assert_eq!(report.ignored, ["decoder.weight", "epoch"]);
-    assert_eq!((report.info.role, report.info.trained), (Some(Role::Classifier), None));
+    assert_eq!(
+        (report.info.role, report.info.training),
+        (Some(Role::Classifier), Training::Unknown)
+    );
     let expected = "1 blocks, width 64, 1 heads, 784 patches, mean of tokens";
     assert!(report.network.ends_with(expected), "{}", report.network);
     let clip = gstm2sd::models::onnx::summary(&report.model).unwrap().inputs[0].to_string();
@@ -128,13 +132,32 @@ fn a_known_name_alone_makes_nothing_trained() {
     };
     for name in ["M2SD.pt", "m2sd_tiny.pt"] {
         let report = import_as(name);
-        assert_eq!(report.info.trained, None, "{name}");
+        assert_eq!(report.info.training, Training::Unknown, "{name}");
         let written = ModelInfo::beside(&report.model).unwrap();
-        assert!(!written.training().is_trained(), "{name}");
+        assert_eq!(written.training, Training::Unknown, "{name}");
         let caution = report.caution.expect("nothing is said");
         assert!(caution.contains(name) && caution.contains("sha256"), "{caution}");
     }
     // A name that nobody knows is no better and no worse.
     let stranger = import_as("mine.pt");
-    assert_eq!((stranger.info.trained, stranger.caution), (None, None));
+    assert_eq!(stranger.info.training, Training::Unknown);
+    assert!(stranger.caution.is_some_and(|caution| caution.contains("--training trained")));
+}
+
+/// What nobody else knows the user may say, and nothing else.
+#[test]
+fn a_user_vouches_for_a_network_where_nothing_else_speaks_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let source = dir.path().join("M2SD.pt");
+    std::fs::write(&source, Forge::network(&transformer()).zip()).unwrap();
+    let told = |training| ImportOptions { training: Some(training), ..ImportOptions::default() };
+    let report = import(&source, &out, &told(Training::Trained)).unwrap();
+    assert_eq!((report.info.training, report.caution), (Training::Trained, None));
+    assert_eq!(ModelInfo::beside(&report.model).unwrap().training, Training::Trained);
+    // A sidecar has spoken.
+    let analytic = write(&Synth::Detector, dir.path()).unwrap();
+    let refused = import(&analytic, &out, &told(Training::Trained)).unwrap_err().to_string();
+    assert!(refused.contains("it is analytic"), "{refused}");
+    import(&analytic, &out, &told(Training::Analytic)).unwrap();
 }

@@ -1,6 +1,6 @@
 //! Made-up networks and the folder that they land in.
 
-use gstm2sd::core::modelinfo::Role;
+use gstm2sd::core::modelinfo::{Role, Training};
 use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::resolve::Search;
 use gstm2sd::models::synth::{self, Audio, ClipShape, Synth, TransformerShape};
@@ -14,7 +14,7 @@ fn analytic_networks_fill_every_role() {
     }
     let search = Search::in_dirs([dir.path().to_owned()]);
     for role in Role::ALL {
-        assert_eq!(search.find(role, None).unwrap().info.trained, Some(false));
+        assert_eq!(search.find(role, None).unwrap().info.training, Training::Analytic);
     }
     assert!(verify(dir.path()).unwrap().iter().all(|v| matches!(v.state, State::Intact)));
 }

@@ -145,7 +145,7 @@ impl Contender {
             file: name(&self.path),
             provider: info.provider.to_string(),
             precision: info.precision.to_string(),
-            training: self.classifier.spec().sidecar.training(),
+            training: self.classifier.spec().sidecar.training,
             threshold: self.threshold,
             p50_ms: percentile(self.took.iter().map(|t| t.as_secs_f64() * 1e3), 0.5),
         }
@@ -239,6 +239,7 @@ fn table(models: &[Measured; 2], difference: &Difference<'_>) -> String {
         let ms = model.p50_ms.unwrap_or(0.0);
         let training = match model.training {
             Training::Trained => "",
+            Training::Analytic => ", ANALYTIC: for the drawn scene only",
             Training::Untrained => ", UNTRAINED",
             Training::Unknown => ", UNKNOWN TRAINING",
         };

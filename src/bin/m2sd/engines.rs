@@ -135,7 +135,7 @@ fn networks(args: &BuildArgs) -> Result<Vec<(Role, PathBuf)>, CliError> {
             match search.find(role, None) {
                 Ok(found) => networks.push((role, found.path)),
                 // The element does without.
-                Err(_) if role == Role::Aligner => {}
+                Err(_) if role != Role::Detector => {}
                 Err(error) => return Err(CliError::runtime(error)),
             }
         }

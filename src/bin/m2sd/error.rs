@@ -25,6 +25,10 @@ pub enum CliError {
 }
 
 impl CliError {
+    pub fn usage(error: impl ToString) -> Self {
+        Self::Usage(error.to_string())
+    }
+
     pub fn input(error: impl ToString) -> Self {
         Self::Input(error.to_string())
     }

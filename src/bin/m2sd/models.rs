@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use gstm2sd::core::modelinfo::ModelInfo;
+use gstm2sd::core::modelinfo::{ModelInfo, Role, Training};
 use gstm2sd::models::arch::m2sd;
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
+use gstm2sd::models::resolve::{ResolveError, Search};
 use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
 use gstm2sd::models::{State, list, verify};
 
 use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
 use crate::fetch;
-use crate::options::engines_folder;
-use crate::options::tuning_here;
+use crate::options::{self, engines_folder, tuning_here};
 use crate::terminal::{note, print_line};
 
 #[derive(Subcommand)]
@@ -58,6 +58,10 @@ pub struct ImportArgs {
     /// Attention heads of a transformer [default: its width / 64]
     #[arg(long)]
     heads: Option<usize>,
+    /// What you vouch for, where no pinned sha256 and no sidecar says it: a classifier that is not
+    /// known to be trained gives scores and no verdicts
+    #[arg(long, value_parser = options::training())]
+    training: Option<Training>,
     #[command(flatten)]
     tuning: TuneFor,
     /// What the model reads: floats, or bytes that it normalises itself, a quarter of the data
@@ -141,6 +145,7 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
                 ..m2sd::Options::default()
             },
             name: args.name.clone(),
+            training: args.training,
             bytes_in: args.input.map_or(!import::is_network(file), |input| input == Input::U8),
         };
         match import::import(file, &args.dir.folder(), &options) {
@@ -192,10 +197,11 @@ fn grouped(names: &[String]) -> Vec<String> {
 }
 
 fn training(info: &ModelInfo) -> &'static str {
-    match info.trained {
-        Some(false) => "UNTRAINED",
-        Some(true) => "trained",
-        None => "training unknown",
+    match info.training {
+        Training::Trained => "trained",
+        Training::Analytic => "analytic: for the drawn scene only",
+        Training::Untrained => "UNTRAINED",
+        Training::Unknown => "training unknown",
     }
 }
 
@@ -256,12 +262,14 @@ fn verify_models(engines: &Path) -> Result<(), CliError> {
             "not what was recorded: {damaged} of the models; import or fetch them again"
         )));
     }
-    let search = gstm2sd::models::resolve::Search::in_dirs([engines.to_owned()]);
-    use gstm2sd::core::modelinfo::Role;
+    let search = Search::in_dirs([engines.to_owned()]);
     for role in Role::ALL {
         let found = match search.find(role, None) {
             Ok(found) => format!("{} is used", found.path.display()),
             Err(_) if role == Role::Aligner => "none, which will do".to_owned(),
+            Err(ResolveError::Nowhere { .. }) if role == Role::Classifier => {
+                "none: faces are followed and not judged".to_owned()
+            }
             Err(error) => return Err(CliError::runtime(error)),
         };
         print_line(&format!("{role}: {found}"))?;

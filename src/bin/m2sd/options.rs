@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use gst::prelude::*;
+use gstm2sd::core::modelinfo::Training;
 use gstm2sd::filter::M2sdFilter;
-use gstm2sd::infer::{Device, Precision, Provider, UnknownName, gpu_architectures};
+use gstm2sd::infer::{Device, Precision, Provider, gpu_architectures};
 use gstm2sd::models::arch::m2sd::Tuning;
 
 use crate::error::CliError;
@@ -21,10 +22,14 @@ pub fn precision() -> impl TypedValueParser<Value = Precision> {
     named(Precision::names())
 }
 
-/// One of the words that the engines know, all of which the help lists.
+pub fn training() -> impl TypedValueParser<Value = Training> {
+    named(Training::ALL.map(Training::as_str).to_vec())
+}
+
+/// One of the words that a type knows, all of which the help lists.
 fn named<T>(names: Vec<&'static str>) -> impl TypedValueParser<Value = T>
 where
-    T: FromStr<Err = UnknownName> + Clone + Send + Sync + 'static,
+    T: FromStr<Err: std::error::Error + Send + Sync> + Clone + Send + Sync + 'static,
 {
     PossibleValuesParser::new(names).try_map(|name| name.parse())
 }
@@ -41,7 +46,7 @@ pub struct NetworkArgs {
     /// Landmark model, or "none"
     #[arg(long, value_name = "MODEL")]
     pub aligner: Option<String>,
-    /// Classification model
+    /// Classification model, or "none": faces are followed and not judged
     #[arg(long, value_name = "MODEL")]
     pub classifier: Option<String>,
     /// What runs the networks

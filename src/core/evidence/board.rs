@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::frame_scores::FrameScores;
 use super::track_clips::TrackClips;
-use super::{Label, Probability, Score, Verdict};
+use super::{Judge, Label, Probability, Score, Verdict};
 use crate::core::audio::Loudness;
 use crate::core::span::Span;
 use crate::core::track::TrackId;
@@ -64,26 +64,31 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// A face that no track follows, or that has no score yet.
-    pub const NONE: Self =
-        Self { label: Label::Insufficient, score: None, before: None, loudness: None };
+    /// Of a face that has no score.
+    pub fn without_score(label: Label) -> Self {
+        Self { label, score: None, before: None, loudness: None }
+    }
 }
 
 #[derive(Debug)]
 struct Track {
     frames: FrameScores,
     clips: TrackClips,
-    verdict: Verdict,
+    /// `None`: there was no classifier when the track began.
+    verdict: Option<Verdict>,
     /// The score that the verdict took last.
     judged: Option<Score>,
 }
 
 impl Track {
-    fn new(threshold: Probability) -> Self {
+    fn new(judge: &Judge) -> Self {
         Self {
             frames: FrameScores::default(),
             clips: TrackClips::default(),
-            verdict: Verdict::new(threshold),
+            verdict: match judge {
+                Judge::Classifier(point) => Some(Verdict::new(*point)),
+                Judge::Nobody | Judge::Expected => None,
+            },
             judged: None,
         }
     }
@@ -110,7 +115,7 @@ impl Track {
 #[derive(Debug)]
 pub struct VerdictBoard {
     rule: FrameRule,
-    threshold: Probability,
+    judge: Judge,
     tracks: BTreeMap<TrackId, Track>,
     /// Clips announced so far.
     announced: u64,
@@ -120,24 +125,23 @@ pub struct VerdictBoard {
 
 impl Default for VerdictBoard {
     fn default() -> Self {
-        Self::new(FrameRule::Newest, Probability::HALF)
+        Self::new(FrameRule::Newest, Judge::Expected)
     }
 }
 
 impl VerdictBoard {
-    /// `threshold` is the P(fake) above which a face is fake.
-    pub fn new(rule: FrameRule, threshold: Probability) -> Self {
-        Self { rule, threshold, tracks: BTreeMap::new(), announced: 0, under_way: BTreeMap::new() }
+    pub fn new(rule: FrameRule, judge: Judge) -> Self {
+        Self { rule, judge, tracks: BTreeMap::new(), announced: 0, under_way: BTreeMap::new() }
     }
 
-    /// Changes the rule and the threshold, which holds for tracks to come.
-    pub fn configure(&mut self, rule: FrameRule, threshold: Probability) {
-        (self.rule, self.threshold) = (rule, threshold);
+    /// Changes the rule, and who judges tracks to come.
+    pub fn configure(&mut self, rule: FrameRule, judge: Judge) {
+        (self.rule, self.judge) = (rule, judge);
     }
 
     fn track(&mut self, track: TrackId) -> &mut Track {
-        let threshold = self.threshold;
-        self.tracks.entry(track).or_insert_with(|| Track::new(threshold))
+        let judge = self.judge;
+        self.tracks.entry(track).or_insert_with(|| Track::new(&judge))
     }
 
     /// A face of `track` is on `frame`, and clips may follow.
@@ -196,39 +200,47 @@ impl VerdictBoard {
             || self.tracks.get(&track).is_none_or(|state| state.is_settled(frame))
     }
 
+    /// What is known of a face that no track follows.
+    pub fn judge_stray(&self) -> Judgement {
+        Judgement::without_score(self.judge.label_without_score())
+    }
+
     /// What is known of a track's face on a frame that leaves now, after all earlier ones.
     pub fn judge(&mut self, track: TrackId, frame: FrameNumber) -> Judgement {
-        let rule = self.rule;
-        let Some(state) = self.tracks.get_mut(&track) else { return Judgement::NONE };
+        let (rule, stray) = (self.rule, self.judge_stray());
+        let Some(state) = self.tracks.get_mut(&track) else { return stray };
         let score = state.score(frame, rule);
         state.frames.forget(frame);
         state.clips.forget_before(match rule {
             FrameRule::Newest => FrameNumber::MAX,
             FrameRule::Own => frame,
         });
-        let Some(score) = score else { return Judgement::NONE };
-        let before = state.verdict.label();
+        let (Some(score), Some(verdict)) = (score, &mut state.verdict) else { return stray };
+        let before = verdict.label();
         // A score stays on screen for many frames; it counts once.
         if state.judged.replace(score) != Some(score) {
-            state.verdict.update(score.fake);
+            verdict.update(score.fake);
         }
-        let label = state.verdict.label();
+        let label = verdict.label();
         Judgement {
             label,
             score: Some(score),
-            before: (before != label).then_some(before),
+            before: (!before.is_told_as(label)).then_some(before),
             loudness: None,
         }
     }
 
-    /// Forgets a track of which no frame will leave any more.
-    pub fn forget_track(&mut self, track: TrackId) {
-        self.tracks.remove(&track);
+    /// Forgets a track of which no frame will leave any more. Returns the label that held last;
+    /// `None` where that is not known, as after [`Self::clear`].
+    pub fn forget_track(&mut self, track: TrackId) -> Option<Label> {
+        let verdict = self.tracks.remove(&track).and_then(|state| state.verdict);
+        let unscored = (self.judge == Judge::Nobody).then_some(Label::Unscored);
+        verdict.map(|verdict| verdict.label()).or(unscored)
     }
 
-    /// Forgets everything, but not the rule: what is settled later is of before.
+    /// Forgets everything, but not the rule and who judges: what is settled later is of before.
     pub fn clear(&mut self) {
-        *self = Self::new(self.rule, self.threshold);
+        *self = Self::new(self.rule, self.judge);
     }
 }
 

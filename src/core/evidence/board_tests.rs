@@ -1,4 +1,6 @@
 use super::*;
+use crate::core::evidence::{Insufficiency, OperatingPoint};
+use crate::core::modelinfo::Training;
 
 const TRACK: TrackId = TrackId(1);
 const SPAN: Span = Span { start_ns: 0, end_ns: 10 };
@@ -7,8 +9,12 @@ fn p(value: f64) -> Probability {
     Probability::new(value).unwrap()
 }
 
+fn trained() -> Judge {
+    Judge::Classifier(OperatingPoint { threshold: p(0.5), training: Training::Trained })
+}
+
 fn board(rule: FrameRule) -> VerdictBoard {
-    VerdictBoard::new(rule, p(0.5))
+    VerdictBoard::new(rule, trained())
 }
 
 /// Opens and closes frames `0..n` of one track, with a clip of a frame on every `stride`-th.
@@ -73,7 +79,7 @@ fn in_live_mode_the_newest_clip_by_time_counts() {
     let mut board = board(FrameRule::Newest);
     let clips = single_frames(&mut board, 4, 1);
     assert!(board.is_settled(TRACK, 3), "a live frame waits for nothing");
-    assert_eq!(board.judge(TRACK, 0), Judgement::NONE);
+    assert_eq!(board.judge(TRACK, 0), Judgement::without_score(Label::NO_CLIP));
     board.settle(&clips[2], Some(p(0.9)));
     board.settle(&clips[1], Some(p(0.1)));
     let judgement = board.judge(TRACK, 1);
@@ -104,7 +110,10 @@ fn a_cleared_board_ignores_the_clips_of_before() {
     let clips = single_frames(&mut board, 1, 1);
     board.clear();
     board.settle(&clips[0], Some(p(0.9)));
-    assert_eq!((board.under_way(), board.judge(TRACK, 0)), (0, Judgement::NONE));
+    assert_eq!(
+        (board.under_way(), board.judge(TRACK, 0)),
+        (0, Judgement::without_score(Label::NO_CLIP))
+    );
 }
 
 #[test]
@@ -132,4 +141,45 @@ fn what_is_due_before_a_frame_has_come_back_in_any_order() {
     assert!(board.are_settled_up_to(7) && !board.are_settled_up_to(8));
     board.settle(&clips[2], None);
     assert!(board.are_settled_up_to(FrameNumber::MAX));
+}
+
+#[test]
+fn without_a_classifier_no_face_has_a_score_and_every_frame_is_settled() {
+    for rule in [FrameRule::Newest, FrameRule::Own] {
+        let mut board = VerdictBoard::new(rule, Judge::Nobody);
+        let unscored = Judgement::without_score(Label::Unscored);
+        assert!(board.is_settled(TRACK, 0) && board.are_settled_up_to(0));
+        assert_eq!((board.judge(TRACK, 0), board.judge_stray()), (unscored, unscored));
+        board.clear();
+        assert_eq!(board.judge(TRACK, 1), unscored);
+        assert_eq!(board.forget_track(TRACK), Some(Label::Unscored));
+    }
+}
+
+#[test]
+fn scores_of_an_untrained_classifier_are_shown_and_change_no_label() {
+    let point = OperatingPoint { threshold: p(0.5), training: Training::Untrained };
+    let mut board = VerdictBoard::new(FrameRule::Own, Judge::Classifier(point));
+    let clips = single_frames(&mut board, 2, 1);
+    board.settle(&clips[0], Some(p(0.9)));
+    board.settle(&clips[1], Some(p(0.1)));
+    for frame in [0, 1] {
+        let Judgement { label, score, before, .. } = board.judge(TRACK, frame);
+        assert_eq!(label, Label::Insufficient(Insufficiency::Untrained));
+        assert!(score.is_some());
+        assert_eq!(before, None, "told as insufficient before, and now");
+    }
+}
+
+#[test]
+fn a_track_that_ends_had_a_label_unless_it_was_forgotten() {
+    let mut board = board(FrameRule::Own);
+    let clips = single_frames(&mut board, 1, 1);
+    board.settle(&clips[0], Some(p(0.9)));
+    board.judge(TRACK, 0);
+    assert_eq!(board.forget_track(TRACK), Some(Label::Fake));
+    assert_eq!(board.forget_track(TRACK), None);
+    board.open(TRACK, 1);
+    board.clear();
+    assert_eq!(board.forget_track(TRACK), None);
 }

@@ -105,9 +105,8 @@ pub struct ModelInfo {
     pub licence: Option<String>,
     /// Where the weights come from.
     pub source: Option<String>,
-    /// `false`: the weights are random or analytic, a score means nothing. [`Self::training`] reads
-    /// it.
-    pub trained: Option<bool>,
+    /// What is known of how the network came by its weights.
+    pub training: Training,
     pub channel_order: Option<ChannelOrder>,
     pub normalization: Option<Normalization>,
     /// The tensors that the sidecar describes, by name. An ONNX file needs none of them described;
@@ -182,11 +181,6 @@ impl ModelInfo {
     pub fn input(&self) -> Option<&str> {
         let input = self.ports.iter().find(|port| port.direction == Direction::Input);
         input.map(|port| port.name.as_str())
-    }
-
-    /// What is known of how the network came by its weights.
-    pub fn training(&self) -> Training {
-        self.trained.into()
     }
 
     /// How levels become what the network computes with, in the role `role`: the sidecar's word,

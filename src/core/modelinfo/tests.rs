@@ -5,7 +5,7 @@ fn what_is_written_is_read_back() {
     let info = ModelInfo {
         role: Some(Role::Classifier),
         title: Some("Meso4".into()),
-        trained: Some(true),
+        training: Training::Trained,
         threshold: Some(0.3),
         channel_order: Some(ChannelOrder::Rgb),
         output: Some(ClassifierOutput::Probabilities),
@@ -42,7 +42,7 @@ fn a_name_or_text_of_a_model_brings_no_keys_of_its_own() {
         ..ModelInfo::default()
     };
     let read: ModelInfo = info.to_sidecar().unwrap().parse().unwrap();
-    assert_eq!((read.training(), read.input()), (Training::Unknown, Some("clip:0")));
+    assert_eq!((read.training, read.input()), (Training::Unknown, Some("clip:0")));
 }
 
 #[test]
@@ -52,15 +52,23 @@ fn a_training_that_nobody_vouches_for_counts_as_none() {
         ("trained=false", Training::Untrained),
         ("trained=unknown", Training::Unknown),
         ("title=Trained!", Training::Unknown),
+        ("training=trained", Training::Trained),
+        ("training=analytic", Training::Analytic),
+        ("training=unknown", Training::Unknown),
+        ("training=untrained\ntrained=true", Training::Untrained),
     ] {
         let info: ModelInfo = format!("[modelinfo]\n{sidecar}").parse().unwrap();
-        assert_eq!(info.training(), training);
-        assert_eq!(training.is_trained(), sidecar == "trained=true");
+        assert_eq!(info.training, training);
         assert_eq!(training.to_string().parse(), Ok(training));
         assert_eq!(info.to_string().parse::<ModelInfo>().unwrap(), info);
     }
     assert!("true".parse::<Training>().is_err());
-    assert!("[modelinfo]\ntrained=perhaps".parse::<ModelInfo>().is_err());
+    for wrong in ["trained=perhaps", "training=true"] {
+        assert!(format!("[modelinfo]\n{wrong}").parse::<ModelInfo>().is_err());
+    }
+    use Training::{Analytic, Trained, Unknown, Untrained};
+    assert_eq!([Trained, Analytic].map(Training::allows_verdicts), [true; 2]);
+    assert_eq!([Untrained, Unknown].map(Training::allows_verdicts), [false; 2]);
 }
 
 #[test]

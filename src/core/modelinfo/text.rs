@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{
-    ClassifierOutput, Direction, GLOBAL, ModelInfo, ModelInfoError, Port, PortType, Role,
+    ClassifierOutput, Direction, GLOBAL, ModelInfo, ModelInfoError, Port, PortType, Role, Training,
     is_section_name,
 };
 use crate::core::image::{ChannelOrder, Normalization};
@@ -140,9 +140,16 @@ impl ModelInfo {
                 let roles = Role::ALL.map(|r| (r.as_str(), r));
                 self.role = Some(entry.one_of(&roles, "detector, aligner or classifier")?);
             }
+            // Of earlier versions. `training`, which comes after it in the order of keys, outweighs it.
             "trained" => {
-                let choices = [("true", Some(true)), ("false", Some(false)), ("unknown", None)];
-                self.trained = entry.one_of(&choices, "true, false or unknown")?;
+                use Training::{Trained, Unknown, Untrained};
+                let choices = [("true", Trained), ("false", Untrained), ("unknown", Unknown)];
+                self.training = entry.one_of(&choices, "true, false or unknown")?;
+            }
+            "training" => {
+                const EXPECTED: &str = "trained, untrained, analytic or unknown";
+                let choices = Training::ALL.map(|training| (training.as_str(), training));
+                self.training = entry.one_of(&choices, EXPECTED)?;
             }
             "channel-order" => {
                 let choices = [("rgb", ChannelOrder::Rgb), ("bgr", ChannelOrder::Bgr)];
@@ -179,7 +186,8 @@ impl fmt::Display for ModelInfo {
         line("title", self.title.clone())?;
         line("licence", self.licence.clone())?;
         line("source", self.source.clone())?;
-        line("trained", self.trained.map(|t| t.to_string()))?;
+        let known = (self.training != Training::Unknown).then_some(self.training);
+        line("training", known.map(|t| t.to_string()))?;
         line("threshold", self.threshold.map(|t| t.to_string()))?;
         let order = self.channel_order.map(|o| match o {
             ChannelOrder::Rgb => "rgb".to_owned(),

@@ -6,22 +6,25 @@ use thiserror::Error;
 
 /// What is known of how a network came by its weights.
 ///
-/// Only [`Training::Trained`] lets a score count for anything: weights that nobody vouches for are
-/// treated as random ones.
+/// Weights that nobody vouches for are treated as random ones: their scores say nothing of a face
+/// ([`Training::allows_verdicts`]).
 ///
 /// ```
 /// use gstm2sd::core::modelinfo::{ModelInfo, Training};
 ///
 /// let info: ModelInfo = "[modelinfo]\nrole=classifier".parse().unwrap();
-/// assert_eq!(info.training(), Training::Unknown);
-/// assert!(!info.training().is_trained());
+/// assert_eq!(info.training, Training::Unknown);
+/// assert!(!info.training.allows_verdicts());
 /// assert_eq!("trained".parse(), Ok(Training::Trained));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Training {
     /// The sidecar says so: written for a file whose hash is pinned, or by the user.
     Trained,
-    /// The weights are random or analytic.
+    /// Not trained: computed to be exact for the drawn scene (`m2sd synth-video`), and right for
+    /// nothing else.
+    Analytic,
+    /// The weights are random.
     Untrained,
     /// Nobody says.
     #[default]
@@ -30,21 +33,32 @@ pub enum Training {
 
 /// A word that names no [`Training`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{0:?} says nothing of a training; expected trained, untrained or unknown")]
+#[error("{0:?} says nothing of a training; expected trained, untrained, analytic or unknown")]
 pub struct UnknownTraining(String);
 
 impl Training {
     /// All of them; what can be trusted comes first.
-    pub const ALL: [Self; 3] = [Self::Trained, Self::Unknown, Self::Untrained];
+    pub const ALL: [Self; 4] = [Self::Trained, Self::Unknown, Self::Analytic, Self::Untrained];
 
-    /// Whether scores may become verdicts; not where it is unknown.
     pub fn is_trained(self) -> bool {
         self == Self::Trained
+    }
+
+    /// Whether scores may become verdicts; not where it is unknown.
+    pub fn allows_verdicts(self) -> bool {
+        matches!(self, Self::Trained | Self::Analytic)
+    }
+
+    /// What the training of a classifier is worth on the faces that a detector finds: an analytic
+    /// one is right for the faces that an analytic detector finds, which are drawn.
+    pub fn on_faces_of(self, detector: Self) -> Self {
+        if self == Self::Analytic && detector != Self::Analytic { Self::Untrained } else { self }
     }
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Trained => "trained",
+            Self::Analytic => "analytic",
             Self::Untrained => "untrained",
             Self::Unknown => "unknown",
         }
@@ -71,13 +85,18 @@ impl std::str::FromStr for Training {
     }
 }
 
-impl From<Option<bool>> for Training {
-    /// From a sidecar's `trained=true`, `trained=false` or silence.
-    fn from(trained: Option<bool>) -> Self {
-        match trained {
-            Some(true) => Self::Trained,
-            Some(false) => Self::Untrained,
-            None => Self::Unknown,
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_analytic_classifier_is_right_for_drawn_faces_only() {
+        use Training::{Analytic, Trained, Unknown, Untrained};
+        assert_eq!(Analytic.on_faces_of(Analytic), Analytic);
+        assert_eq!([Trained, Unknown, Untrained].map(|d| Analytic.on_faces_of(d)), [Untrained; 3]);
+        assert_eq!(
+            [Trained, Unknown, Untrained].map(|c| c.on_faces_of(Trained)),
+            [Trained, Unknown, Untrained]
+        );
     }
 }

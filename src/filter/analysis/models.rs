@@ -8,10 +8,11 @@ use glib::subclass::prelude::*;
 use super::Analysis;
 use super::clip_assembly::ClipAssembly;
 use super::tracks::TrackEnd;
+use crate::core::evidence::Judge;
 use crate::core::modelinfo::Training;
 use crate::core::window::WindowParams;
 use crate::filter::debug::CAT;
-use crate::filter::engines::loading::SessionError;
+use crate::filter::engines::loading::{SessionError, wants_no_classifier};
 use crate::filter::engines::supervisor::LoadEvent;
 use crate::filter::settings::{Delivery, OnError};
 
@@ -38,6 +39,7 @@ impl Analysis {
         match self.supervisor.advance_clips(wait) {
             LoadEvent::None => {}
             LoadEvent::Ready => self.clip_models_ready(),
+            LoadEvent::Absent => self.runs_without_classifier(),
             LoadEvent::NotLoaded { error, first } => self.not_loaded(&error, first),
         }
     }
@@ -61,24 +63,46 @@ impl Analysis {
         let Some(engine) = self.supervisor.clips.get().map(Arc::clone) else { return };
         let spec = engine.submitter.pool().spec();
         gst::info!(CAT, "Classifier {} on {}", engine.classifier.name, spec.info.provider);
-        if spec.sidecar.training() == Training::Unknown {
-            gst::warning!(
-                CAT,
-                "No sidecar says whether {} was trained, so nothing that it says can be believed; a face is \
-                 called fake above {}",
-                engine.classifier.name,
-                engine.threshold.get()
-            );
+        if engine.point.training == Training::Unknown {
+            self.warn_of_unknown_training(&engine.classifier.name);
         }
         self.shared.stats.set_provider(spec.info.provider.as_str());
-        self.shared.set_classifier(Arc::clone(&engine.classifier));
+        self.shared.set_classifier(Some(Arc::clone(&engine.classifier)));
         let frames = spec.frames;
         // From here on a flush reaches the clips; those of after it need a ticket of after it.
         self.shared.set_clip_canceller(Some(engine.submitter.canceller()));
         self.ticket = engine.submitter.ticket();
+        self.change_clip_frames(frames);
+        self.assemble_clips();
+    }
+
+    /// What the user can do about a classifier of which nobody says whether it was trained.
+    fn warn_of_unknown_training(&self, classifier: &str) {
+        let sidecar = format!("{classifier}.onnx.modelinfo");
+        self.warn(&format!(
+            "Nobody says whether {classifier} was trained: it gives scores, and no verdicts. If you \
+             trust it, import it with `m2sd models import --training trained FILE`, or write \
+             training=trained into {sidecar}"
+        ));
+    }
+
+    /// Faces are followed and not judged, which is told where nobody has asked for it.
+    fn runs_without_classifier(&self) {
+        if wants_no_classifier(&self.settings) {
+            gst::info!(CAT, "No classifier is wanted: faces are followed and not judged");
+        } else {
+            self.warn(
+                "There is no classifier: faces are followed and not judged. Get M2SD with `m2sd models \
+                 fetch`",
+            );
+        }
+        self.change_clip_frames(0);
+    }
+
+    /// Clips have so many frames.
+    fn change_clip_frames(&self, frames: usize) {
         let latency_changed = self.shared.change_latency_params(|p| p.clip_frames = frames);
         self.configure_output();
-        self.assemble_clips();
         if latency_changed && let Some(element) = self.element.upgrade() {
             element.imp().post_latency();
         }
@@ -103,8 +127,13 @@ impl Analysis {
 
     pub(super) fn configure_output(&self) {
         let params = self.shared.latency_params();
-        let threshold = self.supervisor.clips.get().map(|engine| engine.threshold);
-        self.shared.output.configure(params.delivery, params.output_frames(), threshold);
+        let clips = &self.supervisor.clips;
+        let judge = match clips.get() {
+            Some(engine) => Judge::Classifier(engine.point),
+            None if clips.is_absent() => Judge::Nobody,
+            None => Judge::Expected,
+        };
+        self.shared.output.configure(params.delivery, params.output_frames(), judge);
     }
 
     /// What finds faces failed while running: frames pass unanalysed until it is loaded again.

@@ -1,14 +1,14 @@
 //! The models of a run: finding their files, loading them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::core::audio::LogMel;
-use crate::core::evidence::{NotAProbability, Probability, REFERENCE_THRESHOLD};
-use crate::core::modelinfo::{ModelInfo, Role};
+use crate::core::evidence::{NotAProbability, OperatingPoint, Probability, REFERENCE_THRESHOLD};
+use crate::core::modelinfo::{Role, Training};
 use crate::filter::analysis::buffer_pool::BufferPool;
 use crate::filter::debug::ORT_CAT;
 use crate::filter::output::metadata::classifier_name::ClassifierName;
@@ -16,7 +16,7 @@ use crate::filter::settings::Settings;
 use crate::infer::{
     self, Aligner, Detector, EngineOptions, InferError, Loading, PoolOptions, Submitter,
 };
-use crate::models::resolve::{ResolveError, Search};
+use crate::models::resolve::{Found, ResolveError, Search};
 
 /// Why a run cannot start, or cannot go on. Each text says what to do.
 #[derive(Debug, Error)]
@@ -33,20 +33,49 @@ pub enum SessionError {
     LoadPanicked,
     #[error("the detection thread could not be started: {0}")]
     Thread(std::io::Error),
+    #[error("the classifier is not there any more, and no other one is")]
+    ClassifierGone,
     #[error("landmark-source=aligner needs an aligner; name one with the property aligner")]
     NoAligner,
 }
 
-/// `aligner=none`.
-const NO_ALIGNER: &str = "none";
+/// `aligner=none`, `classifier=none`.
+const NONE: &str = "none";
+
+/// What a property says of a model that a run can do without.
+enum Wanted<'a> {
+    Named(&'a str),
+    /// The best one that is there, if any.
+    Best,
+    None,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(property: &'a Option<String>) -> Self {
+        match property.as_deref() {
+            Some(NONE) => Self::None,
+            Some(name) if !name.is_empty() => Self::Named(name),
+            _ => Self::Best,
+        }
+    }
+}
 
 /// Which files a run loads, and how.
 #[derive(Debug)]
 pub struct ModelFiles {
     pub detector: PathBuf,
     pub aligner: Option<PathBuf>,
-    pub classifier: PathBuf,
+    /// `None`: faces are followed and not judged.
+    pub classifier: Option<ClassifierFile>,
     pub options: EngineOptions,
+}
+
+/// The classifier of a run.
+#[derive(Debug)]
+pub struct ClassifierFile {
+    pub path: PathBuf,
+    /// As it counts for the faces that the run's detector finds.
+    pub training: Training,
 }
 
 impl ModelFiles {
@@ -58,26 +87,47 @@ impl ModelFiles {
             return Err(ResolveError::NoFolder { dir: dir.clone() }.into());
         }
         let search = Search::new(engines_dir.as_deref());
-        let find = |role, name: &Option<String>| {
-            let name = name.as_deref().filter(|n| !n.is_empty());
-            search.find(role, name).map(|found| found.path)
-        };
-        let aligner = match settings.aligner.as_deref() {
-            Some(NO_ALIGNER) => None,
-            Some(name) if !name.is_empty() => Some(find(Role::Aligner, &settings.aligner)?),
+        let aligner = match Wanted::of(&settings.aligner) {
+            Wanted::None => None,
+            Wanted::Named(name) => Some(search.find(Role::Aligner, Some(name))?.path),
             // Scores do not depend on it, so a missing one is no error.
-            _ => find(Role::Aligner, &None).ok(),
+            Wanted::Best => search.find(Role::Aligner, None).ok().map(|found| found.path),
         };
         if aligner.is_none() && settings.landmark_source == crate::filter::LandmarkSource::Aligner {
             return Err(SessionError::NoAligner);
         }
-        Ok(Self {
-            detector: find(Role::Detector, &settings.detector)?,
-            aligner,
-            classifier: find(Role::Classifier, &settings.classifier)?,
-            options: settings.engine_options()?,
-        })
+        let detector = settings.detector.as_deref().filter(|name| !name.is_empty());
+        let detector = search.find(Role::Detector, detector)?;
+        let classifier = classifier(&search, settings)?.map(|found| ClassifierFile {
+            path: found.path,
+            training: found.info.training.on_faces_of(detector.info.training),
+        });
+        let options = settings.engine_options()?;
+        Ok(Self { detector: detector.path, aligner, classifier, options })
     }
+}
+
+/// The classifier that the settings name, else the best one there is, if any.
+fn classifier(search: &Search, settings: &Settings) -> Result<Option<Found>, ResolveError> {
+    match Wanted::of(&settings.classifier) {
+        Wanted::None => Ok(None),
+        Wanted::Named(name) => search.find(Role::Classifier, Some(name)).map(Some),
+        Wanted::Best => match search.find(Role::Classifier, None) {
+            Err(ResolveError::Nowhere { .. }) => Ok(None),
+            found => found.map(Some),
+        },
+    }
+}
+
+/// Whether a run with these settings will have a classifier, as far as can be said before it starts.
+pub fn has_classifier(settings: &Settings) -> bool {
+    let engines_dir = settings.engines_dir();
+    !matches!(classifier(&Search::new(engines_dir.as_deref()), settings), Ok(None))
+}
+
+/// Whether the settings say that no classifier is wanted.
+pub fn wants_no_classifier(settings: &Settings) -> bool {
+    matches!(Wanted::of(&settings.classifier), Wanted::None)
 }
 
 /// Opens ONNX Runtime's library, which every model needs, and has its warnings in our log.
@@ -116,43 +166,39 @@ pub struct ClipEngine {
     /// For a classifier that listens.
     pub log_mel: Option<LogMel>,
     pub classifier: Arc<ClassifierName>,
-    /// P(fake) above which a face is fake.
-    pub threshold: Probability,
+    pub point: OperatingPoint,
 }
 
 /// Clips of one element that may wait while one is being scored.
 const WAITING_CLIPS: usize = 2;
 
 impl ClipEngine {
-    /// Loads the classifier, or joins those in this process who have.
+    /// Loads the classifier, or joins those in this process who have. `None` for a run without one.
     pub fn load(
         files: &ModelFiles,
         settings: &Settings,
         loading: Loading<'_>,
-    ) -> Result<Self, SessionError> {
+    ) -> Result<Option<Self>, SessionError> {
+        let Some(ClassifierFile { path, training }) = &files.classifier else { return Ok(None) };
         let pool = PoolOptions {
             queue: WAITING_CLIPS.max(settings.batch_size as usize),
             batch_size: settings.batch_size as usize,
             batch_timeout: Duration::from_nanos(settings.batch_timeout),
         };
-        let pool = infer::shared_classifier(&files.classifier, &files.options, pool, loading)?;
-        let sidecar = &pool.spec().sidecar;
+        let pool = infer::shared_classifier(path, &files.options, pool, loading)?;
         let threshold = match settings.threshold {
             own if own >= 0.0 => own,
-            _ => sidecar.threshold.unwrap_or(REFERENCE_THRESHOLD),
+            _ => pool.spec().sidecar.threshold.unwrap_or(REFERENCE_THRESHOLD),
         };
-        Ok(Self {
-            classifier: Arc::new(classifier_name(&files.classifier, sidecar)),
-            threshold: Probability::new(threshold)?,
+        // The file's stem, as DL Streamer names models.
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let (threshold, training) = (Probability::new(threshold)?, *training);
+        Ok(Some(Self {
+            classifier: Arc::new(ClassifierName { name, training }),
+            point: OperatingPoint { threshold, training },
             submitter: pool.submitter(),
             buffers: BufferPool::default(),
             log_mel: pool.spec().audio.map(|audio| LogMel::new(audio.mels, audio.frames)),
-        })
+        }))
     }
-}
-
-/// The file's stem, as DL Streamer names models.
-fn classifier_name(path: &Path, sidecar: &ModelInfo) -> ClassifierName {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    ClassifierName { name: stem.into_owned(), training: sidecar.training() }
 }

@@ -21,8 +21,13 @@ use crate::filter::analysis::face_detector::FaceDetector;
 use crate::filter::settings::Settings;
 use crate::infer::{CancelToken, LoadStep, Loading};
 
+/// What loading ended with; `None` for what the run does without.
+type Loaded<E> = Result<Option<E>, SessionError>;
+
 enum State<E> {
-    Loading(Receiver<Result<E, SessionError>>),
+    Loading(Receiver<Loaded<E>>),
+    /// The run does without it.
+    Absent,
     Ready(E),
     /// Failed; to be loaded again then.
     Pausing(Instant),
@@ -35,6 +40,8 @@ pub enum LoadEvent {
     None,
     /// It has just become ready.
     Ready,
+    /// The run does without it.
+    Absent,
     /// It did not load. The first time of a run this ends it.
     NotLoaded {
         error: SessionError,
@@ -84,7 +91,7 @@ pub struct Supervised<E> {
 const GLANCE: Duration = Duration::from_millis(20);
 
 impl<E> Supervised<E> {
-    fn loading(receiver: Receiver<Result<E, SessionError>>) -> Self {
+    fn loading(receiver: Receiver<Loaded<E>>) -> Self {
         let state = State::Loading(receiver);
         Self { state, loaded_before: false, backoff: Backoff::default() }
     }
@@ -101,6 +108,11 @@ impl<E> Supervised<E> {
             State::Ready(engine) => Some(engine),
             _ => None,
         }
+    }
+
+    /// Whether the run does without it.
+    pub fn is_absent(&self) -> bool {
+        matches!(self.state, State::Absent)
     }
 
     /// Whether it is time to load again.
@@ -121,8 +133,16 @@ impl<E> Supervised<E> {
                 Err(RecvTimeoutError::Disconnected) => break Err(SessionError::LoadPanicked),
             }
         };
-        match result {
-            Ok(engine) => {
+        match result.and_then(|engine| match engine {
+            // Its file may be on the way.
+            None if !first => Err(SessionError::ClassifierGone),
+            engine => Ok(engine),
+        }) {
+            Ok(None) => {
+                self.state = State::Absent;
+                LoadEvent::Absent
+            }
+            Ok(Some(engine)) => {
                 self.loaded_before = true;
                 self.state = State::Ready(engine);
                 LoadEvent::Ready
@@ -163,9 +183,9 @@ pub struct EngineSupervisor {
 }
 
 /// Where loaded models go. The part that is not wanted has no sender.
-struct Loaded {
-    faces: Option<SyncSender<Result<FaceDetector, SessionError>>>,
-    clips: Option<SyncSender<Result<Arc<ClipEngine>, SessionError>>>,
+struct Senders {
+    faces: Option<SyncSender<Loaded<FaceDetector>>>,
+    clips: Option<SyncSender<Loaded<Arc<ClipEngine>>>>,
 }
 
 impl EngineSupervisor {
@@ -186,8 +206,8 @@ impl EngineSupervisor {
             faces: Supervised::loading(faces),
             clips: Supervised::loading(clips),
         };
-        let loaded = Loaded { faces: Some(face_sender), clips: Some(clip_sender) };
-        supervisor.load(element, loaded)?;
+        let senders = Senders { faces: Some(face_sender), clips: Some(clip_sender) };
+        supervisor.load(element, senders)?;
         Ok(supervisor)
     }
 
@@ -195,7 +215,7 @@ impl EngineSupervisor {
     pub fn advance_faces(&mut self, wait: impl Fn() -> bool) -> LoadEvent {
         if self.faces.wants_load() {
             let (sender, receiver) = sync_channel(1);
-            if self.reload(Loaded { faces: Some(sender), clips: None }) {
+            if self.reload(Senders { faces: Some(sender), clips: None }) {
                 self.faces.state = State::Loading(receiver);
             } else {
                 self.faces.mark_failed();
@@ -208,7 +228,7 @@ impl EngineSupervisor {
     pub fn advance_clips(&mut self, wait: impl Fn() -> bool) -> LoadEvent {
         if self.clips.wants_load() {
             let (sender, receiver) = sync_channel(1);
-            if self.reload(Loaded { faces: None, clips: Some(sender) }) {
+            if self.reload(Senders { faces: None, clips: Some(sender) }) {
                 self.clips.state = State::Loading(receiver);
             } else {
                 self.clips.mark_failed();
@@ -217,12 +237,12 @@ impl EngineSupervisor {
         self.clips.advance(wait)
     }
 
-    fn reload(&self, loaded: Loaded) -> bool {
-        self.element.upgrade().is_some_and(|element| self.load(&element, loaded).is_ok())
+    fn reload(&self, senders: Senders) -> bool {
+        self.element.upgrade().is_some_and(|element| self.load(&element, senders).is_ok())
     }
 
     /// Loads on a thread of its own.
-    fn load(&self, element: &M2sdFilter, loaded: Loaded) -> std::io::Result<()> {
+    fn load(&self, element: &M2sdFilter, senders: Senders) -> std::io::Result<()> {
         let (settings, cancel) = (self.settings.clone(), self.cancel.clone());
         let weak = element.downgrade();
         let stages = element.imp().shared.stats.stages.clone();
@@ -237,11 +257,12 @@ impl EngineSupervisor {
             let faces = |files: &ModelFiles| {
                 let engines = FaceEngines::load(files, loading)?;
                 let detector = FaceDetector::start(engines, settings.clone(), stages.clone());
-                detector.map_err(SessionError::Thread)
+                detector.map(Some).map_err(SessionError::Thread)
             };
-            let clips =
-                |files: &ModelFiles| ClipEngine::load(files, &settings, loading).map(Arc::new);
-            let outcome = loaded.load(ModelFiles::find(&settings), faces, clips);
+            let clips = |files: &ModelFiles| {
+                ClipEngine::load(files, &settings, loading).map(|engine| engine.map(Arc::new))
+            };
+            let outcome = senders.load(ModelFiles::find(&settings), faces, clips);
             // Said here, since programs wait for it and frames may not come.
             if let Some(element) = weak.upgrade() {
                 let (kind, text) = match outcome {
@@ -259,14 +280,14 @@ impl EngineSupervisor {
     }
 }
 
-impl Loaded {
+impl Senders {
     /// Loads what has a sender, what finds faces first: the stream need not wait for the rest.
     /// Returns the text of the error that ended it, which has been sent.
     fn load(
         self,
         files: Result<ModelFiles, SessionError>,
-        faces: impl FnOnce(&ModelFiles) -> Result<FaceDetector, SessionError>,
-        clips: impl FnOnce(&ModelFiles) -> Result<Arc<ClipEngine>, SessionError>,
+        faces: impl FnOnce(&ModelFiles) -> Loaded<FaceDetector>,
+        clips: impl FnOnce(&ModelFiles) -> Loaded<Arc<ClipEngine>>,
     ) -> Result<(), String> {
         let files = match files {
             Ok(files) => files,
@@ -296,7 +317,7 @@ impl Loaded {
     }
 }
 
-fn send<E>(sender: &SyncSender<Result<E, SessionError>>, loaded: Result<E, SessionError>) {
+fn send<E>(sender: &SyncSender<Loaded<E>>, loaded: Loaded<E>) {
     // The run may have ended meanwhile.
     let _ = sender.send(loaded);
 }

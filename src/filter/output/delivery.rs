@@ -67,9 +67,9 @@ impl M2sdFilter {
                 }
                 true
             }
-            Some(Ready::TrackEnd(track, reason)) => {
+            Some(Ready::TrackEnd(track, reason, label)) => {
                 if self.with_settings(|settings| settings.post_messages) {
-                    self.post(messages::track_end(&*self.obj(), track, reason));
+                    self.post(messages::track_end(&*self.obj(), track, reason, label));
                 }
                 true
             }
@@ -164,6 +164,7 @@ impl M2sdFilter {
     fn annotate(&self, delivery: &mut Delivery, judged: &mut Judged) {
         let (draw, post_messages) = self.with_settings(|s| (s.draw, s.post_messages));
         let classifier = self.shared.classifier();
+        let classifier = classifier.as_deref();
         if let Some(reason) = judged.frame.unanalysed {
             let attached = unanalysed::attach(judged.frame.buffer.make_mut(), reason);
             if let Err(error) = attached {
@@ -180,9 +181,9 @@ impl M2sdFilter {
             let span = running_time::span(&judged.frame.buffer, delivery.segment.as_ref());
             let running_time = span.map(|span| gst::ClockTime::from_nseconds(span.start_ns));
             if post_messages {
-                self.post_verdicts(judged, running_time, &classifier);
+                self.post_verdicts(judged, running_time, classifier);
             }
-            decorate(judged, stream, draw, &classifier);
+            decorate(judged, stream, draw, classifier);
             #[cfg(feature = "v1_24")]
             {
                 let size = (stream.info.width(), stream.info.height());
@@ -202,7 +203,7 @@ impl M2sdFilter {
         &self,
         judged: &Judged,
         running_time: Option<gst::ClockTime>,
-        classifier: &ClassifierName,
+        classifier: Option<&ClassifierName>,
     ) {
         let obj = self.obj();
         for (face, judgement) in judged.frame.faces.iter().zip(&judged.judgements) {
@@ -222,7 +223,12 @@ impl M2sdFilter {
 }
 
 /// Attaches metadata to the frame and draws on it.
-fn decorate(judged: &mut Judged, stream: &mut Stream, draw: bool, classifier: &ClassifierName) {
+fn decorate(
+    judged: &mut Judged,
+    stream: &mut Stream,
+    draw: bool,
+    classifier: Option<&ClassifierName>,
+) {
     let size = (stream.info.width(), stream.info.height());
     let Judged { frame, judgements } = judged;
     let blends = draw && !stream.attach_overlay;

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::core::evidence::{ExpectedClip, FrameRule, Judgement, Probability, VerdictBoard};
+use crate::core::evidence::{ExpectedClip, FrameRule, Judge, Judgement, Label, VerdictBoard};
 use crate::core::span::Span;
 use crate::core::track::TrackId;
 use crate::core::window::FrameNumber;
@@ -49,7 +49,8 @@ pub enum Ready {
     Event(gst::Event),
     Query(PendingQuery),
     Clip(ClipReport),
-    TrackEnd(TrackId, &'static str),
+    /// The label that held last, as far as it is known.
+    TrackEnd(TrackId, &'static str, Option<Label>),
 }
 
 /// Whether nothing more of the stream follows this event: clips are closed and waited for.
@@ -124,9 +125,8 @@ impl OutputQueue {
         self.lock().flushing = false;
     }
 
-    /// How frames leave from here on, how many may wait, and the P(fake) above which a face is
-    /// fake, once that is known.
-    pub fn configure(&self, delivery: Delivery, capacity: usize, threshold: Option<Probability>) {
+    /// How frames leave from here on, how many may wait, and who judges their faces.
+    pub fn configure(&self, delivery: Delivery, capacity: usize, judge: Judge) {
         let rule = match delivery {
             Delivery::Live => FrameRule::Newest,
             Delivery::Complete => FrameRule::Own,
@@ -134,7 +134,7 @@ impl OutputQueue {
         let mut state = self.lock();
         state.delivery = delivery;
         state.capacity = capacity.max(1);
-        state.board.configure(rule, threshold.unwrap_or(Probability::HALF));
+        state.board.configure(rule, judge);
         drop(state);
         self.changed.notify_all();
     }
@@ -247,8 +247,8 @@ impl OutputQueue {
                     Output::Event(event) => return Some(Ready::Event(event)),
                     Output::Query(query) => return Some(Ready::Query(query)),
                     Output::TrackEnd { track, reason, .. } => {
-                        state.board.forget_track(track);
-                        return Some(Ready::TrackEnd(track, reason));
+                        let label = state.board.forget_track(track);
+                        return Some(Ready::TrackEnd(track, reason, label));
                     }
                 }
             }
@@ -320,7 +320,7 @@ impl State {
     fn judge(&mut self, frame: Frame) -> Judged {
         let judge = |face: &FrameFace| match face.track {
             Some(track) => self.board.judge(track, frame.number),
-            None => Judgement::NONE,
+            None => self.board.judge_stray(),
         };
         let judgements = frame.faces.iter().map(judge).collect();
         Judged { frame, judgements }

@@ -3,6 +3,9 @@ use std::time::Instant;
 
 use super::*;
 use crate::core::detect::Face;
+use crate::core::evidence::{OperatingPoint, Probability};
+use crate::core::modelinfo::Training;
+use crate::filter::output::metadata::classifier_name::ClassifierName;
 
 const TRACK: TrackId = TrackId(1);
 const SPAN: Span = Span { start_ns: 0, end_ns: 10 };
@@ -17,7 +20,7 @@ fn report(score: f64) -> ClipReport {
         took: std::time::Duration::ZERO,
         provider: "cpu",
         precision: "auto",
-        classifier: Arc::default(),
+        classifier: Arc::new(ClassifierName { name: String::new(), training: Training::Trained }),
         frames: 1,
         loudness: None,
     }
@@ -40,7 +43,9 @@ fn queue() -> OutputQueue {
     gst::init().unwrap();
     let queue = OutputQueue::default();
     queue.open();
-    queue.configure(Delivery::Complete, 8, Some(Probability::HALF));
+    let (threshold, training) = (Probability::HALF, Training::Trained);
+    let judge = Judge::Classifier(OperatingPoint { threshold, training });
+    queue.configure(Delivery::Complete, 8, judge);
     queue
 }
 

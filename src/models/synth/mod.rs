@@ -2,7 +2,7 @@
 //! transformer with random weights, for timing.
 //!
 //! They speak the same inputs and outputs as the trained ones, and their sidecars say that they
-//! are not trained. [`scene`] draws what the analytic detector finds.
+//! are not trained: the analytic ones are exact for what [`scene`] draws, and for nothing else.
 
 mod aligner;
 mod classifier;
@@ -20,7 +20,7 @@ use super::arch::{ArchError, Tensors};
 use super::graph::Graph;
 use super::store::{StoreError, store};
 use crate::core::image::{ChannelOrder, Normalization};
-use crate::core::modelinfo::{ModelInfo, Port, PortType, Role};
+use crate::core::modelinfo::{ModelInfo, Port, PortType, Role, Training};
 pub use classifier::{Audio, ClipShape};
 use seeded::Seeded;
 pub use seeded::TransformerShape;
@@ -91,7 +91,10 @@ impl Synth {
             title: Some(title.to_owned()),
             licence: Some("none needed".to_owned()),
             source: Some("made up by m2sd models synth".to_owned()),
-            trained: Some(false),
+            training: match self {
+                Self::Detector | Self::Aligner | Self::Classifier(_) => Training::Analytic,
+                Self::Transformer { .. } => Training::Untrained,
+            },
             channel_order: Some(order),
             normalization: Some(normalization),
             ports: vec![Port::pixels(input, PortType::Float32)],

@@ -94,7 +94,7 @@ impl Limits {
         let beside = networks.files.options.beside_the_classifier();
         let mut products = OnnxEngine::load(products, &beside, &cancel)?;
         let x = Array2::from_shape_fn(product::INPUT, |(i, j)| ((i * 7 + j) as f32 * 0.7).sin());
-        let mut classifier = load_classifier(&networks.files.classifier, options, &cancel)?;
+        let mut classifier = load_classifier(&networks.classifier, options, &cancel)?;
         let spec = classifier.spec().clone();
         let (frames, side) = (spec.frames, spec.size_px);
         let pixel = |(c, t, y, x)| ((c + t * 3 + y * 5 + x * 7) as f32 * 0.1).sin();

@@ -1,5 +1,7 @@
 //! Which networks are measured.
 
+use std::path::PathBuf;
+
 use gst::prelude::*;
 use gstm2sd::filter::{M2sdFilter, ModelFiles};
 use gstm2sd::models::import::{ImportOptions, import};
@@ -16,6 +18,7 @@ const M2SD_GFLOP: f64 = 361.0;
 /// The files, and what the element is told of them.
 pub struct Networks {
     pub files: ModelFiles,
+    pub classifier: PathBuf,
     pub gflop: Option<f64>,
     named: NetworkArgs,
     /// Where the made-up ones are.
@@ -49,7 +52,14 @@ impl Networks {
             gflop = gflop.or(Some(M2SD_GFLOP));
         }
         let files = filter(args, &named)?.model_files().map_err(CliError::runtime)?;
-        Ok(Self { files, gflop, named, made })
+        let classifier = files.classifier.as_ref().map(|classifier| classifier.path.clone());
+        let classifier = classifier.ok_or_else(|| {
+            CliError::runtime(
+                "there is no classifier to measure: name one with --classifier, or make one up with \
+                 --synthetic",
+            )
+        })?;
+        Ok(Self { files, classifier, gflop, named, made })
     }
 
     /// An element that uses them.

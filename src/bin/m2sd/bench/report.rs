@@ -75,7 +75,7 @@ impl Report {
                 threads: args.networks.threads,
                 detector: name(&networks.files.detector),
                 aligner: networks.files.aligner.as_deref().map(name),
-                classifier: name(&networks.files.classifier),
+                classifier: name(&networks.classifier),
                 video: args.video.clone(),
             },
             limits: Limits::measure(networks)?,

@@ -19,9 +19,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use gst::prelude::*;
-use gstm2sd::core::evidence::{Probability, REFERENCE_THRESHOLD};
+use gstm2sd::core::evidence::{Judge, OperatingPoint, Probability, REFERENCE_THRESHOLD};
 use gstm2sd::core::modelinfo::ModelInfo;
-use gstm2sd::filter::{M2sdFilter, ModelFiles};
+use gstm2sd::filter::{ClassifierFile, M2sdFilter, ModelFiles};
 use serde_json::json;
 
 pub use self::input::Input;
@@ -31,7 +31,7 @@ pub use self::pipeline::file_sink;
 use self::play::{Cause, Play};
 use self::record::Totals;
 use self::recording::Recording;
-use self::summary::Judge;
+use self::summary::Judged;
 use self::targets::{Files, Targets};
 use crate::bounded;
 use crate::clip_files::ClipWriter;
@@ -135,11 +135,17 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     // Finds the models and the runtime before anything is written.
     prepare(&filter)?;
     let models = filter.model_files().map_err(CliError::runtime)?;
-    let paths = [Some(&*models.detector), models.aligner.as_deref(), Some(&*models.classifier)];
+    if args.clips.is_some() && models.classifier.is_none() {
+        return Err(CliError::usage(
+            "--clips stores what a classifier reads, and there is none; name one with --classifier",
+        ));
+    }
+    let classifier = models.classifier.as_ref().map(|classifier| &*classifier.path);
+    let paths = [Some(&*models.detector), models.aligner.as_deref(), classifier];
     inputs.extend(targets::models(paths));
     targets.check(&inputs)?;
-    let judge = judge(&models.classifier, args.threshold);
-    let header = header(args, &input, &models, &judge)?;
+    let judged = judged(models.classifier.as_ref(), args.threshold);
+    let header = header(args, &input, &models, &judged.by)?;
     let mut files = targets.begin(&input)?;
     // After a pipe was opened, which waits for its reader.
     let signals = Signals::take()?;
@@ -163,7 +169,7 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     };
     let cause = play.run();
     let ended = cause.and_then(|cause| {
-        let finish = Finish { args, input: &input, judge: &judge, scan: &scan, filter: &filter };
+        let finish = Finish { args, input: &input, judged: &judged, scan: &scan, filter: &filter };
         finish.run(cause, files, &recording, clips.as_deref())
     });
     tear_down(&scan);
@@ -185,7 +191,7 @@ fn tear_down(scan: &ScanPipeline) {
 struct Finish<'a> {
     args: &'a ScanArgs,
     input: &'a Input,
-    judge: &'a Judge,
+    judged: &'a Judged,
     scan: &'a ScanPipeline,
     filter: &'a M2sdFilter,
 }
@@ -210,7 +216,7 @@ impl Finish<'_> {
         }
         let (shared, record) = (Arc::clone(recording), outcome.record(&totals, &unscored));
         bounded::run(RECORDS_TIME, move || shared.end(&record));
-        note(&format!("Frames: {}\n{}", totals.frames, summary::table(&totals.faces, self.judge)));
+        note(&format!("Frames: {}\n{}", totals.frames, summary::table(&totals.faces, self.judged)));
         if let Some(words) = unscored.in_words() {
             note(&format!("NOT ALL IS SCORED: {words}."));
         }
@@ -275,18 +281,21 @@ fn prepare(filter: &M2sdFilter) -> Result<(), CliError> {
     })
 }
 
-fn judge(classifier: &Path, threshold: Option<f64>) -> Judge {
-    let info = ModelInfo::beside(classifier).unwrap_or_default();
-    let file = classifier.file_name().unwrap_or_default().to_string_lossy();
-    Judge {
-        training: info.training(),
+fn judged(classifier: Option<&ClassifierFile>, threshold: Option<f64>) -> Judged {
+    let Some(ClassifierFile { path, training }) = classifier else {
+        return Judged { classifier: String::new(), by: Judge::Nobody };
+    };
+    let info = ModelInfo::beside(path).unwrap_or_default();
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    // Both have been checked where they were read.
+    let threshold = Probability::new(threshold.or(info.threshold).unwrap_or(REFERENCE_THRESHOLD))
+        .unwrap_or(Probability::HALF);
+    Judged {
         classifier: match info.title {
             Some(title) => format!("{title} ({file})"),
             None => file.into_owned(),
         },
-        // Both have been checked where they were read.
-        threshold: Probability::new(threshold.or(info.threshold).unwrap_or(REFERENCE_THRESHOLD))
-            .unwrap_or(Probability::HALF),
+        by: Judge::Classifier(OperatingPoint { threshold, training: *training }),
     }
 }
 
@@ -301,6 +310,10 @@ fn header(
             .map_err(|e| CliError::runtime(format!("cannot read {}: {e}", path.display())))?;
         Ok(json!({ "file": path.file_name().map(|n| n.to_string_lossy()), "sha256": hash }))
     };
+    let point = match judge {
+        Judge::Classifier(point) => Some(point),
+        Judge::Nobody | Judge::Expected => None,
+    };
     Ok(json!({
         "type": "header",
         "version": env!("CARGO_PKG_VERSION"),
@@ -308,10 +321,10 @@ fn header(
         "input": input.name,
         "detector": model(&files.detector)?,
         "aligner": files.aligner.as_deref().map(model).transpose()?,
-        "classifier": model(&files.classifier)?,
-        "trained": judge.training.is_trained(),
-        "training": judge.training.as_str(),
-        "threshold": judge.threshold.get(),
+        "classifier": files.classifier.as_ref().map(|file| model(&file.path)).transpose()?,
+        "trained": point.map(|point| point.training.is_trained()),
+        "training": point.map(|point| point.training.as_str()),
+        "threshold": point.map(|point| point.threshold.get()),
         "clip-stride": args.clip_stride,
         "detect-interval": args.detect_interval,
     }))

@@ -129,14 +129,18 @@ impl Recorder {
             let track = roi.param("object_id").and_then(|s| s.get::<i32>("id").ok());
             let (x, y, width, height) = roi.rect();
             let confidence = roi.param("detection").and_then(|s| s.get::<f64>("confidence").ok());
-            faces.push(json!({
+            let mut face = json!({
                 "track": track,
                 "box": [x, y, width, height],
                 "detection": confidence,
                 "score": judged.get::<f64>("score").ok(),
                 "clips": judged.get::<u32>("clips").unwrap_or(0),
                 "label": judged.get::<&str>("label").unwrap_or_default(),
-            }));
+            });
+            if let Ok(reason) = judged.get::<&str>("reason") {
+                face["reason"] = reason.into();
+            }
+            faces.push(face);
             if let Some(track) = track.and_then(|t| u64::try_from(t).ok()) {
                 self.faces.entry(track).or_default().seen(time);
             }

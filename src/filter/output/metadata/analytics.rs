@@ -7,7 +7,7 @@
 //! | entry | holds |
 //! | --- | --- |
 //! | object detection | type `face`, the box in pixels, the detection's confidence |
-//! | classification | the label that holds first, then P(fake) and P(real) as far as the first is not one of them |
+//! | classification | the label that holds first, then P(fake) and P(real) as far as the first is not one of them; the label alone where it is `insufficient` or `unscored` |
 //! | tracking | the track, the running times at which it was first and last seen |
 //!
 //! The detection contains and relates to its classification, which is part of it, and relates to
@@ -110,7 +110,9 @@ fn attach_face(
 /// one: that depends on the threshold.
 fn classes(judgement: &Judgement) -> Vec<(glib::Quark, f32)> {
     let mut classes = vec![(judgement.label, confidence(judgement))];
-    if let Some(score) = judgement.score {
+    // Whoever takes the likelier of two for the verdict of a classifier must not find them where
+    // its scores mean nothing.
+    if let Some(score) = judgement.score.filter(|_| judgement.label.reason().is_none()) {
         let both = [(Label::Fake, score.fake.get()), (Label::Real, 1.0 - score.fake.get())];
         classes.extend(both.into_iter().filter(|(label, _)| *label != judgement.label));
     }

@@ -3,9 +3,9 @@
 use crate::core::modelinfo::Training;
 
 /// Who scores, as metadata and messages name it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ClassifierName {
     pub name: String,
-    /// Whether its weights were trained; if not, or if nobody says, a score means nothing.
+    /// As it counts for the faces of this run: if it allows no verdicts, a score means nothing.
     pub training: Training,
 }

@@ -65,11 +65,18 @@ pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport) -> gst::Messag
     gst::message::Element::builder(structure).src(element).build()
 }
 
-/// A track has ended, for this reason; no later frame holds it.
-pub fn track_end(element: &impl IsA<gst::Object>, track: TrackId, reason: &str) -> gst::Message {
+/// A track has ended, for this reason; no later frame holds it. `label` is what held last, as far as
+/// it is known.
+pub fn track_end(
+    element: &impl IsA<gst::Object>,
+    track: TrackId,
+    reason: &str,
+    label: Option<Label>,
+) -> gst::Message {
     let structure = gst::Structure::builder("m2sd-track-end")
         .field("track", track.0)
         .field("reason", reason)
+        .field_if_some("label", label.map(Label::as_str))
         .build();
     gst::message::Element::builder(structure).src(element).build()
 }
@@ -82,17 +89,19 @@ pub fn verdict(
     judgement: &Judgement,
     before: Label,
     running_time: Option<gst::ClockTime>,
-    classifier: &ClassifierName,
+    classifier: Option<&ClassifierName>,
 ) -> gst::Message {
     let mut structure = gst::Structure::builder("m2sd-verdict")
         .field("track", track.0)
         .field("label", judgement.label.as_str())
         .field("label-before", before.as_str())
         .field("confidence", super::roi::confidence(judgement))
-        .field("model-name", classifier.name.as_str())
-        .field("trained", classifier.training.is_trained())
-        .field("training", classifier.training.as_str())
         .build();
+    if let Some(classifier) = classifier {
+        structure.set("model-name", classifier.name.as_str());
+        structure.set("trained", classifier.training.is_trained());
+        structure.set("training", classifier.training.as_str());
+    }
     if let Some(time) = running_time {
         structure.set("running-time", time.nseconds());
     }

@@ -6,8 +6,7 @@
 
 use gst_video::VideoRegionOfInterestMeta;
 
-use crate::core::evidence::Judgement;
-use crate::core::evidence::Label;
+use crate::core::evidence::{Insufficiency, Judgement, Label};
 use crate::core::geometry::{BBox, Point};
 use crate::filter::output::frame::FrameFace;
 use crate::filter::output::metadata::classifier_name::ClassifierName;
@@ -35,7 +34,7 @@ pub fn attach(
     (width, height): (u32, u32),
     face: &FrameFace,
     judgement: &Judgement,
-    classifier: &ClassifierName,
+    classifier: Option<&ClassifierName>,
 ) {
     let rect = pixel_rect(&face.face.bbox, width, height);
     let mut meta = VideoRegionOfInterestMeta::add(buffer, "face", rect);
@@ -62,16 +61,22 @@ fn detection(face: &FrameFace, width: u32, height: u32) -> gst::Structure {
         .build()
 }
 
-fn judgement_structure(judgement: &Judgement, classifier: &ClassifierName) -> gst::Structure {
+fn judgement_structure(
+    judgement: &Judgement,
+    classifier: Option<&ClassifierName>,
+) -> gst::Structure {
     let mut structure = gst::Structure::builder("m2sd")
         .field("label", judgement.label.as_str())
         .field("label_id", judgement.label.id())
         .field("confidence", confidence(judgement))
         .field("clips", judgement.score.map_or(0, |s| s.clips))
-        .field("model_name", classifier.name.as_str())
-        .field("trained", classifier.training.is_trained())
-        .field("training", classifier.training.as_str())
+        .field_if_some("reason", judgement.label.reason().map(Insufficiency::as_str))
         .build();
+    if let Some(classifier) = classifier {
+        structure.set("model_name", classifier.name.as_str());
+        structure.set("trained", classifier.training.is_trained());
+        structure.set("training", classifier.training.as_str());
+    }
     if let Some(score) = judgement.score {
         structure.set("score", score.fake.get());
         structure.set("clip_start", score.span.start_ns);

@@ -33,26 +33,30 @@ struct Caption {
     /// P(fake), to the three digits that are shown.
     thousandths: Option<u16>,
     track: Option<TrackId>,
-    training: Training,
+    training: Option<Training>,
 }
 
 impl Caption {
-    fn new(face: &FrameFace, judgement: &Judgement, classifier: &ClassifierName) -> Self {
+    fn new(face: &FrameFace, judgement: &Judgement, classifier: Option<&ClassifierName>) -> Self {
         let thousandths = judgement.score.map(|s| (s.fake.get() * 1000.0).round() as u16);
-        let (label, training) = (judgement.label, classifier.training);
+        let (label, training) = (judgement.label, classifier.map(|c| c.training));
         Self { label, thousandths, track: face.track, training }
     }
 
     fn text(&self) -> String {
         let track = self.track.map_or(String::new(), |track| format!(" #{}", track.0));
-        let label = match self.thousandths {
-            None => "…".to_owned(),
-            Some(n) => format!("{} {:.3}", self.label.as_str(), f64::from(n) / 1000.0),
+        let score = self.thousandths.map(|n| f64::from(n) / 1000.0);
+        let label = match (self.label, score) {
+            (Label::Unscored, _) => "unscored".to_owned(),
+            (_, None) => "…".to_owned(),
+            (Label::Insufficient(_), Some(score)) => format!("{score:.3}"),
+            (label, Some(score)) => format!("{} {score:.3}", label.as_str()),
         };
         let warning = match self.training {
-            Training::Trained => "",
-            Training::Untrained => "UNTRAINED ",
-            Training::Unknown => "UNKNOWN TRAINING ",
+            None | Some(Training::Trained) => "",
+            Some(Training::Analytic) => "DRAWN SCENE ",
+            Some(Training::Untrained) => "UNTRAINED ",
+            Some(Training::Unknown) => "UNKNOWN TRAINING ",
         };
         format!("{warning}{label}{track}")
     }
@@ -104,7 +108,7 @@ impl Overlay {
         &mut self,
         faces: &[FrameFace],
         judgements: &[Judgement],
-        classifier: &ClassifierName,
+        classifier: Option<&ClassifierName>,
     ) -> Option<VideoOverlayComposition> {
         self.make_room(faces.len());
         let captions = captions(faces, judgements, classifier);
@@ -130,7 +134,7 @@ impl Overlay {
         &mut self,
         faces: &[FrameFace],
         judgements: &[Judgement],
-        classifier: &ClassifierName,
+        classifier: Option<&ClassifierName>,
         frame: &mut VideoFrameRef<&mut gst::BufferRef>,
     ) -> Result<(), glib::BoolError> {
         // Fields of one buffer may be of either kind.
@@ -214,8 +218,8 @@ impl Overlay {
 fn captions<'a>(
     faces: &'a [FrameFace],
     judgements: &'a [Judgement],
-    classifier: &'a ClassifierName,
+    classifier: Option<&'a ClassifierName>,
 ) -> impl Iterator<Item = (&'a FrameFace, Caption)> + Clone + 'a {
     let pairs = faces.iter().zip(judgements);
-    pairs.map(|(face, judgement)| (face, Caption::new(face, judgement, classifier)))
+    pairs.map(move |(face, judgement)| (face, Caption::new(face, judgement, classifier)))
 }

@@ -8,13 +8,14 @@ use crate::core::geometry::CropRect;
 /// Red, green, blue in 0..=1.
 type Colour = (f64, f64, f64);
 
-/// Yellow for fake and cyan for real, as the reference draws them.
+/// Yellow for fake and cyan for real, as the reference draws them; grey where nobody judges.
 fn colour(label: Label) -> Colour {
     match label {
         Label::Fake => (1.0, 1.0, 0.0),
         Label::Real => (0.0, 1.0, 1.0),
         Label::Uncertain => (1.0, 0.6, 0.0),
-        Label::Insufficient => (1.0, 1.0, 1.0),
+        Label::Insufficient(_) => (1.0, 1.0, 1.0),
+        Label::Unscored => (0.7, 0.7, 0.7),
     }
 }
 

@@ -20,7 +20,7 @@ fn face(left: f32, top: f32, right: f32, bottom: f32) -> FrameFace {
 fn fake() -> Judgement {
     let fake = Probability::new(0.75).unwrap();
     let score = Score { fake, span: Span { start_ns: 0, end_ns: 1 }, clips: 1 };
-    Judgement { label: Label::Fake, score: Some(score), ..Judgement::NONE }
+    Judgement { label: Label::Fake, score: Some(score), ..Judgement::without_score(Label::NO_CLIP) }
 }
 
 fn name() -> ClassifierName {
@@ -69,10 +69,10 @@ fn what_is_copied_is_what_gstreamer_blends() {
             let (faces, judgements) = ([face(left, top, right, bottom)], [fake()]);
             let untouched = drawn(&info, |_| ());
             let copied = drawn(&info, |frame| {
-                overlay.draw(&faces, &judgements, &name(), frame).unwrap();
+                overlay.draw(&faces, &judgements, Some(&name()), frame).unwrap();
             });
             let blended = drawn(&info, |frame| {
-                let composed = overlay.compose(&faces, &judgements, &name()).unwrap();
+                let composed = overlay.compose(&faces, &judgements, Some(&name())).unwrap();
                 composed.blend(frame).unwrap();
             });
             assert_ne!(copied, untouched, "{} {bbox:?}", info.format());
@@ -89,10 +89,10 @@ fn nothing_is_drawn_a_pixel_away_from_what_is_blended() {
         let mut overlay = Overlay::new(&info);
         let (faces, judgements) = ([face(31.0, 45.0, 160.6, 90.6)], [fake()]);
         let copied = drawn(&info, |frame| {
-            overlay.draw(&faces, &judgements, &name(), frame).unwrap();
+            overlay.draw(&faces, &judgements, Some(&name()), frame).unwrap();
         });
         let blended = drawn(&info, |frame| {
-            overlay.compose(&faces, &judgements, &name()).unwrap().blend(frame).unwrap();
+            overlay.compose(&faces, &judgements, Some(&name())).unwrap().blend(frame).unwrap();
         });
         let untouched = drawn(&info, |_| ());
         // Blended and copied differ at the seams only: a small part of the frame.
@@ -113,7 +113,7 @@ fn interlaced_frames_are_blended_on() {
     assert!(!overlay.stamps);
     let (faces, judgements) = ([face(20.0, 60.0, 90.0, 140.0)], [fake()]);
     let draw = |frame: &mut VideoFrameRef<&mut gst::BufferRef>| {
-        overlay.draw(&faces, &judgements, &name(), frame).unwrap();
+        overlay.draw(&faces, &judgements, Some(&name()), frame).unwrap();
         assert_eq!((frame.width(), frame.height()), (320, 180));
     };
     assert_ne!(drawn(&info, draw), drawn(&info, |_| ()));
@@ -127,9 +127,13 @@ fn captions_are_rendered_once_and_do_not_pile_up() {
     for thousandths in 0..200u16 {
         let fake = Probability::new(f64::from(thousandths) / 1000.0).unwrap();
         let score = Score { fake, span: Span { start_ns: 0, end_ns: 1 }, clips: 1 };
-        let judgement = Judgement { label: Label::Real, score: Some(score), ..Judgement::NONE };
+        let judgement = Judgement {
+            label: Label::Real,
+            score: Some(score),
+            ..Judgement::without_score(Label::NO_CLIP)
+        };
         for _ in 0..2 {
-            overlay.compose(&[face(10.0, 20.0, 50.0, 60.0)], &[judgement], &name()).unwrap();
+            overlay.compose(&[face(10.0, 20.0, 50.0, 60.0)], &[judgement], Some(&name())).unwrap();
         }
         assert!(overlay.captions.len() <= MAX_CAPTIONS);
         let caption = overlay.captions.keys().find(|c| c.thousandths == Some(thousandths));
