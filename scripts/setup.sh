@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Gets what cargo does not: Debian packages, and ONNX Runtime into .runtime/. Does nothing twice.
+# Gets what cargo does not: Debian packages, ONNX Runtime into .runtime/, and networks that are in wheels
+# into .wheels/. Does nothing twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -68,5 +69,16 @@ onnx_runtime() {
     mv "$work/runtime" .runtime
 }
 
+# Without them everything can be built, and most be tested.
+networks() {
+    local pins=scripts/wheels-networks.txt folder=.wheels/networks
+    cmp -s "$pins" "$folder/pins.txt" && return 0
+    mkdir -p .wheels
+    echo "setup: downloading wheels with networks into $folder/"
+    scripts/wheels.sh "$pins" "$folder" ||
+        echo "setup: they cannot be had now; the next make tries again" >&2
+}
+
 debian_packages
 onnx_runtime
+networks
