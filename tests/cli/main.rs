@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+mod camera;
 mod compare;
 mod ending;
 mod engines;
