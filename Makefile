@@ -19,9 +19,10 @@ test: setup
 setup:
 	scripts/setup.sh
 
-# The plugin and the command, optimised: target/release/libgstm2sd.so and m2sd.
+# The plugin and the command, optimised: target/release/libgstm2sd.so and m2sd; with GstAnalytics
+# metadata where GStreamer has it.
 build: setup
-	cargo build --release
+	cargo build --release --features "$$(scripts/features.sh)"
 
 # Networks into engines/.
 models: build

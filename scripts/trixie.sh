@@ -65,5 +65,5 @@ if [ "$(id -u)" -ne 0 ] || ! command -v mmdebstrap >/dev/null; then
     exit 0
 fi
 [ "$(cat "$trixie/packages" 2>/dev/null)" = "${packages[*]}" ] || make_chroot
-[ $# -gt 0 ] || set -- cargo test --features harness,v1_24
+[ $# -gt 0 ] || set -- scripts/test.sh
 exec unshare --mount --propagation private "$0" --inside "$@"

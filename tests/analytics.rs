@@ -172,6 +172,35 @@ fn a_face_seen_too_briefly_is_insufficient() {
 }
 
 #[test]
+fn without_a_classifier_a_face_is_followed_and_unscored() {
+    let buffers = run(&mut harness("classifier=none"), (0..3).map(|k| frame(k, &[FAKE])));
+    assert_eq!(buffers.len(), 3);
+    for (k, buffer) in (0..).zip(&buffers) {
+        let face = &told(buffer)[0];
+        assert_eq!(face.classes, [("unscored", 0.0)]);
+        assert_eq!(face.track, Some((0, ClockTime::ZERO, FRAME * k, false)));
+    }
+}
+
+/// Whoever takes the likeliest class must not take a score that means nothing for a verdict.
+#[test]
+fn an_untrained_classifier_tells_no_probabilities() {
+    init();
+    let dir = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(ENGINES.path()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), dir.path().join(file.file_name())).unwrap();
+    }
+    let sidecar = dir.path().join("analytic_classifier.onnx.modelinfo");
+    let text = std::fs::read_to_string(&sidecar).unwrap();
+    std::fs::write(&sidecar, text.replace("training=analytic", "training=untrained")).unwrap();
+    let classifier = dir.path().join("analytic_classifier.onnx");
+    let mut harness = harness(&format!("classifier={}", classifier.display()));
+    let buffers = run(&mut harness, (0..4).map(|k| frame(k, &[FAKE])));
+    assert_eq!(told(&buffers[3])[0].classes, [("insufficient", 0.0)]);
+}
+
+#[test]
 fn entries_of_upstream_stay() {
     let car = glib::Quark::from_str("car");
     let mut input = frame(0, &[FAKE]);

@@ -7,32 +7,32 @@ use thiserror::Error;
 
 use super::options::{Device, Precision, Provider};
 use crate::core::modelinfo::{ModelInfoError, Role};
+use crate::models::advice;
 use crate::models::engine_file::EngineFileError;
 
 /// Every failure of this layer. Each says what was found, what was expected and what to do.
 #[derive(Debug, Error)]
 pub enum InferError {
     #[error(
-        "ONNX Runtime was not found; looked in {}. \
-         Run `make setup`, or set M2SD_RUNTIME to the folder or file",
-        list(looked)
+        "ONNX Runtime was not found; looked in {}. {}, or set M2SD_RUNTIME to the folder or file",
+        list(looked),
+        advice::set_up()
     )]
     LibraryMissing { looked: Vec<String> },
     #[error(
-        "{} cannot be used as ONNX Runtime: {reason}. \
-         Run `make setup`, or point M2SD_RUNTIME at another one",
-        path.display()
+        "{} cannot be used as ONNX Runtime: {reason}. {}, or point M2SD_RUNTIME at another one",
+        path.display(), advice::set_up()
     )]
     LibraryUnusable { path: PathBuf, reason: String },
     #[error(
-        "{} is ONNX Runtime {found}, but {needed} or newer is needed. \
-         Run `make setup`, or point M2SD_RUNTIME at a newer one",
-        path.display()
+        "{} is ONNX Runtime {found}, but {needed} or newer is needed. {}, or point M2SD_RUNTIME at \
+         a newer one",
+        path.display(), advice::set_up()
     )]
     LibraryTooOld { path: PathBuf, found: String, needed: String },
 
     #[error("provider {provider} is not available: {reason}. {remedy}, or use provider=auto")]
-    ProviderMissing { provider: Provider, reason: String, remedy: &'static str },
+    ProviderMissing { provider: Provider, reason: String, remedy: String },
     #[error("provider {provider} has no device {device}; it has {}", list(found))]
     DeviceMissing { provider: Provider, device: Device, found: Vec<String> },
     #[error("provider {provider} cannot compute in {precision}; {remedy}")]
@@ -51,11 +51,14 @@ pub enum InferError {
     #[error(transparent)]
     EngineFile(#[from] EngineFileError),
 
-    #[error("there is no model at {}. See `m2sd models list`, or give another path", path.display())]
+    #[error(
+        "there is no model at {}. See {}, or give another path",
+        path.display(), advice::command("models list")
+    )]
     ModelMissing { path: PathBuf },
     #[error(
-        "{} cannot be loaded: {reason}. Import or fetch it again with `m2sd models`",
-        path.display()
+        "{} cannot be loaded: {reason}. Import it again, or fetch it with {}",
+        path.display(), advice::command("models fetch")
     )]
     ModelUnreadable { path: PathBuf, reason: String },
     #[error(

@@ -21,6 +21,7 @@ pub mod onnxruntime;
 mod options;
 mod outputs;
 mod pool;
+pub mod probe;
 mod profile;
 mod register;
 mod roles;

@@ -1,12 +1,13 @@
 //! Network files: published checkpoints turned into ONNX, the manifest of known models, and where
 //! to find the file for a role.
 
+pub mod advice;
 pub mod arch;
 pub mod engine_file;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 mod file;
-pub(crate) mod folders;
+pub mod folders;
 pub mod graph;
 pub mod import;
 mod inventory;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::engine_file;
 use super::folders::{data_home, set_in_env};
 use super::manifest::{Manifest, ManifestError};
+use super::{advice, engine_file};
 use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role};
 
 /// The folders that are searched, first to last.
@@ -26,8 +26,10 @@ pub struct Found {
 #[derive(Debug, Error)]
 pub enum ResolveError {
     #[error(
-        "no {role} model. Looked for {wanted} in {dirs}. Run `m2sd models fetch`, or `m2sd models \
-         import FILE`, or name a file"
+        "no {role} model. Looked for {wanted} in {dirs}. Run {}, or import one with {}, or name a \
+         file",
+        advice::command("models fetch"),
+        advice::command("models import FILE")
     )]
     Nowhere { role: Role, wanted: String, dirs: Places },
     #[error(
@@ -93,6 +95,17 @@ impl Search {
         &self.dirs
     }
 
+    /// The models for `role` in the first folder that has any, best first.
+    pub fn all(&self, role: Role) -> Result<Vec<Found>, ResolveError> {
+        for dir in &self.dirs {
+            let models = ranked(dir, role)?;
+            if !models.is_empty() {
+                return Ok(models);
+            }
+        }
+        Ok(Vec::new())
+    }
+
     /// The model for `role`: the one that `wanted` names, by the name of a file in one of the
     /// folders, with or without its ending, or by a path, which has a slash; without it the best
     /// of the first folder that has any.
@@ -125,14 +138,8 @@ impl Search {
     }
 
     fn best(&self, role: Role) -> Result<Found, ResolveError> {
-        for dir in &self.dirs {
-            let mut models = models_of(dir, role)?;
-            models.sort_by_key(|(rank, model)| {
-                (model.info.training.preference(), *rank, model.path.clone())
-            });
-            if let Some((_, best)) = models.into_iter().next() {
-                return Ok(best);
-            }
+        if let Some(best) = self.all(role)?.into_iter().next() {
+            return Ok(best);
         }
         let known = Manifest::builtin()?;
         let names: Vec<_> = known.of_role(role).iter().map(|m| m.file.clone()).collect();
@@ -149,6 +156,14 @@ impl Search {
     fn nowhere(&self, role: Role, wanted: String) -> ResolveError {
         ResolveError::Nowhere { role, wanted, dirs: Places(self.dirs.clone()) }
     }
+}
+
+/// The models for `role` in one folder, best first.
+fn ranked(dir: &Path, role: Role) -> Result<Vec<Found>, ResolveError> {
+    let mut models = models_of(dir, role)?;
+    models
+        .sort_by_key(|(rank, model)| (model.info.training.preference(), *rank, model.path.clone()));
+    Ok(models.into_iter().map(|(_, model)| model).collect())
 }
 
 /// The models for `role` in one folder, each with its rank; those that the manifest does not know

@@ -4,6 +4,7 @@
 
 mod camera;
 mod compare;
+mod doctor;
 mod ending;
 mod engines;
 mod fetch;

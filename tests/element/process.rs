@@ -111,6 +111,27 @@ fn a_runtime_that_is_not_there_is_named() {
 }
 
 #[test]
+fn an_installed_plugin_advises_what_an_installation_has() {
+    let home = tempfile::tempdir().unwrap();
+    let plugins = home.path().join(".local/share/gstreamer-1.0/plugins");
+    let programs = home.path().join(".local/bin");
+    for dir in [&plugins, &programs] {
+        std::fs::create_dir_all(dir).unwrap();
+    }
+    std::fs::copy(plugin_dir().join("libgstm2sd.so"), plugins.join("libgstm2sd.so")).unwrap();
+    std::fs::write(programs.join("m2sd"), "").unwrap();
+    let home = home.path().to_str().unwrap();
+    let env = [("HOME", home), ("GST_PLUGIN_PATH", ""), ("M2SD_RUNTIME", "/nowhere/runtime")];
+    let output = launch(&one_face(90), 1, &filter(short_clips()), &env);
+    let said = text(&output);
+    assert!(said.contains("`make setup install` in the clone that this was installed"), "{said}");
+    let env = [("HOME", home), ("GST_PLUGIN_PATH", "")];
+    let output = launch(&one_face(90), 1, "m2sdfilter", &env);
+    let said = text(&output);
+    assert!(said.contains(&format!("`{home}/.local/bin/m2sd models fetch`")), "{said}");
+}
+
+#[test]
 fn without_models_the_error_names_them_and_every_folder() {
     let empty = tempfile::tempdir().unwrap();
     let output = launch(&one_face(90), 5, &filter(empty.path()), &[]);

@@ -10,8 +10,8 @@ use gstm2sd::infer::{
     self, CancelToken, Device, EngineInfo, EngineOptions, InferError, LoadStep, Loading, Precision,
     Provider, Shapes,
 };
-use gstm2sd::models::onnx_files;
 use gstm2sd::models::resolve::Search;
+use gstm2sd::models::{advice, onnx_files};
 use indicatif::ProgressBar;
 
 use crate::error::CliError;
@@ -203,7 +203,8 @@ fn list(cache: &Cache) -> Result<(), CliError> {
     if engines.is_empty() {
         let root = cache.root();
         let root = root.display();
-        print_line(&format!("No engines in {root}. Build them with `m2sd engines build`."))?;
+        let build = advice::command("engines build");
+        print_line(&format!("No engines in {root}. Build them with {build}."))?;
     }
     for (engine, stale) in &engines {
         let (name, megabytes) = (name(engine), engine.bytes as f64 / 1e6);

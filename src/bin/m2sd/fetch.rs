@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use gstm2sd::core::modelinfo::Role;
+use gstm2sd::models::advice;
 use gstm2sd::models::arch::m2sd;
 use gstm2sd::models::fetch::{self, Download, FetchError, Index, Progress};
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
@@ -33,7 +34,8 @@ pub fn run(engines: &Path) -> Result<(), CliError> {
     let missing = missing.join(", ");
     Err(CliError::runtime(format!(
         "not fetched, as every source failed: {missing}. Try again where their servers can be \
-         reached, or get the files by hand and run m2sd models import FILE"
+         reached, or get the files by hand and import them with {}",
+        advice::command("models import FILE")
     )))
 }
 

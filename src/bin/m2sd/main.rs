@@ -7,6 +7,7 @@ mod bench;
 mod bounded;
 mod clip_files;
 mod compare;
+mod doctor;
 mod encode;
 mod engines;
 mod error;
@@ -44,6 +45,8 @@ SIGTERM, 141 nobody reads standard output any more";
 enum Command {
     /// Score the faces of a file or stream; write an annotated video and the scores
     Scan(scan::ScanArgs),
+    /// Tell what is there, what is missing and what to do; exit code 0 if a scan would run
+    Doctor(doctor::DoctorArgs),
     /// Measure what the element costs on this machine
     Bench(bench::BenchArgs),
     /// Import, fetch, list, verify and compare models
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
     };
     let result = match args.command {
         Command::Scan(args) => scan::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Models(command) => models::run(&command),
         Command::Engines(command) => engines::run(&command),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use gstm2sd::core::modelinfo::{ModelInfo, Role, Training};
+use gstm2sd::models::advice;
 use gstm2sd::models::arch::m2sd;
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
 use gstm2sd::models::resolve::{ResolveError, Search};
@@ -209,7 +210,8 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
     let models = list(engines).map_err(CliError::runtime)?;
     if models.is_empty() {
         let engines = engines.display();
-        print_line(&format!("No models in {engines}. Get them with `m2sd models fetch`."))?;
+        let fetch = advice::command("models fetch");
+        print_line(&format!("No models in {engines}. Get them with {fetch}."))?;
     }
     for model in &models {
         let file = model.path.file_name().unwrap_or_default().to_string_lossy();

@@ -15,6 +15,7 @@ use crate::filter::debug::CAT;
 use crate::filter::engines::loading::{SessionError, wants_no_classifier};
 use crate::filter::engines::supervisor::LoadEvent;
 use crate::filter::settings::{Delivery, OnError};
+use crate::models::advice;
 
 impl Analysis {
     /// Takes models that have loaded; in complete mode, waits for them at the start.
@@ -81,8 +82,8 @@ impl Analysis {
         let sidecar = format!("{classifier}.onnx.modelinfo");
         self.warn(&format!(
             "Nobody says whether {classifier} was trained: it gives scores, and no verdicts. If you \
-             trust it, import it with `m2sd models import --training trained FILE`, or write \
-             training=trained into {sidecar}"
+             trust it, import it with {}, or write training=trained into {sidecar}",
+            advice::command("models import --training trained FILE")
         ));
     }
 
@@ -91,10 +92,10 @@ impl Analysis {
         if wants_no_classifier(&self.settings) {
             gst::info!(CAT, "No classifier is wanted: faces are followed and not judged");
         } else {
-            self.warn(
-                "There is no classifier: faces are followed and not judged. Get M2SD with `m2sd models \
-                 fetch`",
-            );
+            self.warn(&format!(
+                "There is no classifier: faces are followed and not judged. Get M2SD with {}",
+                advice::command("models fetch")
+            ));
         }
         self.change_clip_frames(0);
     }

@@ -38,7 +38,8 @@ pub(super) fn on_device(
             remedy: match provider {
                 Provider::OpenVino => "Its plug-in serves Intel hardware only: use provider=cpu",
                 _ => "Use another provider",
-            },
+            }
+            .to_owned(),
         });
     }
     let found = devices.iter().map(|(kind, _)| kind.to_string()).collect();

@@ -1,12 +1,10 @@
 //! Where ONNX Runtime lies on this machine.
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::models::folders::{data_home, set_in_env};
+use crate::models::folders::{data_home, own_file, set_in_env};
 
 const LIBRARY: &str = "libonnxruntime.so";
 const OPENVINO_PLUGIN: &str = "libonnxruntime_providers_openvino_plugin.so";
@@ -150,29 +148,6 @@ fn openvino_near(library: &Path) -> Option<PathBuf> {
     let inside = |folder: &Path| folder.join("onnxruntime_ep_openvino").join(OPENVINO_PLUGIN);
     let places = [folder.join(OPENVINO_PLUGIN), inside(folder)];
     places.into_iter().chain(wheels.map(inside)).find(|path| path.is_file())
-}
-
-/// The file that this code was loaded from: the plugin, or the program it is linked into.
-///
-/// The kernel's word: the loader keeps the name that it was given, which for a program is its
-/// first argument, and a relative one would be looked up in the working directory of now.
-fn own_file() -> Option<PathBuf> {
-    file_at(&std::fs::read("/proc/self/maps").ok()?, own_file as *const () as usize)
-}
-
-/// The file that is mapped at an address, of a process whose `maps` these are: lines of
-/// `begin-end permissions offset device inode path`.
-fn file_at(maps: &[u8], address: usize) -> Option<PathBuf> {
-    let range = |line: &[u8]| {
-        let range = str::from_utf8(line.split(|b| *b == b' ').next()?).ok()?;
-        let (begin, end) = range.split_once('-')?;
-        let number = |text| usize::from_str_radix(text, 16).ok();
-        Some(number(begin)?..number(end)?)
-    };
-    let mut lines = maps.split(|b| *b == b'\n');
-    let line = lines.find(|line| range(line).is_some_and(|range| range.contains(&address)))?;
-    let path = line.get(line.iter().position(|b| *b == b'/')?..)?;
-    Some(Path::new(OsStr::from_bytes(path)).to_owned())
 }
 
 #[cfg(test)]

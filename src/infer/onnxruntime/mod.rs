@@ -35,6 +35,14 @@ pub fn runtime_version() -> Result<String, InferError> {
     Ok(Runtime::get()?.version.clone())
 }
 
+/// Opens ONNX Runtime's library and returns its file; a plain name where the system's loader found it.
+///
+/// # Errors
+/// As [`runtime_version`].
+pub fn runtime_library() -> Result<PathBuf, InferError> {
+    Ok(Runtime::get()?.library.clone())
+}
+
 /// What there is on this machine, beside `models`, that engines of TensorRT may have been built
 /// for. What cannot be found out is left open; a model that cannot be read is none.
 pub fn present(models: &[PathBuf]) -> Present {

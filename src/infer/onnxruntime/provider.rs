@@ -8,6 +8,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use super::runtime::Runtime;
 use crate::infer::error::InferError;
 use crate::infer::options::{EngineOptions, Provider};
+use crate::models::advice;
 
 /// ONNX Runtime's name of a provider.
 pub(super) fn ep_name(provider: Provider) -> &'static str {
@@ -21,15 +22,14 @@ pub(super) fn ep_name(provider: Provider) -> &'static str {
 
 pub(super) fn missing(provider: Provider, reason: String) -> InferError {
     let remedy = match provider {
-        Provider::Auto | Provider::Cpu => "Run `make setup` to install ONNX Runtime again",
-        Provider::OpenVino => "Run `make setup` to install it",
-        Provider::Cuda => {
-            "Install the NVIDIA driver, CUDA, cuDNN and the onnxruntime-gpu build, \
-             and point M2SD_RUNTIME at that build"
-        }
+        Provider::Auto | Provider::Cpu | Provider::OpenVino => advice::set_up(),
+        Provider::Cuda => "Install the NVIDIA driver, CUDA, cuDNN and the onnxruntime-gpu build, \
+                           and point M2SD_RUNTIME at that build"
+            .to_owned(),
         Provider::TensorRt => {
             "Install the NVIDIA driver, CUDA, TensorRT and the onnxruntime-gpu build, \
              and point M2SD_RUNTIME at that build"
+                .to_owned()
         }
     };
     InferError::ProviderMissing { provider, reason, remedy }

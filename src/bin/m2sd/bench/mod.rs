@@ -13,6 +13,7 @@ mod report;
 mod run;
 mod stream;
 
+pub use self::process::Machine;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
