@@ -168,7 +168,7 @@ fn sources_are_tried_in_turn_until_one_works() {
     let engines = place.engines();
     assert_eq!(names(&engines, ".onnx"), ["packaged.onnx"]);
     let sidecar = std::fs::read_to_string(engines.join("packaged.onnx.modelinfo")).unwrap();
-    for line in ["trained=true", "licence=MIT", "channel-order=bgr", "type=uint8"] {
+    for line in ["training=trained", "licence=MIT", "channel-order=bgr", "type=uint8"] {
         assert!(sidecar.contains(line), "{line}: {sidecar}");
     }
     let verified = m2sd(&["models", "verify", "--engines", text(&engines)]);
