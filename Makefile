@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 60
 
 .PHONY: demo test setup build models lint fmt deny fuzz mutants gpu-check gpu-bundle check-1.26 install clean-runtime
 
-# Score VIDEO=… (else a sample) with the best networks that can be had; results in OUT=….
+# Score VIDEO=… (else what can be had) with the best networks that can be had; results in OUT=….
 demo: build
 	scripts/demo.sh "$(VIDEO)" "$(OUT)"
 
@@ -15,8 +15,8 @@ demo: build
 test: setup
 	scripts/test.sh
 
-# Debian packages, ONNX Runtime, and TensorRT for RTX where an NVIDIA driver is, or with GPU=1. Quick
-# when they are there.
+# Debian packages, ONNX Runtime, wheels with networks, and TensorRT for RTX where an NVIDIA driver is
+# or with GPU=1. Quick when they are there.
 setup:
 	scripts/setup.sh
 

@@ -8,7 +8,7 @@ use gstm2sd::models::arch::{Tensors, Weights, m2sd};
 use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::pickle::Pickle;
 use gstm2sd::models::torch::{Checkpoint, TorchError};
-use gstm2sd::models::{manifest, onnx};
+use gstm2sd::models::{manifest, onnx, package};
 
 /// A bare pickle.
 pub fn pickle(data: &[u8]) {
@@ -39,6 +39,15 @@ pub fn sidecar(data: &[u8]) {
         let _ = text.parse::<ModelInfo>();
         let _ = text.parse::<manifest::Manifest>();
     }
+}
+
+/// A Python text that should assign one bytes literal.
+pub fn literal(data: &[u8]) {
+    let Ok(bytes) = package::assigned_bytes(data) else { return };
+    // The name, the equals sign, b and the quotes stand for nothing.
+    assert!(bytes.len() + 5 <= data.len());
+    let plain = format!("W=b'{}'", bytes.escape_ascii());
+    assert_eq!(package::assigned_bytes(plain.as_bytes()), Ok(bytes));
 }
 
 /// A transformer of a few kilobytes: one block, tokens of 2×2×2 pixels, two frames of 4×4.

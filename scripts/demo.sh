@@ -7,28 +7,43 @@ video=${1:-}
 out=${2:-demo}
 m2sd=target/release/m2sd
 sample=../shared/media/poetry_jam_360p.mp4
-scene=$out/scene.mkv
+
+# Drawn faces with analytic networks: what scores and verdicts look like.
+drawn_scene() {
+    local folder=$out/drawn-scene
+    mkdir -p "$folder"
+    "$m2sd" models synth --engines "$folder/engines" >/dev/null
+    "$m2sd" synth-video --out "$folder/scene.mkv"
+    "$m2sd" scan "$folder/scene.mkv" --engines "$folder/engines" --out "$folder"
+}
 
 mkdir -p "$out"
 if [ -z "$video" ] && [ -f "$sample" ]; then
     video=$sample
-elif [ -z "$video" ]; then
-    echo "demo: no VIDEO=… is given: a drawn scene instead"
-    "$m2sd" synth-video --out "$scene"
-    video=$scene
+elif [ -z "$video" ] && picture=$(scripts/picture.sh); then
+    echo "demo: no VIDEO=… is given: a camera moves over a portrait of Eileen Collins (NASA)"
+    video=$out/portrait.mkv
+    "$m2sd" synth-video --picture "$picture" --out "$video"
 fi
 
 compgen -G 'engines/*.onnx' >/dev/null || scripts/models.sh || true
+if [ -z "$video" ]; then
+    echo "demo: no VIDEO=… is given, and no picture can be had: a drawn scene instead"
+    drawn_scene
+    exit
+fi
 status=0
 "$m2sd" scan "$video" --out "$out" || status=$?
 # 4: a network is missing, or ONNX Runtime is.
-[ "$status" -eq 4 ] || exit "$status"
-if [ -n "${1:-}" ]; then
-    echo "demo: $1 was not scored; see above. Try make models" >&2
-    exit "$status"
+if [ -z "${1:-}" ] && [ "$status" -eq 4 ]; then
+    echo "demo: $video could not be scanned, see above: a drawn scene instead"
+    drawn_scene
+    exit
 fi
-
-echo "demo: no trained networks can be had (try make models): analytic ones on a drawn scene instead"
-"$m2sd" models synth --engines "$out/engines"
-[ -f "$scene" ] || "$m2sd" synth-video --out "$scene"
-"$m2sd" scan "$scene" --engines "$out/engines" --out "$out"
+[ "$status" -eq 0 ] || exit "$status"
+# Where there is no classifier that was trained, something else has to show what one says.
+if [ -z "${1:-}" ] && grep -q -m 1 '"classifier":null' "$out/scores.jsonl"; then
+    echo
+    echo "demo: beside it, what scores and verdicts look like: a drawn scene, scored by analytic networks"
+    drawn_scene
+fi

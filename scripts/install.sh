@@ -4,6 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# At least what set-up has brought.
+compgen -G 'engines/*.onnx' >/dev/null ||
+    target/release/m2sd models import .wheels/networks/*.whl || true
+
 data=${XDG_DATA_HOME:-$HOME/.local/share}
 plugins=$data/gstreamer-1.0/plugins
 programs=$HOME/.local/bin

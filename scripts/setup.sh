@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Gets what cargo does not: Debian packages, and ONNX Runtime into .runtime/. Does nothing twice.
+# Gets what cargo does not: Debian packages, ONNX Runtime into .runtime/, and networks that are in wheels
+# into .wheels/. Does nothing twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,7 +41,8 @@ debian_packages() {
         apt-get install -y -qq --no-install-recommends "${missing[@]}"
 }
 
-onnx_runtime() {
+# In a subshell, whose end removes what is not finished.
+onnx_runtime() (
     local arch pins stamp work wheel
     arch=$(uname -m)
     pins=scripts/runtime-$arch.txt
@@ -66,10 +68,10 @@ onnx_runtime() {
     # In place at once or not at all: the stamp moves together with what it stands for.
     rm -rf .runtime
     mv "$work/runtime" .runtime
-}
+)
 
 # NVIDIA's TensorRT for RTX, beside ONNX Runtime: 150 MB that only an NVIDIA driver can use.
-tensorrt_rtx() {
+tensorrt_rtx() (
     local pins folder work file base
     pins=scripts/gpu-$(uname -m).txt
     folder=.runtime/onnxruntime_ep_nv_tensorrt_rtx
@@ -100,8 +102,19 @@ tensorrt_rtx() {
     cp "$pins" "$work/pins.txt"
     rm -rf "$folder"
     mv "$work" "$folder"
+)
+
+# Without them everything can be built, and most be tested.
+networks() {
+    local pins=scripts/wheels-networks.txt folder=.wheels/networks
+    cmp -s "$pins" "$folder/pins.txt" && return 0
+    mkdir -p .wheels
+    echo "setup: downloading wheels with networks into $folder/"
+    scripts/wheels.sh "$pins" "$folder" ||
+        echo "setup: they cannot be had now; the next make tries again" >&2
 }
 
 debian_packages
 onnx_runtime
 tensorrt_rtx
+networks

@@ -1,10 +1,12 @@
-//! Downloads of the published checkpoints: resumable, bounded, over https, and checked by their hash.
+//! Downloads of the published checkpoints and of packages: resumable, bounded, over https, and checked
+//! by their hash.
 //!
 //! A file is right when it has the hash that is pinned for it, and by nothing else. One without a
 //! pinned hash is kept and recorded as what that address gave; it is asked for again each time, and
 //! stays where the server says that it is still the same.
 
 mod http;
+mod index;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +19,10 @@ use ureq::http::{Response, StatusCode};
 use ureq::{Body, http::header};
 
 use self::http::{Ask, Validator};
+pub use self::index::{Index, IndexProblem};
 use super::file;
 use super::lock::{FolderLock, Lock, LockError, Record};
+use super::manifest::Package;
 
 /// More than any checkpoint of a network that fits into an ONNX file, with its optimizer's state.
 const LARGEST_BYTES: u64 = 8 << 30;
@@ -68,6 +72,8 @@ pub enum FetchError {
          was deleted; try again, and if the server's file has changed on purpose, pin the new hash"
     )]
     Hash { url: String, found: String, expected: String },
+    #[error("cannot find {package} at {url}: {problem}")]
+    Index { package: String, url: String, problem: Box<IndexProblem> },
     #[error("{} is being downloaded by another process; wait for it", path.display())]
     Busy { path: PathBuf },
     #[error("{0:?} is not a file name")]
@@ -76,6 +82,35 @@ pub enum FetchError {
     Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Lock(#[from] LockError),
+}
+
+impl FetchError {
+    /// Whether the server could not even be asked, so that asking it for more is of no use.
+    pub fn is_unreachable(&self) -> bool {
+        use ureq::Error::{ConnectionFailed, HostNotFound, Io, Timeout};
+        let Self::Http { source, .. } = self else { return false };
+        matches!(**source, ConnectionFailed | HostNotFound | Io(_) | Timeout(_))
+    }
+}
+
+/// Downloads the wheel of a package into `dir`, under [`Package::wheel`], as [`fetch`] does. Where it
+/// is there already, the index is not asked.
+///
+/// # Errors
+/// [`FetchError`].
+pub fn fetch_package(
+    package: &Package,
+    index: &Index,
+    dir: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PathBuf, FetchError> {
+    let wheel = package.wheel();
+    let (path, pin) = (dir.join(&wheel), package.sha256.as_str());
+    if file::sha256(&path).is_ok_and(|found| found == pin) {
+        return Ok(path);
+    }
+    let url = index.locate(package)?;
+    fetch(&Download { url: &url, file: &wheel, sha256: Some(pin) }, dir, progress)
 }
 
 /// Downloads into `dir` and returns the file's path. A file that is already there with the pinned
@@ -133,7 +168,7 @@ fn fetch_up_to(
     let folder = FolderLock::acquire(dir)?;
     part.publish(&path)?;
     let etag = validator.map(|validator| validator.0);
-    folder.record(name, Record { sha256, from: url.to_owned(), etag })?;
+    folder.record(name, Record { sha256, from: http::without_user(url), etag })?;
     Ok(path)
 }
 
@@ -150,7 +185,7 @@ fn recorded(
     sha256: &str,
 ) -> Result<Option<Validator>, FetchError> {
     let lock = Lock::read(dir)?;
-    let record = lock.get(name).filter(|r| r.from == url && r.sha256 == sha256);
+    let record = lock.get(name).filter(|r| r.from == http::without_user(url) && r.sha256 == sha256);
     Ok(record.and_then(|record| record.etag.clone()).map(Validator))
 }
 

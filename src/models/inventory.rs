@@ -77,6 +77,13 @@ pub enum State {
     Unreadable(std::io::Error),
 }
 
+/// Whether a file is in the folder, as it was when it was written.
+pub fn is_intact(dir: &Path, file: &str) -> bool {
+    let lock = Lock::read(dir).unwrap_or_default();
+    let recorded = lock.get(file).map(|record| record.sha256.as_str());
+    recorded.is_some() && file::sha256(&dir.join(file)).ok().as_deref() == recorded
+}
+
 /// Compares the folder's files with `models.lock`.
 pub fn verify(dir: &Path) -> Result<Vec<Verified>, LockError> {
     let lock = Lock::read(dir)?;

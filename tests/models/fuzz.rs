@@ -74,6 +74,12 @@ fn sidecar() -> Target {
     ("sidecar", vec![info.to_vec(), manifest], 4_000, entries::sidecar)
 }
 
+fn literal() -> Target {
+    let escapes = br#"W = b'\x08\x0f\n\t\\\'\"\0\12\377 and more'"#.to_vec();
+    let seeds = vec![escapes, b"\nWEIGHTS = b\"\\x00\\r\"\n".to_vec(), b"W=b''".to_vec()];
+    ("literal", seeds, 20_000, entries::literal)
+}
+
 fn importer() -> Target {
     let shapes = entries::TINY
         .map(|(name, shape)| (name, shape.iter().map(|size| *size as i64).collect::<Vec<_>>()));
@@ -119,6 +125,11 @@ fn fuzz_sidecar() {
 }
 
 #[test]
+fn fuzz_literal() {
+    check(literal());
+}
+
+#[test]
 fn fuzz_importer() {
     check(importer());
 }
@@ -149,7 +160,7 @@ fn seeds_reach_the_end_of_what_they_are_for() {
 fn write_seeds() {
     let folder = std::path::PathBuf::from(std::env::var_os("M2SD_SEEDS").expect("M2SD_SEEDS"));
     for (target, seeds, _, _) in
-        [pickle(), checkpoint(), onnx_summary(), sidecar(), importer(), transformer()]
+        [pickle(), checkpoint(), onnx_summary(), sidecar(), literal(), importer(), transformer()]
     {
         let folder = folder.join(target);
         std::fs::create_dir_all(&folder).unwrap();

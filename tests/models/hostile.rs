@@ -136,7 +136,7 @@ fn other_files_are_recognised_as_such() {
         deflated[entry + 10] = 8;
     }
     let unsupported = refused(&deflated);
-    assert!(matches!(unsupported, Problem::Torch(TorchError::Zip(_) | TorchError::NotStored(_))));
+    assert!(matches!(unsupported, Problem::Torch(TorchError::NotStored(_))));
     let empty = Forge { tensors: Vec::new(), ..Forge::sound() };
     assert!(matches!(refused(&empty.zip()), Problem::Torch(TorchError::NoTensors { .. })));
     let Problem::UnknownNetwork { tensors } = refused(&Forge::sound().zip()) else {

@@ -13,6 +13,7 @@ mod memory;
 #[path = "../support/mod.rs"]
 mod support;
 mod synth;
+mod wheel;
 
 use std::io::Cursor;
 

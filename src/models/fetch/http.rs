@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ureq::http::{Response, StatusCode, Uri, header};
+use ureq::config::ConfigBuilder;
+use ureq::http::{HeaderName, Response, StatusCode, Uri, header};
+use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 use super::FetchError;
@@ -35,33 +37,48 @@ pub(super) enum Ask {
     },
 }
 
-/// Asks, and follows where the server sends it on, as long as every step is as safe as the first.
+/// Asks for a file.
 pub(super) fn get(url: &str, ask: &Ask) -> Result<Response<Body>, FetchError> {
-    // Status codes are judged by who asks, and a large file may take as long as it likes, as long
-    // as the server answers.
-    let config = Agent::config_builder()
+    // A large file may take as long as it likes, as long as the server answers.
+    let config = config().timeout_recv_response(Some(Duration::from_secs(60)));
+    let headers = match ask {
+        Ask::All => vec![],
+        Ask::UnlessSame(Validator(tag)) => vec![(header::IF_NONE_MATCH, tag.clone())],
+        Ask::From { byte, if_same } => {
+            let tag = if_same.iter().map(|Validator(tag)| (header::IF_RANGE, tag.clone()));
+            tag.chain([(header::RANGE, format!("bytes={byte}-"))]).collect()
+        }
+    };
+    follow(&config.build().into(), url, &headers)
+}
+
+/// Asks for a page of one of the types that `accept` lists, which is there within a minute.
+pub(super) fn page(url: &str, accept: &str) -> Result<Response<Body>, FetchError> {
+    let config = config().timeout_global(Some(Duration::from_secs(60)));
+    follow(&config.build().into(), url, &[(header::ACCEPT, accept.to_owned())])
+}
+
+/// Status codes are judged by who asks.
+fn config() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .timeout_connect(Some(Duration::from_secs(30)))
-        .timeout_recv_response(Some(Duration::from_secs(60)));
-    let agent = Agent::new_with_config(config.build());
+}
+
+/// Asks, and follows where the server sends it on, as long as every step is as safe as the first.
+fn follow(
+    agent: &Agent,
+    url: &str,
+    headers: &[(HeaderName, String)],
+) -> Result<Response<Body>, FetchError> {
     let mut at = url.to_owned();
     for _ in 0..=MOST_HOPS {
-        if !is_safe(&at, url) {
-            return Err(FetchError::Insecure { url: url.to_owned(), to: at });
-        }
+        check_is_safe(&at, url)?;
         // As it is: compressed on the way it would have other lengths.
-        let mut request = agent.get(&at).header(header::ACCEPT_ENCODING, "identity");
-        match ask {
-            Ask::All => {}
-            Ask::UnlessSame(Validator(tag)) => request = request.header(header::IF_NONE_MATCH, tag),
-            Ask::From { byte, if_same } => {
-                request = request.header(header::RANGE, format!("bytes={byte}-"));
-                if let Some(Validator(tag)) = if_same {
-                    request = request.header(header::IF_RANGE, tag);
-                }
-            }
-        }
+        let request = agent.get(&at).header(header::ACCEPT_ENCODING, "identity");
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         let failed = |e| FetchError::Http { url: url.to_owned(), source: Box::new(e) };
         let response = request.call().map_err(failed)?;
         match next(&at, &response) {
@@ -70,6 +87,12 @@ pub(super) fn get(url: &str, ask: &Ask) -> Result<Response<Body>, FetchError> {
         }
     }
     Err(FetchError::Redirects { url: url.to_owned(), hops: MOST_HOPS })
+}
+
+/// That an address to which `url` leads is as safe as that.
+pub(super) fn check_is_safe(to: &str, url: &str) -> Result<(), FetchError> {
+    let (to, url) = (to.to_owned(), url.to_owned());
+    if is_safe(&to, &url) { Ok(()) } else { Err(FetchError::Insecure { url, to }) }
 }
 
 /// Whether nobody between here and `url` could replace what comes from there. This machine itself
@@ -98,18 +121,43 @@ fn next(at: &str, response: &Response<Body>) -> Option<String> {
             | StatusCode::PERMANENT_REDIRECT
     );
     let location = response.headers().get(header::LOCATION).filter(|_| moved)?.to_str().ok()?;
+    join(at, location)
+}
+
+/// The address that `reference` means on the page `at` (RFC 3986, 5.2).
+pub(super) fn join(at: &str, reference: &str) -> Option<String> {
     let at: Uri = at.parse().ok()?;
     let (scheme, authority) = (at.scheme_str()?, at.authority()?);
-    Some(if location.contains("://") {
-        location.to_owned()
-    } else if location.starts_with("//") {
-        format!("{scheme}:{location}")
-    } else if location.starts_with('/') {
-        format!("{scheme}://{authority}{location}")
+    let reference = reference.split('#').next().unwrap_or_default();
+    Some(if reference.contains("://") {
+        reference.to_owned()
+    } else if reference.starts_with("//") {
+        format!("{scheme}:{reference}")
+    } else if reference.starts_with('/') {
+        format!("{scheme}://{authority}{reference}")
     } else {
         let folder = at.path().rsplit_once('/').map_or("", |(folder, _)| folder);
-        format!("{scheme}://{authority}{folder}/{location}")
+        let mut path: Vec<&str> = folder.split('/').collect();
+        for part in reference.split('/') {
+            match part {
+                "." => {}
+                // The first part is what stands before the first slash.
+                ".." => path.truncate(path.len().saturating_sub(1).max(1)),
+                part => path.push(part),
+            }
+        }
+        format!("{scheme}://{authority}{}", path.join("/"))
     })
+}
+
+/// The address without the name and password that it may have been asked with.
+pub(super) fn without_user(url: &str) -> String {
+    let user = url.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (_, host) = rest.get(..end)?.rsplit_once('@')?;
+        Some(format!("{scheme}://{host}{}", rest.get(end..)?))
+    });
+    user.unwrap_or_else(|| url.to_owned())
 }
 
 /// The first byte of a part, as the server says.
@@ -138,6 +186,34 @@ mod tests {
             ("ftp://github.com/x", published, false),
         ] {
             assert_eq!(is_safe(url, first), safe, "{url} from {first}");
+        }
+    }
+
+    #[test]
+    fn references_are_resolved() {
+        let page = "https://user:word@host:1/root/simple/net/";
+        for (reference, expected) in [
+            ("net.whl", "https://user:word@host:1/root/simple/net/net.whl"),
+            ("../../files/./net.whl#sha256=0", "https://user:word@host:1/root/files/net.whl"),
+            ("../../../../../net.whl", "https://user:word@host:1/net.whl"),
+            ("/net.whl", "https://user:word@host:1/net.whl"),
+            ("//other/net.whl", "https://other/net.whl"),
+            ("https://other/a/../net.whl", "https://other/a/../net.whl"),
+        ] {
+            assert_eq!(join(page, reference).as_deref(), Some(expected), "{reference}");
+        }
+        assert_eq!(join("no address", "net.whl"), None);
+    }
+
+    #[test]
+    fn what_is_recorded_of_an_address_has_no_password() {
+        for (url, expected) in [
+            ("https://user:word@host:1/a@b", "https://host:1/a@b"),
+            ("https://host/a@b", "https://host/a@b"),
+            ("https://user@host", "https://host"),
+            ("host", "host"),
+        ] {
+            assert_eq!(without_user(url), expected);
         }
     }
 }

