@@ -10,8 +10,8 @@ use super::folders::{data_home, own_file};
 
 /// The command's file name.
 const PROGRAM: &str = "m2sd";
-/// `<clone>/target/release/deps` is three below the clone.
-const PARENTS: usize = 3;
+/// `<clone>/target/<for another machine>/release/deps` is four below the clone.
+const PARENTS: usize = 4;
 
 /// The command with these arguments, as it can be typed here: `` `m2sd models fetch` ``.
 pub fn command(arguments: &str) -> String {
