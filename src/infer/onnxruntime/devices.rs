@@ -10,9 +10,9 @@ use crate::infer::options::{DeviceKind, EngineOptions, Provider};
 
 /// Binds to one device of a provider that ONNX Runtime lists devices for.
 ///
-/// Nothing less pins the CPU provider: with the OpenVINO plug-in registered, a session built
-/// without devices runs on OpenVINO, an explicit list of providers notwithstanding. An empty list
-/// would mean the CPU.
+/// Nothing less pins the CPU provider: with a plug-in provider registered, a session built without
+/// devices may run there, an explicit list of providers notwithstanding. An empty list would mean
+/// the CPU.
 pub(super) fn on_device(
     runtime: &Runtime,
     builder: SessionBuilder,
@@ -35,10 +35,7 @@ pub(super) fn on_device(
         return Err(InferError::ProviderMissing {
             provider,
             reason: "it finds no device on this machine".to_owned(),
-            remedy: match provider {
-                Provider::OpenVino => "Its plug-in serves Intel hardware only: use provider=cpu",
-                _ => "Use another provider",
-            },
+            remedy: "Use another provider",
         });
     }
     let found = devices.iter().map(|(kind, _)| kind.to_string()).collect();

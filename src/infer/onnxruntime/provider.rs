@@ -7,22 +7,31 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use super::runtime::Runtime;
 use crate::infer::error::InferError;
-use crate::infer::options::{EngineOptions, Provider};
+use crate::infer::options::{EngineOptions, Precision, Provider};
 
 /// ONNX Runtime's name of a provider.
 pub(super) fn ep_name(provider: Provider) -> &'static str {
     match provider {
-        Provider::Auto | Provider::Cpu => "CPUExecutionProvider",
-        Provider::OpenVino => "OpenVINOExecutionProvider",
+        Provider::Auto | Provider::OpenVino | Provider::Cpu => "CPUExecutionProvider",
         Provider::Cuda => "CUDAExecutionProvider",
         Provider::TensorRt => "TensorrtExecutionProvider",
     }
 }
 
+/// What a provider computes in where it was left the choice, as far as that is known.
+pub(super) fn precision(provider: Provider, asked: Precision) -> Precision {
+    match (provider, asked) {
+        (Provider::Cpu, Precision::Auto) => Precision::Fp32,
+        (Provider::TensorRt, Precision::Auto) => Precision::Fp16,
+        (_, asked) => asked,
+    }
+}
+
 pub(super) fn missing(provider: Provider, reason: String) -> InferError {
     let remedy = match provider {
-        Provider::Auto | Provider::Cpu => "Run `make setup` to install ONNX Runtime again",
-        Provider::OpenVino => "Run `make setup` to install it",
+        Provider::Auto | Provider::OpenVino | Provider::Cpu => {
+            "Run `make setup` to install ONNX Runtime again"
+        }
         Provider::Cuda => {
             "Install the NVIDIA driver, CUDA, cuDNN and the onnxruntime-gpu build, \
              and point M2SD_RUNTIME at that build"
