@@ -9,6 +9,7 @@ mod engines;
 mod gpu;
 mod library;
 mod loading;
+mod openvino;
 mod pool;
 mod roles;
 mod staging;
