@@ -12,8 +12,8 @@ use gstm2sd::infer::{
 };
 use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::import::{ImportOptions, import};
-use gstm2sd::models::synth::{Synth, TransformerShape, write};
-use ndarray::{Array3, Array4, Array5, ArrayView5};
+use gstm2sd::models::synth::{Synth, TransformerShape, product, write};
+use ndarray::{Array2, Array3, Array4, Array5, ArrayView5};
 
 use crate::common::{on, shared, texture};
 
@@ -143,6 +143,23 @@ fn inputs_that_do_not_lie_in_rows_are_read_right() {
     };
     assert_eq!(run(turned), run(turned.as_standard_layout().view()));
     assert_ne!(run(turned), run(clips.view()));
+}
+
+#[test]
+fn a_single_number_is_an_output_without_dimensions() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("products.onnx");
+    product::write(&model).unwrap();
+    let x = Array2::from_shape_fn(product::INPUT, |(i, j)| ((i * 7 + j) as f32 * 0.7).sin());
+    let [a, b] = [Provider::Cpu, Provider::OpenVino].map(|provider| {
+        let options = in_precision(provider, Precision::Fp32);
+        let mut engine = load_engine(&model, &options, &CancelToken::new()).unwrap();
+        let mut outputs = Outputs::default();
+        engine.run(&[x.view().into_dyn().into()], &mut outputs, &CancelToken::new()).unwrap();
+        outputs.get(0).unwrap().to_owned()
+    });
+    assert_eq!((a.ndim(), b.ndim()), (0, 0));
+    assert!((a.sum() - b.sum()).abs() <= a.sum().abs() * 1e-3, "{a} {b}");
 }
 
 #[test]

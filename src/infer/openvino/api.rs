@@ -376,7 +376,13 @@ unsafe fn view(
         if element != OvElement::F32 {
             return Err(ApiError::Failed(format!("an output is {element:?}, not 32-bit floats")));
         }
-        check(sys::ov_tensor_get_shape(tensor, &mut shape))?;
+        let mut count = 0;
+        check(sys::ov_tensor_get_size(tensor, &mut count))?;
+        match sys::ov_tensor_get_shape(tensor, &mut shape) {
+            // Of a single number without dimensions, which has no shape in C.
+            Status::INVALID_C_PARAM if count == 1 => {}
+            status => check(status)?,
+        }
         let rank = if shape.dims.is_null() { 0 } else { usize::try_from(shape.rank).unwrap_or(0) };
         let mut dims = [0; MOST_DIMS];
         let mut known = rank <= MOST_DIMS;
@@ -389,7 +395,6 @@ unsafe fn view(
         let _always_ok = sys::ov_shape_free(&mut shape);
         let dims = dims.get(..rank).filter(|_| known).ok_or_else(|| failed("a shape is none"))?;
         check(sys::ov_tensor_data(tensor, &mut data))?;
-        let count = dims.iter().product();
         let numbers = match count {
             0 => &[],
             count => std::slice::from_raw_parts(data.cast::<f32>().cast_const(), count),
