@@ -31,7 +31,7 @@ mod request;
 mod roles;
 mod tensor;
 
-pub use cancel::{CancelToken, HookGuard};
+pub use cancel::{CancelToken, Hook, HookGuard};
 pub use engine::{Engine, Staged, Stager};
 pub use error::InferError;
 pub use factory::{

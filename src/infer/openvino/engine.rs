@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::api::{ApiError, CompiledModel, Core, InferRequest};
-use crate::infer::cancel::CancelToken;
+use crate::infer::cancel::{CancelToken, Hook};
 use crate::infer::engine::Engine;
 use crate::infer::error::InferError;
 use crate::infer::guard::guarded;
@@ -14,11 +14,13 @@ use crate::infer::tensor::TensorIn;
 
 /// A network in OpenVINO. Inputs are read where they lie; one request serves all runs.
 pub struct OpenVinoEngine {
-    pub(super) info: EngineInfo,
-    pub(super) request: InferRequest,
+    info: EngineInfo,
+    /// Cancels the request.
+    cancel: Hook,
+    request: InferRequest,
     // Dropped in this order.
-    pub(super) _model: CompiledModel,
-    pub(super) _core: Core,
+    _model: CompiledModel,
+    _core: Core,
 }
 
 impl Engine for OpenVinoEngine {
@@ -38,8 +40,7 @@ impl Engine for OpenVinoEngine {
             let reason = format!("{} inputs were given, and it has {expected}", inputs.len());
             return Err(failed(reason));
         }
-        let running = Arc::clone(self.request.running());
-        let _registered = cancel.on_cancel(move || running.cancel())?;
+        let _registered = cancel.on_cancel_call(Arc::clone(&self.cancel))?;
         let ended = guarded(|| self.run_registered(inputs, outputs, cancel));
         ended.unwrap_or_else(|panic| Err(ApiError::Failed(panic))).map_err(|error| match error {
             ApiError::Failed(reason) if !cancel.is_cancelled() => failed(reason),
@@ -49,6 +50,19 @@ impl Engine for OpenVinoEngine {
 }
 
 impl OpenVinoEngine {
+    /// # Errors
+    /// [`ApiError`] where the device refuses.
+    pub(super) fn new(
+        core: Core,
+        model: CompiledModel,
+        info: EngineInfo,
+    ) -> Result<Self, ApiError> {
+        let request = model.request()?;
+        let running = Arc::clone(request.running());
+        let cancel: Hook = Arc::new(move || running.cancel());
+        Ok(Self { info, cancel, request, _model: model, _core: core })
+    }
+
     /// Runs, while the token's hook cancels the request.
     fn run_registered(
         &mut self,
@@ -56,11 +70,11 @@ impl OpenVinoEngine {
         outputs: &mut Outputs,
         cancel: &CancelToken,
     ) -> Result<(), ApiError> {
-        let running = Arc::clone(self.request.running());
+        let stop = &self.cancel;
         self.request.run(inputs, || {
             // A hook that came before the start had nothing to cancel.
             if cancel.is_cancelled() {
-                running.cancel();
+                stop();
             }
         })?;
         let count = self.info.outputs.len();

@@ -54,8 +54,7 @@ fn of_version(request: &Request<'_>, version: &str) -> Result<OpenVinoEngine, In
     let failed = |error: ApiError| unreadable(request.path, &format!("openvino: {error}"));
     let model = model.map_err(failed)?;
     let info = info(request, version, &model).map_err(failed)?;
-    let infer_request = model.request().map_err(failed)?;
-    Ok(OpenVinoEngine { info, request: infer_request, _model: model, _core: core })
+    OpenVinoEngine::new(core, model, info).map_err(failed)
 }
 
 /// Compiles, or takes what was compiled before.
