@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets what cargo does not: Debian packages, ONNX Runtime into .runtime/, and networks that are in wheels
-# into .wheels/. Does nothing twice.
+# Gets what cargo does not: Debian packages, ONNX Runtime and OpenVINO into .runtime/, and networks that
+# are in wheels into .wheels/. Does nothing twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -55,15 +55,20 @@ onnx_runtime() (
     work=$(mktemp -d .runtime.XXXXXX)
     # shellcheck disable=SC2064 # the folder of now
     trap "rm -rf '$work'" EXIT
-    echo "setup: downloading ONNX Runtime into .runtime/"
+    echo "setup: downloading ONNX Runtime and OpenVINO into .runtime/"
     python3 -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps \
         --only-binary=:all: --python-version 3.12 --implementation cp \
-        --platform "manylinux_2_28_$arch" --dest "$work/wheels" --requirement "$pins"
+        --platform "manylinux_2_28_$arch" --platform "manylinux_2_35_$arch" \
+        --dest "$work/wheels" --requirement "$pins"
     for wheel in "$work"/wheels/*.whl; do
         python3 -m zipfile -e "$wheel" "$work/runtime"
     done
     # What only Python needs: half of the size.
     find "$work/runtime" \( -name '*.py' -o -name '*pybind*' \) -delete
+    # Of OpenVINO only the libraries, and not those that read other formats.
+    find "$work/runtime/openvino" -mindepth 1 -maxdepth 1 ! -name libs -exec rm -rf {} +
+    find "$work/runtime/openvino/libs" -name 'libopenvino_*_frontend.so*' \
+        ! -name '*_onnx_*' ! -name '*_ir_*' -delete
     cp "$pins" "$work/runtime/pins.txt"
     # In place at once or not at all: the stamp moves together with what it stands for.
     rm -rf .runtime

@@ -69,7 +69,7 @@ impl Bench {
 fn run() -> Outcome<bool> {
     let bench = Bench::from_arguments()?;
     gstm2sd::infer::set_log_sink(|_, text| eprintln!("  {text}"));
-    let runtime = gstm2sd::infer::runtime_version()?;
+    let runtime = gstm2sd::infer::onnxruntime::version()?;
     println!("{} | ONNX Runtime {runtime} | provider {}", gpu::description(), bench.provider);
     let transformer = bench.transformer()?;
     let agrees = classifier::compare(&bench, &transformer)?;

@@ -23,7 +23,8 @@ struct Inner {
     hooks: Mutex<Vec<(u64, Hook)>>,
 }
 
-type Hook = Box<dyn Fn() + Send>;
+/// What ends a run; an engine may keep its own.
+pub type Hook = Arc<dyn Fn() + Send + Sync>;
 
 impl Inner {
     fn hooks(&self) -> MutexGuard<'_, Vec<(u64, Hook)>> {
@@ -56,13 +57,24 @@ impl CancelToken {
     ///
     /// # Errors
     /// [`InferError::Cancelled`] when it is too late: the run must not start.
-    pub fn on_cancel(&self, hook: impl Fn() + Send + 'static) -> Result<HookGuard<'_>, InferError> {
+    pub fn on_cancel(
+        &self,
+        hook: impl Fn() + Send + Sync + 'static,
+    ) -> Result<HookGuard<'_>, InferError> {
+        self.on_cancel_call(Arc::new(hook))
+    }
+
+    /// As [`Self::on_cancel`], with a hook that is kept from run to run.
+    ///
+    /// # Errors
+    /// As [`Self::on_cancel`].
+    pub fn on_cancel_call(&self, hook: Hook) -> Result<HookGuard<'_>, InferError> {
         let mut hooks = self.inner.hooks();
         if self.is_cancelled() {
             return Err(InferError::Cancelled);
         }
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
-        hooks.push((id, Box::new(hook)));
+        hooks.push((id, hook));
         Ok(HookGuard { token: self, id })
     }
 }

@@ -14,22 +14,22 @@ use crate::models::engine_file::EngineFileError;
 #[derive(Debug, Error)]
 pub enum InferError {
     #[error(
-        "ONNX Runtime was not found; looked in {}. {}, or set M2SD_RUNTIME to the folder or file",
+        "{library} was not found; looked in {}. {}, or set M2SD_RUNTIME to the folder or file",
         list(looked),
         advice::set_up()
     )]
-    LibraryMissing { looked: Vec<String> },
+    LibraryMissing { library: &'static str, looked: Vec<String> },
     #[error(
-        "{} cannot be used as ONNX Runtime: {reason}. {}, or point M2SD_RUNTIME at another one",
+        "{} cannot be used as {library}: {reason}. {}, or point M2SD_RUNTIME at another one",
         path.display(), advice::set_up()
     )]
-    LibraryUnusable { path: PathBuf, reason: String },
+    LibraryUnusable { library: &'static str, path: PathBuf, reason: String },
     #[error(
-        "{} is ONNX Runtime {found}, but {needed} or newer is needed. {}, or point M2SD_RUNTIME at \
+        "{} is {library} {found}, but {needed} or newer is needed. {}, or point M2SD_RUNTIME at \
          a newer one",
         path.display(), advice::set_up()
     )]
-    LibraryTooOld { path: PathBuf, found: String, needed: String },
+    LibraryTooOld { library: &'static str, path: PathBuf, found: String, needed: String },
 
     #[error("provider {provider} is not available: {reason}. {remedy}, or use provider=auto")]
     ProviderMissing { provider: Provider, reason: String, remedy: String },

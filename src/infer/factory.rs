@@ -167,5 +167,5 @@ fn shared_engine(
         let engine = load_engine(model, options, loading.of(role))?;
         Ok(InTurn::new(engine))
     })?;
-    Ok(SharedEngine(engine))
+    Ok(SharedEngine::new(engine))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::cancel::CancelToken;
+use super::cancel::{CancelToken, Hook};
 use super::engine::Engine;
 use super::error::InferError;
 use super::info::EngineInfo;
@@ -30,14 +30,16 @@ impl InTurn {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the run of another stream, however long that takes, unless cancelled.
-    fn turn(self: &Arc<Self>, cancel: &CancelToken) -> Result<Turn, InferError> {
-        let waiting = Arc::clone(self);
-        // Under the lock, as one who is about to wait would miss it.
-        let _registered = cancel.on_cancel(move || {
-            let _engine = waiting.engine();
-            waiting.back.notify_all();
-        })?;
+    /// Has all who wait look again. Under the lock, as one who is about to wait would miss it.
+    fn wake(&self) {
+        let _engine = self.engine();
+        self.back.notify_all();
+    }
+
+    /// Waits for the run of another stream, however long that takes, unless cancelled; `wake` calls
+    /// [`Self::wake`].
+    fn turn(self: &Arc<Self>, wake: &Hook, cancel: &CancelToken) -> Result<Turn, InferError> {
+        let _registered = cancel.on_cancel_call(Arc::clone(wake))?;
         let away = |engine: &mut Option<_>| engine.is_none() && !cancel.is_cancelled();
         let engine = self.back.wait_while(self.engine(), away);
         let mut engine = engine.unwrap_or_else(PoisonError::into_inner);
@@ -62,11 +64,21 @@ impl Drop for Turn {
 }
 
 /// A user's handle of an engine that others may use too.
-pub(super) struct SharedEngine(pub(super) Arc<InTurn>);
+pub(super) struct SharedEngine {
+    place: Arc<InTurn>,
+    wake: Hook,
+}
+
+impl SharedEngine {
+    pub(super) fn new(place: Arc<InTurn>) -> Self {
+        let waiting = Arc::clone(&place);
+        Self { place, wake: Arc::new(move || waiting.wake()) }
+    }
+}
 
 impl Engine for SharedEngine {
     fn info(&self) -> &EngineInfo {
-        &self.0.info
+        &self.place.info
     }
 
     fn run(
@@ -75,7 +87,7 @@ impl Engine for SharedEngine {
         outputs: &mut Outputs,
         cancel: &CancelToken,
     ) -> Result<(), InferError> {
-        let mut turn = self.0.turn(cancel)?;
+        let mut turn = self.place.turn(&self.wake, cancel)?;
         // A run that panicked has left nothing behind that the next one would read.
         turn.engine.as_mut().ok_or(InferError::Cancelled)?.run(inputs, outputs, cancel)
     }
@@ -132,7 +144,7 @@ mod tests {
     }
 
     fn run(engine: &Arc<InTurn>, cancel: &CancelToken) -> Result<(), InferError> {
-        SharedEngine(Arc::clone(engine)).run(&[], &mut Outputs::default(), cancel)
+        SharedEngine::new(Arc::clone(engine)).run(&[], &mut Outputs::default(), cancel)
     }
 
     #[test]
@@ -143,7 +155,7 @@ mod tests {
             let first = scope.spawn(|| run(&engine, &CancelToken::new()));
             has_begun.recv_timeout(PATIENCE).unwrap();
             // What the engine is can be asked meanwhile.
-            assert_eq!(SharedEngine(Arc::clone(&engine)).info().model, "slow");
+            assert_eq!(SharedEngine::new(Arc::clone(&engine)).info().model, "slow");
             let second = scope.spawn(|| run(&engine, &cancel));
             let third = scope.spawn(|| run(&engine, &CancelToken::new()));
             cancel.cancel();

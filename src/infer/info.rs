@@ -35,8 +35,8 @@ pub struct EngineInfo {
     pub largest_batch: Option<NonZeroUsize>,
     /// Who runs it; never [`Provider::Auto`].
     pub provider: Provider,
-    /// [`Precision::Int8`] for a quantised file; else what was asked for, where
-    /// [`Precision::Auto`] leaves the choice to the provider.
+    /// What it computes in: [`Precision::Int8`] for a quantised file, else what the provider says
+    /// or is known for. [`Precision::Auto`] where it does not tell.
     pub precision: Precision,
     /// The back end's own names of whom the network's nodes were given to, the most nodes first.
     pub assigned: Vec<String>,

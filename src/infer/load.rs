@@ -5,9 +5,10 @@ use std::path::Path;
 use super::engine::Engine;
 use super::error::InferError;
 use super::loading::Loading;
-use super::onnxruntime;
+use super::locate::{Library, ONNX_RUNTIME, OPENVINO};
 use super::options::{EngineOptions, Provider};
 use super::request::Request;
+use super::{onnxruntime, openvino};
 
 /// Loads an ONNX file, or an engine of TensorRT whose sidecar describes it.
 ///
@@ -34,6 +35,30 @@ pub fn load_engine<'a>(
     }
 }
 
+/// Opens the library that a provider needs; for [`Provider::Auto`] one of them is enough.
+///
+/// # Errors
+/// [`InferError::LibraryMissing`], [`InferError::LibraryUnusable`], [`InferError::LibraryTooOld`].
+pub fn check_library(provider: Provider) -> Result<(), InferError> {
+    let onnxruntime = || onnxruntime::version().map(|_| ());
+    let openvino = || openvino::version().map(|_| ());
+    match provider {
+        Provider::Auto => onnxruntime().or_else(|error| openvino().map_err(|_| error)),
+        Provider::OpenVino => openvino(),
+        _ => onnxruntime(),
+    }
+}
+
+/// The libraries that are there and their versions, such as `ONNX Runtime 1.32.0` and `OpenVINO
+/// 2026.4.1`.
+pub fn runtimes() -> Vec<String> {
+    let named = |library: &Library, version: Result<String, InferError>| {
+        version.ok().map(|version| format!("{} {version}", library.name))
+    };
+    let onnxruntime = named(&ONNX_RUNTIME, onnxruntime::version());
+    onnxruntime.into_iter().chain(named(&OPENVINO, openvino::version())).collect()
+}
+
 /// Loads on the first provider that works.
 fn load_on_best(request: &mut Request<'_>) -> Result<Box<dyn Engine>, InferError> {
     for provider in Provider::PREFERENCE.into_iter().filter(|p| *p != Provider::Cpu) {
@@ -50,5 +75,8 @@ fn load_on(request: &Request<'_>, provider: Provider) -> Result<Box<dyn Engine>,
     if request.traits.is_compiled && provider != Provider::TensorRt {
         return Err(InferError::Compiled { path: request.path.to_owned(), asked: provider });
     }
-    Ok(Box::new(onnxruntime::load(request, provider)?))
+    Ok(match provider {
+        Provider::OpenVino => Box::new(openvino::load(request)?),
+        provider => Box::new(onnxruntime::load(request, provider)?),
+    })
 }

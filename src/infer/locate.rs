@@ -1,14 +1,42 @@
-//! Where ONNX Runtime lies on this machine.
+//! Where the libraries that run networks lie on this machine.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::error::InferError;
 use crate::models::folders::{data_home, own_file, set_in_env};
 
-const LIBRARY: &str = "libonnxruntime.so";
-const OPENVINO_PLUGIN: &str = "libonnxruntime_providers_openvino_plugin.so";
-const TENSORRT_RTX_PLUGIN: &str = "libonnxruntime_providers_nv_tensorrt_rtx.so";
+/// A library to look for.
+#[derive(Clone, Copy, Debug)]
+pub struct Library {
+    /// For messages.
+    pub name: &'static str,
+    /// Its file, less a version.
+    pub file: &'static str,
+    /// The folder of its wheel that it is in.
+    wheel: &'static str,
+    /// A variable that names the file, for other programs as well.
+    variable: Option<&'static str>,
+}
+
+pub const ONNX_RUNTIME: Library = Library {
+    name: "ONNX Runtime",
+    file: "libonnxruntime.so",
+    wheel: "onnxruntime/capi",
+    variable: Some("ORT_DYLIB_PATH"),
+};
+pub const OPENVINO: Library =
+    Library { name: "OpenVINO", file: "libopenvino_c.so", wheel: "openvino/libs", variable: None };
+/// A plug-in provider of ONNX Runtime, which lies beside it.
+pub const TENSORRT_RTX: Library = Library {
+    name: "TensorRT for RTX",
+    file: "libonnxruntime_providers_nv_tensorrt_rtx.so",
+    wheel: "onnxruntime_ep_nv_tensorrt_rtx",
+    variable: None,
+};
 
 /// How many folders above the plugin or program are searched: `<repository>/target/release/deps`
 /// is three below `<repository>/.runtime`.
@@ -18,10 +46,6 @@ const PARENTS: usize = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub library: PathBuf,
-    /// The OpenVINO plug-in provider of the same set-up.
-    pub openvino: Option<PathBuf>,
-    /// That of TensorRT for RTX.
-    pub tensorrt_rtx: Option<PathBuf>,
 }
 
 /// The outcome of a search.
@@ -39,8 +63,8 @@ pub enum Search {
 pub struct Places {
     /// `$M2SD_RUNTIME`: a folder or the library itself.
     pub runtime: Option<PathBuf>,
-    /// `$ORT_DYLIB_PATH`: the library, the variable that other programs use.
-    pub dylib: Option<PathBuf>,
+    /// The library's own variable, and what it says.
+    pub dylib: Option<(&'static str, PathBuf)>,
     /// Folders that may hold a runtime, in order.
     pub folders: Vec<Folder>,
 }
@@ -80,7 +104,7 @@ impl fmt::Display for Folder {
 impl Places {
     /// In order: `.runtime` and `m2sd-runtime` beside the plugin, beside the program and in up to
     /// three folders above each; `$XDG_DATA_HOME/m2sd/runtime`; `/usr/lib/m2sd/runtime`.
-    pub fn of_process() -> Self {
+    pub fn of_process(library: &Library) -> Self {
         let mut folders = Vec::new();
         for file in [own_file(), std::env::current_exe().ok()].into_iter().flatten() {
             let owner = file.metadata().ok().map(|file| file.uid());
@@ -94,20 +118,21 @@ impl Places {
         folders.extend(fixed.map(|path| Folder { path, owner: None }));
         let mut seen = std::collections::HashSet::new();
         folders.retain(|folder| seen.insert(folder.clone()));
-        Self { runtime: set_in_env("M2SD_RUNTIME"), dylib: set_in_env("ORT_DYLIB_PATH"), folders }
+        let dylib = library.variable.and_then(|name| Some((name, set_in_env(name)?)));
+        Self { runtime: set_in_env("M2SD_RUNTIME"), dylib, folders }
     }
 
-    pub fn search(&self) -> Search {
-        for (variable, set) in [("M2SD_RUNTIME", &self.runtime), ("ORT_DYLIB_PATH", &self.dylib)] {
-            if let Some(path) = set {
-                return match at(path) {
-                    Some(found) => Search::Found(found),
-                    None => Search::NotAsSet(format!("${variable} = {}", path.display())),
-                };
-            }
+    pub fn search(&self, library: &Library) -> Search {
+        let runtime = self.runtime.as_ref().map(|path| ("M2SD_RUNTIME", path));
+        let dylib = self.dylib.as_ref().map(|(variable, path)| (*variable, path));
+        if let Some((variable, path)) = runtime.or(dylib) {
+            return match at(path, library) {
+                Some(found) => Search::Found(found),
+                None => Search::NotAsSet(format!("${variable} = {}", path.display())),
+            };
         }
         let mut usable = self.folders.iter().filter(|folder| !folder.is_foreign());
-        match usable.find_map(|folder| at(&folder.path)) {
+        match usable.find_map(|folder| at(&folder.path, library)) {
             Some(found) => Search::Found(found),
             None => Search::Nowhere(self.folders.iter().map(Folder::to_string).collect()),
         }
@@ -115,43 +140,122 @@ impl Places {
 }
 
 /// The library at `path`: the file itself, or in a folder laid out flat or like unzipped wheels.
-fn at(path: &Path) -> Option<Found> {
-    let library = if path.is_file() {
-        path.to_owned()
+fn at(path: &Path, library: &Library) -> Option<Found> {
+    let file = if path.is_file() {
+        match names_another(path, library) {
+            true => beside(path, library)?,
+            false => path.to_owned(),
+        }
     } else {
-        newest_library(path).or_else(|| newest_library(&path.join("onnxruntime/capi")))?
+        in_folder(path, library)?
     };
     // The loader looks up a path without a slash elsewhere, and a relative one in the working
     // directory.
-    let library = std::path::absolute(&library).ok()?;
-    let openvino = near(&library, "onnxruntime_ep_openvino", OPENVINO_PLUGIN);
-    let tensorrt_rtx = near(&library, "onnxruntime_ep_nv_tensorrt_rtx", TENSORRT_RTX_PLUGIN);
-    Some(Found { library, openvino, tensorrt_rtx })
+    Some(Found { library: std::path::absolute(&file).ok()? })
 }
 
-/// `libonnxruntime.so`, else the highest `libonnxruntime.so.X.Y.Z` in `folder`.
-fn newest_library(folder: &Path) -> Option<PathBuf> {
-    let plain = folder.join(LIBRARY);
+/// Whether a file is called like one of the other libraries.
+fn names_another(path: &Path, library: &Library) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let others = [ONNX_RUNTIME, OPENVINO].into_iter().filter(|other| other.file != library.file);
+    others.into_iter().any(|other| name.starts_with(other.file))
+}
+
+/// In the set-up that another library is from: beside it, or around the folder of a wheel that it
+/// is in. Nowhere else: a folder further up may be anyone's.
+pub fn beside(other: &Path, library: &Library) -> Option<PathBuf> {
+    let folder = other.parent()?;
+    let is_wheel = [ONNX_RUNTIME, OPENVINO].iter().any(|known| folder.ends_with(known.wheel));
+    let wheels = is_wheel.then(|| folder.ancestors().nth(2)).flatten();
+    in_folder(folder, library).or_else(|| in_folder(wheels?, library))
+}
+
+fn in_folder(folder: &Path, library: &Library) -> Option<PathBuf> {
+    let inside = || newest(&folder.join(library.wheel), library.file);
+    newest(folder, library.file).or_else(inside)
+}
+
+/// The plain `file`, else the one of the highest version, such as `file.1.32.0`, in `folder`.
+fn newest(folder: &Path, file: &str) -> Option<PathBuf> {
+    let plain = folder.join(file);
     if plain.is_file() {
         return Some(plain);
     }
     let version = |path: &Path| -> Option<Vec<u32>> {
-        let suffix = path.file_name()?.to_str()?.strip_prefix(LIBRARY)?.strip_prefix('.')?;
+        let suffix = path.file_name()?.to_str()?.strip_prefix(file)?.strip_prefix('.')?;
         suffix.split('.').map(|part| part.parse().ok()).collect()
     };
     let files = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
     files.filter_map(|path| Some((version(&path)?, path))).max().map(|(_, path)| path)
 }
 
-/// A plug-in provider beside the library, or where its wheel puts it: in a folder of its own, beside
-/// the library or beside the `onnxruntime/capi/` that it is in. Nowhere else: a folder further up
-/// may be anyone's.
-fn near(library: &Path, package: &str, plugin: &str) -> Option<PathBuf> {
-    let folder = library.parent()?;
-    let wheels = folder.ends_with("onnxruntime/capi").then(|| folder.ancestors().nth(2)).flatten();
-    let inside = |folder: &Path| folder.join(package).join(plugin);
-    let places = [folder.join(plugin), inside(folder)];
-    places.into_iter().chain(wheels.map(inside)).find(|path| path.is_file())
+/// Why a library that was found does not open.
+pub enum OpenError {
+    /// The loader's own words.
+    Loader(String),
+    Unusable(String),
+    TooOld {
+        found: String,
+        needed: String,
+    },
+}
+
+/// Has `from` open a library where it lies on this machine: where [`Places`] says, else where the
+/// system's loader looks.
+///
+/// # Errors
+/// [`InferError::LibraryMissing`], [`InferError::LibraryUnusable`], [`InferError::LibraryTooOld`].
+pub fn open<T>(
+    library: &Library,
+    from: impl FnOnce(&Found) -> Result<T, OpenError>,
+) -> Result<T, InferError> {
+    let missing = |looked| InferError::LibraryMissing { library: library.name, looked };
+    let mut looked = match Places::of_process(library).search(library) {
+        Search::Found(found) => {
+            return from(&found).map_err(|error| open_error(error, library, &found.library));
+        }
+        Search::NotAsSet(place) => return Err(missing(vec![place])),
+        Search::Nowhere(looked) => looked,
+    };
+    if loader_looks_here(std::env::var_os("LD_LIBRARY_PATH").as_deref()) {
+        let reason = "an entry of LD_LIBRARY_PATH is empty or relative, and means the working \
+                      directory";
+        looked.push(format!("the system's library folders (not used: {reason})"));
+        return Err(missing(looked));
+    }
+    let plain = Found { library: PathBuf::from(library.file) };
+    from(&plain).map_err(|error| match error {
+        OpenError::Loader(_) => {
+            looked.push("the system's library folders".to_owned());
+            missing(looked)
+        }
+        error => open_error(error, library, &plain.library),
+    })
+}
+
+fn open_error(error: OpenError, library: &Library, path: &Path) -> InferError {
+    let (library, path) = (library.name, path.to_owned());
+    match error {
+        OpenError::Loader(reason) | OpenError::Unusable(reason) => {
+            InferError::LibraryUnusable { library, path, reason }
+        }
+        OpenError::TooOld { found, needed } => {
+            InferError::LibraryTooOld { library, path, found, needed }
+        }
+    }
+}
+
+/// Whether the loader would look for libraries in the working directory, or from there on.
+fn loader_looks_here(path: Option<&OsStr>) -> bool {
+    let Some(path) = path.filter(|path| !path.is_empty()) else { return false };
+    let mut entries = path.as_bytes().split(|byte| matches!(byte, b':' | b';'));
+    entries.any(|entry| !entry.starts_with(b"/"))
+}
+
+/// The whole chain of an error: the loader's own words are in its sources.
+pub fn sources(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |&e| e.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
@@ -177,31 +281,34 @@ mod tests {
         for name in ["libonnxruntime.so.1.9.0", "libonnxruntime.so.1.32.0", "libonnxruntime.so.x"] {
             touch(&capi.join(name));
         }
-        let plugin = dir.path().join("onnxruntime_ep_openvino").join(OPENVINO_PLUGIN);
-        touch(&plugin);
+        let openvino = dir.path().join("openvino/libs/libopenvino_c.so.2641");
+        touch(&openvino);
 
         let nowhere = dir.path().join("nowhere");
-        let search = places(vec![nowhere, dir.path().to_owned()]).search();
+        let places = places(vec![nowhere, dir.path().to_owned()]);
         let library = capi.join("libonnxruntime.so.1.32.0");
-        let openvino = Some(plugin);
-        assert_eq!(search, Search::Found(Found { library, openvino, tensorrt_rtx: None }));
+        assert_eq!(places.search(&ONNX_RUNTIME), Search::Found(Found { library }));
+        assert_eq!(places.search(&OPENVINO), Search::Found(Found { library: openvino }));
     }
 
     #[test]
     fn a_variable_that_points_nowhere_is_not_ignored() {
         let dir = tempfile::tempdir().unwrap();
-        touch(&dir.path().join(LIBRARY));
+        touch(&dir.path().join(ONNX_RUNTIME.file));
         let mut places = places(vec![dir.path().to_owned()]);
-        assert!(matches!(places.search(), Search::Found(_)));
+        assert!(matches!(places.search(&ONNX_RUNTIME), Search::Found(_)));
         places.runtime = Some("/nonexistent".into());
-        assert_eq!(places.search(), Search::NotAsSet("$M2SD_RUNTIME = /nonexistent".into()));
+        assert_eq!(
+            places.search(&ONNX_RUNTIME),
+            Search::NotAsSet("$M2SD_RUNTIME = /nonexistent".into())
+        );
     }
 
     #[test]
     fn the_repository_is_above_its_build() {
         let file = own_file().unwrap();
         assert!(file.is_absolute(), "{}", file.display());
-        let folders = Places::of_process().folders;
+        let folders = Places::of_process(&ONNX_RUNTIME).folders;
         let beside = file.parent().unwrap().join(".runtime");
         assert!(folders.iter().any(|folder| folder.path == beside));
         assert!(folders.iter().all(|folder| folder.path.is_absolute()), "{folders:?}");
@@ -212,40 +319,50 @@ mod tests {
         use std::os::unix::fs::{PermissionsExt, chown};
         let dir = tempfile::tempdir().unwrap();
         let runtime = dir.path().join(".runtime");
-        touch(&runtime.join(LIBRARY));
+        touch(&runtime.join(ONNX_RUNTIME.file));
         let places = places(vec![runtime.clone()]);
         let everyone = fs::Permissions::from_mode(0o1777);
         fs::set_permissions(dir.path(), everyone).unwrap();
-        assert!(matches!(places.search(), Search::Found(_)), "our own");
+        assert!(matches!(places.search(&ONNX_RUNTIME), Search::Found(_)), "our own");
         if chown(&runtime, Some(12_345), None).is_err() {
             println!("only root can give files away: the rest was not tested");
             return;
         }
-        let Search::Nowhere(looked) = places.search() else { panic!("another user's was used") };
+        let Search::Nowhere(looked) = places.search(&ONNX_RUNTIME) else {
+            panic!("another user's was used")
+        };
         assert!(looked[0].ends_with(".runtime (another user's: not used)"), "{looked:?}");
         // Where only we can make folders, we have put it there.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(matches!(places.search(), Search::Found(_)));
+        assert!(matches!(places.search(&ONNX_RUNTIME), Search::Found(_)));
     }
 
     #[test]
-    fn openvino_is_taken_from_the_same_set_up_only() {
+    fn a_set_up_that_is_named_by_one_library_has_the_other_or_there_is_none() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("a/b");
-        touch(&folder.join(LIBRARY));
-        touch(&dir.path().join("a").join(OPENVINO_PLUGIN));
-        assert_eq!(at(&folder).unwrap().openvino, None);
-        touch(&folder.join(OPENVINO_PLUGIN));
-        assert_eq!(at(&folder).unwrap().openvino, Some(folder.join(OPENVINO_PLUGIN)));
+        let wheels = dir.path().join("a");
+        let runtime = wheels.join("onnxruntime/capi/libonnxruntime.so.1.32.0");
+        touch(&runtime);
+        touch(&dir.path().join(OPENVINO.file));
+        assert_eq!(at(&runtime, &OPENVINO), None, "a folder further up may be anyone's");
+        let openvino = wheels.join("openvino/libs").join(OPENVINO.file);
+        touch(&openvino);
+        assert_eq!(at(&runtime, &OPENVINO).unwrap().library, openvino);
+        assert_eq!(at(&openvino, &ONNX_RUNTIME).unwrap().library, runtime);
+        // Whatever else a file is called, it is what the user says.
+        let own = wheels.join("my-build.so");
+        touch(&own);
+        assert_eq!(at(&own, &ONNX_RUNTIME).unwrap().library, own);
     }
 
     #[test]
     fn tensorrt_for_rtx_is_found_where_its_wheel_is_unzipped() {
         let dir = tempfile::tempdir().unwrap();
-        touch(&dir.path().join("onnxruntime/capi").join(LIBRARY));
-        assert_eq!(at(dir.path()).unwrap().tensorrt_rtx, None);
-        let plugin = dir.path().join("onnxruntime_ep_nv_tensorrt_rtx").join(TENSORRT_RTX_PLUGIN);
+        let runtime = dir.path().join("onnxruntime/capi/libonnxruntime.so.1.32.0");
+        touch(&runtime);
+        assert_eq!(beside(&runtime, &TENSORRT_RTX), None);
+        let plugin = dir.path().join("onnxruntime_ep_nv_tensorrt_rtx").join(TENSORRT_RTX.file);
         touch(&plugin);
-        assert_eq!(at(dir.path()).unwrap().tensorrt_rtx, Some(plugin));
+        assert_eq!(beside(&runtime, &TENSORRT_RTX), Some(plugin));
     }
 }

@@ -3,8 +3,8 @@
 //! [`Engine`] is one loaded network; [`Detector`], [`Aligner`] and [`Classifier`] give it a role,
 //! with the shapes checked when it loads, so that a wrong file is an error with a name and not a
 //! strange picture later; [`Pool`] runs a classifier for several streams on a thread of its own.
-//! Behind [`Engine`] stands ONNX Runtime ([`onnxruntime`]), found and opened at run time; tests and later
-//! back ends implement the trait themselves.
+//! Behind [`Engine`] stand ONNX Runtime ([`onnxruntime`]) and OpenVINO ([`openvino`]), found and
+//! opened at run time; tests implement the trait themselves.
 
 mod cancel;
 mod engine;
@@ -21,6 +21,7 @@ mod loading;
 mod locate;
 mod log;
 pub mod onnxruntime;
+pub mod openvino;
 mod options;
 mod outputs;
 mod pool;
@@ -31,7 +32,7 @@ mod request;
 mod roles;
 mod tensor;
 
-pub use cancel::{CancelToken, HookGuard};
+pub use cancel::{CancelToken, Hook, HookGuard};
 pub use engine::{Engine, Staged, Stager};
 pub use error::InferError;
 pub use factory::{
@@ -40,10 +41,9 @@ pub use factory::{
 };
 pub use gpu::architectures as gpu_architectures;
 pub use info::{ElementType, EngineInfo, TensorInfo};
-pub use load::load_engine;
+pub use load::{check_library, load_engine, runtimes};
 pub use loading::{LoadStep, Loading};
 pub use log::{Severity, set_log_sink};
-pub use onnxruntime::runtime_version;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes, UnknownName};
 pub use outputs::Outputs;
 pub use pool::{

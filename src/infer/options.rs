@@ -42,7 +42,7 @@ pub enum Provider {
         enum_value(name = "ONNX Runtime's own CPU kernels", nick = "cpu")
     )]
     Cpu,
-    /// Intel OpenVINO, a plug-in provider: CPUs (bf16 on AMX), Intel GPUs and NPUs.
+    /// OpenVINO: CPUs of any make (bf16 where they have it), Intel GPUs and NPUs.
     #[cfg_attr(feature = "plugin", enum_value(name = "OpenVINO", nick = "openvino"))]
     OpenVino,
     #[cfg_attr(feature = "plugin", enum_value(name = "NVIDIA CUDA", nick = "cuda"))]
@@ -88,8 +88,8 @@ impl Provider {
 #[cfg_attr(feature = "plugin", derive(glib::Enum))]
 #[cfg_attr(feature = "plugin", enum_type(name = "GstM2sdPrecision"))]
 pub enum Precision {
-    /// What the provider finds best: bf16 for OpenVINO on AMX, fp16 for TensorRT, plain or for RTX,
-    /// else fp32.
+    /// What the provider finds best: bf16 for OpenVINO on a processor that has it, fp16 for TensorRT,
+    /// plain or for RTX, else fp32.
     #[default]
     #[cfg_attr(
         feature = "plugin",

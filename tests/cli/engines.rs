@@ -18,10 +18,10 @@ fn engines_are_listed_and_pruned_without_a_gpu() {
     let model = synth::write(&Synth::Aligner, dir.path()).unwrap();
     let record = |sha256: &str| {
         format!(
-            "model=a\nmodel-sha256={sha256}\nprecision=fp16\nprofile-min=image:1x3x112x112\n\
+            "model=a\nmodel-sha256={sha256}\nprovider=tensorrt\nprecision=fp16\nprofile-min=image:1x3x112x112\n\
              profile-opt=image:4x3x112x112\nprofile-max=image:4x3x112x112\ntensorrt=10.3.0\n\
              driver=550.54.15\ngpu=sm_90\nonnxruntime={}\n",
-            gstm2sd::infer::runtime_version().unwrap()
+            gstm2sd::infer::onnxruntime::version().unwrap()
         )
     };
     let put = |name: &str, record: Option<String>| {

@@ -198,7 +198,7 @@ fn clip_messages_say_all_about_a_window() {
             assert_near(get(clip, name), expected);
         }
         assert_eq!(clip.get("provider"), Ok("cpu"));
-        assert_eq!(clip.get("precision"), Ok("auto"));
+        assert_eq!(clip.get("precision"), Ok("fp32"));
         assert!(get(clip, "provider-ms") > 0.0);
     }
 }

@@ -26,18 +26,18 @@ fn golden_cpu_is_the_cpu_with_openvino_in_the_process() {
     let meso4 = shared(MESO4);
     let clip = texture((3, 1, 256, 256));
     let mut fakes = Vec::new();
-    // The CPU last, when a plug-in provider has been there.
+    // The CPU last, when the other has been there.
     for provider in providers().into_iter().rev() {
-        let ep = match provider {
-            Provider::OpenVino => "OpenVINOExecutionProvider",
-            _ => "CPUExecutionProvider",
+        let (runtime, assigned) = match provider {
+            Provider::OpenVino => ("OpenVINO 20", "CPU"),
+            _ => ("ONNX Runtime 1.", "CPUExecutionProvider"),
         };
         let options = EngineOptions { precision: Precision::Fp32, ..on(provider) };
         let mut classifier = load_classifier(&meso4, &options, &CancelToken::new()).unwrap();
         let info = &classifier.spec().info;
         assert_eq!(info.provider, provider);
-        assert_eq!(info.assigned, [ep]);
-        assert!(info.runtime.starts_with("ONNX Runtime 1."), "{}", info.runtime);
+        assert_eq!(info.assigned, [assigned]);
+        assert!(info.runtime.starts_with(runtime), "{}", info.runtime);
         let clips = [Clip { frames: clip.view().into(), audio: None }];
         fakes.push(classifier.run(&clips, &CancelToken::new()).unwrap()[0].fake);
     }

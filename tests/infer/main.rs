@@ -10,6 +10,7 @@ mod gpu;
 mod half;
 mod library;
 mod loading;
+mod openvino;
 mod pool;
 mod roles;
 mod staging;

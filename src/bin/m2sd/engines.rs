@@ -230,18 +230,20 @@ fn load(
     })
 }
 
-/// The engines of a cache, each with why it is stale, if it is.
+/// The engines of a cache, TensorRT's before OpenVINO's, each with why it is stale, if it is.
 fn engines(cache: &Cache) -> Vec<(Cached, Option<Stale>)> {
-    let all = engine_cache::list(&cache.root());
-    if all.is_empty() {
-        return Vec::new();
+    let models = onnx_files(&cache.folder());
+    let mut all = infer::openvino::compiled(&cache.root(), &models);
+    let engines = engine_cache::list(&cache.root());
+    if !engines.is_empty() {
+        let present = infer::onnxruntime::present(&models);
+        let stale = |engine: Cached| {
+            let stale = engine.stale(&present);
+            (engine, stale)
+        };
+        all.splice(..0, engines.into_iter().map(stale));
     }
-    let present = infer::onnxruntime::present(&onnx_files(&cache.folder()));
-    let stale = |engine: Cached| {
-        let stale = engine.stale(&present);
-        (engine, stale)
-    };
-    all.into_iter().map(stale).collect()
+    all
 }
 
 fn list(cache: &Cache) -> Result<(), CliError> {

@@ -14,7 +14,7 @@ use crate::filter::debug::ORT_CAT;
 use crate::filter::output::metadata::classifier_name::ClassifierName;
 use crate::filter::settings::Settings;
 use crate::infer::{
-    self, Aligner, Detector, EngineOptions, InferError, Loading, PoolOptions, Submitter,
+    self, Aligner, Detector, EngineOptions, InferError, Loading, PoolOptions, Provider, Submitter,
 };
 use crate::models::resolve::{Found, ResolveError, Search};
 
@@ -130,13 +130,13 @@ pub fn wants_no_classifier(settings: &Settings) -> bool {
     matches!(Wanted::of(&settings.classifier), Wanted::None)
 }
 
-/// Opens ONNX Runtime's library, which every model needs, and has its warnings in our log.
-pub fn check_runtime() -> Result<(), SessionError> {
+/// Opens the library that the models' provider needs, and has its warnings in our log.
+pub fn check_runtime(provider: Provider) -> Result<(), SessionError> {
     infer::onnxruntime::set_log_sink(|severity, text| match severity {
         infer::onnxruntime::Severity::Error => gst::error!(ORT_CAT, "{text}"),
         infer::onnxruntime::Severity::Warning => gst::warning!(ORT_CAT, "{text}"),
     });
-    infer::runtime_version()?;
+    infer::check_library(provider)?;
     Ok(())
 }
 

@@ -21,6 +21,8 @@ use super::options::{EngineOptions, Provider};
 const KEY_FILE: &str = "engine.txt";
 /// What TensorRT for RTX has compiled, as an ONNX file that holds it.
 pub const COMPILED_FILE: &str = "compiled.onnx";
+/// The folder of a cache that has what OpenVINO compiled, which is no engine of TensorRT.
+pub const COMPILED_FOLDER: &str = "openvino";
 /// How often a wait for another process looks whether anyone still waits.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -91,7 +93,7 @@ impl Place {
 }
 
 /// Locks a file, which is made if need be.
-fn lock(path: &Path, cancel: &CancelToken) -> Result<File, InferError> {
+pub(super) fn lock(path: &Path, cancel: &CancelToken) -> Result<File, InferError> {
     let failed = |source| InferError::Cache { path: path.to_owned(), source };
     loop {
         let file = File::options().create(true).truncate(false).write(true).open(path);
@@ -134,7 +136,8 @@ pub struct Cached {
 /// The engines in `root`, by name; none where there is no such folder.
 pub fn list(root: &Path) -> Vec<Cached> {
     let entries = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut dirs: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    let mut dirs: Vec<_> =
+        entries.filter(|path| path.is_dir() && !path.ends_with(COMPILED_FOLDER)).collect();
     dirs.sort();
     let cached = |dir: PathBuf| {
         let key = read_key(&dir).filter(|_| !engines(&dir).is_empty());

@@ -10,9 +10,9 @@ use crate::infer::options::{DeviceKind, EngineOptions, Provider};
 
 /// Binds to one device of a provider that ONNX Runtime lists devices for.
 ///
-/// Nothing less pins the CPU provider: with the OpenVINO plug-in registered, a session built
-/// without devices runs on OpenVINO, an explicit list of providers notwithstanding. An empty list
-/// would mean the CPU.
+/// Nothing less pins the CPU provider: with a plug-in provider registered, a session built without
+/// devices may run there, an explicit list of providers notwithstanding. An empty list would mean
+/// the CPU.
 pub(super) fn on_device(
     runtime: &Runtime,
     builder: SessionBuilder,
@@ -36,7 +36,6 @@ pub(super) fn on_device(
             provider,
             reason: "it finds no device on this machine".to_owned(),
             remedy: match provider {
-                Provider::OpenVino => "Its plug-in serves Intel hardware only: use provider=cpu",
                 Provider::TensorRtRtx => {
                     "It serves NVIDIA GPUs of compute capability 8.0 (Ampere) and newer"
                 }

@@ -13,7 +13,7 @@ use super::runtime::Runtime;
 use super::session_info::{assigned, tensor_info};
 use super::tensorrt::{self, Plan};
 use super::tensorrt_rtx::{self, Plan as RtxPlan};
-use super::{cpu, cuda, gpu_gate, graphs, openvino, provider};
+use super::{cpu, cuda, gpu_gate, graphs, provider};
 use crate::infer::error::InferError;
 use crate::infer::guard::{guarded, unreadable};
 use crate::infer::info::EngineInfo;
@@ -36,17 +36,14 @@ pub(in crate::infer) fn load(
 impl Request<'_> {
     fn load_on(&self, runtime: &Runtime, provider: Provider) -> Result<OnnxEngine, InferError> {
         match provider {
-            Provider::Auto | Provider::Cpu => {
-                let session = self.commit(provider, cpu::session(runtime, &self.options)?)?;
-                self.engine(runtime, provider, session, None, None)
-            }
-            Provider::OpenVino => {
-                let session = self.commit(provider, openvino::session(runtime, &self.options)?)?;
-                self.engine(runtime, provider, session, None, None)
-            }
             Provider::Cuda => self.load_on_cuda(runtime),
             Provider::TensorRt => self.load_on_tensorrt(runtime),
             Provider::TensorRtRtx => self.load_on_tensorrt_rtx(runtime),
+            // OpenVINO is no provider of this library, and is not asked of it.
+            Provider::Auto | Provider::OpenVino | Provider::Cpu => {
+                let session = self.commit(provider, cpu::session(runtime, &self.options)?)?;
+                self.engine(runtime, provider, session, None, None)
+            }
         }
     }
 
@@ -196,7 +193,7 @@ impl Request<'_> {
             outputs: session.outputs().iter().map(tensor_info).collect(),
             largest_batch: largest_batch.and_then(std::num::NonZeroUsize::new),
             provider,
-            precision: self.options.precision,
+            precision: provider::precision(provider, self.options.precision),
             assigned,
             runtime: format!("ONNX Runtime {}", runtime.version),
             passed_over: self.passed_over.clone(),

@@ -10,7 +10,6 @@ mod graphs;
 mod io_binding;
 mod load;
 mod nvidia;
-mod openvino;
 mod page_lock;
 mod preload;
 mod provider;
@@ -32,7 +31,7 @@ pub use super::log::{Severity, set_log_sink};
 ///
 /// # Errors
 /// [`InferError::LibraryMissing`], [`InferError::LibraryUnusable`], [`InferError::LibraryTooOld`].
-pub fn runtime_version() -> Result<String, InferError> {
+pub fn version() -> Result<String, InferError> {
     Ok(Runtime::get()?.version.clone())
 }
 

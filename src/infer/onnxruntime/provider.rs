@@ -7,17 +7,25 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use super::runtime::Runtime;
 use crate::infer::error::InferError;
-use crate::infer::options::{EngineOptions, Provider};
+use crate::infer::options::{EngineOptions, Precision, Provider};
 use crate::models::advice;
 
 /// ONNX Runtime's name of a provider.
 pub(super) fn ep_name(provider: Provider) -> &'static str {
     match provider {
-        Provider::Auto | Provider::Cpu => "CPUExecutionProvider",
-        Provider::OpenVino => "OpenVINOExecutionProvider",
+        Provider::Auto | Provider::OpenVino | Provider::Cpu => "CPUExecutionProvider",
         Provider::Cuda => "CUDAExecutionProvider",
         Provider::TensorRt => "TensorrtExecutionProvider",
         Provider::TensorRtRtx => "NvTensorRTRTXExecutionProvider",
+    }
+}
+
+/// What a provider computes in where it was left the choice, as far as that is known.
+pub(super) fn precision(provider: Provider, asked: Precision) -> Precision {
+    match (provider, asked) {
+        (Provider::Cpu, Precision::Auto) => Precision::Fp32,
+        (Provider::TensorRt, Precision::Auto) => Precision::Fp16,
+        (_, asked) => asked,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::error::CliError;
 #[derive(Debug, Serialize)]
 pub struct Report {
     version: &'static str,
-    runtime: Option<String>,
+    runtime: String,
     machine: Machine,
     settings: Settings,
     limits: Limits,
@@ -61,7 +61,7 @@ impl Report {
         crate::terminal::note("m2sd: measuring matrix products and the classifier alone");
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
-            runtime: gstm2sd::infer::runtime_version().ok(),
+            runtime: gstm2sd::infer::runtimes().join(", "),
             machine,
             settings: Settings {
                 mode: match args.mode {
@@ -113,13 +113,8 @@ impl Report {
         let Self { machine, settings, limits, .. } = self;
         writeln!(
             out,
-            "{}, {} cores, load {:.1} before the run; {} {}, ONNX Runtime {}",
-            machine.cpu,
-            machine.cores,
-            machine.load,
-            settings.mode,
-            settings.format,
-            self.runtime.as_deref().unwrap_or("not found")
+            "{}, {} cores, load {:.1} before the run; {} {}, {}",
+            machine.cpu, machine.cores, machine.load, settings.mode, settings.format, self.runtime
         )?;
         writeln!(
             out,

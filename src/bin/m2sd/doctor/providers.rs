@@ -24,7 +24,7 @@ impl Tried {
         let providers = Provider::PREFERENCE.into_iter().chain([Provider::Auto]);
         Self {
             outcomes: providers.map(|provider| (provider, in_time(provider))).collect(),
-            no_runtime: onnxruntime::runtime_version().err().map(|error| error.to_string()),
+            no_runtime: onnxruntime::version().err().map(|error| error.to_string()),
         }
     }
 
@@ -41,7 +41,7 @@ impl Tried {
     /// The library, and what the machine has beside processors.
     pub fn runtime(&self) -> Vec<Finding> {
         const NAME: &str = "ONNX Runtime";
-        let runtime = match (onnxruntime::runtime_version(), onnxruntime::runtime_library()) {
+        let runtime = match (onnxruntime::version(), onnxruntime::runtime_library()) {
             (Ok(version), Ok(library)) => {
                 Finding::fine(NAME, format!("{version}, {}", library.display()))
             }
@@ -50,7 +50,7 @@ impl Tried {
                 split(if stops { State::Stops } else { State::Wrong }, NAME, &error.to_string())
             }
         };
-        vec![runtime, gpu()]
+        vec![runtime, openvino(), gpu()]
     }
 
     pub fn findings(&self) -> Vec<Finding> {
@@ -107,6 +107,14 @@ fn describe(provider: Provider, Working { info, load }: &Working) -> String {
     format!(
         "{chosen}{runtime}, precision {precision}, a tiny network is there after {load_ms:.0} ms"
     )
+}
+
+fn openvino() -> Finding {
+    const NAME: &str = "OpenVINO";
+    match gstm2sd::infer::openvino::version() {
+        Ok(version) => Finding::fine(NAME, version),
+        Err(error) => split(State::Absent, NAME, &error.to_string()),
+    }
 }
 
 fn gpu() -> Finding {

@@ -318,7 +318,7 @@ fn header(
     Ok(json!({
         "type": "header",
         "version": env!("CARGO_PKG_VERSION"),
-        "runtime": gstm2sd::infer::runtime_version().ok(),
+        "runtime": gstm2sd::infer::runtimes().join(", "),
         "input": input.name,
         "detector": model(&files.detector)?,
         "aligner": files.aligner.as_deref().map(model).transpose()?,
