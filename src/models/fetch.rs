@@ -231,7 +231,7 @@ impl Part {
     fn validator(&self, url: &str) -> Option<Validator> {
         let text = std::fs::read_to_string(self.etag_path()).ok()?;
         let (from, etag) = text.split_once('\n')?;
-        (from == url).then(|| Validator(etag.trim_end().to_owned()))
+        (from == http::without_user(url)).then(|| Validator(etag.trim_end().to_owned()))
     }
 
     /// Begins anew.
@@ -309,7 +309,8 @@ impl Part {
         self.empty()?;
         let Some(Validator(etag)) = validator else { return Ok(()) };
         let path = self.etag_path();
-        std::fs::write(&path, format!("{url}\n{etag}\n")).map_err(failed(&path))
+        let text = format!("{}\n{etag}\n", http::without_user(url));
+        std::fs::write(&path, text).map_err(failed(&path))
     }
 
     fn append(

@@ -54,54 +54,52 @@ impl<'a> Fetcher<'a> {
     /// Whether there is a model now, from the first of these that works.
     fn first_of(&mut self, sources: &[(&Known, &Source)]) -> Result<bool, CliError> {
         for (known, source) in sources {
-            match self.get(known, source)? {
-                Ok(Some(report)) => {
+            let title = &known.title;
+            // What a package gives is pinned, and so is what was made of it.
+            if source.package().is_some() && is_intact(self.engines, &known.file) {
+                print_line(&format!("{title} is there: {}", known.file))?;
+                return Ok(true);
+            }
+            let place = self.place(source);
+            print_line(&format!("{title} ({place}, licence: {})", known.licence))?;
+            match self.get(source) {
+                Ok(report) => {
                     print_import(&report, false)?;
                     return Ok(true);
                 }
-                Ok(None) => return Ok(true),
-                Err(reason) => note(&format!("m2sd: {}: {reason}", known.title)),
+                Err(reason) => note(&format!("m2sd: {title}: {reason}")),
             }
         }
         Ok(false)
     }
 
-    /// What was imported from one source; nothing where it is there already. Else why not.
-    fn get(
-        &mut self,
-        known: &Known,
-        source: &Source,
-    ) -> Result<Result<Option<ImportReport>, String>, CliError> {
-        let (title, licence) = (&known.title, &known.licence);
-        let (what, server) = match source {
-            Source::File(file) => {
-                let url = file.url.clone().unwrap_or_default();
-                (url.clone(), url)
-            }
-            Source::Package(package) => {
-                (format!("{package} from {}", self.index.url()), self.index.url().to_owned())
-            }
-        };
-        // What a package gives is pinned, and so is what was made of it.
-        if source.package().is_some() && is_intact(self.engines, &known.file) {
-            print_line(&format!("{title} is there: {}", known.file))?;
-            return Ok(Ok(None));
+    /// Where a source is, for people.
+    fn place(&self, source: &Source) -> String {
+        match source {
+            Source::File(file) => file.url.clone().unwrap_or_default(),
+            Source::Package(package) => format!("{package} from {}", self.index.url()),
         }
-        print_line(&format!("{title} ({what}, licence: {licence})"))?;
-        let server = host(&server);
-        if self.unreachable.contains(server) {
-            return Ok(Err(format!("{server} could not be reached, and was not asked again")));
+    }
+
+    /// What was imported from one source, or why nothing was.
+    fn get(&mut self, source: &Source) -> Result<ImportReport, String> {
+        let url = match source {
+            Source::File(file) => file.url.as_deref().unwrap_or_default(),
+            Source::Package(_) => self.index.url(),
+        };
+        let server = host(url).to_owned();
+        if self.unreachable.contains(&server) {
+            return Err(format!("{server} could not be reached, and was not asked again"));
         }
         let fetched = with_progress(|progress| self.download(source, progress));
-        Ok(match fetched {
-            Ok(path) => import_fetched(&path, self.engines).map(Some).map_err(|e| e.to_string()),
-            Err(error) => {
-                if error.is_unreachable() {
-                    self.unreachable.insert(server.to_owned());
-                }
-                Err(error.to_string())
+        let path = fetched.map_err(|error| {
+            let text = error.to_string();
+            if error.is_unreachable() {
+                self.unreachable.insert(server);
             }
-        })
+            text
+        })?;
+        import_fetched(&path, self.engines).map_err(|error| error.to_string())
     }
 
     fn download(

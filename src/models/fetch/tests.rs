@@ -22,6 +22,8 @@ struct Server {
     redirect: Option<String>,
     /// What it says that its file is.
     kind: Option<&'static str>,
+    /// The lines of the last request.
+    asked: Vec<String>,
 }
 
 type Shared = Arc<Mutex<Server>>;
@@ -37,6 +39,7 @@ fn serve(server: Server) -> (String, Shared) {
             let mut stream = stream.unwrap();
             let lines = BufReader::new(stream.try_clone().unwrap()).lines();
             let head: Vec<_> = lines.map_while(Result::ok).take_while(|l| !l.is_empty()).collect();
+            told.lock().unwrap().asked.clone_from(&head);
             let (head, body) = told.lock().unwrap().clone().answer(&head);
             // Who has heard enough closes the connection.
             let _closed = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
@@ -329,4 +332,24 @@ fn an_index_that_does_not_have_it_is_told_apart_from_one_that_is_none() {
     let nobody = Index::new("http://127.0.0.1:9/simple");
     let error = fetch_package(&package(), &nobody, dir.path(), &mut |_| ()).unwrap_err();
     assert!(error.is_unreachable(), "{error}");
+}
+
+#[test]
+fn a_password_is_used_and_not_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, server) =
+        serve(Server { cut: Some(4), etag: Some("\"one\""), ..Server::new(CONTENT) });
+    let url = url.replace("http://", "http://user:hidden@");
+    let recorded = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert!(get(&url, dir.path(), None).is_err());
+    assert!(!recorded("file.bin.part.etag").contains("hidden"));
+    server.lock().unwrap().cut = None;
+    let (_, seen) = get(&url, dir.path(), None).unwrap();
+    assert_eq!(seen.first(), Some(&4), "it did not go on where it broke");
+    assert!(!recorded("models.lock").contains("hidden"));
+    // The record serves as the one of this address all the same.
+    assert!(get(&url, dir.path(), None).unwrap().1.is_empty(), "fetched again");
+    let asked = &server.lock().unwrap().asked;
+    let credentials = "authorization: Basic dXNlcjpoaWRkZW4=";
+    assert!(asked.iter().any(|line| line.eq_ignore_ascii_case(credentials)), "{asked:?}");
 }
