@@ -15,6 +15,7 @@ use super::onnx::bytes_in::{self, BytesInError};
 use super::onnx::{self, Dim, OnnxError, Summary};
 use super::store::{StoreError, store};
 use super::torch::{Checkpoint, TorchError};
+use super::vouched::Vouched;
 use crate::core::image::{ChannelOrder, Normalization};
 use crate::core::modelinfo::{ModelInfo, ModelInfoError, Port, PortType, Role, Training};
 
@@ -132,7 +133,11 @@ fn import_or_say_why(
     if let Some(told) = options.training {
         content.info.training = declared(content.info.training, told)?;
     }
+    let vouched = Vouched::of(&out_dir.join(&name));
     let mut report = content.write(out_dir.join(name), &source_name)?;
+    if options.training.is_none() {
+        vouched.hold(&report.sha256, &mut report.info)?;
+    }
     report.caution = caution(recognised, &report.info, &source_name, &sha256);
     Ok(report)
 }
