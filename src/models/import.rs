@@ -19,6 +19,7 @@ use super::onnx::{self, Dim, OnnxError, Summary};
 use super::package::{self, PackageError};
 use super::store::{StoreError, store};
 use super::torch::{Checkpoint, TorchError};
+use super::vouched::Vouched;
 use crate::core::image::Normalization;
 use crate::core::modelinfo::{ModelInfo, ModelInfoError, Port, PortType, Role, Training};
 
@@ -142,7 +143,11 @@ fn import_or_say_why(
     if let Some(told) = options.training {
         content.info.training = declared(content.info.training, told)?;
     }
+    let vouched = Vouched::of(&out_dir.join(&name));
     let mut report = content.write(out_dir.join(name), &source_name)?;
+    if options.training.is_none() {
+        vouched.hold(&report.sha256, &mut report.info)?;
+    }
     report.caution = caution(recognised, &report.info, &source_name, &sha256);
     Ok(report)
 }

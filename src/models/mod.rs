@@ -20,6 +20,7 @@ pub mod resolve;
 mod store;
 pub mod synth;
 pub mod torch;
+mod vouched;
 
 pub use file::sha256;
 pub use inventory::{Listed, State, Verified, is_intact, list, verify};

@@ -226,6 +226,8 @@ fn an_input_that_is_cut_short_does_not_end_like_a_complete_one() {
     std::fs::write(&video, &bytes[..bytes.len() / 3]).unwrap();
     let run = run();
     assert_code(&run, 3);
-    assert!(stderr(&run).contains("not one frame"), "{}", stderr(&run));
+    // Newer GStreamer finds that out by itself.
+    let said = stderr(&run);
+    assert!(said.contains("not one frame") || said.contains("without buffers"), "{said}");
     assert_eq!(run.stdout, b"");
 }

@@ -35,6 +35,11 @@ fn an_input_that_stops_in_its_midst_ends_the_scan_with_what_was_scored() {
     let args = [&args[..], &["--timeout", "2"]].concat();
     let run = Running::start(&args, std::process::Stdio::null(), &[]);
     let run = run.end(Duration::from_secs(60));
+    gst::init().unwrap();
+    if gst::version() >= (1, 24, 0, 0) {
+        // There the demuxer ends such a file.
+        return assert_code(&run, 0);
+    }
     assert_code(&run, 3);
     for words in ["nothing for 2 s", "image/gif", "ffmpeg -i"] {
         assert!(stderr(&run).contains(words), "{words}: {}", stderr(&run));

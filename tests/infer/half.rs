@@ -107,5 +107,5 @@ fn nobody_who_runs_it_has_to_know() {
         write(&Synth::Transformer { shape: SMALL, seed: 1, tuning: Tuning::Gpu }, dir.path());
     let (_dir, half) = half_of(&model.unwrap(), Attention::AsItIs);
     let classifier = load_classifier(&half, &on(Provider::Cpu), &CancelToken::new()).unwrap();
-    assert_eq!(classifier.spec().info.precision, Precision::Auto);
+    assert_eq!(classifier.spec().info.precision, Precision::Fp32);
 }

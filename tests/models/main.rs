@@ -156,6 +156,19 @@ fn a_user_vouches_for_a_network_where_nothing_else_speaks_of_it() {
     let report = import(&source, &out, &told(Training::Trained)).unwrap();
     assert_eq!((report.info.training, report.caution), (Training::Trained, None));
     assert_eq!(ModelInfo::beside(&report.model).unwrap().training, Training::Trained);
+    // It holds for the same weights, as when they are fetched again, and for no others.
+    let again = import(&source, &out, &ImportOptions::default()).unwrap();
+    assert_eq!((again.info.training, again.caution), (Training::Trained, None));
+    assert_eq!(ModelInfo::beside(&again.model).unwrap().training, Training::Trained);
+    let withdrawn = import(&source, &out, &told(Training::Unknown)).unwrap();
+    assert_eq!(withdrawn.info.training, Training::Unknown);
+    import(&source, &out, &told(Training::Trained)).unwrap();
+    let mut forge = Forge::network(&transformer());
+    let (_, weights) = forge.storages.last_mut().unwrap();
+    weights.fill(0x3e);
+    std::fs::write(&source, forge.zip()).unwrap();
+    let other = import(&source, &out, &ImportOptions::default()).unwrap();
+    assert_eq!(other.info.training, Training::Unknown);
     // A sidecar has spoken.
     let analytic = write(&Synth::Detector, dir.path()).unwrap();
     let refused = import(&analytic, &out, &told(Training::Trained)).unwrap_err().to_string();

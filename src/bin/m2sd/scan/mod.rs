@@ -206,7 +206,10 @@ impl Finish<'_> {
         recording: &Arc<Recording>,
         clips: Option<&Mutex<ClipWriter>>,
     ) -> Result<(), CliError> {
-        let keeps = recording.frames() > 0;
+        let shared = Arc::clone(recording);
+        // A frame that is being recorded may be held up by who reads it.
+        let keeps = bounded::run(RECORDS_TIME, move || shared.has_frames_or_ends());
+        let keeps = keeps.unwrap_or(true);
         let totals = if keeps { self.close(recording) } else { Totals::default() };
         let unscored = Unscored::of(self.filter, &totals, self.args.detect_interval);
         let truncated = self.scan.watch.truncated();

@@ -176,6 +176,13 @@ impl Recorder {
         written.map(|()| self.totals())
     }
 
+    /// Whether there is a frame; if not, none will be recorded any more, so that what has no end
+    /// record has no others.
+    pub fn has_frames_or_ends(&mut self) -> bool {
+        self.ended |= self.frames == 0;
+        self.frames > 0
+    }
+
     /// What was recorded so far.
     pub fn totals(&self) -> Totals {
         Totals {
@@ -260,6 +267,22 @@ mod tests {
             ["header", "frame", "frame", "clip", "clip", "frame", "clip", "frame", "clip"];
         assert_eq!(kinds, expected);
         assert_eq!((&records[3]["track"], &records[4]["track"]), (&0.into(), &1.into()));
+    }
+
+    #[test]
+    fn a_scan_that_is_over_before_its_first_frame_records_nothing_later() {
+        gst::init().unwrap();
+        let lines = Lines::default();
+        let recorder = || Recorder::new(Box::new(lines.clone()), json!({"type": "header"}));
+        let mut over = recorder();
+        assert!(!over.has_frames_or_ends());
+        over.frame(Some(0), &gst::Buffer::new(), String::new).unwrap();
+        assert!(lines.records().is_empty());
+        let mut running = recorder();
+        running.frame(Some(0), &gst::Buffer::new(), String::new).unwrap();
+        assert!(running.has_frames_or_ends());
+        running.frame(Some(1), &gst::Buffer::new(), String::new).unwrap();
+        assert_eq!(lines.records().len(), 3);
     }
 
     #[test]

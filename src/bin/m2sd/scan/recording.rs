@@ -195,6 +195,11 @@ impl Recording {
         lock(&self.newest).elapsed()
     }
 
+    /// Whether a frame was recorded; if not, none will be.
+    pub fn has_frames_or_ends(&self) -> bool {
+        lock(&self.recorder).has_frames_or_ends()
+    }
+
     /// Writes what waits, and takes nothing more. What was recorded.
     pub fn close(&self, filter: &M2sdFilter) -> Totals {
         let mut recorder = lock(&self.recorder);
