@@ -14,6 +14,7 @@ pub mod lock;
 pub mod manifest;
 pub mod onnx;
 pub mod pickle;
+pub mod quantise;
 pub mod resolve;
 mod store;
 pub mod synth;

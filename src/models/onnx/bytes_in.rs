@@ -36,7 +36,7 @@ pub(crate) fn rewrite(
 }
 
 /// Counts what is written.
-struct Measure(u64);
+pub(super) struct Measure(pub u64);
 
 impl Write for Measure {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -145,14 +145,18 @@ impl Head {
     }
 }
 
-fn write_message(out: &mut impl Write, field: u64, message: &impl Message) -> std::io::Result<()> {
+pub(super) fn write_message(
+    out: &mut impl Write,
+    field: u64,
+    message: &impl Message,
+) -> std::io::Result<()> {
     let bytes = message.encode_to_vec();
     write_key(out, field, Value::Bytes(bytes.len() as u64))?;
     out.write_all(&bytes)
 }
 
 /// A field's number and kind, and what stands before its bytes.
-fn write_key(out: &mut impl Write, field: u64, value: Value) -> std::io::Result<()> {
+pub(super) fn write_key(out: &mut impl Write, field: u64, value: Value) -> std::io::Result<()> {
     let mut head = Vec::new();
     let (kind, number) = match value {
         Value::Number(number) => (0, Some(number)),
@@ -166,7 +170,7 @@ fn write_key(out: &mut impl Write, field: u64, value: Value) -> std::io::Result<
 }
 
 /// A field as it is.
-fn copy<R: Read + Seek>(
+pub(super) fn copy<R: Read + Seek>(
     wire: &mut Wire<R>,
     field: u64,
     value: Value,

@@ -3,6 +3,7 @@
 pub(crate) mod bytes_in;
 mod external;
 pub(crate) mod proto;
+pub(crate) mod quantise;
 mod summary;
 
 pub use summary::{Dim, OnnxError, Port, Summary, scan, summary};
