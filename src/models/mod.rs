@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod onnx;
 pub mod package;
 pub mod pickle;
+pub mod quantise;
 pub mod resolve;
 mod store;
 pub mod synth;

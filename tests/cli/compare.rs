@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use gstm2sd::models::synth::{self, ClipShape};
+use gstm2sd::models::arch::m2sd::Tuning;
+use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
+use ndarray::Array4;
 
 use super::{classifier, m2sd, records, scene, stderr, text};
 
@@ -81,6 +83,68 @@ fn a_classifier_that_reads_bytes_is_compared_with_its_origin() {
     let result = &records(std::str::from_utf8(&run.stdout).unwrap())[0];
     assert!(result["difference"]["max"].as_f64().unwrap() < 1e-5, "{result}");
     assert_eq!(result["label-changes"], 0);
+}
+
+/// A small transformer, and clips of noise for it: what calibrates and what compares.
+fn transformer_and_clips(dir: &Path) -> [std::path::PathBuf; 3] {
+    let shape =
+        TransformerShape { width: 128, blocks: 2, heads: 2, frames: 4, ..TransformerShape::BASE };
+    let network = Synth::Transformer { shape, seed: 7, tuning: Tuning::Cpu };
+    let model = synth::write(&network, dir).unwrap();
+    let folders = ["calibrate", "compare"].map(|name| dir.join(name));
+    for (number, folder) in folders.iter().enumerate() {
+        std::fs::create_dir(folder).unwrap();
+        for clip in 0..6 {
+            let pixels = Array4::from_shape_fn((3, 4, 224, 224), |(c, t, y, x)| {
+                let wave = (x as f64 * 0.05 * (1 + clip + c) as f64).sin()
+                    + (y as f64 * 0.03 * (1 + t + number) as f64).cos();
+                (128.0 + wave * 60.0) as u8
+            });
+            ndarray_npy::write_npy(folder.join(format!("{clip}.npy")), &pixels).unwrap();
+        }
+    }
+    let [calibrate, compare] = folders;
+    [model, calibrate, compare]
+}
+
+#[test]
+fn a_classifier_is_quantised_by_clips_and_scores_like_its_origin() {
+    let dir = tempfile::tempdir().unwrap();
+    let [model, calibrate, other] = transformer_and_clips(dir.path());
+    let engines = ["--engines", text(dir.path())];
+    let quantise = |more: &[&str]| {
+        let args = ["models", "quantise", "seeded_transformer", "--clips", text(&calibrate)];
+        m2sd(&[&args[..], more, &engines].concat())
+    };
+    let run = quantise(&["--most-clips", "4"]);
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let told = String::from_utf8(run.stdout).unwrap();
+    assert!(told.contains("matrices in 8-bit integers, by 4 clips"), "{told}");
+    let int8 = dir.path().join("seeded_transformer_int8.onnx");
+    let size = |path: &Path| path.metadata().unwrap().len();
+    assert!(size(&int8) < size(&model) / 2);
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().collect();
+    assert!(!left.iter().any(|e| e.file_name().to_string_lossy().starts_with(".quantise")));
+
+    for provider in ["cpu", "openvino"] {
+        let args = ["models", "compare", "seeded_transformer", "seeded_transformer_int8"];
+        let more = ["--clips", text(&other), "--json", "-", "--provider", provider];
+        let run = m2sd(&[&args[..], &more, &["--precision", "fp32"], &engines].concat());
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+        let result = &records(std::str::from_utf8(&run.stdout).unwrap())[0];
+        assert_eq!(result["b"]["precision"], "int8");
+        let difference = result["difference"]["max"].as_f64().unwrap();
+        assert!(0.0 < difference && difference < 0.02, "{provider}: {result}");
+    }
+
+    // Nothing is written over, and what is quantised is not quantised again.
+    let again = quantise(&[]);
+    assert_ne!(again.status.code(), Some(0));
+    assert!(stderr(&again).contains("is there already"), "{}", stderr(&again));
+    let args = ["models", "quantise", "seeded_transformer_int8", "--clips", text(&calibrate)];
+    let twice = m2sd(&[&args[..], &engines].concat());
+    assert_ne!(twice.status.code(), Some(0));
+    assert!(stderr(&twice).contains("quantised already"), "{}", stderr(&twice));
 }
 
 #[test]

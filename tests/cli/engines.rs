@@ -1,5 +1,6 @@
 //! `m2sd engines`.
 
+use gstm2sd::infer::{CancelToken, EngineOptions, Provider, load_engine};
 use gstm2sd::models::synth::{self, Synth};
 
 use super::{m2sd, stderr, text};
@@ -49,6 +50,30 @@ fn engines_are_listed_and_pruned_without_a_gpu() {
     assert!(there("good") || line("good").contains("STALE"), "{listed}");
     run(&["prune", "--all"]);
     assert!(!there("good"));
+}
+
+#[test]
+fn what_openvino_compiled_is_listed_and_pruned_when_its_model_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let run = m2sd(&[&["engines"], args, &["--engines", text(dir.path())]].concat());
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    };
+    let model = synth::write(&Synth::Aligner, dir.path()).unwrap();
+    let options = EngineOptions { provider: Provider::OpenVino, ..EngineOptions::default() };
+    load_engine(&model, &options, &CancelToken::new()).unwrap();
+    let listed = run(&["list"]);
+    assert!(listed.starts_with("analytic_aligner-") && listed.contains("  usable"), "{listed}");
+    assert_eq!(run(&["prune"]), "Usable engines: 1\n");
+
+    let bytes = std::fs::read(&model).unwrap();
+    std::fs::write(&model, bytes).unwrap();
+    let listed = run(&["list"]);
+    assert!(listed.contains("STALE: its model is gone or has changed"), "{listed}");
+    let pruned = run(&["prune"]);
+    assert!(pruned.contains("removed analytic_aligner-"), "{pruned}");
+    assert!(run(&["list"]).starts_with("No engines in "));
 }
 
 #[test]

@@ -153,7 +153,10 @@ impl Contender {
 }
 
 /// A clip of 8-bit RGB `[3,T,S,S]` as the classifier reads it.
-fn clip_tensor(pixels: ArrayView4<'_, u8>, spec: &ClassifierSpec) -> Result<Tensor<Ix4>, CliError> {
+pub fn clip_tensor(
+    pixels: ArrayView4<'_, u8>,
+    spec: &ClassifierSpec,
+) -> Result<Tensor<Ix4>, CliError> {
     let norm = match spec.values {
         PixelValues::Normalized(norm) => norm,
         PixelValues::U8 => return Ok(reorder(pixels.to_owned(), spec.channel_order).into()),

@@ -16,6 +16,7 @@ mod models;
 mod options;
 mod outputs;
 mod partial_file;
+mod quantise;
 mod redact;
 mod scan;
 mod signals;

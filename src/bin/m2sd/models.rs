@@ -1,4 +1,4 @@
-//! `m2sd models …`: import, fetch, list, verify, synth, compare.
+//! `m2sd models …`: import, fetch, list, verify, synth, compare, quantise.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
 use crate::fetch;
 use crate::options::{self, engines_folder, tuning_here};
+use crate::quantise::{self, QuantiseArgs};
 use crate::terminal::{note, print_line};
 
 #[derive(Subcommand)]
@@ -32,6 +33,8 @@ pub enum ModelsCommand {
     Synth(SynthArgs),
     /// Score stored clips with two classifiers, and say how far apart they are and how fast
     Compare(CompareArgs),
+    /// Turn a classifier of floats into one whose linear layers compute in 8-bit integers
+    Quantise(QuantiseArgs),
 }
 
 #[derive(Args)]
@@ -130,6 +133,7 @@ pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
         ModelsCommand::Verify(dir) => verify_models(&dir.folder()),
         ModelsCommand::Synth(args) => write_synthetic(args),
         ModelsCommand::Compare(args) => compare::run(args),
+        ModelsCommand::Quantise(args) => quantise::run(args),
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod bytes_in;
 mod external;
 mod half;
 pub(crate) mod proto;
+pub(crate) mod quantise;
 mod rewrite;
 mod summary;
 

@@ -120,6 +120,8 @@ pub struct TensorProto {
 pub const FLOAT: i32 = 1;
 /// `TensorProto.DataType.UINT8`.
 pub const UINT8: i32 = 2;
+/// `TensorProto.DataType.INT8`.
+pub const INT8: i32 = 3;
 /// `TensorProto.DataType.FLOAT16`.
 pub const FLOAT16: i32 = 10;
 /// `TensorProto.DataType.DOUBLE`.
