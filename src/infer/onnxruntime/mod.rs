@@ -38,7 +38,7 @@ pub fn version() -> Result<String, InferError> {
 /// Opens ONNX Runtime's library and returns its file; a plain name where the system's loader found it.
 ///
 /// # Errors
-/// As [`runtime_version`].
+/// As [`version`].
 pub fn runtime_library() -> Result<PathBuf, InferError> {
     Ok(Runtime::get()?.library.clone())
 }

@@ -107,8 +107,8 @@ impl Plan {
         if let Some((name, _)) = typed.clone().find(|(_, e)| OTHER_FLOATS.contains(e)) {
             return Err(HalfError::Element { name: name.clone() });
         }
-        let mut plan = Self::default();
-        plan.kinds = typed.map(|(name, element)| (name.clone(), Kind::of(*element))).collect();
+        let kinds = typed.map(|(name, element)| (name.clone(), Kind::of(*element))).collect();
+        let mut plan = Self { kinds, ..Self::default() };
         for node in &network.nodes {
             let known = match node.domain.as_str() {
                 "" | "ai.onnx" => true,
