@@ -49,26 +49,28 @@ fn sha256(bytes: &[u8]) -> String {
     gstm2sd::models::sha256(file.path()).unwrap()
 }
 
+/// A detector of a manifest, with its sources.
+fn model(file: &str, rank: u32, sources: &str) -> String {
+    format!(
+        r#"
+        [[model]]
+        file = "{file}"
+        role = "detector"
+        title = "the {file}"
+        rank = {rank}
+        trained = true
+        channel-order = "bgr"
+        normalization = "retinaface"
+        licence = "MIT"
+        source = "here"
+        {sources}
+        "#
+    )
+}
+
 /// One detector in three places: a server that refuses everyone, a file that is no network, and a
 /// package.
 fn manifest(server: &str, wheel_pin: &str, network_pin: &str) -> String {
-    let model = |file: &str, rank: u32, sources: &str| {
-        format!(
-            r#"
-            [[model]]
-            file = "{file}"
-            role = "detector"
-            title = "the {file}"
-            rank = {rank}
-            trained = true
-            channel-order = "bgr"
-            normalization = "retinaface"
-            licence = "MIT"
-            source = "here"
-            {sources}
-            "#
-        )
-    };
     let best = format!(
         r#"
         [[model.from]]
@@ -177,6 +179,25 @@ fn sources_are_tried_in_turn_until_one_works() {
     // What is there is not asked for again.
     let again = place.fetch("http://127.0.0.1:9/simple");
     assert!(again.status.success(), "{}", stderr(&again));
+}
+
+#[test]
+fn what_has_no_pinned_hash_is_trained_only_for_those_who_trust_its_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = synth::write(&Synth::Detector, &dir.path().join("made")).unwrap();
+    let file = ("application/octet-stream", std::fs::read(network).unwrap());
+    let server = serve(HashMap::from([("/free.onnx".to_owned(), file)]));
+    for more in [&[][..], &["--trust"]] {
+        let engines = tempfile::tempdir().unwrap();
+        let source = format!("[[model.from]]\nfile = \"free.onnx\"\nurl = \"{server}/free.onnx\"");
+        std::fs::write(engines.path().join("models.toml"), model("best.onnx", 1, &source)).unwrap();
+        let run = m2sd(&[&["models", "fetch", "--engines", text(engines.path())], more].concat());
+        assert!(run.status.success(), "{}", stderr(&run));
+        let sidecar = engines.path().join("best.onnx.modelinfo");
+        let sidecar = std::fs::read_to_string(sidecar).unwrap();
+        let is_trained = sidecar.contains("training=trained");
+        assert_eq!(is_trained, !more.is_empty(), "{more:?}: {sidecar}");
+    }
 }
 
 #[test]

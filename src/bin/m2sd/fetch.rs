@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use gstm2sd::core::modelinfo::Role;
+use gstm2sd::core::modelinfo::{Role, Training};
 use gstm2sd::models::advice;
 use gstm2sd::models::arch::m2sd;
 use gstm2sd::models::fetch::{self, Download, FetchError, Index, Progress};
@@ -17,10 +17,11 @@ use crate::models::print_import;
 use crate::options::tuning_here;
 use crate::terminal::{note, print_line};
 
-/// Fetches and imports into `engines`. A source that fails is named, and the next is tried.
-pub fn run(engines: &Path) -> Result<(), CliError> {
+/// Fetches and imports into `engines`. A source that fails is named, and the next is tried. With
+/// `trust`, what comes from a source without a pinned hash is what its publisher says that it is.
+pub fn run(engines: &Path, trust: bool) -> Result<(), CliError> {
     let manifest = Manifest::of(engines).map_err(CliError::runtime)?;
-    let mut fetcher = Fetcher::new(engines);
+    let mut fetcher = Fetcher::new(engines, trust);
     let mut missing = Vec::new();
     for role in Role::ALL {
         let sources = manifest.downloads(role);
@@ -41,14 +42,15 @@ pub fn run(engines: &Path) -> Result<(), CliError> {
 
 struct Fetcher<'a> {
     engines: &'a Path,
+    trust: bool,
     index: Index,
     /// Servers that could not be reached: to wait for them again would only take time.
     unreachable: HashSet<String>,
 }
 
 impl<'a> Fetcher<'a> {
-    fn new(engines: &'a Path) -> Self {
-        Self { engines, index: Index::from_env(), unreachable: HashSet::new() }
+    fn new(engines: &'a Path, trust: bool) -> Self {
+        Self { engines, trust, index: Index::from_env(), unreachable: HashSet::new() }
     }
 
     /// Whether there is a model now, from the first of these that works.
@@ -62,7 +64,7 @@ impl<'a> Fetcher<'a> {
             }
             let place = self.place(source);
             print_line(&format!("{title} ({place}, licence: {})", known.licence))?;
-            match self.get(source) {
+            match self.get(known, source) {
                 Ok(report) => {
                     print_import(&report, false)?;
                     return Ok(true);
@@ -82,7 +84,7 @@ impl<'a> Fetcher<'a> {
     }
 
     /// What was imported from one source, or why nothing was.
-    fn get(&mut self, source: &Source) -> Result<ImportReport, String> {
+    fn get(&mut self, known: &Known, source: &Source) -> Result<ImportReport, String> {
         let url = match source {
             Source::File(file) => file.url.as_deref().unwrap_or_default(),
             Source::Package(_) => self.index.url(),
@@ -99,7 +101,9 @@ impl<'a> Fetcher<'a> {
             }
             text
         })?;
-        import_fetched(&path, self.engines).map_err(|error| error.to_string())
+        let unpinned = matches!(source, Source::File(file) if file.sha256.is_none());
+        let training = (self.trust && unpinned && known.trained).then_some(Training::Trained);
+        import_fetched(&path, self.engines, training).map_err(|error| error.to_string())
     }
 
     fn download(
@@ -123,10 +127,14 @@ impl<'a> Fetcher<'a> {
     }
 }
 
-fn import_fetched(path: &Path, engines: &Path) -> Result<ImportReport, import::ImportError> {
+fn import_fetched(
+    path: &Path,
+    engines: &Path,
+    training: Option<Training>,
+) -> Result<ImportReport, import::ImportError> {
     let transformer = m2sd::Options { tuning: tuning_here(), ..m2sd::Options::default() };
     let bytes_in = !import::is_network(path);
-    let options = ImportOptions { transformer, bytes_in, ..ImportOptions::default() };
+    let options = ImportOptions { transformer, bytes_in, training, ..ImportOptions::default() };
     import::import(path, engines, &options)
 }
 

@@ -24,7 +24,7 @@ pub enum ModelsCommand {
     /// Turn checkpoints or ONNX files into models; nothing in a checkpoint is run
     Import(ImportArgs),
     /// Download for each role the best network that can be had, and import it
-    Fetch(EnginesDir),
+    Fetch(FetchArgs),
     /// Show the models that are there
     List(EnginesDir),
     /// Compare the models with their recorded hashes, and say whether a scan could start
@@ -48,6 +48,16 @@ impl EnginesDir {
     fn folder(&self) -> PathBuf {
         engines_folder(self.engines.as_deref())
     }
+}
+
+#[derive(Args)]
+pub struct FetchArgs {
+    /// Take the word of the addresses in models.toml for files without a pinned sha256: what comes
+    /// from there counts as trained, where its publisher says so, and gives verdicts
+    #[arg(long)]
+    trust: bool,
+    #[command(flatten)]
+    dir: EnginesDir,
 }
 
 #[derive(Args)]
@@ -128,7 +138,7 @@ pub struct SynthArgs {
 pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
     match command {
         ModelsCommand::Import(args) => import_files(args),
-        ModelsCommand::Fetch(dir) => fetch::run(&dir.folder()),
+        ModelsCommand::Fetch(args) => fetch::run(&args.dir.folder(), args.trust),
         ModelsCommand::List(dir) => list_models(&dir.folder()),
         ModelsCommand::Verify(dir) => verify_models(&dir.folder()),
         ModelsCommand::Synth(args) => write_synthetic(args),
