@@ -171,3 +171,25 @@ fn stopping_while_the_networks_load_is_safe() {
         assert!(output.status.success(), "{text}");
     }
 }
+
+#[test]
+fn one_library_is_enough_for_what_it_runs() {
+    let whole = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(".runtime");
+    let run = |library: &str, provider: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(whole.join(library), dir.path().join(library)).unwrap();
+        let elements = format!("{} provider={provider}", filter(short_clips()));
+        let set = [("M2SD_RUNTIME", dir.path().to_str().unwrap())];
+        let output = launch(&one_face(90), 5, &elements, &set);
+        (output.status.success(), text(&output))
+    };
+    for (library, provider) in
+        [("openvino", "auto"), ("openvino", "openvino"), ("onnxruntime", "auto")]
+    {
+        let (went_well, text) = run(library, provider);
+        assert!(went_well, "{provider} with {library}: {text}");
+    }
+    let (went_well, text) = run("onnxruntime", "openvino");
+    assert!(!went_well && text.contains("OpenVINO was not found"), "{text}");
+    assert!(text.contains("make setup"), "what to do is missing: {text}");
+}

@@ -6,6 +6,9 @@
 //! each column, an activation one, from the largest number that calibration saw. Everything else is
 //! copied as it is, also what this project does not know.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Seek, Write};
 
@@ -217,9 +220,17 @@ impl LinearLayers {
                 }
                 (field::GRAPH_INITIALIZER, Value::Bytes(len)) => {
                     let bytes = wire.bytes(len)?;
-                    let tensor = TensorProto::decode(bytes.as_slice()).ok();
-                    match tensor.filter(|tensor| self.weights.contains_key(&tensor.name)) {
-                        Some(tensor) => write_matrix(&tensor, &mut out),
+                    let at = wire.at();
+                    let tensor = TensorProto::decode(bytes.as_slice()).unwrap_or_default();
+                    match self.weights.get(&tensor.name) {
+                        Some(&[rows, columns]) => {
+                            let raw = tensor.raw_data.as_deref().unwrap_or_default();
+                            if raw.len() / 4 != rows * columns {
+                                let found = "a weight that is there twice";
+                                return Err(WireError::Malformed { at, found });
+                            }
+                            write_matrix(&tensor.name, [rows, columns], raw, &mut out)
+                        }
                         None => write_bytes(&mut out, field, &bytes),
                     }
                 }
@@ -295,9 +306,12 @@ fn write_rounding(activation: &str, scale: f32, out: &mut impl Write) -> Result<
 }
 
 /// A matrix as levels, with a scale and a zero for each column.
-fn write_matrix(weight: &TensorProto, out: &mut impl Write) -> Result<(), WireError> {
-    let columns = weight.dims.last().and_then(|n| usize::try_from(*n).ok()).unwrap_or(1).max(1);
-    let raw = weight.raw_data.as_deref().unwrap_or_default();
+fn write_matrix(
+    weight: &str,
+    [rows, columns]: [usize; 2],
+    raw: &[u8],
+    out: &mut impl Write,
+) -> Result<(), WireError> {
     let (words, _) = raw.as_chunks::<4>();
     let numbers: Vec<f32> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
     let mut most = vec![0.0f32; columns];
@@ -309,11 +323,11 @@ fn write_matrix(weight: &TensorProto, out: &mut impl Write) -> Result<(), WireEr
         (number / step).round_ties_even().clamp(-MOST_LEVEL, MOST_LEVEL) as i8 as u8
     };
     let levels = numbers.chunks(columns).flat_map(|row| row.iter().zip(&steps).map(level));
-    let name = |suffix| format!("{PREFIX}{}_{suffix}", weight.name);
+    let name = |suffix| format!("{PREFIX}{weight}_{suffix}");
     let of_columns = vec![columns as i64];
     let bytes = steps.iter().flat_map(|step| step.to_le_bytes()).collect();
     for tensor in [
-        tensor(&name("levels"), weight.dims.clone(), proto::INT8, levels.collect()),
+        tensor(&name("levels"), vec![rows as i64, columns as i64], proto::INT8, levels.collect()),
         tensor(&name("scale"), of_columns.clone(), proto::FLOAT, bytes),
         tensor(&name("zero"), of_columns, proto::INT8, vec![0; columns]),
     ] {
@@ -369,12 +383,18 @@ fn rewrite<R: Read + Seek>(
     out: &mut impl Write,
     graph: impl Fn(&mut Wire<&mut R>, u64, &mut dyn Write) -> Result<(), WireError>,
 ) -> Result<(), WireError> {
-    let mut size = Measure(0);
+    let (mut size, mut graphs) = (Measure(0), 0);
     let (mut wire, end) = Wire::new(&mut source)?;
     wire.message(end, |wire, field, value| match (field, value) {
-        (field::MODEL_GRAPH, Value::Bytes(len)) => graph(wire, len, &mut size),
+        (field::MODEL_GRAPH, Value::Bytes(len)) => {
+            graphs += 1;
+            graph(wire, len, &mut size)
+        }
         (_, other) => wire.skip(other),
     })?;
+    if graphs > 1 {
+        return Err(WireError::Malformed { at: end, found: "a second graph" });
+    }
     let (mut wire, end) = Wire::new(&mut source)?;
     wire.message(end, |wire, field, value| match (field, value) {
         (field::MODEL_GRAPH, Value::Bytes(len)) => {
@@ -383,92 +403,4 @@ fn rewrite<R: Read + Seek>(
         }
         _ => copy(wire, field, value, out),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Cursor;
-
-    use super::*;
-    use crate::models::arch::m2sd::Tuning;
-    use crate::models::synth::{self, Synth, TransformerShape};
-
-    fn transformer() -> Vec<u8> {
-        let dir = tempfile::tempdir().unwrap();
-        let shape = TransformerShape {
-            width: 128,
-            blocks: 2,
-            heads: 2,
-            frames: 4,
-            ..TransformerShape::BASE
-        };
-        let network = Synth::Transformer { shape, seed: 7, tuning: Tuning::Gpu };
-        std::fs::read(synth::write(&network, dir.path()).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn layers_are_found_once_and_only_matrices_shrink() {
-        let file = transformer();
-        let layers = LinearLayers::of(Cursor::new(&file)).unwrap();
-        // Six a block and the head. Queries, keys and values read the same, but in the last block,
-        // where only the class token asks.
-        assert_eq!((layers.count(), layers.observers().len()), (13, 10));
-        let mut observed = Vec::new();
-        layers.observed(Cursor::new(&file), &mut observed).unwrap();
-        let outputs = scan(Cursor::new(&observed)).unwrap().outputs;
-        assert_eq!(outputs.len(), 1 + 10);
-        assert!(outputs[1..].iter().all(|port| port.dims.is_empty()));
-
-        let mut quantised = Vec::new();
-        layers.quantised(Cursor::new(&file), &[1.0; 10], &mut quantised).unwrap();
-        let (before, after) =
-            (scan(Cursor::new(&file)).unwrap(), scan(Cursor::new(&quantised)).unwrap());
-        assert!(after.traits.is_quantised);
-        assert_eq!((&before.inputs, &before.outputs), (&after.inputs, &after.outputs));
-        assert!(quantised.len() < file.len() / 2, "{} of {}", quantised.len(), file.len());
-        let twice = LinearLayers::of(Cursor::new(&quantised)).unwrap_err();
-        assert!(matches!(twice, QuantiseError::Quantised), "{twice}");
-    }
-
-    #[test]
-    fn what_cannot_be_quantised_says_why() {
-        let file = transformer();
-        let layers = LinearLayers::of(Cursor::new(&file)).unwrap();
-        let mut lost = Vec::new();
-        let few = layers.quantised(Cursor::new(&file), &[1.0], &mut lost).unwrap_err();
-        assert_eq!(few.to_string(), "1 ranges were given for 10 activations");
-        let none = layers.quantised(Cursor::new(&file), &[f32::NAN; 10], &mut lost).unwrap_err();
-        assert!(matches!(none, QuantiseError::Overflow { .. }), "{none}");
-
-        let dir = tempfile::tempdir().unwrap();
-        let aligner = synth::write(&Synth::Aligner, dir.path()).unwrap();
-        let error = LinearLayers::of(std::fs::File::open(aligner).unwrap()).unwrap_err();
-        assert!(matches!(error, QuantiseError::NoLayers), "{error}");
-        for len in (0..file.len()).step_by(file.len() / 50) {
-            let cut = Cursor::new(&file[..len]);
-            assert!(LinearLayers::of(cut.clone()).is_err(), "{len}");
-            assert!(layers.quantised(cut, &[1.0; 10], &mut Vec::new()).is_err(), "{len}");
-        }
-    }
-
-    #[test]
-    fn a_matrix_keeps_its_numbers_to_a_step_of_each_column() {
-        let numbers = [1.0f32, -200.0, 0.0, 0.5, 100.0, 0.0];
-        let raw = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        let mut out = Vec::new();
-        write_matrix(&tensor("w", vec![2, 3], proto::FLOAT, raw), &mut out).unwrap();
-        let mut tensors: Vec<TensorProto> = Vec::new();
-        let (mut wire, end) = Wire::new(Cursor::new(&out)).unwrap();
-        wire.message::<WireError>(end, |wire, _, value| {
-            let Value::Bytes(len) = value else { panic!("no message") };
-            tensors.push(proto::decode(wire, len)?);
-            Ok(())
-        })
-        .unwrap();
-        let raw = |place: usize| tensors[place].raw_data.clone().unwrap();
-        assert_eq!(raw(0).iter().map(|b| *b as i8).collect::<Vec<_>>(), [127, -127, 0, 64, 64, 0]);
-        let steps: Vec<_> =
-            raw(1).as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
-        assert_eq!(steps, [1.0 / 127.0, 200.0 / 127.0, 1.0]);
-    }
 }
