@@ -286,32 +286,6 @@ fn a_canceller_wakes_who_waits_for_room_and_cancels_the_run_from_any_thread() {
 }
 
 #[test]
-fn a_closed_submitter_takes_nothing_until_it_is_opened() {
-    let (rig, submitter, running) = full_and_hanging();
-    let other = rig.pool.submitter();
-    let canceller = submitter.canceller();
-    thread::scope(|scope| {
-        let producer = scope.spawn(|| produce(&submitter));
-        // Whether it waits already or not, once is enough.
-        canceller.close();
-        assert!(matches!(producer.join().unwrap().0, Refused::Closed));
-    });
-    assert!(discarded(&running), "the run was not cancelled");
-    assert_eq!(submitter.waiting(), 0);
-    assert!(matches!(submitter.submit(job(4.0).0, submitter.ticket()), Err(Refused::Closed)));
-    assert!(matches!(submitter.try_submit(job(4.0).0), Err(Refused::Closed)));
-    // The others' clips are their own.
-    rig.steps.send(Step::Answer).unwrap();
-    assert_eq!(fake(&submit(&other, 0.0)), 0.5);
-    canceller.open();
-    rig.steps.send(Step::Answer).unwrap();
-    assert_eq!(fake(&submit(&submitter, 0.0)), 0.5);
-    // It outlives what it was for.
-    drop((submitter, other, rig));
-    canceller.close();
-}
-
-#[test]
 fn a_run_that_ignores_its_cancellation_is_abandoned() {
     let (end_run, run_ends) = channel::<()>();
     let (begin, began) = channel();

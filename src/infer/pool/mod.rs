@@ -83,7 +83,7 @@ pub enum Refused {
     Full(Box<ClipJob>),
     /// A flush came while waiting for room.
     Flushed,
-    /// The submitter is closed, or the pool's thread is gone: no job is taken any more.
+    /// The pool's thread is gone: no job is taken any more.
     Closed,
 }
 
@@ -123,8 +123,6 @@ struct State {
 #[derive(Default)]
 struct Lane {
     generation: u64,
-    /// No job is taken.
-    closed: bool,
     waiting: VecDeque<Waiting>,
 }
 
@@ -160,11 +158,6 @@ struct Running {
 impl State {
     fn is_current(&self, (lane, generation): (u64, u64)) -> bool {
         !self.closing && self.lanes.get(&lane).is_some_and(|lane| lane.generation == generation)
-    }
-
-    /// Whether no job of a lane is taken.
-    fn is_closed(&self, lane: u64) -> bool {
-        self.ended || self.lanes.get(&lane).is_none_or(|lane| lane.closed)
     }
 
     /// Cancels the runs that nobody waits for any more.

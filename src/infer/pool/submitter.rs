@@ -56,7 +56,7 @@ impl Submitter {
     pub fn try_submit(&self, job: ClipJob) -> Result<(), Refused> {
         let shared = self.shared();
         let mut state = shared.state();
-        if state.is_closed(self.canceller.lane) {
+        if state.ended {
             return Err(Refused::Closed);
         }
         match state.lanes.get_mut(&self.canceller.lane) {
@@ -80,11 +80,11 @@ impl Submitter {
     ///
     /// # Errors
     /// [`Refused::Flushed`] when this submitter was flushed since the ticket was taken, or is
-    /// meanwhile; [`Refused::Closed`], at once, when it is or becomes closed.
+    /// meanwhile; [`Refused::Closed`].
     pub fn submit(&self, job: ClipJob, ticket: Ticket) -> Result<(), Refused> {
         let (shared, id) = (self.shared(), self.canceller.lane);
         let no_room = |state: &mut State| {
-            !state.is_closed(id)
+            !state.ended
                 && state
                     .lanes
                     .get(&id)
@@ -92,7 +92,7 @@ impl Submitter {
         };
         let state = shared.room.wait_while(shared.state(), no_room);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        if state.is_closed(id) {
+        if state.ended {
             return Err(Refused::Closed);
         }
         match state.lanes.get_mut(&id) {
@@ -109,16 +109,6 @@ impl Submitter {
     pub fn flush(&self) {
         self.canceller.flush();
     }
-
-    /// As [`Canceller::close`].
-    pub fn close(&self) {
-        self.canceller.close();
-    }
-
-    /// As [`Canceller::open`].
-    pub fn open(&self) {
-        self.canceller.open();
-    }
 }
 
 impl Canceller {
@@ -126,26 +116,9 @@ impl Canceller {
     /// Never waits itself. A reply that is being called at this moment may still be running when
     /// this returns; none of the old generation starts later.
     pub fn flush(&self) {
-        self.begin_generation(|_| ());
-    }
-
-    /// As [`Self::flush`], and refuses every later job, until [`Self::open`].
-    pub fn close(&self) {
-        self.begin_generation(|lane| lane.closed = true);
-    }
-
-    /// Takes jobs again. Who waited in [`Submitter::submit`] before stays refused.
-    pub fn open(&self) {
-        if let Some(lane) = self.shared.state().lanes.get_mut(&self.lane) {
-            lane.closed = false;
-        }
-    }
-
-    fn begin_generation(&self, change: impl FnOnce(&mut super::Lane)) {
         self.shared.discard(self.lane, |state, id| {
             let lane = state.lanes.get_mut(&id)?;
             lane.generation = lane.generation.wrapping_add(1);
-            change(lane);
             Some(std::mem::take(&mut lane.waiting))
         });
     }
