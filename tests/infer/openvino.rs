@@ -297,3 +297,19 @@ fn a_folder_that_nobody_writes_to_has_no_cache_and_the_network_runs() {
     loaded.unwrap();
     assert!(!dir.path().join("cache").exists());
 }
+
+#[test]
+fn faces_are_found_in_fp32_and_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = write(&Synth::Detector, dir.path()).unwrap();
+    let precision = |asked| {
+        let options = in_precision(Provider::OpenVino, asked);
+        let detector = gstm2sd::infer::load_detector(&model, &options, &CancelToken::new());
+        detector.map(|detector| detector.info().precision)
+    };
+    assert_eq!(precision(Precision::Auto).unwrap(), Precision::Fp32);
+    // The control: whoever asks for bf16 gets it, where the processor has it.
+    if let Ok(asked) = precision(Precision::Bf16) {
+        assert_eq!(asked, Precision::Bf16);
+    }
+}

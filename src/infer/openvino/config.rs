@@ -4,6 +4,7 @@ use std::ffi::CStr;
 
 use super::api::{ApiError, Core};
 use super::missing;
+use crate::core::modelinfo::Role;
 use crate::infer::error::InferError;
 use crate::infer::options::{Device, DeviceKind, EngineOptions, Precision, Provider};
 
@@ -43,7 +44,7 @@ fn of_kind(found: &[String], kind: DeviceKind) -> impl Iterator<Item = &str> {
     found.iter().map(String::as_str).filter(move |name| name.split('.').next() == Some(&kind))
 }
 
-/// The settings of one engine.
+/// The settings of one engine, whose network has this role.
 ///
 /// # Errors
 /// [`InferError::PrecisionUnsupported`], [`InferError::ProviderMissing`] where the device does not
@@ -52,10 +53,11 @@ pub(super) fn settings(
     core: &Core,
     target: &Target,
     options: &EngineOptions,
+    role: Option<Role>,
 ) -> Result<Vec<(&'static CStr, String)>, InferError> {
     let capabilities = core.get(&target.name, CAPABILITIES);
     let capabilities = capabilities.map_err(|error: ApiError| missing(error.to_string()))?;
-    let hint = hint(options.precision, target.kind, &capabilities)?;
+    let hint = hint(options.precision, target.kind, role, &capabilities)?;
     let mut settings = Vec::new();
     settings.extend(hint.map(|hint| (PRECISION_HINT, hint.to_owned())));
     if target.kind == DeviceKind::Cpu {
@@ -70,6 +72,7 @@ pub(super) fn settings(
 fn hint(
     asked: Precision,
     kind: DeviceKind,
+    role: Option<Role>,
     capabilities: &str,
 ) -> Result<Option<&'static str>, InferError> {
     let can = |what| capabilities.split_whitespace().any(|capability| capability == what);
@@ -80,6 +83,12 @@ fn hint(
         if can(capability) { Ok(Some(hint)) } else { Err(refused) }
     };
     match asked {
+        // bf16 loses faces that are small or hardly seen, for a few milliseconds of a frame.
+        Precision::Auto
+            if kind == DeviceKind::Cpu && matches!(role, Some(Role::Detector | Role::Aligner)) =>
+        {
+            Ok(Some("f32"))
+        }
         // Asked for, as OpenVINO would also choose fp16 for processors that have it.
         Precision::Auto | Precision::Int8 if kind == DeviceKind::Cpu => {
             Ok(Some(if can("BF16") { "bf16" } else { "f32" }))
@@ -109,7 +118,7 @@ mod tests {
 
     #[test]
     fn bf16_is_for_processors_that_have_it() {
-        let on_cpu = |asked, capabilities| hint(asked, DeviceKind::Cpu, capabilities);
+        let on_cpu = |asked, capabilities| hint(asked, DeviceKind::Cpu, None, capabilities);
         assert_eq!(on_cpu(Precision::Auto, AMD).unwrap(), Some("bf16"));
         assert_eq!(on_cpu(Precision::Auto, "WINOGRAD FP32 FP16 INT8").unwrap(), Some("f32"));
         assert_eq!(on_cpu(Precision::Fp32, AMD).unwrap(), Some("f32"));
@@ -118,8 +127,18 @@ mod tests {
             let error = on_cpu(asked, capabilities).unwrap_err().to_string();
             assert!(error.contains("use precision=auto"), "{error}");
         }
-        assert_eq!(hint(Precision::Auto, DeviceKind::Gpu, "FP32 FP16").unwrap(), None);
-        assert_eq!(hint(Precision::Fp16, DeviceKind::Gpu, "FP32 FP16").unwrap(), Some("f16"));
+        let on_gpu = |asked| hint(asked, DeviceKind::Gpu, None, "FP32 FP16").unwrap();
+        assert_eq!((on_gpu(Precision::Auto), on_gpu(Precision::Fp16)), (None, Some("f16")));
+    }
+
+    #[test]
+    fn faces_are_found_in_fp32_unless_something_else_is_asked_for() {
+        let of = |asked, role| hint(asked, DeviceKind::Cpu, Some(role), AMD).unwrap();
+        for role in [Role::Detector, Role::Aligner] {
+            assert_eq!(of(Precision::Auto, role), Some("f32"));
+            assert_eq!(of(Precision::Bf16, role), Some("bf16"));
+        }
+        assert_eq!(of(Precision::Auto, Role::Classifier), Some("bf16"));
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn of_version(request: &Request<'_>, version: &str) -> Result<OpenVinoEngine, In
     // One for each engine, as what is set there holds for all that it compiles.
     let core = Core::new().map_err(absent)?;
     let target = Target::find(&core, request.options.device)?;
-    let settings = settings(&core, &target, &request.options)?;
+    let settings = settings(&core, &target, &request.options, request.loading.role)?;
     for (key, value) in &settings {
         core.set(&target.name, key, value).map_err(absent)?;
     }
