@@ -5,6 +5,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use nvml_wrapper::Nvml;
+use object::read::elf::{Dyn, ElfFile64};
+use object::{Endianness, elf};
 
 /// The CUDA driver's library.
 const CUDA: &str = "libcuda.so.1";
@@ -57,10 +59,18 @@ pub fn tensorrt_version(provider: &Path) -> Result<String, String> {
 
 /// The name of TensorRT's library that a library asks the loader for, such as `libnvinfer.so.10`.
 fn linked_tensorrt(library: &[u8]) -> Option<String> {
-    const NAME: &[u8] = b"libnvinfer.so.";
-    let at = library.windows(NAME.len()).position(|bytes| bytes == NAME)?;
-    let name = library.get(at..)?.split(|byte| *byte == 0).next()?;
-    String::from_utf8(name.to_vec()).ok()
+    needed(library)?.into_iter().find(|name| name.starts_with("libnvinfer.so."))
+}
+
+/// The libraries that one asks the loader for; `None` for a file that is no library of this machine.
+fn needed(library: &[u8]) -> Option<Vec<String>> {
+    let elf = ElfFile64::<Endianness>::parse(library).ok()?;
+    let (endian, sections) = (elf.endian(), elf.elf_section_table());
+    let (entries, strings) = sections.dynamic(endian, library).ok()??;
+    let strings = sections.strings(endian, library, strings).ok()?;
+    let needed = entries.iter().filter(|entry| entry.tag(endian) == elf::DT_NEEDED.into());
+    let names = needed.filter_map(|entry| strings.get(entry.val(endian).try_into().ok()?).ok());
+    Some(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
 }
 
 /// `10.3.0` from 100300; before version 10 the numbers were packed more tightly.
@@ -139,9 +149,14 @@ mod tests {
 
     #[test]
     fn the_library_that_the_provider_links_is_found_in_it() {
-        let elf = b"\x7fELF..libcudart.so.12\0libnvinfer.so.11\0libnvinfer_plugin.so.11\0";
-        assert_eq!(linked_tensorrt(elf).as_deref(), Some("libnvinfer.so.11"));
-        assert_eq!(linked_tensorrt(b"libnvinfer_plugin.so.10\0"), None);
+        let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let needed = needed(&own).unwrap();
+        assert!(needed.iter().any(|name| name.starts_with("libc.so.")), "{needed:?}");
+        // The name is in this very file, and is not asked for.
+        assert_eq!(linked_tensorrt(&own), None);
+        for damaged in [&own[..100], b"libnvinfer.so.11\0", b""] {
+            assert_eq!(linked_tensorrt(damaged), None);
+        }
     }
 
     #[test]
