@@ -16,6 +16,7 @@ mod pictures;
 mod records;
 mod running;
 mod scan;
+mod setup;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
