@@ -26,9 +26,8 @@ pub struct Found {
 #[derive(Debug, Error)]
 pub enum ResolveError {
     #[error(
-        "no {role} model. Looked for {wanted} in {dirs}. Run {}, or import one with {}, or name a \
-         file",
-        advice::command("models fetch"),
+        "no {role} model. Looked for {wanted} in {dirs}. {}, or import one with {}, or name a file",
+        advice::models(),
         advice::command("models import FILE")
     )]
     Nowhere { role: Role, wanted: String, dirs: Places },

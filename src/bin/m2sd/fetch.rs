@@ -33,9 +33,12 @@ pub fn run(engines: &Path, trust: bool) -> Result<(), CliError> {
         return Ok(());
     }
     let missing = missing.join(", ");
+    let fetched = advice::import_wheels()
+        .map(|import| format!("; what set-up has fetched is imported by {import}"))
+        .unwrap_or_default();
     Err(CliError::runtime(format!(
         "not fetched, as every source failed: {missing}. Try again where their servers can be \
-         reached, or get the files by hand and import them with {}",
+         reached, or get the files by hand and import them with {}{fetched}",
         advice::command("models import FILE")
     )))
 }
