@@ -1,7 +1,9 @@
-//! `make setup` in a clone, with wheels of this test instead of what is downloaded.
+//! `make setup` and `make install` in a clone, with wheels of this test instead of what is downloaded.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use gstm2sd::models::lock::{Lock, Record};
 
 use crate::{stderr, text};
 
@@ -33,7 +35,7 @@ impl Clone {
         for dir in ["scripts", "index"] {
             std::fs::create_dir(clone.path(dir)).unwrap();
         }
-        for name in ["setup.sh", "stamp.sh", "wheels.sh"] {
+        for name in ["install.sh", "setup.sh", "stamp.sh", "wheels.sh"] {
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name);
             std::fs::copy(script, clone.path("scripts").join(name)).unwrap();
         }
@@ -105,4 +107,47 @@ fn a_wheel_with_another_hash_ends_it_and_one_that_is_not_there_does_not() {
     std::fs::write(clone.path("scripts/wheels-networks.txt"), absent).unwrap();
     let made = clone.set_up();
     assert!(made.status.success() && stderr(&made).contains("the next make tries again"));
+}
+
+#[test]
+fn what_is_installed_keeps_its_records() {
+    let clone = Clone::new();
+    for file in [
+        "target/release/libgstm2sd.so",
+        "target/release/m2sd",
+        "engines/new.onnx",
+        "engines/by-hand.onnx",
+        ".runtime/pins.txt",
+    ] {
+        let path = clone.path(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, file).unwrap();
+    }
+    let [engines, home] = ["engines", "home"].map(|name| clone.path(name));
+    let installed = home.join("share/m2sd/engines");
+    std::fs::create_dir_all(&installed).unwrap();
+    let record = |dir: &Path, file: &str, sha256: &str| {
+        let record = Record { sha256: sha256.to_owned(), from: "x.pt".to_owned(), etag: None };
+        Lock::record(dir, file, record).unwrap();
+    };
+    for (file, sha256) in [("new.onnx", "2"), ("download.pt", "3")] {
+        record(&engines, file, sha256);
+    }
+    for (file, sha256) in [("new.onnx", "1"), ("by-hand.onnx", "1"), ("own.onnx", "1")] {
+        record(&installed, file, sha256);
+    }
+    let run = || {
+        let mut install = Command::new("bash");
+        install.arg(clone.path("scripts/install.sh")).env("HOME", &home);
+        let run = install.env("XDG_DATA_HOME", home.join("share")).output().unwrap();
+        assert!(run.status.success(), "{}", stderr(&run));
+        let lock = Lock::read(&installed).unwrap();
+        lock.files().map(|(file, record)| (file.to_owned(), record.sha256.clone())).collect()
+    };
+    let expected =
+        [("new.onnx", "2"), ("own.onnx", "1")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let (once, twice): (Vec<_>, Vec<_>) = (run(), run());
+    assert_eq!((once.as_slice(), twice.as_slice()), (&expected[..], &expected[..]));
+    std::fs::remove_file(installed.join("models.lock")).unwrap();
+    assert_eq!(run(), expected[..1], "nothing was there");
 }
