@@ -16,20 +16,19 @@ packages=(
     fonts-dejavu-core
 )
 # Any pip will do, not only the distribution's.
-python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
-
-is_installed() {
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
-}
+python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("pip") is None)' 2>/dev/null ||
+    packages+=(python3-pip)
 
 debian_packages() {
-    local missing=() package as_root=()
+    local missing=() package as_root=() known
     if ! command -v dpkg-query >/dev/null; then
         echo "setup: this is not Debian or Ubuntu; install what these provide: ${packages[*]}"
         return
     fi
+    # It fails where one is not known.
+    known=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null) || true
     for package in "${packages[@]}"; do
-        is_installed "$package" || missing+=("$package")
+        grep -qx "$package installed" <<<"$known" || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
