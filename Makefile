@@ -16,7 +16,7 @@ test: setup
 	scripts/test.sh
 
 # Debian packages, ONNX Runtime, wheels with networks, and TensorRT for RTX where an NVIDIA driver is
-# or with GPU=1. Quick when they are there.
+# or with GPU=1. Quick when they are there; gets again what is missing or cut short of them.
 setup:
 	scripts/setup.sh
 

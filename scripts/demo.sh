@@ -13,8 +13,8 @@ drawn_scene() {
     local folder=$out/drawn-scene
     mkdir -p "$folder"
     "$m2sd" models synth --engines "$folder/engines" >/dev/null
-    "$m2sd" synth-video --out "$folder/scene.mkv"
-    "$m2sd" scan "$folder/scene.mkv" --engines "$folder/engines" --out "$folder"
+    "$m2sd" synth-video --out "$folder/scene.mp4"
+    "$m2sd" scan "$folder/scene.mp4" --engines "$folder/engines" --out "$folder"
 }
 
 mkdir -p "$out"
@@ -22,7 +22,7 @@ if [ -z "$video" ] && [ -f "$sample" ]; then
     video=$sample
 elif [ -z "$video" ] && picture=$(scripts/picture.sh); then
     echo "demo: no VIDEO=… is given: a camera moves over a portrait of Eileen Collins (NASA)"
-    video=$out/portrait.mkv
+    video=$out/portrait.mp4
     "$m2sd" synth-video --picture "$picture" --out "$video"
 fi
 

@@ -15,8 +15,21 @@ programs=$HOME/.local/bin
 mkdir -p "$plugins" "$programs" "$data/m2sd/engines"
 install -m 644 target/release/libgstm2sd.so "$plugins/"
 install -m 755 target/release/m2sd "$programs/"
-find engines -maxdepth 1 -type f \( -name '*.onnx' -o -name '*.modelinfo' -o -name '*.toml' \) \
-    -exec install -m 644 -t "$data/m2sd/engines" {} +
+copied() {
+    find engines -maxdepth 1 -type f \( -name '*.onnx' -o -name '*.modelinfo' -o -name '*.toml' \) "$@"
+}
+copied -exec install -m 644 -t "$data/m2sd/engines" {} +
+# Of what is copied the records of here; of what was there already, those of there.
+lock=$data/m2sd/engines/models.lock
+touch "$lock"
+if [ -f engines/models.lock ]; then
+    # shellcheck disable=SC2094 # it is replaced afterwards
+    awk 'part == 1 { copied[$0]; next }
+        part == 3 && /^#/ { next }
+        /^\[/ { name = $0; gsub(/^\["?|"?\]$/, "", name); skip = (part == 2) != (name in copied) }
+        !skip' part=1 <(copied -printf '%f\n') part=2 engines/models.lock part=3 "$lock" >"$lock.new"
+    mv "$lock.new" "$lock"
+fi
 rm -rf "$data/m2sd/runtime.new"
 cp -R .runtime "$data/m2sd/runtime.new"
 rm -rf "$data/m2sd/runtime"

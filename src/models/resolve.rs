@@ -26,9 +26,8 @@ pub struct Found {
 #[derive(Debug, Error)]
 pub enum ResolveError {
     #[error(
-        "no {role} model. Looked for {wanted} in {dirs}. Run {}, or import one with {}, or name a \
-         file",
-        advice::command("models fetch"),
+        "no {role} model. Looked for {wanted} in {dirs}. {}, or import one with {}, or name a file",
+        advice::models(),
         advice::command("models import FILE")
     )]
     Nowhere { role: Role, wanted: String, dirs: Places },
@@ -275,7 +274,7 @@ mod tests {
         put(dir.path(), "m2sd.onnx", "[modelinfo]\nrole=classifier");
         let search = Search::in_dirs([dir.path().to_owned(), PathBuf::from("/nowhere")]);
         let message = search.find(Role::Detector, None).unwrap_err().to_string();
-        for part in ["retinaface_mobilenet0.25.onnx", "/nowhere (no such folder)", "models fetch"] {
+        for part in ["retinaface_mobilenet0.25.onnx", "/nowhere (no such folder)", "import FILE"] {
             assert!(message.contains(part), "{message}");
         }
         let wrong = search.find(Role::Detector, Some("m2sd")).unwrap_err();

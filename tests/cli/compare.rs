@@ -120,6 +120,12 @@ fn a_classifier_is_quantised_by_clips_and_scores_like_its_origin() {
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     let told = String::from_utf8(run.stdout).unwrap();
     assert!(told.contains("matrices in 8-bit integers, by 4 clips"), "{told}");
+    // What it ends with runs, also where other folders are searched.
+    let line = told.trim_end().rsplit_once("Compare on other clips: `").unwrap().1;
+    let line = line.strip_suffix("--clips DIR`").unwrap();
+    let line = format!("{line} --clips {} --provider cpu", text(&other));
+    let compared = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
+    assert!(compared.status.success(), "{line}: {}", stderr(&compared));
     let int8 = dir.path().join("seeded_transformer_int8.onnx");
     let size = |path: &Path| path.metadata().unwrap().len();
     assert!(size(&int8) < size(&model) / 2);

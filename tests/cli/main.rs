@@ -16,9 +16,11 @@ mod pictures;
 mod records;
 mod running;
 mod scan;
+mod setup;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+mod trust;
 mod unscored;
 mod upright;
 

@@ -106,6 +106,7 @@ fn sound_without_video_is_an_input_error() {
     let run = m2sd(&["scan", text(&file), "--json", "-", "--engines", text(&engines)]);
     assert_eq!(run.status.code(), Some(3), "{}", stderr(&run));
     assert!(stderr(&run).contains("no video stream"), "{}", stderr(&run));
+    assert!(!stderr(&run).contains("ffmpeg"), "{}", stderr(&run));
 }
 
 /// A classifier that somebody brought: what nobody says of it is said.

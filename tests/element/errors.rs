@@ -45,7 +45,7 @@ fn a_model_that_is_not_there_is_named_with_the_places() {
         let element = filter(short_clips());
         element.set_property(role, "no_such_model");
         let folder = short_clips().to_str().unwrap();
-        assert_refused(&element, &[role, "no_such_model.onnx", folder, "m2sd models fetch"]);
+        assert_refused(&element, &[role, "no_such_model.onnx", folder, "m2sd models import"]);
         let element = filter(short_clips());
         element.set_property(role, "/nowhere/model.onnx");
         assert_refused(&element, &[role, "/nowhere/model.onnx"]);

@@ -1,5 +1,7 @@
 //! Which of the installed encoders write the annotated video.
 
+use std::path::Path;
+
 use crate::error::CliError;
 
 /// A container with the encoders that it takes, in GStreamer's launch syntax.
@@ -57,8 +59,25 @@ fn installed(launch: &str) -> bool {
 
 impl Encoders {
     pub fn choose() -> Result<Self, CliError> {
+        Self::choose_of(CONTAINERS.iter())
+    }
+
+    /// Those of the container that the file is called like, where they are installed.
+    pub fn choose_for(file: &Path) -> Result<Self, CliError> {
+        let extension = file.extension().unwrap_or_default();
+        let is_named = |c: &&Container| extension.eq_ignore_ascii_case(c.extension);
+        let (named, others): (Vec<_>, Vec<_>) = CONTAINERS.iter().partition(is_named);
+        Self::choose_of(named.into_iter().chain(others))
+    }
+
+    fn choose_of(
+        mut containers: impl Iterator<Item = &'static Container>,
+    ) -> Result<Self, CliError> {
         let pick = |list: &'static [&'static str]| list.iter().copied().find(|e| installed(e));
-        let complete = CONTAINERS.iter().filter(|c| installed(c.muxer)).find_map(|c| {
+        let complete = containers.find_map(|c| {
+            if !installed(c.muxer) {
+                return None;
+            }
             let (extension, muxer) = (c.extension, c.muxer);
             Some(Self { extension, muxer, video: pick(c.video)?, audio: pick(c.audio) })
         });

@@ -13,6 +13,9 @@ pub enum CliError {
     /// Models, libraries, GStreamer elements.
     #[error("{0}")]
     Runtime(String),
+    /// As [`Self::Runtime`], and standard output has told it.
+    #[error("it has been told")]
+    Told,
     /// The results are there, but parts of the input are not scored.
     #[error("{0}")]
     Unscored(String),
@@ -42,7 +45,7 @@ impl CliError {
         match self {
             Self::Usage(_) => 2,
             Self::Input(_) => 3,
-            Self::Runtime(_) => 4,
+            Self::Runtime(_) | Self::Told => 4,
             Self::Unscored(_) => 5,
             Self::Signal(signal) => 128u8.saturating_add(u8::try_from(*signal).unwrap_or(0)),
             Self::Closed => 141,

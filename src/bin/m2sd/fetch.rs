@@ -32,10 +32,15 @@ pub fn run(engines: &Path, trust: bool) -> Result<(), CliError> {
     if missing.is_empty() {
         return Ok(());
     }
+    // Which is a detector.
+    let fetched = advice::import_wheels()
+        .filter(|_| missing.contains(&Role::Detector.as_str()))
+        .map(|import| format!("; what set-up has fetched is imported by {import}"))
+        .unwrap_or_default();
     let missing = missing.join(", ");
     Err(CliError::runtime(format!(
         "not fetched, as every source failed: {missing}. Try again where their servers can be \
-         reached, or get the files by hand and import them with {}",
+         reached, or get the files by hand and import them with {}{fetched}",
         advice::command("models import FILE")
     )))
 }

@@ -88,7 +88,7 @@ fn explain(error: &clap::Error) -> ExitCode {
 
 /// Says why the command failed, unless whoever runs it knows.
 fn fail(error: &CliError) -> ExitCode {
-    if !matches!(error, CliError::Closed | CliError::Signal(_)) {
+    if !matches!(error, CliError::Closed | CliError::Signal(_) | CliError::Told) {
         terminal::note(&format!("m2sd: {error}"));
     }
     bounded::exit(error.exit_code())

@@ -224,8 +224,7 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
     let models = list(engines).map_err(CliError::runtime)?;
     if models.is_empty() {
         let engines = engines.display();
-        let fetch = advice::command("models fetch");
-        print_line(&format!("No models in {engines}. Get them with {fetch}."))?;
+        print_line(&format!("No models in {engines}. {}.", advice::models()))?;
     }
     for model in &models {
         let file = model.path.file_name().unwrap_or_default().to_string_lossy();

@@ -8,6 +8,7 @@ use gstm2sd::infer::{
     CancelToken, ClassifierSpec, EngineOptions, Outputs, Precision, Provider, load_classifier,
     load_engine,
 };
+use gstm2sd::models::advice;
 use gstm2sd::models::quantise::Quantisable;
 use gstm2sd::models::resolve::Search;
 use indicatif::ProgressBar;
@@ -74,12 +75,16 @@ pub fn run(args: &QuantiseArgs) -> Result<(), CliError> {
     let most = observe(&model, &spec, &chosen, &folder, &options, &cancel)?;
     model.write(&most, &target, &found.info).map_err(CliError::runtime)?;
     let (layers, count) = (model.layers(), chosen.len());
+    let matrices = if layers == 1 { "matrix" } else { "matrices" };
+    let clips = if count == 1 { "clip" } else { "clips" };
     print_line(&format!(
-        "{}: {layers} matrices in 8-bit integers, by {count} clips",
+        "{}: {layers} {matrices} in 8-bit integers, by {count} {clips}",
         escape(&target.display().to_string())
     ))?;
-    let (a, b) = (escape(&args.classifier), escape(&target.display().to_string()));
-    print_line(&format!("Compare on other clips: m2sd models compare {a} {b} --clips DIR"))
+    // By their paths, so that it runs whatever folder is searched.
+    let [a, b] = [&found.path, &target].map(|path| advice::quoted(&path.display().to_string()));
+    let compare = advice::command(&format!("models compare {a} {b} --clips DIR"));
+    print_line(&format!("Compare on other clips: {}", escape(&compare)))
 }
 
 /// The new file's name.

@@ -1,9 +1,11 @@
 //! Requests: where they may lead, and what servers say of their files.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use ureq::config::ConfigBuilder;
 use ureq::http::{HeaderName, Response, StatusCode, Uri, header};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
@@ -64,6 +66,21 @@ fn config() -> ConfigBuilder<AgentScope> {
         .http_status_as_error(false)
         .max_redirects(0)
         .timeout_connect(Some(Duration::from_secs(30)))
+        .tls_config(TlsConfig::builder().root_certs(roots()).build())
+}
+
+/// Who may vouch for servers: whom this system believes (`SSL_CERT_FILE`, `SSL_CERT_DIR`, else where
+/// it keeps them), as its other programs do; where it has none, Mozilla's list.
+fn roots() -> RootCerts {
+    static ROOTS: OnceLock<RootCerts> = OnceLock::new();
+    let of_system = || {
+        // Those that cannot be read only leave their servers without a witness.
+        let found = rustls_native_certs::load_native_certs().certs;
+        let found: Vec<_> =
+            found.iter().map(|cert| Certificate::from_der(cert.as_ref()).to_owned()).collect();
+        if found.is_empty() { RootCerts::WebPki } else { RootCerts::new_with_certs(&found) }
+    };
+    ROOTS.get_or_init(of_system).clone()
 }
 
 /// Asks, and follows where the server sends it on, as long as every step is as safe as the first.

@@ -49,6 +49,7 @@ pub fn run(args: &DoctorArgs) -> Result<(), CliError> {
     }
     match report.obstacles().as_slice() {
         [] => Ok(()),
+        _ if !args.json => Err(CliError::Told),
         obstacles => Err(CliError::runtime(format!("no scan would run: {}", obstacles.join(", ")))),
     }
 }

@@ -46,15 +46,18 @@ fn broken(role: Role, error: &ResolveError) -> Finding {
 }
 
 fn absent(role: Role) -> Finding {
-    let (name, fetch) = (role.as_str(), advice::command("models fetch"));
+    let name = role.as_str();
     match role {
-        Role::Detector => Finding::stops(name, "none: no face can be found")
-            .remedy(format!("Run {fetch}, or {}", advice::command("models import FILE"))),
+        Role::Detector => Finding::stops(name, "none: no face can be found").remedy(format!(
+            "{}, or {}",
+            advice::models(),
+            advice::command("models import FILE")
+        )),
         Role::Aligner => {
             Finding::absent(name, "none: 5 landmarks a face, which scores do not need")
         }
         Role::Classifier => Finding::absent(name, "none: faces are followed and not judged")
-            .remedy(format!("{fetch} gets M2SD")),
+            .remedy(format!("{} gets M2SD", advice::command("models fetch"))),
     }
 }
 

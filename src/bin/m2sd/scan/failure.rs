@@ -7,6 +7,9 @@ use gst::prelude::*;
 
 use crate::error::CliError;
 
+/// What is said of an input that is only sound.
+pub const NO_VIDEO: &str = "there is no video stream in the input";
+
 /// What a decoder's element classes have in their names.
 const READS_INPUT: [&str; 3] = ["Demuxer", "Decoder", "Parser"];
 
@@ -35,8 +38,8 @@ pub fn explain(
     if !of_source {
         return CliError::Input(format!("the results cannot be written: {text}"));
     }
-    let advice =
-        if is_about_format(&error.error()) { advice(source, input) } else { String::new() };
+    let is_convertible = is_about_format(&error.error()) && !text.contains(NO_VIDEO);
+    let advice = if is_convertible { advice(source, input) } else { String::new() };
     CliError::Input(format!("{input}: {text}{advice}"))
 }
 
@@ -63,19 +66,30 @@ fn is_about_format(error: &glib::Error) -> bool {
     error.is::<gst::StreamError>() || error.matches(gst::CoreError::MissingPlugin)
 }
 
-/// What is known of the input's format, and how to convert it.
+/// What is known of the input's format, and how to convert it where it may have video.
 pub fn advice(source: &gst::Element, input: &str) -> String {
     let (formats, readers) = formats(source);
+    let convert = if may_have_video(&formats) {
+        format!(
+            ". Convert it first, for example: ffmpeg -i {input:?} -c:v libx264 -pix_fmt yuv420p \
+             converted.mp4"
+        )
+    } else {
+        String::new()
+    };
     let list = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
     let known = match (list(formats), list(readers)) {
         (formats, _) if formats.is_empty() => "Its format is not known".to_owned(),
         (formats, readers) if readers.is_empty() => format!("It is {formats}, which nothing reads"),
         (formats, readers) => format!("It is {formats}, read by {readers}"),
     };
-    format!(
-        ". {known}. Convert it first, for example: ffmpeg -i {input:?} -c:v libx264 -pix_fmt \
-         yuv420p converted.mp4"
-    )
+    format!(". {known}{convert}")
+}
+
+/// Whether conversion may help: the format is not known, or is not only sound or text.
+fn may_have_video(formats: &BTreeSet<String>) -> bool {
+    let has_none = |format: &String| format.starts_with("audio/") || format.starts_with("text/");
+    formats.is_empty() || !formats.iter().all(has_none)
 }
 
 /// The encoded formats inside the source, and the elements that read them.
@@ -115,6 +129,20 @@ pub fn missing_plugin(message: &gst::Message) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_video_is_not_to_be_converted() {
+        for (formats, may) in [
+            (&[][..], true),
+            (&["audio/x-wav"], false),
+            (&["text/plain"], false),
+            (&["audio/mpeg", "video/x-msvideo"], true),
+            (&["application/ogg", "audio/x-vorbis"], true),
+        ] {
+            let formats = formats.iter().map(|format| (*format).to_owned()).collect();
+            assert_eq!(may_have_video(&formats), may, "{formats:?}");
+        }
+    }
 
     #[test]
     fn the_detail_is_what_follows_the_place_in_the_code() {

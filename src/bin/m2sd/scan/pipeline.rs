@@ -121,7 +121,7 @@ impl ScanPipeline {
         self.source.connect_no_more_pads(|source| {
             let is_video = |pad: &gst::Pad| media_of(pad).starts_with("video/");
             if !source.src_pads().iter().any(is_video) {
-                let text = "there is no video stream in the input";
+                let text = super::failure::NO_VIDEO;
                 gst::element_error!(source, gst::StreamError::WrongType, ("{text}"));
             }
         });

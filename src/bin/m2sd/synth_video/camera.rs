@@ -1,4 +1,4 @@
-//! A camera that moves over a picture: it pans up to where a portrait has its face, moves in, and
+//! A camera that moves over a picture: it begins on the face of a portrait, moves in, and
 //! after a hard cut passes it by and moves out again.
 
 use super::{HEIGHT_PX, WIDTH_PX};
@@ -25,7 +25,7 @@ const FACE: [f32; 2] = [0.44, 0.26];
 /// The views at the ends of the camera's ways, with when it is there, in 0..=1 of the video. Where two
 /// have one time there is a cut.
 const STATIONS: [(f32, View); 7] = [
-    (0.0, View { middle: [0.5, 1.0], zoom: 1.0 }),
+    (0.0, View { middle: [0.5, 0.34], zoom: 1.0 }),
     (0.2, View { middle: FACE, zoom: 1.0 }),
     (0.5, View { middle: FACE, zoom: 2.2 }),
     (0.5, View { middle: [0.0, 0.3], zoom: 1.6 }),

@@ -18,7 +18,8 @@ use crate::scan::file_sink;
 
 #[derive(Args, Debug)]
 pub struct SynthVideoArgs {
-    /// The video to write; its ending does not matter
+    /// The video to write, of 4:2:0: Matroska where it ends in .mkv, else MP4 if an encoder for it is
+    /// installed
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Frames, at 30 a second [default: 150, over a picture 300]
@@ -44,10 +45,11 @@ pub fn run(args: &SynthVideoArgs) -> Result<(), CliError> {
         None => None,
     };
     let frames = args.frames.unwrap_or(if picture.is_some() { 300 } else { 150 });
-    let encoders = Encoders::choose()?;
+    let encoders = Encoders::choose_for(&args.out)?;
     let caps = format!("video/x-raw,format=RGB,width={WIDTH_PX},height={HEIGHT_PX},framerate=30/1");
     let pipeline = gst::parse::launch(&format!(
-        "appsrc name=source format=time caps={caps} ! videoconvert ! {} ! {} name=muxer",
+        "appsrc name=source format=time caps={caps} ! videoconvert ! \
+         video/x-raw,format=I420 ! {} ! {} name=muxer",
         encoders.video, encoders.muxer
     ));
     let pipeline = pipeline.map_err(CliError::runtime)?;
