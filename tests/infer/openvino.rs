@@ -267,7 +267,10 @@ fn what_was_compiled_is_read_at_the_second_start_and_damage_is_compiled_again() 
     assert_eq!(compiled(&model), [(blob.clone(), *written)]);
 
     let whole = std::fs::read(blob).unwrap();
-    for damaged in [&whole[..whole.len() / 2], b"", &vec![7; whole.len()]] {
+    // Among others, a number in the middle.
+    let mut changed = whole.clone();
+    changed[whole.len() / 2..][..4].copy_from_slice(&[0x55; 4]);
+    for damaged in [&whole[..whole.len() / 2], b"", &vec![7; whole.len()], &changed] {
         std::fs::remove_file(blob).unwrap();
         std::fs::write(blob, damaged).unwrap();
         assert_eq!(score(&model, &options), first);

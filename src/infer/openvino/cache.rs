@@ -1,6 +1,6 @@
 //! Networks that OpenVINO has compiled, so that the next start need not: one folder for each, named
-//! for all that it was compiled from. OpenVINO checks itself whether a file there is whole, and
-//! compiles again where it is not.
+//! for all that it was compiled from. A file there that is not as it was written is removed, and
+//! compiled again.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,6 +10,7 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
+use super::blobs;
 use crate::infer::cancel::CancelToken;
 use crate::infer::engine_cache::{self, COMPILED_FOLDER, Cached, Stale};
 use crate::infer::error::InferError;
@@ -56,6 +57,8 @@ fn state(model: &Path) -> String {
 /// The folder of one compiled network, which nobody else writes or removes meanwhile.
 pub(super) struct Place {
     pub dir: PathBuf,
+    /// What was compiled is there, as it was written.
+    is_whole: bool,
     /// Locked while this lives.
     _lock: File,
 }
@@ -88,7 +91,18 @@ impl Place {
         };
         // Who waited for one who removed it finds it gone.
         let written = fs::create_dir_all(&dir).and_then(|()| fs::write(dir.join(RECORD), record));
-        Ok(written.ok().map(|()| Self { dir, _lock: lock }))
+        let is_whole = blobs::are_whole(&dir);
+        if written.is_err() || !is_whole && blobs::remove(&dir).is_err() {
+            return Ok(None);
+        }
+        Ok(Some(Self { dir, is_whole, _lock: lock }))
+    }
+
+    /// Records what was compiled. Should that fail, it is compiled again the next time.
+    pub fn finish(&self) {
+        if !self.is_whole {
+            let _may_fail = blobs::record(&self.dir);
+        }
     }
 }
 
@@ -106,7 +120,8 @@ pub fn compiled(root: &Path, models: &[PathBuf]) -> Vec<(Cached, Option<Stale>)>
     let all = engine_cache::list(&root.join(COMPILED_FOLDER)).into_iter();
     all.map(|cached| {
         let record = fs::read_to_string(cached.dir.join(RECORD)).unwrap_or_default();
-        let stale = stale(&record, models, version.as_deref());
+        let is_short = || (!blobs::have_their_length(&cached.dir)).then_some(Stale::Unfinished);
+        let stale = stale(&record, models, version.as_deref()).or_else(is_short);
         (cached, stale)
     })
     .collect()

@@ -49,6 +49,9 @@ fn of_version(request: &Request<'_>, version: &str) -> Result<OpenVinoEngine, In
         || if request.loading.cancel.is_cancelled() { Err(InferError::Cancelled) } else { Ok(()) };
     ended()?;
     let model = compile(&core, &target.name, &request.model, place.as_ref());
+    if let Some(place) = place.as_ref().filter(|_| model.is_ok()) {
+        place.finish();
+    }
     drop(place);
     ended()?;
     let failed = |error: ApiError| unreadable(request.path, &format!("openvino: {error}"));

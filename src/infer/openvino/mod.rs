@@ -2,6 +2,7 @@
 //! NPUs. No other module names its crate.
 
 mod api;
+mod blobs;
 mod cache;
 mod config;
 mod engine;
