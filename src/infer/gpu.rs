@@ -68,7 +68,7 @@ fn needed(library: &[u8]) -> Option<Vec<String>> {
     let (endian, sections) = (elf.endian(), elf.elf_section_table());
     let (entries, strings) = sections.dynamic(endian, library).ok()??;
     let strings = sections.strings(endian, library, strings).ok()?;
-    let needed = entries.iter().filter(|entry| entry.tag(endian) == i64::from(elf::DT_NEEDED));
+    let needed = entries.iter().filter(|entry| entry.tag(endian) == elf::DT_NEEDED);
     let names = needed.filter_map(|entry| strings.get(entry.val(endian).try_into().ok()?).ok());
     Some(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
 }

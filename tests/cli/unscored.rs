@@ -32,7 +32,12 @@ fn assert_followed_and_not_judged(run: &Output) -> Vec<Value> {
     for unknown in ["classifier", "trained", "training", "threshold"] {
         assert!(records[0][unknown].is_null(), "{unknown}: {}", records[0]);
     }
-    assert_eq!(records[0]["provider"], "");
+    for classifier in ["provider", "precision"] {
+        assert_eq!(records[0][classifier], "");
+    }
+    for detector in ["detect-provider", "detect-precision"] {
+        assert!(!records[0][detector].as_str().unwrap().is_empty(), "{}", records[0]);
+    }
     let frames = of_type(&records, "frame");
     assert_eq!(frames.len(), 60);
     for frame in frames {

@@ -277,7 +277,12 @@ fn statistics_add_up() {
             ["p50", "p95"].map(|p| stat::<f64>(&rig.element, &format!("{kind}-{p}-ms")));
         assert!(0.0 < half && half <= most, "{kind}: {half}, {most}");
     }
-    assert_eq!(stat::<String>(&rig.element, "provider"), "cpu");
+    for who in ["provider", "detect-provider"] {
+        assert_eq!(stat::<String>(&rig.element, who), "cpu");
+    }
+    for what in ["precision", "detect-precision"] {
+        assert_eq!(stat::<String>(&rig.element, what), "fp32");
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::filter::debug::CAT;
 use crate::filter::engines::loading::FaceEngines;
 use crate::filter::generation::Generation;
 use crate::filter::settings::Settings;
+use crate::filter::stats::RunsOn;
 use crate::filter::stats::stages::Stages;
 use crate::infer::CancelToken;
 
@@ -48,6 +49,7 @@ const LAST_RUN: Duration = Duration::from_secs(2);
 
 /// The detection thread. See the module's text.
 pub struct FaceDetector {
+    runs_on: RunsOn,
     jobs: Option<SyncSender<DetectionJob>>,
     results: Receiver<Detections>,
     /// What ends the run in flight.
@@ -63,6 +65,7 @@ impl FaceDetector {
         settings: Settings,
         stages: Stages,
     ) -> std::io::Result<Self> {
+        let runs_on = engines.detector.info().into();
         let (jobs, incoming) = sync_channel::<DetectionJob>(1);
         let (outgoing, results) = sync_channel(1);
         let worker = Worker { engines, settings, stages, analyzer: None };
@@ -71,7 +74,12 @@ impl FaceDetector {
             // The models are gone before whoever waits for the end of results hears of it.
             drop(outgoing);
         })?;
-        Ok(Self { jobs: Some(jobs), results, in_flight: None, thread: Some(thread) })
+        Ok(Self { runs_on, jobs: Some(jobs), results, in_flight: None, thread: Some(thread) })
+    }
+
+    /// Who runs the detector.
+    pub fn runs_on(&self) -> RunsOn {
+        self.runs_on
     }
 
     /// Whether a frame is being detected.

@@ -30,6 +30,9 @@ impl Analysis {
         let (shared, generation) = (Arc::clone(&self.shared), self.generation);
         let wait = || waits && shared.output.is_current(generation);
         let faces = self.supervisor.advance_faces(wait);
+        if let (LoadEvent::Ready, Some(detector)) = (&faces, self.supervisor.faces.get()) {
+            self.shared.stats.set_detector(detector.runs_on());
+        }
         if let LoadEvent::NotLoaded { error, first } = faces {
             self.not_loaded(&error, first);
             if first {
@@ -67,7 +70,7 @@ impl Analysis {
         if engine.point.training == Training::Unknown {
             self.warn_of_unknown_training(&spec.info.model);
         }
-        self.shared.stats.set_provider(spec.info.provider.as_str());
+        self.shared.stats.set_classifier((&spec.info).into());
         self.shared.set_classifier(Some(Arc::clone(&engine.classifier)));
         let frames = spec.frames;
         // From here on a flush reaches the clips; those of after it need a ticket of after it.

@@ -11,6 +11,7 @@ use glib::value::ToSendValue;
 use crate::core::track::TrackId;
 use crate::core::window::FrameNumber;
 use crate::filter::stats::stages::{Recent, Stages};
+use crate::infer::EngineInfo;
 
 #[derive(Debug, Default)]
 struct Counters {
@@ -24,9 +25,23 @@ struct Counters {
     detect: Recent,
     classify: Recent,
     delivery: Recent,
-    provider: String,
+    classifier: RunsOn,
+    detector: RunsOn,
     /// The newest clip of each track that is on: its last frame, and frames since the clip before.
     strides: BTreeMap<TrackId, (FrameNumber, Option<u64>)>,
+}
+
+/// Who runs a network, and what it computes in; empty where there is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunsOn {
+    provider: &'static str,
+    precision: &'static str,
+}
+
+impl From<&EngineInfo> for RunsOn {
+    fn from(info: &EngineInfo) -> Self {
+        Self { provider: info.provider.as_str(), precision: info.precision.as_str() }
+    }
 }
 
 /// The element's counters since it left READY.
@@ -105,8 +120,12 @@ impl Stats {
         self.lock().strides.remove(&track);
     }
 
-    pub fn set_provider(&self, provider: &str) {
-        provider.clone_into(&mut self.lock().provider);
+    pub fn set_classifier(&self, runs_on: RunsOn) {
+        self.lock().classifier = runs_on;
+    }
+
+    pub fn set_detector(&self, runs_on: RunsOn) {
+        self.lock().detector = runs_on;
     }
 
     /// The counters with the depths of the queues, which the caller knows.
@@ -134,7 +153,10 @@ impl Stats {
             .field("classify-p95-ms", c.classify.percentile_ms(0.95))
             .field("latency-p50-ms", c.delivery.percentile_ms(0.5))
             .field("latency-p95-ms", c.delivery.percentile_ms(0.95))
-            .field("provider", c.provider.as_str())
+            .field("provider", c.classifier.provider)
+            .field("precision", c.classifier.precision)
+            .field("detect-provider", c.detector.provider)
+            .field("detect-precision", c.detector.precision)
             .field("tracks", gst::Array::from_values(strides))
             .field("stages", stages)
             .build()

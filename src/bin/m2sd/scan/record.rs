@@ -86,12 +86,12 @@ impl Recorder {
         &mut self,
         time_ns: Option<u64>,
         buffer: &gst::BufferRef,
-        provider: impl FnOnce() -> String,
+        stats: impl FnOnce() -> gst::Structure,
     ) -> io::Result<()> {
         if self.ended {
             return Ok(());
         }
-        self.begin(provider)?;
+        self.begin(stats)?;
         if let Some(time_ns) = time_ns {
             self.write_clips(|clip| clip.end_ns <= time_ns)?;
             self.time_ns = Some(time_ns);
@@ -113,9 +113,12 @@ impl Recorder {
     }
 
     /// Writes the header, if it has not been.
-    fn begin(&mut self, provider: impl FnOnce() -> String) -> io::Result<()> {
+    fn begin(&mut self, stats: impl FnOnce() -> gst::Structure) -> io::Result<()> {
         let Some(mut header) = self.header.take() else { return Ok(()) };
-        header["provider"] = provider().into();
+        let stats = stats();
+        for name in ["provider", "precision", "detect-provider", "detect-precision"] {
+            header[name] = stats.get::<String>(name).unwrap_or_default().into();
+        }
         self.write(&header)
     }
 
@@ -170,8 +173,8 @@ impl Recorder {
     ///
     /// # Errors
     /// When the records cannot be written.
-    pub fn close(&mut self, provider: impl FnOnce() -> String) -> io::Result<Totals> {
-        let written = self.begin(provider).and_then(|()| self.write_clips(|_| true));
+    pub fn close(&mut self, stats: impl FnOnce() -> gst::Structure) -> io::Result<Totals> {
+        let written = self.begin(stats).and_then(|()| self.write_clips(|_| true));
         self.ended = true;
         written.map(|()| self.totals())
     }
@@ -220,6 +223,10 @@ mod tests {
 
     use super::*;
 
+    fn no_stats() -> gst::Structure {
+        gst::Structure::new_empty("stats")
+    }
+
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -254,9 +261,9 @@ mod tests {
             let clips = [clip(1, 0, 20), clip(0, 0, 20), clip(0, 10, 30), clip(0, 20, 90)];
             arrivals.iter().for_each(|n| recorder.clip(clips[*n].clone()));
             for time in [0, 10, 20, 30] {
-                recorder.frame(Some(time), &gst::Buffer::new(), String::new).unwrap();
+                recorder.frame(Some(time), &gst::Buffer::new(), no_stats).unwrap();
             }
-            assert_eq!(recorder.close(String::new).unwrap().clips, 4);
+            assert_eq!(recorder.close(no_stats).unwrap().clips, 4);
             lines.records()
         };
         let records = written(&[0, 1, 2, 3]);
@@ -276,12 +283,12 @@ mod tests {
         let recorder = || Recorder::new(Box::new(lines.clone()), json!({"type": "header"}));
         let mut over = recorder();
         assert!(!over.has_frames_or_ends());
-        over.frame(Some(0), &gst::Buffer::new(), String::new).unwrap();
+        over.frame(Some(0), &gst::Buffer::new(), no_stats).unwrap();
         assert!(lines.records().is_empty());
         let mut running = recorder();
-        running.frame(Some(0), &gst::Buffer::new(), String::new).unwrap();
+        running.frame(Some(0), &gst::Buffer::new(), no_stats).unwrap();
         assert!(running.has_frames_or_ends());
-        running.frame(Some(1), &gst::Buffer::new(), String::new).unwrap();
+        running.frame(Some(1), &gst::Buffer::new(), no_stats).unwrap();
         assert_eq!(lines.records().len(), 3);
     }
 
@@ -293,11 +300,11 @@ mod tests {
         }
         let lines = Lines::default();
         let mut recorder = Recorder::new(Box::new(lines.clone()), json!({"type": "header"}));
-        recorder.frame(None, &gst::Buffer::new(), String::new).unwrap();
+        recorder.frame(None, &gst::Buffer::new(), no_stats).unwrap();
         let mut buffer = gst::Buffer::new();
         let mut meta = CustomMeta::add(buffer.get_mut().unwrap(), UNANALYSED).unwrap();
         meta.mut_structure().set("reason", "no-models");
-        recorder.frame(None, &buffer, String::new).unwrap();
+        recorder.frame(None, &buffer, no_stats).unwrap();
         let records = lines.records();
         assert_eq!((&records[1]["analysed"], records[1].get("reason")), (&true.into(), None));
         assert_eq!(records[2]["analysed"], false);

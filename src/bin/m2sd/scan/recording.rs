@@ -105,9 +105,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn provider(filter: &M2sdFilter) -> String {
-    let stats: gst::Structure = filter.property("stats");
-    stats.get::<String>("provider").unwrap_or_default()
+/// Who runs the networks is among them.
+fn stats(filter: &M2sdFilter) -> gst::Structure {
+    filter.property("stats")
 }
 
 impl Recording {
@@ -153,7 +153,7 @@ impl Recording {
     fn frame(&self, time_ns: Option<u64>, buffer: &gst::BufferRef, filter: &M2sdFilter) {
         let mut recorder = lock(&self.recorder);
         self.take_clips(&mut recorder);
-        let written = recorder.frame(time_ns, buffer, || provider(filter));
+        let written = recorder.frame(time_ns, buffer, || stats(filter));
         drop(recorder);
         self.note_failure(written);
         self.frames.fetch_add(1, Ordering::Relaxed);
@@ -204,7 +204,7 @@ impl Recording {
     pub fn close(&self, filter: &M2sdFilter) -> Totals {
         let mut recorder = lock(&self.recorder);
         self.take_clips(&mut recorder);
-        let closed = recorder.close(|| provider(filter));
+        let closed = recorder.close(|| stats(filter));
         self.note_failure(closed).unwrap_or_else(|| recorder.totals())
     }
 
