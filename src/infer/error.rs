@@ -35,6 +35,12 @@ pub enum InferError {
     ProviderMissing { provider: Provider, reason: String, remedy: String },
     #[error("provider {provider} has no device {device}; it has {}", list(found))]
     DeviceMissing { provider: Provider, device: Device, found: Vec<String> },
+    #[error(
+        "no provider here works with precision={precision} and device={device}: {}. \
+         Use precision=auto and device=auto, or name a provider to be told what it lacks",
+        reasons.join("; ")
+    )]
+    NoneWorks { precision: Precision, device: Device, reasons: Vec<String> },
     #[error("provider {provider} cannot compute in {precision}; {remedy}")]
     PrecisionUnsupported { provider: Provider, precision: Precision, remedy: &'static str },
     #[error(

@@ -19,7 +19,8 @@ use super::{onnxruntime, openvino};
 ///
 /// # Errors
 /// For the library, the provider, the precision and the file, each its own [`InferError`]. With
-/// [`Provider::Auto`] the error is the CPU's, as it is the last to be tried.
+/// [`Provider::Auto`] the error is the CPU's, as it is the last to be tried, or
+/// [`InferError::NoneWorks`] where none has the precision or the device.
 /// [`InferError::Cancelled`] when the load's token is or becomes cancelled: as soon as the provider
 /// can stop, which for one that compiles the network as a whole is when that is done.
 pub fn load_engine<'a>(
@@ -68,7 +69,19 @@ fn load_on_best(request: &mut Request<'_>) -> Result<Box<dyn Engine>, InferError
             loaded => return loaded,
         }
     }
-    load_on(request, Provider::Cpu)
+    let loaded = load_on(request, Provider::Cpu);
+    match loaded {
+        // The processor cannot, and why the others could not is worth as much.
+        Err(
+            error @ (InferError::PrecisionUnsupported { .. } | InferError::DeviceMissing { .. }),
+        ) => {
+            request.passed_over.push(error.to_string());
+            let (precision, device) = (request.options.precision, request.options.device);
+            let reasons = std::mem::take(&mut request.passed_over);
+            Err(InferError::NoneWorks { precision, device, reasons })
+        }
+        loaded => loaded,
+    }
 }
 
 fn load_on(request: &Request<'_>, provider: Provider) -> Result<Box<dyn Engine>, InferError> {

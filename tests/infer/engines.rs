@@ -106,6 +106,21 @@ fn golden_what_a_provider_cannot_do_is_refused() {
     }
 }
 
+#[test]
+fn where_no_provider_can_do_it_each_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = analytic(dir.path(), false);
+    let npu = EngineOptions { device: "npu".parse().unwrap(), ..EngineOptions::default() };
+    let error = load(&model, &npu).map(|_| ()).unwrap_err().to_string();
+    for part in ["device=npu", "provider openvino", "provider cpu", "provider cuda"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    // The control: one that is named speaks for itself.
+    let named = EngineOptions { provider: Provider::Cpu, ..npu };
+    let error = load(&model, &named).map(|_| ()).unwrap_err().to_string();
+    assert!(error.starts_with("provider cpu has no device npu") && !error.contains("openvino"));
+}
+
 /// An analytic classifier of clips `[3,1,8,8]`.
 fn analytic(dir: &Path, quantised: bool) -> PathBuf {
     let shape = ClipShape { frames: 1, size_px: 8, quantised, ..ClipShape::default() };

@@ -15,7 +15,7 @@ pub(super) fn session(
     options: &EngineOptions,
 ) -> Result<SessionBuilder, InferError> {
     if let precision @ (Precision::Fp16 | Precision::Bf16) = options.precision {
-        let remedy = "it computes in fp32: use precision=auto, or provider=openvino";
+        let remedy = "it computes in fp32: use precision=auto or fp32, or another provider";
         return Err(InferError::PrecisionUnsupported {
             provider: Provider::Cpu,
             precision,
