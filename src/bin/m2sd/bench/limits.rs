@@ -23,6 +23,8 @@ const FEWEST_RUNS: usize = 5;
 #[derive(Clone, Debug, Serialize)]
 pub struct Limits {
     pub provider: String,
+    /// What the classifier computed in, whatever was asked for.
+    pub precision: String,
     /// Of the matrix products, 10¹² a second.
     pub tflop_per_s: f64,
     /// The same, for each second of CPU time: what else the machine does counts little.
@@ -121,6 +123,7 @@ impl Limits {
         };
         Ok(Self {
             provider: spec.info.provider.to_string(),
+            precision: spec.info.precision.to_string(),
             tflop_per_s: rates[0] / 1e12,
             tflop_per_cpu_s: rates[1] / 1e12,
             clip_ms: clips.median_s() * 1e3,

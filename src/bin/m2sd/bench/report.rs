@@ -29,6 +29,7 @@ struct Settings {
     mode: &'static str,
     format: String,
     fps: u32,
+    /// As they were asked for.
     provider: String,
     precision: String,
     threads: u32,
@@ -118,9 +119,10 @@ impl Report {
         )?;
         writeln!(
             out,
-            "{} on {}: {:.1} ms a clip alone (least {:.1}), {:.2} clips/s, {:.1} ms of CPU time",
+            "{} on {} in {}: {:.1} ms a clip alone (least {:.1}), {:.2} clips/s, {:.1} ms of CPU time",
             settings.classifier,
             limits.provider,
+            limits.precision,
             limits.clip_ms,
             limits.clip_least_ms,
             limits.clips_per_s,
