@@ -70,7 +70,7 @@ impl Request<'_> {
     fn load_on_tensorrt(&self, runtime: &Runtime) -> Result<OnnxEngine, InferError> {
         let gpu = Gpu::find(runtime, Provider::TensorRt, &self.options)?;
         let _turn = gpu_gate::load(self.loading.cancel)?;
-        let plan = Plan::new(runtime, &gpu, self)?;
+        let plan = Plan::new(runtime, self)?;
         let mut fixed = graphs::fixed_shapes(self);
         let load = |graphs| {
             let builder = tensorrt::session(runtime, &gpu, &self.options, &plan, graphs)?;

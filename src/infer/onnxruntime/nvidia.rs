@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use super::provider::missing;
 use super::runtime::Runtime;
+use crate::infer::engine_cache::{self, CacheKey, Machine, Place};
 use crate::infer::error::InferError;
 use crate::infer::gpu;
+use crate::infer::guard::unreadable;
 use crate::infer::options::{DeviceKind, EngineOptions, Precision, Provider};
+use crate::infer::profile::Profile;
+use crate::infer::request::Request;
 
 /// The GPU that a provider runs on.
 pub(super) struct Gpu {
@@ -54,6 +58,44 @@ impl Gpu {
             Err(missing(provider, lacking.join("; ")))
         }
     }
+}
+
+/// The place of the engine that `provider` builds of a network for `precision`, with the TensorRT of
+/// this version, and the shapes that it is built for.
+///
+/// # Errors
+/// [`InferError::Cache`], [`InferError::Cancelled`]; [`InferError::ModelUnreadable`] for a file that
+/// is no ONNX file; [`InferError::ProviderMissing`] where TensorRT or the driver does not say its
+/// version.
+pub(super) fn engine_place(
+    runtime: &Runtime,
+    request: &Request<'_>,
+    provider: Provider,
+    precision: Precision,
+    tensorrt: Result<String, String>,
+) -> Result<(Place, Profile), InferError> {
+    let missing = |reason| missing(provider, reason);
+    let profile = request.profile().ok_or_else(|| {
+        unreadable(request.path, "it is no ONNX file, or leaves sizes open and has no role")
+    })?;
+    let model_sha256 = crate::models::sha256(&request.model)
+        .map_err(|e| unreadable(request.path, &e.to_string()))?;
+    let found = gpu::gpu(request.options.device.ordinal).map_err(missing)?;
+    let key = CacheKey {
+        model: request.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        model_sha256,
+        provider,
+        precision,
+        profile: [profile.min(), profile.opt(), profile.max()],
+        machine: Machine {
+            tensorrt: tensorrt.map_err(missing)?,
+            driver: found.driver,
+            gpu_arch: found.arch,
+            runtime: runtime.version.clone(),
+        },
+    };
+    let root = engine_cache::root(&request.options, &request.model);
+    Ok((Place::open(&root, key, request.loading.cancel)?, profile))
 }
 
 /// Where ONNX Runtime's library for a GPU provider would be; `None` where its own was found by the

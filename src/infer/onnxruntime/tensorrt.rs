@@ -6,13 +6,11 @@ use ort::ep;
 use ort::session::builder::SessionBuilder;
 
 use super::nvidia::Gpu;
-use super::provider::{builder, missing, with_providers};
+use super::provider::{builder, with_providers};
 use super::runtime::Runtime;
 use super::{cuda, nvidia};
-use crate::infer::engine_cache::{self, CacheKey, Machine, Place};
+use crate::infer::engine_cache::Place;
 use crate::infer::error::InferError;
-use crate::infer::gpu;
-use crate::infer::guard::unreadable;
 use crate::infer::options::{EngineOptions, Precision, Provider};
 use crate::infer::profile::Profile;
 use crate::infer::request::Request;
@@ -59,33 +57,19 @@ pub(super) struct Plan {
 
 impl Plan {
     /// # Errors
-    /// [`InferError::Cache`], [`InferError::Cancelled`]; [`InferError::ModelUnreadable`] for a file
-    /// that is no ONNX file; [`InferError::ProviderMissing`] where TensorRT or the driver does not
-    /// say its version.
-    pub(super) fn new(
-        runtime: &Runtime,
-        gpu: &Gpu,
-        request: &Request<'_>,
-    ) -> Result<Self, InferError> {
+    /// Those of [`nvidia::engine_place`].
+    pub(super) fn new(runtime: &Runtime, request: &Request<'_>) -> Result<Self, InferError> {
         if request.traits.is_compiled {
             return Ok(Self { built: None });
         }
-        let profile = request.profile().ok_or_else(|| {
-            unreadable(request.path, "it is no ONNX file, or leaves sizes open and has no role")
-        })?;
-        let model_sha256 = crate::models::sha256(&request.model)
-            .map_err(|e| unreadable(request.path, &e.to_string()))?;
-        let key = CacheKey {
-            model: request.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            model_sha256,
-            provider: Provider::TensorRt,
-            precision: precision(request.options.precision),
-            profile: [profile.min(), profile.opt(), profile.max()],
-            machine: machine(runtime, gpu)?,
-        };
-        let root = engine_cache::root(&request.options, &request.model);
-        let place = Place::open(&root, key, request.loading.cancel)?;
-        Ok(Self { built: Some((place, profile)) })
+        let place = nvidia::engine_place(
+            runtime,
+            request,
+            Provider::TensorRt,
+            precision(request.options.precision),
+            nvidia::tensorrt_version(runtime),
+        );
+        Ok(Self { built: Some(place?) })
     }
 
     /// Whether no engine has to be built.
@@ -110,17 +94,6 @@ impl Plan {
             _ => Ok(()),
         }
     }
-}
-
-fn machine(runtime: &Runtime, gpu: &Gpu) -> Result<Machine, InferError> {
-    let missing = |reason| missing(Provider::TensorRt, reason);
-    let found = gpu::gpu(gpu.ordinal.unsigned_abs()).map_err(missing)?;
-    Ok(Machine {
-        tensorrt: nvidia::tensorrt_version(runtime).map_err(missing)?,
-        driver: found.driver,
-        gpu_arch: found.arch,
-        runtime: runtime.version.clone(),
-    })
 }
 
 /// The arithmetic of an engine: half floats unless something else is asked for or the network is

@@ -13,10 +13,11 @@ use ort::environment::Environment;
 use ort::session::builder::SessionBuilder;
 
 use super::devices::on_device;
+use super::nvidia;
 use super::preload::preload;
 use super::provider::{builder, ep_name, missing};
 use super::runtime::Runtime;
-use crate::infer::engine_cache::{self, COMPILED_FILE, CacheKey, Machine, Place};
+use crate::infer::engine_cache::{COMPILED_FILE, Place};
 use crate::infer::error::InferError;
 use crate::infer::gpu;
 use crate::infer::guard::unreadable;
@@ -113,7 +114,6 @@ impl Plan {
     /// [`InferError::Cache`], [`InferError::Cancelled`], and [`InferError::ModelUnreadable`] for a
     /// file that is no ONNX file or cannot be rewritten in the precision that was asked for.
     pub(super) fn new(runtime: &Runtime, request: &Request<'_>) -> Result<Self, InferError> {
-        let missing = |reason| missing(Provider::TensorRtRtx, reason);
         let asked = request.options.precision;
         if asked == Precision::Bf16 {
             return Err(InferError::PrecisionUnsupported {
@@ -122,28 +122,11 @@ impl Plan {
                 remedy: "use precision=fp16, or provider=tensorrt",
             });
         }
-        runtime.tensorrt_rtx.register(&runtime.environment).map_err(missing)?;
-        let profile = request.profile().ok_or_else(|| {
-            unreadable(request.path, "it is no ONNX file, or leaves sizes open and has no role")
-        })?;
-        let model_sha256 = crate::models::sha256(&request.model)
-            .map_err(|e| unreadable(request.path, &e.to_string()))?;
-        let found = gpu::gpu(request.options.device.ordinal).map_err(missing)?;
-        let key = CacheKey {
-            model: request.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            model_sha256,
-            provider: Provider::TensorRtRtx,
-            precision: asked,
-            profile: [profile.min(), profile.opt(), profile.max()],
-            machine: Machine {
-                tensorrt: runtime.tensorrt_rtx.version().map_err(missing)?,
-                driver: found.driver,
-                gpu_arch: found.arch,
-                runtime: runtime.version.clone(),
-            },
-        };
-        let root = engine_cache::root(&request.options, &request.model);
-        let place = Place::open(&root, key, request.loading.cancel)?;
+        let registered = runtime.tensorrt_rtx.register(&runtime.environment);
+        registered.map_err(|reason| missing(Provider::TensorRtRtx, reason))?;
+        let version = runtime.tensorrt_rtx.version();
+        let (place, profile) =
+            nvidia::engine_place(runtime, request, Provider::TensorRtRtx, asked, version)?;
         Ok(Self { place, profile, asked })
     }
 
