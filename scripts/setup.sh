@@ -58,10 +58,7 @@ onnx_runtime() (
     # shellcheck disable=SC2064 # the folder of now
     trap "rm -rf '$work'" EXIT
     echo "setup: downloading ONNX Runtime and OpenVINO into .runtime/"
-    python3 -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps \
-        --only-binary=:all: --python-version 3.12 --implementation cp \
-        --platform "manylinux_2_28_$arch" --platform "manylinux_2_35_$arch" \
-        --dest "$work/wheels" --requirement "$pins"
+    scripts/wheels.sh "$pins" "$work/wheels"
     for wheel in "$work"/wheels/*.whl; do
         python3 -m zipfile -e "$wheel" "$work/runtime"
     done
@@ -95,9 +92,7 @@ tensorrt_rtx() (
     # shellcheck disable=SC2064 # the folder of now
     trap "rm -rf '$work'" EXIT
     echo "setup: downloading TensorRT for RTX into $rtx/"
-    python3 -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps \
-        --only-binary=:all: --python-version 3.12 --implementation cp \
-        --platform "manylinux_2_28_$(uname -m)" --dest "$work/wheels" --requirement "$pins"
+    scripts/wheels.sh "$pins" "$work/wheels"
     python3 -m zipfile -e "$work"/wheels/*.whl "$work/unzipped"
     work=$work/unzipped/onnxruntime_ep_nv_tensorrt_rtx
     rm -f "$work"/*.py

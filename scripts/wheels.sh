@@ -24,7 +24,8 @@ failed() {
 
 python3 -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps \
     --only-binary=:all: --python-version 3.12 --implementation cp \
-    --platform "manylinux_2_28_$(uname -m)" --dest "$work/wheels" --requirement "$pins" \
+    --platform "manylinux_2_28_$(uname -m)" --platform "manylinux_2_35_$(uname -m)" \
+    --dest "$work/wheels" --requirement "$pins" \
     2>"$work/said" || failed
 cat "$work/said" >&2
 stamp "$pins" "$work/wheels"
