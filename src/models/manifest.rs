@@ -32,8 +32,14 @@ pub struct Known {
     pub threshold: Option<f64>,
     #[serde(with = "ChannelOrderName")]
     pub channel_order: ChannelOrder,
-    normalization: NormalizationName,
+    /// Where the sidecar's own `mean` and `std` or `ranges` do not say it.
+    normalization: Option<NormalizationName>,
     pub licence: String,
+    /// What those who use it have to keep to beside the licence.
+    pub terms: Option<String>,
+    /// What else its sidecar says, as the sidecar's text.
+    #[serde(default, deserialize_with = "sidecar")]
+    pub sidecar: ModelInfo,
     pub source: String,
     /// The files that it is imported from.
     #[serde(default)]
@@ -199,6 +205,10 @@ impl<'a> Recognised<'a> {
     }
 }
 
+fn sidecar<'de, D: serde::Deserializer<'de>>(text: D) -> Result<ModelInfo, D::Error> {
+    String::deserialize(text)?.parse().map_err(serde::de::Error::custom)
+}
+
 #[derive(Deserialize)]
 #[serde(remote = "Role", rename_all = "lowercase")]
 enum RoleName {
@@ -316,14 +326,17 @@ impl Known {
             source: Some(self.source.clone()),
             training: if self.trained { Training::Trained } else { Training::Untrained },
             channel_order: Some(self.channel_order),
-            normalization: Some(match self.normalization {
-                NormalizationName::Retinaface => Normalization::RETINAFACE,
-                NormalizationName::Unit => Normalization::UNIT,
-                NormalizationName::Imagenet => Normalization::IMAGENET_RGB,
-            }),
+            normalization: self.sidecar.normalization.or(self.normalization.map(
+                |name| match name {
+                    NormalizationName::Retinaface => Normalization::RETINAFACE,
+                    NormalizationName::Unit => Normalization::UNIT,
+                    NormalizationName::Imagenet => Normalization::IMAGENET_RGB,
+                },
+            )),
             ports: vec![Port::pixels(input, PortType::Float32)],
             threshold: self.threshold,
-            output: None,
+            terms: self.terms.clone(),
+            ..self.sidecar.clone()
         }
     }
 }

@@ -14,6 +14,7 @@ mod tests;
 mod upright;
 mod yuv;
 
+use strum::{EnumString, IntoStaticStr, VariantNames};
 use thiserror::Error;
 
 use super::geometry::{CropRect, Size};
@@ -56,7 +57,8 @@ pub enum ImageError {
 }
 
 /// The order in which a network reads the three colour channels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum ChannelOrder {
     /// Red, green, blue.
     Rgb,
@@ -116,6 +118,23 @@ impl Normalization {
         Self {
             scale: ranges.map(|(min, max)| (max - min) / 255.0),
             offset: ranges.map(|(min, _)| min),
+        }
+    }
+
+    /// From the statistics that PyTorch's programs are given: `(x / 255 - mean) / std`.
+    ///
+    /// ```
+    /// use gstm2sd::core::image::Normalization;
+    ///
+    /// let norm = Normalization::from_mean_std([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    /// let imagenet = Normalization::IMAGENET_RGB;
+    /// assert!((0..3).all(|c| (norm.scale[c] - imagenet.scale[c]).abs() < 1e-7));
+    /// assert!((0..3).all(|c| (norm.offset[c] - imagenet.offset[c]).abs() < 1e-6));
+    /// ```
+    pub fn from_mean_std(mean: [f32; 3], std: [f32; 3]) -> Self {
+        Self {
+            scale: std.map(|std| 1.0 / (255.0 * std)),
+            offset: std::array::from_fn(|c| -mean[c] / std[c]),
         }
     }
 

@@ -5,6 +5,10 @@
 //! is named after. Keys that this project does not know are kept out of the way, not refused: the
 //! same file may serve other elements.
 
+mod calibration;
+mod classifier;
+mod detector;
+mod sufficiency;
 mod text;
 mod training;
 
@@ -13,13 +17,32 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use strum::{EnumString, IntoStaticStr, VariantNames};
 use thiserror::Error;
 
+use self::text::is_section_name;
 use super::image::{ChannelOrder, Normalization};
+pub use calibration::{Calibration, LlrMap, MeasuredPoint, Population, Rate};
+pub use classifier::{Align, ClassifierOutput, FakeIndex, FrameRates, InputLayout, Template};
+pub use detector::{AnchorSides, DetectorFamily};
+pub use sufficiency::SufficiencyKeys;
 pub use training::{Training, UnknownTraining};
 
 /// What a network is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum Role {
     Detector,
     Aligner,
@@ -30,11 +53,7 @@ impl Role {
     pub const ALL: [Self; 3] = [Self::Detector, Self::Aligner, Self::Classifier];
 
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Detector => "detector",
-            Self::Aligner => "aligner",
-            Self::Classifier => "classifier",
-        }
+        self.into()
     }
 }
 
@@ -42,14 +61,6 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// Whether a classifier's two numbers still need a softmax.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClassifierOutput {
-    #[default]
-    Logits,
-    Probabilities,
 }
 
 /// Whether a tensor goes into the network or comes out.
@@ -60,21 +71,11 @@ pub enum Direction {
 }
 
 /// What the numbers of a tensor are, of those that this project's networks have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum PortType {
     Float32,
     Uint8,
-}
-
-impl PortType {
-    const NAMES: [(&'static str, Self); 2] = [("float32", Self::Float32), ("uint8", Self::Uint8)];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Float32 => "float32",
-            Self::Uint8 => "uint8",
-        }
-    }
 }
 
 /// A tensor that the sidecar describes.
@@ -107,14 +108,30 @@ pub struct ModelInfo {
     pub source: Option<String>,
     /// What is known of how the network came by its weights.
     pub training: Training,
+    /// What those who use it have to keep to beside its licence, such as the terms of the data that it
+    /// was trained on.
+    pub terms: Option<String>,
     pub channel_order: Option<ChannelOrder>,
     pub normalization: Option<Normalization>,
     /// The tensors that the sidecar describes, by name. An ONNX file needs none of them described;
     /// a bare TensorRT engine all.
     pub ports: Vec<Port>,
-    /// P(fake) above which this classifier calls a face fake.
+    /// P(fake) above which whoever published the classifier calls a face fake.
     pub threshold: Option<f64>,
-    pub output: Option<ClassifierOutput>,
+    pub outputs: Option<ClassifierOutput>,
+    pub fake_index: Option<FakeIndex>,
+    pub input_layout: Option<InputLayout>,
+    pub template: Option<Template>,
+    pub align: Option<Align>,
+    /// The side of what is cut out of the frame, in sides of the face's box.
+    pub crop_scale: Option<f64>,
+    pub fps: Option<FrameRates>,
+    pub family: Option<DetectorFamily>,
+    pub anchors: Option<AnchorSides>,
+    pub sufficiency: SufficiencyKeys,
+    pub calibration: Option<Calibration>,
+    /// Measured on the videos of the calibration.
+    pub points: Vec<MeasuredPoint>,
 }
 
 #[derive(Debug, Error)]
@@ -124,10 +141,12 @@ pub enum ModelInfoError {
     #[error("line {line} is neither a [section], a key=value nor a comment: {text:?}")]
     Syntax { line: usize, text: String },
     #[error("[{section}] {key}={value}: expected {expected}")]
-    Value { section: String, key: String, value: String, expected: &'static str },
+    Value { section: String, key: String, value: String, expected: String },
+    #[error("[{section}] has no {key}")]
+    Missing { section: String, key: &'static str },
     #[error(
-        "the tensor name {name:?} cannot be a section of a .modelinfo file: it is empty or \
-         modelinfo, or has brackets, control characters or spaces at its ends. Rename the tensor"
+        "the tensor name {name:?} cannot be a section of a .modelinfo file: it is empty or the name \
+         of a section of ours, or has brackets, control characters or spaces at its ends. Rename the tensor"
     )]
     TensorName { name: String },
     #[error("{} is larger than {limit} bytes: no .modelinfo file", path.display())]
@@ -136,16 +155,6 @@ pub enum ModelInfoError {
 
 /// Sidecars are some hundred bytes.
 const LARGEST_BYTES: u64 = 1 << 20;
-/// The section that holds the keys of the whole file.
-const GLOBAL: &str = "modelinfo";
-
-/// Whether a tensor's name, which the file's author chose, can stand as `[name]` and be nothing else:
-/// a name with a line break could bring keys of its own.
-fn is_section_name(name: &str) -> bool {
-    let breaks = |c: char| c.is_control() || matches!(c, '[' | ']');
-    !name.is_empty() && name != GLOBAL && name.trim() == name && !name.contains(breaks)
-}
-
 impl ModelInfo {
     /// The sidecar that belongs to `model`, or the empty one when there is none.
     pub fn beside(model: &Path) -> Result<Self, ModelInfoError> {

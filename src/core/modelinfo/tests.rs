@@ -8,7 +8,7 @@ fn what_is_written_is_read_back() {
         training: Training::Trained,
         threshold: Some(0.3),
         channel_order: Some(ChannelOrder::Rgb),
-        output: Some(ClassifierOutput::Probabilities),
+        outputs: Some(ClassifierOutput::Probabilities),
         ports: vec![
             Port::pixels("clip", PortType::Uint8),
             Port {
@@ -87,4 +87,93 @@ fn unknown_keys_pass_and_bad_values_are_named() {
     assert!("[a]\nranges=0,1;2".parse::<ModelInfo>().is_err());
     assert!("[a]\ndir=input\ndims=1,x".parse::<ModelInfo>().is_err());
     assert!("words".parse::<ModelInfo>().is_err());
+}
+
+#[test]
+fn every_key_of_ours_is_read_back() {
+    let point = |name: &str, threshold| MeasuredPoint {
+        name: name.into(),
+        threshold,
+        fpr: Rate { value: 0.01, low: 0.002, high: 0.03 },
+        tpr: Rate { value: 0.8, low: 0.7, high: 0.9 },
+    };
+    let population = Population {
+        name: "cameras at the gate".into(),
+        real: 120,
+        fake: 130,
+        date: "2026-11-26".into(),
+        list_sha256: "ab".into(),
+    };
+    let mut info = ModelInfo {
+        role: Some(Role::Classifier),
+        terms: Some("the data's own terms".into()),
+        outputs: Some(ClassifierOutput::Logit),
+        fake_index: Some(FakeIndex::One),
+        input_layout: Some(InputLayout::Ntchw),
+        template: Some(Template::GEND),
+        align: Some(Align::Frame),
+        crop_scale: Some(2.5),
+        fps: Some(FrameRates { lowest: 23.0, highest: 31.0 }),
+        family: Some(DetectorFamily::YuNet),
+        anchors: Some(AnchorSides(vec![vec![10.0, 20.0], vec![32.0], vec![128.0, 256.5]])),
+        sufficiency: SufficiencyKeys {
+            eye_distance_px: Some(40.0),
+            sharpness: Some(0.25),
+            brightness: Some((0.1, 0.9)),
+            contrast: Some(0.05),
+            pose_deg: Some(45.0),
+            outside: Some(0.1),
+            clips: Some(3),
+            seconds: Some(1.5),
+        },
+        calibration: Some(Calibration {
+            map: LlrMap::Platt { slope: 0.75, intercept: -0.5 },
+            population: population.clone(),
+        }),
+        points: vec![point("fpr-1e-2", 0.75), point("eer", 0.5)],
+        ..ModelInfo::default()
+    };
+    let again = |info: &ModelInfo| info.to_sidecar().unwrap().parse::<ModelInfo>().unwrap();
+    assert_eq!(again(&info), info);
+    let map = LlrMap::Isotonic(vec![(-2.5, -1.0), (0.0, -1.0), (1.0, 3.0)]);
+    info.calibration = Some(Calibration { map, population });
+    info.template = Some(Template(Template::M2SD.0.map(|[x, y]| [x + 0.01, y])));
+    assert_eq!(again(&info), info);
+}
+
+#[test]
+fn the_mean_and_deviation_of_a_tensor_are_what_its_ranges_say() {
+    let text = "[clip]\ndir=input\nmean=0.485,0.456,0.406\nstd=0.229,0.224,0.225";
+    let info: ModelInfo = text.parse().unwrap();
+    let ranges = info.normalization.unwrap().ranges().map(|(min, max)| [min, max]).concat();
+    let imagenet = Normalization::IMAGENET_RGB.ranges().map(|(min, max)| [min, max]).concat();
+    assert!(ranges.iter().zip(&imagenet).all(|(a, b)| (a - b).abs() < 1e-5), "{ranges:?}");
+}
+
+#[test]
+fn wrong_values_of_keys_say_what_was_expected() {
+    for (text, part) in [
+        ("[modelinfo]\nfake-index=2", "fake-index=2: expected 0, 1"),
+        ("[modelinfo]\noutputs=two", "expected logit, logits, probability, probabilities"),
+        ("[modelinfo]\ninput-layout=NHWC", "expected NCTHW, NTCHW, NCHW"),
+        ("[modelinfo]\ntemplate=1,2", "five points"),
+        ("[modelinfo]\ntemplate=0,0;0,0;0,0;0,0;0,0", "no two in one place"),
+        ("[modelinfo]\nalign=face", "expected clip, frame"),
+        ("[modelinfo]\ncrop-scale=0.5", "from 1 to 8"),
+        ("[modelinfo]\nfps=31,23", "lowest,highest"),
+        ("[modelinfo]\nfamily=mtcnn", "expected retinaface, yunet, scrfd"),
+        ("[modelinfo]\nanchors=16,x", "such as 16,32;64,128;256,512"),
+        ("[a]\nmean=0,0,0", "[a] has no std"),
+        ("[a]\nmean=0,0,0\nstd=1,0,1", "above 0"),
+        ("[sufficiency]\nsharpness=2", "from 0 to 1"),
+        ("[sufficiency]\nbrightness=0.9,0.1", "low,high"),
+        ("[calibration]\nmethod=magic\nreal=1\nfake=1", "platt or isotonic"),
+        ("[calibration]\nmethod=platt\nslope=1\nreal=1\nfake=1", "[calibration] has no intercept"),
+        ("[calibration]\nmethod=isotonic\nknots=1,1;0,0\nreal=1\nfake=1", "rising order"),
+        ("[operating-point x]\nfpr=0,0,1\ntpr=1,0,1", "has no threshold"),
+        ("[operating-point x]\nthreshold=1\nfpr=0.5,0.6,1\ntpr=1,0,1", "value,low,high"),
+    ] {
+        let error = text.parse::<ModelInfo>().unwrap_err().to_string();
+        assert!(error.contains(part), "{text:?}: {error}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use strum::{IntoStaticStr, VariantNames};
 use thiserror::Error;
 
 /// What is known of how a network came by its weights.
@@ -17,7 +18,8 @@ use thiserror::Error;
 /// assert!(!info.training.allows_verdicts());
 /// assert_eq!("trained".parse(), Ok(Training::Trained));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum Training {
     /// The sidecar says so: written for a file whose hash is pinned, or by the user.
     Trained,
@@ -56,12 +58,7 @@ impl Training {
     }
 
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Trained => "trained",
-            Self::Analytic => "analytic",
-            Self::Untrained => "untrained",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 
     /// Its place in an order of preference, from 0.

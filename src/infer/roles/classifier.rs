@@ -33,15 +33,17 @@ impl ClipScore {
     fn new(outputs: [f32; 2], kind: ClassifierOutput) -> Result<Self, InferError> {
         let [fake, real] = outputs.map(f64::from);
         let fake = match kind {
-            ClassifierOutput::Logits => Probability::fake_from_logits(outputs)
-                .map_err(|e| InferError::WrongValues { what: SCORES, reason: e.to_string() })?
-                .get(),
-            ClassifierOutput::Probabilities => {
+            ClassifierOutput::Logit | ClassifierOutput::Logits => {
+                Probability::fake_from_logits(outputs)
+                    .map_err(|e| InferError::WrongValues { what: SCORES, reason: e.to_string() })?
+                    .get()
+            }
+            ClassifierOutput::Probability | ClassifierOutput::Probabilities => {
                 // What fp16 rounding can do to a sum of one, and no more.
                 if fake < -0.01 || real < -0.01 || (fake + real - 1.0).abs() > 0.01 {
                     let reason = format!(
                         "{outputs:?} are no two probabilities; \
-                         if they are logits, set output=logits in the model's sidecar"
+                         if they are logits, set outputs=logits in the model's sidecar"
                     );
                     return Err(InferError::WrongValues { what: SCORES, reason });
                 }
@@ -95,6 +97,7 @@ impl Classifier {
                 Some(audio)
             }
         };
+        signature.require(sidecar.outputs.unwrap_or_default().count() == 2)?;
         let output = signature.output(2, 2)?;
         let spec = ClassifierSpec {
             frames,
@@ -165,7 +168,7 @@ impl Classifier {
         if !fits(&dims, found.shape()) {
             return Err(shape_error(SCORES, &dims, found.shape()));
         }
-        let kind = self.spec.sidecar.output.unwrap_or_default();
+        let kind = self.spec.sidecar.outputs.unwrap_or_default();
         for row in found.rows() {
             scores.push(ClipScore::new([row[0], row[1]], kind)?);
         }

@@ -99,7 +99,7 @@ impl Synth {
             normalization: Some(normalization),
             ports: vec![Port::pixels(input, PortType::Float32)],
             threshold,
-            output: None,
+            ..ModelInfo::default()
         }
     }
 }
