@@ -80,7 +80,7 @@ pub enum InferError {
     )]
     Quantised { path: PathBuf, asked: Precision },
     #[error("the sidecar of {}: {source}", path.display())]
-    Sidecar { path: PathBuf, source: ModelInfoError },
+    Sidecar { path: PathBuf, source: Box<ModelInfoError> },
     #[error("{} has the role {found} in its sidecar, and was given as the {expected}", path.display())]
     WrongRole { path: PathBuf, expected: Role, found: Role },
     #[error("{model} does not fit as {role}: expected {expected}; found {found}")]

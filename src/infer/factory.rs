@@ -66,8 +66,10 @@ pub fn load_classifier<'a>(
 }
 
 fn sidecar(path: &Path, expected: Role) -> Result<ModelInfo, InferError> {
-    let sidecar = ModelInfo::beside(path)
-        .map_err(|source| InferError::Sidecar { path: path.to_owned(), source })?;
+    let sidecar = ModelInfo::beside(path).map_err(|source| InferError::Sidecar {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })?;
     match sidecar.role {
         Some(found) if found != expected => {
             Err(InferError::WrongRole { path: path.to_owned(), expected, found })
