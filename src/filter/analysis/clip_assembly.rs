@@ -18,19 +18,21 @@ const WAITING_FOR_SOUND: usize = 4;
 /// The clips of all faces that are not full yet, or not with the classifier.
 pub(super) struct ClipAssembly {
     pub params: WindowParams,
+    /// The side of what is copied around a face, in sides of its box.
+    pub crop_scale: f64,
     pub windows: Windows<FaceSample>,
     /// Live mode: the clips that nobody had time for yet.
     pub line: LatestWinsQueue<ClipWindow<FaceSample>>,
 }
 
 impl ClipAssembly {
-    pub fn new(params: WindowParams) -> Self {
-        Self { params, windows: Windows::new(params), line: LatestWinsQueue::default() }
+    pub fn new(params: WindowParams, crop_scale: f64) -> Self {
+        Self { params, crop_scale, windows: Windows::new(params), line: LatestWinsQueue::default() }
     }
 
     /// Forgets all of it.
     pub fn clear(&mut self) {
-        *self = Self::new(self.params);
+        *self = Self::new(self.params, self.crop_scale);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array4, Ix4};
+use ndarray::Ix4;
 use thiserror::Error;
 
 use super::FaceSample;
@@ -203,8 +203,8 @@ pub enum ClipError {
     Image(#[from] ImageError),
 }
 
-/// Aligns a clip, shows it to `show` and writes it as the classifier reads it, `[3,T,S,S]`, in
-/// memory from `buffers`.
+/// Aligns a clip, shows it to `show` and writes it as the classifier reads it, in memory from
+/// `buffers`.
 fn clip_tensor(
     clip: &ClipWindow<FaceSample>,
     spec: &ClassifierSpec,
@@ -214,22 +214,16 @@ fn clip_tensor(
 ) -> Result<Tensor<Ix4>, ClipError> {
     let crops = clip.samples.iter().map(|sample| &*sample.payload.crop);
     let mut warp = buffers.warp();
-    let align = || AlignedClip::align_in(buffers.u8s(), &mut warp, crops, spec.size_px as u32);
+    let align = || AlignedClip::align_in(buffers.u8s(), &mut warp, crops, &spec.alignment);
     let aligned = stages.time(Stage::Warp, align)?;
     buffers.give_warp(warp);
     show(&aligned);
-    let norm = match spec.values {
-        PixelValues::Normalized(norm) => norm,
-        PixelValues::U8 => return Ok(aligned.into_u8(spec.channel_order).into()),
-    };
+    if spec.values == PixelValues::U8 {
+        return Ok(spec.bytes(aligned.into_u8(ChannelOrder::Rgb)));
+    }
     stages.time(Stage::Normalise, || {
-        let dims = aligned.pixels().dim();
-        let mut memory = buffers.floats();
-        memory.resize(aligned.pixels().len(), 0.0);
-        let planes = Array4::from_shape_vec(dims, memory);
-        let mut planes = planes.unwrap_or_else(|_| Array4::zeros(dims));
-        aligned.write_planes(spec.channel_order, norm, planes.view_mut())?;
+        let planes = spec.clip(aligned.pixels(), || buffers.floats())?;
         buffers.give(aligned.into_u8(ChannelOrder::Rgb).into());
-        Ok(planes.into())
+        Ok(planes)
     })
 }

@@ -88,8 +88,8 @@ impl Analysis {
         self.detect(buffer, number, span.map_or(0, |span| span.start_ns))?;
         let stream = self.stream.as_mut().ok_or(Unanalysed::NoModels)?;
         let faces = stream.shown_on(number);
-        let (Some(span), true) = (span, self.clips.is_some()) else { return Ok(faces) };
-        let samples = stream.samples(buffer).map_err(|error| {
+        let (Some(span), Some(clips)) = (span, &self.clips) else { return Ok(faces) };
+        let samples = stream.samples(buffer, clips.crop_scale).map_err(|error| {
             gst::warning!(CAT, "Frame {number} cannot be read: {error}");
             Unanalysed::Unreadable
         })?;

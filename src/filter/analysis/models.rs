@@ -115,7 +115,8 @@ impl Analysis {
     /// Has clips made as the classifier and the mode want them.
     pub(super) fn assemble_clips(&mut self) {
         let Some(engine) = self.supervisor.clips.get() else { return };
-        let frames = engine.submitter.pool().spec().frames;
+        let spec = engine.submitter.pool().spec();
+        let (frames, crop_scale) = (spec.frames, spec.crop_scale);
         let stride = self.settings.clip_stride(self.delivery(), frames);
         let (Some(frames), Some(stride)) = (NonZeroUsize::new(frames), NonZeroUsize::new(stride))
         else {
@@ -123,9 +124,11 @@ impl Analysis {
             return;
         };
         let params = WindowParams { frames, stride };
-        if self.clips.as_ref().is_none_or(|clips| clips.params != params) {
+        let is_other =
+            |clips: &ClipAssembly| clips.params != params || clips.crop_scale != crop_scale;
+        if self.clips.as_ref().is_none_or(is_other) {
             self.close_windows();
-            self.clips = Some(ClipAssembly::new(params));
+            self.clips = Some(ClipAssembly::new(params, crop_scale));
         }
     }
 

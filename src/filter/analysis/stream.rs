@@ -155,13 +155,15 @@ impl Stream {
         self.schedule.reset();
     }
 
-    /// Copies what clips need out of a frame: the surroundings of each face that is followed.
+    /// Copies what clips need out of a frame: the surroundings of each face that is followed,
+    /// `crop_scale` times its sides.
     ///
     /// # Errors
     /// When the frame cannot be read.
     pub fn samples(
         &mut self,
         buffer: &gst::BufferRef,
+        crop_scale: f64,
     ) -> Result<Vec<(TrackId, FaceSample)>, PixelError> {
         if self.shown.iter().all(|face| face.track.is_none()) {
             return Ok(Vec::new());
@@ -173,7 +175,7 @@ impl Stream {
                     (Some(all), LandmarkSource::Aligner) => five_from_68(all),
                     _ => face.face.points,
                 };
-                let crop = crops.take(&view, &face.face.bbox, points)?;
+                let crop = crops.take(&view, &face.face.bbox, points, crop_scale)?;
                 Some((shown.track?, FaceSample { crop, bbox: shown.face.bbox }))
             };
             let followed = faces.iter().zip(shown.iter()).filter(|(_, s)| s.track.is_some());
