@@ -10,6 +10,7 @@
 //! Fake is the positive class everywhere: a false positive is a real video that is called fake.
 
 pub mod dataset;
+pub mod evaluation;
 pub mod fit;
 pub mod metrics;
 pub mod page;
