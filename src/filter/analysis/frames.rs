@@ -8,6 +8,7 @@ use super::face_analyzer::AnalysisError;
 use super::face_detector::{DetectionJob, Detections};
 use super::stream::{Readability, moved};
 use super::tracks::TrackEnd;
+use crate::core::align::CROP_SCALE;
 use crate::core::span::Span;
 use crate::core::window::{FrameNumber, Sample};
 use crate::filter::debug::CAT;
@@ -87,12 +88,18 @@ impl Analysis {
         self.check_readable(buffer)?;
         self.detect(buffer, number, span.map_or(0, |span| span.start_ns))?;
         let stream = self.stream.as_mut().ok_or(Unanalysed::NoModels)?;
+        let crop_scale = self.clips.as_ref().map(|clips| clips.crop_scale);
+        let wanted = crop_scale.filter(|_| span.is_some());
+        if wanted.is_none() && !stream.has_unmeasured_faces() {
+            return Ok(stream.shown_on(number));
+        }
+        let samples =
+            stream.samples(buffer, crop_scale.unwrap_or(CROP_SCALE)).map_err(|error| {
+                gst::warning!(CAT, "Frame {number} cannot be read: {error}");
+                Unanalysed::Unreadable
+            })?;
         let faces = stream.shown_on(number);
-        let (Some(span), Some(clips)) = (span, &self.clips) else { return Ok(faces) };
-        let samples = stream.samples(buffer, clips.crop_scale).map_err(|error| {
-            gst::warning!(CAT, "Frame {number} cannot be read: {error}");
-            Unanalysed::Unreadable
-        })?;
+        let (Some(span), Some(_)) = (span, wanted) else { return Ok(faces) };
         for (track, payload) in samples {
             self.shared.output.face_seen(self.generation, track, number);
             let Some(clips) = &mut self.clips else { continue };
