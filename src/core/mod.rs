@@ -15,6 +15,7 @@ pub mod onnx;
 pub mod orientation;
 pub mod percentile;
 pub mod pressure;
+pub mod sampling;
 pub mod span;
 pub mod track;
 pub mod window;

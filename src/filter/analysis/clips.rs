@@ -55,7 +55,7 @@ impl PendingClip {
     ) -> Option<Self> {
         let newest = clip.samples.iter().max_by_key(|sample| sample.frame)?;
         let (frames, span) = (clip.frames(), clip.span()?);
-        let count = frames.len();
+        let count = clip.samples.len();
         let expected = shared.output.clip_submitted(generation, clip.track, frames, span, due)?;
         shared.stats.clip_begins(clip.track, newest.frame);
         Some(Self {

@@ -36,6 +36,9 @@ impl Analysis {
             }
         }
         self.tend_models();
+        if let Some(fps) = self.clips.as_ref().and_then(|clips| clips.sampler.slow_fps()) {
+            self.tell_slow(fps);
+        }
 
         let started = Instant::now();
         let (faces, unanalysed) = match self.analyse(&buffer, number, span) {
@@ -88,15 +91,22 @@ impl Analysis {
         self.detect(buffer, number, span.map_or(0, |span| span.start_ns))?;
         let stream = self.stream.as_mut().ok_or(Unanalysed::NoModels)?;
         let faces = stream.shown_on(number);
-        let (Some(span), Some(clips)) = (span, &self.clips) else { return Ok(faces) };
-        let samples = stream.samples(buffer, clips.crop_scale).map_err(|error| {
+        let (Some(span), Some(clips)) = (span, &mut self.clips) else { return Ok(faces) };
+        if !clips.sampler.takes(span.start_ns) {
+            for track in stream.followed() {
+                self.shared.output.face_seen(self.generation, track, number);
+                clips.windows.leave_out(track, number);
+            }
+            return Ok(faces);
+        }
+        let samples = stream.samples(buffer, clips.params.crop_scale).map_err(|error| {
             gst::warning!(CAT, "Frame {number} cannot be read: {error}");
             Unanalysed::Unreadable
         })?;
         for (track, payload) in samples {
             self.shared.output.face_seen(self.generation, track, number);
             let Some(clips) = &mut self.clips else { continue };
-            let events = clips.windows.push(track, Sample { frame: number, span, payload });
+            let events = clips.windows.push(track, Sample::new(number, span, payload));
             self.handle(events);
         }
         Ok(faces)

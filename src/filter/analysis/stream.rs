@@ -155,6 +155,11 @@ impl Stream {
         self.schedule.reset();
     }
 
+    /// The tracks that are on the newest frame.
+    pub fn followed(&self) -> impl Iterator<Item = TrackId> {
+        self.shown.iter().filter_map(|face| face.track)
+    }
+
     /// Copies what clips need out of a frame: the surroundings of each face that is followed,
     /// `crop_scale` times its sides.
     ///
@@ -165,7 +170,7 @@ impl Stream {
         buffer: &gst::BufferRef,
         crop_scale: f64,
     ) -> Result<Vec<(TrackId, FaceSample)>, PixelError> {
-        if self.shown.iter().all(|face| face.track.is_none()) {
+        if self.followed().next().is_none() {
             return Ok(Vec::new());
         }
         let Self { pixels, crops, faces, shown, landmark_source, stages, .. } = self;
