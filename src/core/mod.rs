@@ -14,6 +14,7 @@ pub mod modelinfo;
 pub mod onnx;
 pub mod orientation;
 pub mod percentile;
+pub mod presentation;
 pub mod pressure;
 pub mod sampling;
 pub mod span;

@@ -187,7 +187,7 @@ impl TryFrom<String> for Sha256 {
 pub enum Recognised<'a> {
     /// It has a pinned hash: every bit of it is known.
     Known(&'a Known),
-    /// It has the name of a file whose hash nobody has pinned: what its model would be like is
+    /// It has the name of a file of a model for which nobody has pinned a hash: what its model would be like is
     /// known, what is in it is not.
     Named(&'a Known),
     /// It has the name of a known file, and is another one.
@@ -297,15 +297,20 @@ impl Manifest {
         if let Some(known) = any(&pinned) {
             return Recognised::Known(known);
         }
-        if let Some(known) = any(&|s| s.file == file && s.sha256.is_none()) {
-            return Recognised::Named(known);
+        match any(&|s| s.file == file) {
+            Some(known) if known.is_pinned() => Recognised::Impostor(known),
+            Some(known) => Recognised::Named(known),
+            None => Recognised::Stranger,
         }
-        let other = any(&|s| s.file == file);
-        other.map_or(Recognised::Stranger, Recognised::Impostor)
     }
 }
 
 impl Known {
+    /// Whether any file is known by its hash to be this model.
+    pub fn is_pinned(&self) -> bool {
+        self.from.iter().filter_map(Source::file).any(|file| file.sha256.is_some())
+    }
+
     /// The sidecar of a file that is called like this model's, and of which nothing else is known.
     pub fn info_unverified(&self, input: &str) -> ModelInfo {
         ModelInfo {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+mod aspect;
 mod cancellation;
 mod continuity;
 mod cycles;

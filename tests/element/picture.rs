@@ -48,7 +48,7 @@ impl Picture {
         rgb
     }
 
-    /// The picture as frame `number` of a stream of `info`.
+    /// The picture as frame `number` of a stream of `info`, scaled to its size.
     pub fn buffer(&self, info: &VideoInfo, number: u64) -> gst::Buffer {
         let mut buffer = self.converted(info);
         let buffer_ref = buffer.get_mut().unwrap();
@@ -69,7 +69,7 @@ impl Picture {
         for (row, pixels) in rows.zip(self.rgb().chunks(row_bytes)) {
             row[..row_bytes].copy_from_slice(pixels);
         }
-        if info.format() == VideoFormat::Rgb {
+        if (info.format(), info.size()) == (VideoFormat::Rgb, rgb_info.size()) {
             return frame.into_buffer();
         }
         let converter = VideoConverter::new(&rgb_info, info, None).unwrap();

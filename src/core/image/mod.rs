@@ -9,6 +9,7 @@ mod frame;
 mod planes;
 mod rgb_image;
 mod rows;
+mod stretch;
 #[cfg(test)]
 mod tests;
 mod upright;

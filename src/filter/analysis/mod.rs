@@ -84,6 +84,8 @@ struct Analysis {
     orientation: Orientation,
     /// Of the caps that hold.
     info: Option<gst_video::VideoInfo>,
+    /// Once a run.
+    warned_of_interlacing: bool,
     stream: Option<Stream>,
     /// Once the classifier is loaded.
     clips: Option<ClipAssembly>,
@@ -120,6 +122,7 @@ impl Analysis {
             segment: None,
             orientation: Orientation::default(),
             info: None,
+            warned_of_interlacing: false,
             stream: None,
             clips: None,
             waiting: None,
@@ -231,10 +234,32 @@ impl Analysis {
     fn caps(&mut self, caps: &gst::CapsRef) {
         match gst_video::VideoInfo::from_caps(caps) {
             Ok(info) => {
+                self.warn_of_pictures(&info);
                 self.info = Some(info);
                 self.change_format();
             }
             Err(error) => self.fail(&format!("{caps} are no caps of raw video: {error}")),
+        }
+    }
+
+    /// Says what of these caps faces cannot be judged by.
+    fn warn_of_pictures(&mut self, info: &gst_video::VideoInfo) {
+        let par = |info: &gst_video::VideoInfo| info.par();
+        let is_new = self.info.as_ref().map(par) != Some(info.par());
+        if is_new && format::pixel_aspect(info).is_none() {
+            self.warn(&format!(
+                "no video has a pixel-aspect-ratio of {}/{}: pixels are taken as square. Put \
+                 capssetter in front to say how wide they are",
+                info.par().numer(),
+                info.par().denom()
+            ));
+        }
+        let is_interlaced = info.is_interlaced();
+        if is_interlaced && !std::mem::replace(&mut self.warned_of_interlacing, is_interlaced) {
+            self.warn(
+                "the video is interlaced: what moves in it has combs, which faces are judged by. \
+                 Put deinterlace in front: … ! deinterlace ! m2sdfilter ! …",
+            );
         }
     }
 

@@ -211,13 +211,14 @@ pub fn moved(
 }
 
 fn stored(face: &DetectedFace, track: Option<TrackId>, format: &StreamFormat) -> FrameFace {
-    let turn = |point| format.orientation.stored_point(point, format.stored);
+    let shown = &format.presentation;
     let mut stored = FrameFace { track, face: face.face, landmarks: face.landmarks.clone() };
-    if format.orientation != Default::default() {
-        stored.face.bbox = format.orientation.stored_box(&face.face.bbox, format.stored);
-        stored.face.points = face.face.points.map(turn);
+    if !shown.is_as_stored() {
+        stored.face.bbox = shown.stored_box(&face.face.bbox);
+        stored.face.points = face.face.points.map(|point| shown.stored_point(point));
         if let Some(points) = &mut stored.landmarks {
-            Arc::make_mut(points).iter_mut().for_each(|point| *point = turn(*point));
+            let points = Arc::make_mut(points).iter_mut();
+            points.for_each(|point| *point = shown.stored_point(*point));
         }
     }
     stored

@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::arch::m2sd::{self, Tuning};
 use super::arch::{ArchError, Tensors};
+use super::checkpoint::Config;
 use super::graph::Graph;
 use super::store::{StoreError, store};
 use crate::core::image::{ChannelOrder, Normalization};
@@ -68,7 +69,7 @@ impl Synth {
             Self::Aligner => aligner::build(),
             Self::Classifier(shape) => classifier::build(shape),
             Self::Transformer { shape, tuning, .. } => {
-                m2sd::build(tensors, &shape.options(*tuning))?.0
+                m2sd::build(tensors, &Config::default(), &shape.options(*tuning))?.0
             }
         })
     }
