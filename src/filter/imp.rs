@@ -103,8 +103,13 @@ pub struct M2sdFilter {
                  (0 = no limit)")]
     #[property(name = "clip-stride", get, set, type = u32, member = clip_stride, maximum = 10000,
         mutable_ready, nick = "Clip stride",
-        blurb = "Frames from the start of one clip to the start of the next (0 = automatic: \
-                 1 in complete mode, half a clip in live mode)")]
+        blurb = "Frames from the start of one clip to the start of the next, of those that clips \
+                 are made of (0 = automatic: 1 in complete mode, half a clip in live mode)")]
+    #[property(name = "clip-fps", get, set, type = Option<String>, member = clip_fps,
+        mutable_ready, nick = "Frame rate of clips",
+        blurb = "Frames a second of which clips are made, of streams that have more: a number; \
+                 native: the stream's own, as published; unset or auto: those that the classifier \
+                 was trained on, where its .modelinfo says (fps), else native")]
     #[property(name = "batch-size", get, set, type = u32, member = batch_size, mutable_ready,
         minimum = 1, maximum = 64, default = 1, nick = "Batch size",
         blurb = "Most clips, of all faces and of all elements that share the classifier, in one \
@@ -200,7 +205,7 @@ impl M2sdFilter {
             SessionError::Models(_) => {
                 gst::element_error!(obj, gst::ResourceError::NotFound, ("{text}"));
             }
-            SessionError::Device(_) => {
+            SessionError::Device(_) | SessionError::ClipFps(_) => {
                 gst::element_error!(obj, gst::ResourceError::Settings, ("{text}"));
             }
             _ => gst::element_error!(obj, gst::ResourceError::OpenRead, ("{text}")),

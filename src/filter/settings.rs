@@ -7,6 +7,7 @@ use gst::ClockTime;
 use crate::core::evidence::{NotAProbability, PointChoice, Probability};
 use crate::core::image;
 use crate::core::orientation::Orientation;
+use crate::core::sampling::{ClipFps, NoClipFps};
 use crate::infer;
 pub use crate::infer::{Precision, Provider};
 
@@ -118,6 +119,7 @@ pub struct Settings {
     pub channel_order: ChannelOrder,
     pub max_faces: u32,
     pub min_face: u32,
+    pub clip_fps: Option<String>,
     pub clip_stride: u32,
     pub batch_size: u32,
     pub batch_timeout: u64,
@@ -158,6 +160,7 @@ impl Default for Settings {
             channel_order: ChannelOrder::default(),
             max_faces: DEFAULT_MAX_FACES,
             min_face: 0,
+            clip_fps: None,
             clip_stride: 0,
             batch_size: 1,
             batch_timeout: DEFAULT_BATCH_TIMEOUT.nseconds(),
@@ -223,7 +226,12 @@ impl Settings {
         }
     }
 
-    /// Frames from the start of one clip to the start of the next, at least 1.
+    /// At which rate clips are made; an error if `clip-fps` says none.
+    pub fn clip_fps(&self) -> Result<ClipFps, NoClipFps> {
+        self.clip_fps.as_deref().unwrap_or_default().parse()
+    }
+
+    /// Frames of clips from the start of one to the start of the next, at least 1.
     pub fn clip_stride(&self, delivery: Delivery, clip_frames: usize) -> usize {
         match (self.clip_stride as usize, delivery) {
             (0, Delivery::Complete) => 1,

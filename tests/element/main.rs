@@ -24,6 +24,7 @@ mod picture;
 mod pressure;
 mod process;
 mod recovery;
+mod sampling;
 mod scripted;
 mod sizes;
 mod support;

@@ -57,7 +57,7 @@ impl PendingClip {
     ) -> Option<Self> {
         let newest = clip.samples.iter().max_by_key(|sample| sample.frame)?;
         let (frames, span) = (clip.frames(), clip.span()?);
-        let count = frames.len();
+        let count = clip.samples.len();
         let seen: Vec<_> = clip.samples.iter().filter_map(|s| s.payload.quality).collect();
         let quality = FaceQuality::median(&seen);
         let expected =

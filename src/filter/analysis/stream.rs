@@ -170,6 +170,11 @@ impl Stream {
         self.schedule.reset();
     }
 
+    /// The tracks that are on the newest frame.
+    pub fn followed(&self) -> impl Iterator<Item = TrackId> {
+        self.shown.iter().filter_map(|face| face.track)
+    }
+
     /// Copies what clips need out of a frame: the surroundings of each face that is followed,
     /// `crop_scale` times its sides. The first time after a detection it measures how well each face
     /// can be seen.

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::core::audio::LogMel;
 use crate::core::evidence::{Criteria, NoSuchPoint, NotAProbability, OperatingPoint};
 use crate::core::modelinfo::{Role, Training};
+use crate::core::sampling::NoClipFps;
 use crate::filter::analysis::buffer_pool::BufferPool;
 use crate::filter::debug::ORT_CAT;
 use crate::filter::output::metadata::classifier_name::ClassifierName;
@@ -25,6 +26,8 @@ pub enum SessionError {
     Models(#[from] ResolveError),
     #[error("device: {0}")]
     Device(#[from] infer::UnknownName),
+    #[error("clip-fps: {0}")]
+    ClipFps(#[from] NoClipFps),
     #[error(transparent)]
     Infer(#[from] InferError),
     #[error("threshold: {0}")]
@@ -110,6 +113,7 @@ impl ModelFiles {
             training: found.info.training.on_faces_of(detector.info.training),
         });
         let options = settings.engine_options()?;
+        settings.clip_fps()?;
         Ok(Self { detector: detector.path, aligner, classifier, options })
     }
 }

@@ -21,6 +21,7 @@ use clap::{Args, ValueEnum};
 use gst::prelude::*;
 use gstm2sd::core::evidence::{PointChoice, Probability};
 use gstm2sd::core::modelinfo::ModelInfo;
+use gstm2sd::core::sampling::ClipFps;
 use gstm2sd::filter::{ClassifierFile, M2sdFilter, ModelFiles};
 use serde_json::json;
 
@@ -113,6 +114,10 @@ pub struct ScanArgs {
     /// Frames from the start of one clip to the start of the next
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10000))]
     clip_stride: u32,
+    /// Frames a second of which clips are made, of videos that have more: auto, what the classifier
+    /// was trained on where its sidecar says; native, as published; or a number
+    #[arg(long, value_name = "FPS", default_value = "auto")]
+    clip_fps: ClipFps,
     /// Detect faces on every n-th frame
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     detect_interval: u32,
@@ -272,6 +277,7 @@ fn make_filter(args: &ScanArgs) -> Result<M2sdFilter, CliError> {
     let on_error = on_error.as_ref().map_or("pass", |on_error| on_error.get_name());
     filter.set_property_from_str("on-error", on_error);
     filter.set_property_from_str("mode", "complete");
+    filter.set_property("clip-fps", args.clip_fps.to_string());
     filter.set_property("clip-stride", args.clip_stride);
     filter.set_property("detect-interval", args.detect_interval);
     filter.set_property("detect-size", args.detect_size);
@@ -344,6 +350,7 @@ fn header(
         "threshold": point.map(|point| point.threshold.get()),
         "threshold-source": point.map(|point| point.source.as_str()),
         "operating-point": point.map(|point| point.source.name()),
+        "clip-fps": args.clip_fps.to_string(),
         "clip-stride": args.clip_stride,
         "detect-interval": args.detect_interval,
     }))
