@@ -5,6 +5,7 @@
 
 mod bench;
 mod bounded;
+mod calibrate;
 mod clip_files;
 mod compare;
 mod doctor;
@@ -53,6 +54,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Score videos that are known to be real or fake; write metrics, scores and a page
     Eval(eval::EvalArgs),
+    /// Calibrate a classifier on scores of videos that are known to be real or fake
+    Calibrate(calibrate::CalibrateArgs),
     /// Import, fetch, list, verify and compare models
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Models(command) => models::run(&command),
         Command::Engines(command) => engines::run(&command),
         Command::SynthVideo(args) => synth_video::run(&args),

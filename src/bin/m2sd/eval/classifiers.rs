@@ -27,9 +27,12 @@ impl Classifier {
     pub fn find(names: &[String], engines: Option<&str>) -> Result<Vec<Self>, CliError> {
         let search = Search::new(engines.map(Path::new));
         let found = if names.is_empty() {
-            vec![Self::one(&search, None)?]
+            vec![Self::find_one(&search, None)?]
         } else {
-            names.iter().map(|name| Self::one(&search, Some(name))).collect::<Result<_, _>>()?
+            names
+                .iter()
+                .map(|name| Self::find_one(&search, Some(name)))
+                .collect::<Result<_, _>>()?
         };
         for (n, one) in found.iter().enumerate() {
             if let Some(other) = found.iter().take(n).find(|other| other.name == one.name) {
@@ -44,7 +47,15 @@ impl Classifier {
         Ok(found)
     }
 
-    fn one(search: &Search, name: Option<&str>) -> Result<Self, CliError> {
+    /// The one that is named.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn one(name: &str, engines: Option<&str>) -> Result<Self, CliError> {
+        Self::find_one(&Search::new(engines.map(Path::new)), Some(name))
+    }
+
+    fn find_one(search: &Search, name: Option<&str>) -> Result<Self, CliError> {
         let found = search.find(Role::Classifier, name).map_err(CliError::runtime)?;
         let stem = found.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self {

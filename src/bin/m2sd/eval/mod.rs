@@ -9,6 +9,7 @@ mod data;
 mod degrade;
 mod faces;
 mod jobs;
+mod listed;
 mod media;
 mod records;
 mod report;
@@ -20,9 +21,10 @@ use clap::Args;
 use gstm2sd::infer::{Device, Precision, Provider};
 use gstm2sd::measure::Table;
 
-use self::classifiers::Classifier;
+pub use self::classifiers::Classifier;
 use self::degrade::{Degradation, Kind};
 use self::jobs::Jobs;
+pub use self::listed::Listed;
 use self::settings::Settings;
 use crate::error::CliError;
 use crate::options;
@@ -130,6 +132,7 @@ pub fn table(
     let evaluated = score(data, out, &[classifier.to_owned()], plain, scoring)?;
     let table = report::table(&evaluated);
     report::write_table(out, &table)?;
+    report::write_list(out, &evaluated)?;
     match evaluated.scans.outcome() {
         // Files without a score are told of, and the others calibrate.
         Err(CliError::Unscored(text)) => note(&format!("m2sd: {text}")),

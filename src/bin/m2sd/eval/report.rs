@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::classifiers::Classifier;
 use super::records::{Clip, Scan};
-use super::{EvalArgs, Evaluated, faces};
+use super::{EvalArgs, Evaluated, Listed, faces};
 use crate::error::CliError;
 use crate::partial_file;
 
@@ -31,6 +31,11 @@ pub fn write_table(out: &Path, table: &Table) -> Result<(), CliError> {
     let mut text = Vec::new();
     table.write(&mut text).map_err(CliError::runtime)?;
     Ok(partial_file::write(&out.join("scores.csv"), &text)?)
+}
+
+pub fn write_list(out: &Path, evaluated: &Evaluated) -> Result<(), CliError> {
+    let items = &evaluated.scans.items;
+    Listed::of(items).write(out, items)
 }
 
 /// What a scan is of, by numbers.
@@ -130,6 +135,7 @@ pub fn write(args: &EvalArgs, evaluated: &Evaluated) -> Result<String, CliError>
     }
     let rows = parts.into_iter().flat_map(|part| part.rows.rows).collect();
     write_table(&args.out, &Table { rows })?;
+    write_list(&args.out, evaluated)?;
     write_metrics(args, evaluated, &shown)?;
     let facts = facts(args, evaluated);
     let title = args.data.display().to_string();
