@@ -11,6 +11,7 @@ mod determinism;
 mod engines;
 mod errors;
 mod events;
+mod evidence;
 mod exchange;
 mod extremes;
 mod faces;

@@ -9,10 +9,10 @@ use gstm2sd::infer::{
     load_classifier,
 };
 use gstm2sd::models::arch::{Tensors, Weights};
+use gstm2sd::models::checkpoint::CheckpointError;
 use gstm2sd::models::graph::{Axis, Edge, Graph, int, ints};
 use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::onnx::{Attention, to_half};
-use gstm2sd::models::checkpoint::CheckpointError;
 use ndarray::Array4;
 
 use crate::common::{Fake, on, providers, tensor};

@@ -119,6 +119,7 @@ const ANALYTIC_NEEDS: SufficiencyKeys = SufficiencyKeys {
     outside: Some(1.0),
     clips: Some(1),
     seconds: Some(0.0),
+    spread: Some(0.0),
 };
 
 /// Writes one made-up network and its sidecar into `out_dir`; returns the model's path.
