@@ -47,7 +47,7 @@ fn named<'a>(manifest: &'a Manifest, names: &[String]) -> Result<Vec<&'a Known>,
     let find = |name: &String| {
         manifest.by_name(name).filter(can).ok_or_else(|| {
             let all: Vec<_> = manifest.models.iter().filter(can).map(Known::name).collect();
-            CliError::input(format!(
+            CliError::usage(format!(
                 "models.toml has no model {name:?} that can be fetched; it has {}",
                 all.join(", ")
             ))
