@@ -7,6 +7,7 @@ mod aspect;
 mod cancellation;
 mod continuity;
 mod cycles;
+mod detectors;
 mod determinism;
 mod engines;
 mod errors;

@@ -5,6 +5,7 @@
 mod common;
 #[path = "../support/mod.rs"]
 mod data;
+mod detectors;
 mod engines;
 mod gpu;
 mod half;

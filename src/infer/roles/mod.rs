@@ -5,6 +5,7 @@ mod aligner;
 mod classifier;
 mod clips;
 mod detector;
+mod detector_outputs;
 mod signature;
 mod spec;
 
