@@ -17,6 +17,7 @@ mod extremes;
 mod faces;
 mod flow;
 mod formats;
+mod interlaced;
 mod lifecycle;
 mod metadata;
 mod negotiation;
