@@ -5,9 +5,9 @@ use std::io::Cursor;
 
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::models::arch::{Tensors, Weights, m2sd};
+use gstm2sd::models::checkpoint::{Checkpoint, CheckpointError, Config};
 use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::pickle::Pickle;
-use gstm2sd::models::torch::{Checkpoint, TorchError};
 use gstm2sd::models::{manifest, onnx, package};
 
 /// A bare pickle.
@@ -74,7 +74,8 @@ pub const TINY: [(&str, &[usize]); 19] = [
 ];
 
 fn tiny_options() -> m2sd::Options {
-    m2sd::Options { heads: Some(1), frames: 2, size_px: 4, ..m2sd::Options::default() }
+    let [heads, frames, size_px] = [1, 2, 4].map(Some);
+    m2sd::Options { heads, frames, size_px, ..m2sd::Options::default() }
 }
 
 /// A whole import: the first byte says what the file is called and how it is to be imported, the
@@ -113,10 +114,10 @@ impl Weights for Claims {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, shape)| shape.as_slice())
     }
 
-    fn read(&mut self, name: &str) -> Result<Vec<f32>, TorchError> {
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, CheckpointError> {
         let shape = self.shape(name).unwrap_or_default();
         let numel = shape.iter().fold(1usize, |numel, size| numel.saturating_mul(*size));
-        let missing = || TorchError::NoSuchTensor(name.to_owned());
+        let missing = || CheckpointError::NoSuchTensor(name.to_owned());
         if numel <= 1 << 12 { Ok(vec![0.0; numel]) } else { Err(missing()) }
     }
 }
@@ -144,11 +145,12 @@ pub fn transformer(data: &[u8]) {
     }
     let options = m2sd::Options {
         heads: (heads > 0).then(|| size(heads)),
-        frames: size(frames),
-        size_px: size(size_px),
+        frames: Some(size(frames)),
+        size_px: Some(size(size_px)),
         tuning: if tuning % 2 == 0 { m2sd::Tuning::Cpu } else { m2sd::Tuning::Gpu },
     };
-    let Ok((graph, _)) = m2sd::build(&mut Tensors::new(&mut claims), &options) else { return };
+    let (mut tensors, config) = (Tensors::new(&mut claims), Config::default());
+    let Ok((graph, _)) = m2sd::build(&mut tensors, &config, &options) else { return };
     let mut file = Vec::new();
     if graph.write(&mut Tensors::new(&mut claims), &mut file).is_ok() {
         assert!(onnx::scan(Cursor::new(file)).is_ok());

@@ -86,7 +86,7 @@ fn golden_windows() {
             let mut events = Vec::new();
             for (frame, _) in scene.track(track) {
                 let span = Span { start_ns: 0, end_ns: 0 };
-                let sample = Sample { frame: frame as u64, span, payload: () };
+                let sample = Sample::new(frame as u64, span, ());
                 events.extend(windows.push(id, sample));
             }
             events.extend(windows.close(id, ShortTrack::Pad));

@@ -44,9 +44,13 @@ impl Profile {
     pub fn new(role: Role, inputs: &[Port], shapes: Shapes) -> Self {
         let ranges = |port: &Port| {
             let axes = port.dims.iter().enumerate();
-            let range = |(axis, dim): (usize, &Dim)| match dim {
-                Dim::Fixed(size) => Range::only(*size),
-                Dim::Dynamic(_) => open_axis(role, axis, shapes),
+            let pictures_first = has_pictures_first(&port.dims);
+            let range = |(axis, dim): (usize, &Dim)| match (dim, role, axis) {
+                (Dim::Fixed(size), ..) => Range::only(*size),
+                (_, Role::Classifier, 1) if pictures_first => Range::only(limits::CLIP_FRAMES),
+                // Of a single picture it is a side.
+                (_, Role::Classifier, 2) if port.dims.len() == 4 => Range::only(limits::CLIP_PX),
+                (Dim::Dynamic(_), ..) => open_axis(role, axis, shapes),
             };
             axes.map(range).collect()
         };
@@ -108,6 +112,11 @@ impl Profile {
     }
 }
 
+/// Whether a clip is pictures one after the other, `[N,T,3,S,S]`.
+fn has_pictures_first(dims: &[Dim]) -> bool {
+    matches!(dims, [_, first, Dim::Fixed(3), _, _] if *first != Dim::Fixed(3))
+}
+
 /// An axis that the network leaves open.
 fn open_axis(role: Role, axis: usize, shapes: Shapes) -> Range {
     let side = |opt: usize| Range {
@@ -160,6 +169,11 @@ mod tests {
             ]
         );
         assert!(!Profile::new(Role::Classifier, &ports, shapes).is_fixed());
+        let pictures = [port("clip", &[0, 0, 3, 0, 0])];
+        let profile = Profile::new(Role::Classifier, &pictures, Shapes::default());
+        assert_eq!(profile.max(), "clip:1x16x3x224x224");
+        let picture = Profile::new(Role::Classifier, &[port("x", &[0, 3, 0, 0])], shapes);
+        assert_eq!(picture.max(), "x:4x3x224x224");
         let open = [port("clip", &[0, 0, 0, 0, 0])];
         let profile = Profile::new(Role::Classifier, &open, Shapes::default());
         assert_eq!(profile.max(), "clip:1x3x16x224x224");

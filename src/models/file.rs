@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -113,6 +113,16 @@ pub fn sha256(path: &Path) -> io::Result<String> {
         }
     }
     Ok(digest.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// The SHA-256 of a file; of several, that of the list of theirs.
+pub(crate) fn sha256_of(paths: &[PathBuf]) -> io::Result<String> {
+    if let [path] = paths {
+        return sha256(path);
+    }
+    let all: Vec<_> = paths.iter().map(|path| sha256(path)).collect::<io::Result<_>>()?;
+    let digest = Sha256::digest(all.join("\n"));
+    Ok(digest.iter().map(|b| format!("{b:02x}")).collect())
 }
 
 #[cfg(test)]

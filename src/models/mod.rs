@@ -3,6 +3,7 @@
 
 pub mod advice;
 pub mod arch;
+pub mod checkpoint;
 pub mod engine_file;
 #[cfg(feature = "fetch")]
 pub mod fetch;
@@ -20,7 +21,6 @@ pub mod quantise;
 pub mod resolve;
 mod store;
 pub mod synth;
-pub mod torch;
 mod vouched;
 
 pub use file::sha256;

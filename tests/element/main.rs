@@ -26,6 +26,7 @@ mod picture;
 mod pressure;
 mod process;
 mod recovery;
+mod sampling;
 mod scripted;
 mod sizes;
 mod support;

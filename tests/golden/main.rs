@@ -9,6 +9,7 @@ mod live;
 mod media;
 mod networks;
 mod pipeline;
+mod published;
 mod roles;
 #[path = "../support/mod.rs"]
 mod support;

@@ -150,7 +150,7 @@ fn seeds_reach_the_end_of_what_they_are_for() {
         std::fs::write(&source, &seed[1..]).unwrap();
         let mut options = ImportOptions::default();
         options.transformer.heads = Some(1);
-        (options.transformer.frames, options.transformer.size_px) = (2, 4);
+        (options.transformer.frames, options.transformer.size_px) = (Some(2), Some(4));
         import(&source, out.path(), &options).unwrap();
     }
 }

@@ -4,13 +4,12 @@ use std::io::Cursor;
 
 use gstm2sd::models::arch::m2sd::{self, Tuning};
 use gstm2sd::models::arch::{ArchError, Tensors, Weights};
-use gstm2sd::models::import::{ImportOptions, Problem, import};
-use gstm2sd::models::pickle::Problem as PickleProblem;
-use gstm2sd::models::torch::{Checkpoint, TorchError};
+use gstm2sd::models::checkpoint::{Checkpoint, CheckpointError, Config};
+use gstm2sd::models::import::{Problem, import};
 
 use crate::forge::{Forge, Tensor};
 
-fn error(file: Vec<u8>) -> TorchError {
+fn error(file: Vec<u8>) -> CheckpointError {
     Checkpoint::new(Cursor::new(file)).expect_err("a hostile file was opened")
 }
 
@@ -20,7 +19,7 @@ fn refused(file: &[u8]) -> Problem {
     let source = dir.path().join("hostile.pt");
     std::fs::write(&source, file).unwrap();
     let out = dir.path().join("out");
-    let error = import(&source, &out, &ImportOptions::default()).expect_err("imported");
+    let error = import(&source, &out, &crate::small()).expect_err("imported");
     let left = std::fs::read_dir(&out).map_or(0, Iterator::count);
     assert_eq!(left, 0, "{error} left files behind");
     assert!(error.to_string().contains("hostile.pt"), "{error}");
@@ -41,7 +40,7 @@ fn truncation_anywhere_is_an_error() {
 }
 
 #[test]
-fn code_is_refused_by_name() {
+fn code_is_never_run_and_named_where_it_matters() {
     let mut forge = Forge::sound();
     let call = b"cos\nsystem\n(X\x02\x00\x00\x00idtR.";
     let mut file = forge.legacy();
@@ -49,12 +48,52 @@ fn code_is_refused_by_name() {
     let start = file.len() - legacy_tail(&forge);
     file.truncate(start);
     file.extend(call);
-    let Problem::Torch(TorchError::Pickle(e)) = refused(&file) else { panic!("another error") };
-    assert!(matches!(&e.problem, PickleProblem::UnknownGlobal { module, name }
-        if module == "os" && name == "system"));
-    // In a storage's class, inside a zip.
-    forge.tensors[0].class = "FloatStorage\ncos\nsystem";
-    assert!(refused(&forge.zip()).to_string().contains("os.system"));
+    // A legacy file has its storages' keys after the object.
+    file.extend(b"].");
+    let Problem::Checkpoint(CheckpointError::Object { class }) = refused(&file) else {
+        panic!("another error")
+    };
+    assert_eq!(class, "os.system");
+    // In a storage's class, inside a zip: only a tensor that a network needs matters.
+    forge.tensors[0].class = "FloatStorage\n0cos\nsystem";
+    let checkpoint = Checkpoint::new(Cursor::new(forge.zip())).unwrap();
+    assert_eq!((checkpoint.shape("a"), checkpoint.placeholder("a")), (None, Some("os.system")));
+    assert_eq!(checkpoint.shape("b"), Some(&[2][..]));
+    let mut needed = Forge::network(&crate::transformer());
+    needed.tensors[0].class = "FloatStorage\n0cos\nsystem";
+    let error = refused(&needed.zip()).to_string();
+    let expected =
+        "in the place of the tensor patch_embed.proj.weight is os.system, which is not read";
+    assert_eq!(error, expected);
+}
+
+/// What training scripts leave beside the weights: objects of classes that nobody here knows.
+#[test]
+fn objects_of_unknown_classes_are_passed_over() {
+    let mut file = b"\x80\x02}(".to_vec();
+    for entry in [
+        // An object with attributes, made by a class that needs named arguments.
+        &b"X\x01\0\0\0acmine\nScheduler\n)\x81}X\x02\0\0\0lrG\x3f\0\0\0\0\0\0\0sb"[..],
+        b"X\x01\0\0\0bcmine\nMeter\n)}\x92",
+        // What it makes when it is called, filled with items.
+        b"X\x01\0\0\0ccmine\nmake\n)R(K\x01K\x02uX\x01\0\0\0xs",
+        // A dictionary with a factory.
+        b"X\x01\0\0\0dccollections\ndefaultdict\ncbuiltins\nlist\n\x85R",
+        b"X\x01\0\0\0eccollections\ndefaultdict\ncmine\nfactory\n\x85R",
+    ] {
+        let is_filled = entry.ends_with(b"xs");
+        file.extend(if is_filled { &entry[..entry.len() - 7] } else { entry });
+    }
+    let state = Forge { wrapper: None, ..Forge::sound() }.pickle();
+    file.extend(b"X\x05\0\0\0model");
+    file.extend(&state[2..state.len() - 1]);
+    file.extend(b"u.");
+    let forge = Forge { raw_pickle: Some(file), ..Forge::sound() };
+    for file in [forge.zip(), forge.legacy()] {
+        let checkpoint = Checkpoint::new(Cursor::new(file)).unwrap();
+        assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(checkpoint.ignored(), ["a", "b", "c", "d", "e"]);
+    }
 }
 
 /// Bytes from the object's pickle to the end of a legacy file.
@@ -82,21 +121,24 @@ fn views_beyond_their_storage_are_named() {
     ];
     for f in beyond {
         for e in change(f) {
-            assert!(matches!(&e, TorchError::OutOfRange { tensor, .. } if tensor == "a"), "{e}");
+            assert!(
+                matches!(&e, CheckpointError::OutOfRange { tensor, .. } if tensor == "a"),
+                "{e}"
+            );
         }
     }
     for e in change(&|t| t.numel = i64::MAX) {
-        assert!(matches!(e, TorchError::ShortStorage { .. }), "{e}");
+        assert!(matches!(e, CheckpointError::ShortStorage { .. }), "{e}");
     }
     for e in change(&|t| t.numel = -1) {
-        assert!(matches!(e, TorchError::Pickle(_)), "{e}");
+        assert!(matches!(e, CheckpointError::Pickle(_)), "{e}");
     }
     for e in change(&|t| t.shape = vec![1; 9]) {
         assert!(e.to_string().contains("8 dimensions"), "{e}");
     }
     for e in change(&|t| t.key = "nowhere".to_owned()) {
-        let named = matches!(&e, TorchError::NoStorage { tensor, .. } if tensor == "a");
-        assert!(named || matches!(e, TorchError::Legacy { .. }), "{e}");
+        let named = matches!(&e, CheckpointError::NoStorage { tensor, .. } if tensor == "a");
+        assert!(named || matches!(e, CheckpointError::Legacy { .. }), "{e}");
     }
 }
 
@@ -109,7 +151,7 @@ fn directory(zip: &[u8]) -> Vec<usize> {
 fn storages_that_contradict_or_overlap_are_refused() {
     let mut forge = Forge::sound();
     forge.tensors[1].key = "0".to_owned();
-    assert!(matches!(error(forge.zip()), TorchError::Contradiction { .. }));
+    assert!(matches!(error(forge.zip()), CheckpointError::Contradiction { .. }));
 
     // The second record's entry in the zip's directory points at the first one's data.
     let mut zip = Forge::sound().zip();
@@ -117,29 +159,32 @@ fn storages_that_contradict_or_overlap_are_refused() {
     let offset: [u8; 4] = zip[first + 42..first + 46].try_into().unwrap();
     zip[second + 42..second + 46].copy_from_slice(&offset);
     let e = error(zip);
-    assert!(matches!(e, TorchError::Overlap { .. }), "{e}");
+    assert!(matches!(e, CheckpointError::Overlap { .. }), "{e}");
 
     let mut twice = Forge::sound();
     twice.tensors[1].name = "a".to_owned();
-    assert!(matches!(error(twice.zip()), TorchError::Duplicate(name) if name == "a"));
+    assert!(matches!(error(twice.zip()), CheckpointError::Duplicate(name) if name == "a"));
 }
 
 #[test]
 fn other_files_are_recognised_as_such() {
     assert!(matches!(
         refused(b"<!DOCTYPE html>"),
-        Problem::Torch(TorchError::NotACheckpoint { .. })
+        Problem::Checkpoint(CheckpointError::NotACheckpoint { .. })
     ));
-    assert!(matches!(refused(b""), Problem::Torch(TorchError::NotACheckpoint { .. })));
+    assert!(matches!(refused(b""), Problem::Checkpoint(CheckpointError::NotACheckpoint { .. })));
     let mut deflated = Forge::sound().zip();
     for entry in directory(&deflated) {
         deflated[entry + 10] = 8;
     }
     let unsupported = refused(&deflated);
-    assert!(matches!(unsupported, Problem::Torch(TorchError::NotStored(_))));
+    assert!(matches!(unsupported, Problem::Checkpoint(CheckpointError::NotStored(_))));
     let empty = Forge { tensors: Vec::new(), ..Forge::sound() };
-    assert!(matches!(refused(&empty.zip()), Problem::Torch(TorchError::NoTensors { .. })));
-    let Problem::UnknownNetwork { tensors } = refused(&Forge::sound().zip()) else {
+    assert!(matches!(
+        refused(&empty.zip()),
+        Problem::Checkpoint(CheckpointError::NoTensors { .. })
+    ));
+    let Problem::UnknownNetwork { tensors, .. } = refused(&Forge::sound().zip()) else {
         panic!("a network was seen in two tensors")
     };
     assert_eq!(tensors, "a, b, …");
@@ -191,8 +236,8 @@ fn options_cannot_ask_for_a_clip_of_any_size() {
     let source = dir.path().join("small.pt");
     std::fs::write(&source, Forge::network(&crate::transformer()).zip()).unwrap();
     for (frames, size_px) in [(0, 224), (15, 224), (16, 0), (16, 225), (1 << 60, 1 << 60)] {
-        let mut options = ImportOptions::default();
-        (options.transformer.frames, options.transformer.size_px) = (frames, size_px);
+        let mut options = crate::small();
+        (options.transformer.frames, options.transformer.size_px) = (Some(frames), Some(size_px));
         let error = import(&source, dir.path(), &options).unwrap_err().to_string();
         assert!(error.contains("patch_embed.proj.weight"), "{error}");
     }
@@ -211,7 +256,7 @@ fn an_mlp_without_channels_is_refused_however_it_is_tuned() {
     let source = dir.path().join("empty.pt");
     std::fs::write(&source, Forge::network(&shapes).zip()).unwrap();
     for tuning in [Tuning::Cpu, Tuning::Gpu] {
-        let mut options = ImportOptions::default();
+        let mut options = crate::small();
         options.transformer.tuning = tuning;
         let error = import(&source, dir.path(), &options).unwrap_err().to_string();
         assert!(error.contains("blocks.0.mlp.fc1.weight"), "{error}");
@@ -226,10 +271,10 @@ impl Weights for Claims {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, shape)| shape.as_slice())
     }
 
-    fn read(&mut self, name: &str) -> Result<Vec<f32>, TorchError> {
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, CheckpointError> {
         let numel: usize = self.shape(name).unwrap_or_default().iter().product();
         if numel > 1 << 20 {
-            return Err(TorchError::NoSuchTensor(name.to_owned()));
+            return Err(CheckpointError::NoSuchTensor(name.to_owned()));
         }
         Ok(vec![0.0; numel])
     }
@@ -259,12 +304,14 @@ fn a_transformer_s_sizes_are_bounded_before_anything_is_made_of_them() {
         }
         claims.0.push(("head.weight", vec![2, width]));
         claims.0.push(("head.bias", vec![2]));
-        m2sd::build(&mut Tensors::new(&mut claims), options).map(|(graph, _)| graph.nodes())
+        m2sd::build(&mut Tensors::new(&mut claims), &Config::default(), options)
+            .map(|(graph, _)| graph.nodes())
     };
-    let small = m2sd::Options { heads: Some(1), frames: 1, size_px: 4, ..Default::default() };
+    let small =
+        m2sd::Options { heads: Some(1), frames: Some(1), size_px: Some(4), ..Default::default() };
     let usual = build(8, 32, &small).unwrap();
     // The positions of 65536 tokens, a gigabyte wide.
-    let many = m2sd::Options { size_px: 256, ..small };
+    let many = m2sd::Options { size_px: Some(256), ..small };
     let error = build(1 << 28, 32, &many).unwrap_err().to_string();
     assert!(error.contains("patch_embed.proj.weight"), "{error}");
     // A hidden layer a million times as wide as the tokens is one part, not a million.

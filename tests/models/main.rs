@@ -4,12 +4,14 @@
 
 #[path = "../../fuzz/entries.rs"]
 mod entries;
+mod finding;
 mod forge;
 mod fuzz;
 mod golden;
 mod hostile;
 mod lock;
 mod memory;
+mod safetensors;
 #[path = "../support/mod.rs"]
 mod support;
 mod synth;
@@ -19,9 +21,10 @@ use std::io::Cursor;
 
 use forge::{Forge, Tensor, bytes};
 use gstm2sd::core::modelinfo::{ModelInfo, Role, Training};
+use gstm2sd::models::arch::m2sd;
+use gstm2sd::models::checkpoint::Checkpoint;
 use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::synth::{Synth, write};
-use gstm2sd::models::torch::Checkpoint;
 
 /// The tensors of the smallest VideoMAE: one block, 64 wide, mean pooling.
 fn transformer() -> Vec<(&'static str, &'static [i64])> {
@@ -46,6 +49,13 @@ fn transformer() -> Vec<(&'static str, &'static [i64])> {
         ("head.weight", &[2, 64]),
         ("head.bias", &[2]),
     ]
+}
+
+/// What that network's tensors do not tell.
+fn small() -> ImportOptions {
+    let [heads, frames, size_px] = [1, 16, 224].map(Some);
+    let transformer = m2sd::Options { heads, frames, size_px, ..m2sd::Options::default() };
+    ImportOptions { transformer, ..ImportOptions::default() }
 }
 
 fn read(file: Vec<u8>, name: &str) -> Vec<f32> {
@@ -106,8 +116,8 @@ fn an_unknown_transformer_is_imported_as_its_tensors_show() {
     shapes.push(("decoder.weight", &[4]));
     let forge = Forge { wrapper: Some("model"), ..Forge::network(&shapes) };
     std::fs::write(&source, forge.legacy()).unwrap();
-    let mut options = ImportOptions { name: Some("mine.onnx".into()), ..Default::default() };
-    options.transformer.frames = 8;
+    let mut options = ImportOptions { name: Some("mine.onnx".into()), ..small() };
+    options.transformer.frames = Some(8);
     let report = import(&source, &dir.path().join("out"), &options).unwrap();
     assert!(report.model.ends_with("out/mine.onnx"));
     assert_eq!(report.ignored, ["decoder.weight", "epoch"]);
@@ -115,7 +125,7 @@ fn an_unknown_transformer_is_imported_as_its_tensors_show() {
         (report.info.role, report.info.training),
         (Some(Role::Classifier), Training::Unknown)
     );
-    let expected = "1 blocks, width 64, 1 heads, 784 patches, mean of tokens";
+    let expected = "1 blocks, width 64, 1 heads, 8 frames of 224², 784 patches, mean of tokens";
     assert!(report.network.ends_with(expected), "{}", report.network);
     let clip = gstm2sd::models::onnx::summary(&report.model).unwrap().inputs[0].to_string();
     assert_eq!(clip, "clip [N,3,8,224,224]");
@@ -129,7 +139,7 @@ fn a_known_name_alone_makes_nothing_trained() {
     let import_as = |name: &str| {
         let source = dir.path().join(name);
         std::fs::write(&source, &weights).unwrap();
-        import(&source, &dir.path().join("out"), &ImportOptions::default()).unwrap()
+        import(&source, &dir.path().join("out"), &small()).unwrap()
     };
     for name in ["M2SD.pt", "m2sd_tiny.pt"] {
         let report = import_as(name);
@@ -152,12 +162,12 @@ fn a_user_vouches_for_a_network_where_nothing_else_speaks_of_it() {
     let out = dir.path().join("out");
     let source = dir.path().join("M2SD.pt");
     std::fs::write(&source, Forge::network(&transformer()).zip()).unwrap();
-    let told = |training| ImportOptions { training: Some(training), ..ImportOptions::default() };
+    let told = |training| ImportOptions { training: Some(training), ..small() };
     let report = import(&source, &out, &told(Training::Trained)).unwrap();
     assert_eq!((report.info.training, report.caution), (Training::Trained, None));
     assert_eq!(ModelInfo::beside(&report.model).unwrap().training, Training::Trained);
     // It holds for the same weights, as when they are fetched again, and for no others.
-    let again = import(&source, &out, &ImportOptions::default()).unwrap();
+    let again = import(&source, &out, &small()).unwrap();
     assert_eq!((again.info.training, again.caution), (Training::Trained, None));
     assert_eq!(ModelInfo::beside(&again.model).unwrap().training, Training::Trained);
     let withdrawn = import(&source, &out, &told(Training::Unknown)).unwrap();
@@ -167,7 +177,7 @@ fn a_user_vouches_for_a_network_where_nothing_else_speaks_of_it() {
     let (_, weights) = forge.storages.last_mut().unwrap();
     weights.fill(0x3e);
     std::fs::write(&source, forge.zip()).unwrap();
-    let other = import(&source, &out, &ImportOptions::default()).unwrap();
+    let other = import(&source, &out, &small()).unwrap();
     assert_eq!(other.info.training, Training::Unknown);
     // A sidecar has spoken.
     let analytic = write(&Synth::Detector, dir.path()).unwrap();

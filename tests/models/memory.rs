@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::process::Command;
 
-use gstm2sd::models::torch::Checkpoint;
+use gstm2sd::models::checkpoint::Checkpoint;
 
 use crate::forge::Forge;
 

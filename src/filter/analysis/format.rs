@@ -3,6 +3,7 @@
 use crate::core::geometry::{BBox, Point, Size};
 use crate::core::orientation::Orientation;
 use crate::core::presentation::{PixelAspect, Presentation};
+use crate::filter::input::negotiation;
 use crate::filter::settings::Delivery;
 
 /// What holds from one caps event or orientation tag to the next.
@@ -36,6 +37,11 @@ impl StreamFormat {
     /// The size of frames as they are meant to be seen.
     pub fn upright(&self) -> Size {
         self.presentation.upright()
+    }
+
+    /// The time from one frame to the next; `None` for a variable frame rate.
+    pub fn frame_duration(&self) -> Option<gst::ClockTime> {
+        negotiation::frame_duration(self.info.fps())
     }
 
     /// Whether faces are at the same places in both.

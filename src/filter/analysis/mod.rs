@@ -91,6 +91,8 @@ struct Analysis {
     clips: Option<ClipAssembly>,
     /// Started with the first clip that has sound.
     waiting: Option<WaitingClips>,
+    /// That the stream has few frames has been said.
+    told_slow: bool,
 }
 
 impl Analysis {
@@ -124,6 +126,7 @@ impl Analysis {
             stream: None,
             clips: None,
             waiting: None,
+            told_slow: false,
         })
     }
 

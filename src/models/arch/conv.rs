@@ -38,28 +38,7 @@ impl Conv<'_> {
         tensors: &mut Tensors<'_>,
         x: &Edge,
     ) -> Result<Edge, ArchError> {
-        let out = self.dims[0];
-        let weight_name = format!("{}.weight", self.conv);
-        let mut weight = tensors.read_expecting(&weight_name, &self.dims)?;
-        let mut norm = |part| tensors.read_expecting(&format!("{}.{part}", self.norm), &[out]);
-        let (gain, shift) = (norm("weight")?, norm("bias")?);
-        let (mean, variance) = (norm("running_mean")?, norm("running_var")?);
-        if variance.iter().any(|v| *v < 0.0) {
-            let tensor = format!("{}.running_var", self.norm);
-            return Err(ArchError::Unsupported { tensor, why: "a variance below zero" });
-        }
-
-        let scale: Vec<f32> =
-            gain.iter().zip(&variance).map(|(g, v)| g / (v + BATCH_NORM_EPS).sqrt()).collect();
-        let filter = weight.len() / out.max(1);
-        for (filter, scale) in weight.chunks_mut(filter.max(1)).zip(&scale) {
-            filter.iter_mut().for_each(|w| *w *= scale);
-        }
-        let folded = shift.iter().zip(&mean).zip(&scale);
-        let bias: Vec<f32> = folded.map(|((shift, mean), scale)| shift - mean * scale).collect();
-
-        let weight = g.floats(&weight_name, &self.dims, weight);
-        let bias = g.floats(&format!("{}.bias", self.norm), &[out], bias);
+        let [weight, bias] = folded(g, tensors, self.conv, self.norm, &self.dims)?;
         let attributes = [
             ints("kernel_shape", &[self.dims[2] as i64, self.dims[3] as i64]),
             ints("strides", &[self.stride; 2]),
@@ -76,4 +55,35 @@ impl Conv<'_> {
             }
         })
     }
+}
+
+/// Weight and bias of a convolution with the batch normalisation `norm` folded into them; `dims` are
+/// the weight's, filters first.
+pub(super) fn folded(
+    g: &mut Graph,
+    tensors: &mut Tensors<'_>,
+    conv: &str,
+    norm: &str,
+    dims: &[usize],
+) -> Result<[Edge; 2], ArchError> {
+    let out = dims.first().copied().unwrap_or_default();
+    let weight_name = format!("{conv}.weight");
+    let mut weight = tensors.read_expecting(&weight_name, dims)?;
+    let mut part = |part| tensors.read_expecting(&format!("{norm}.{part}"), &[out]);
+    let (gain, shift) = (part("weight")?, part("bias")?);
+    let (mean, variance) = (part("running_mean")?, part("running_var")?);
+    if variance.iter().any(|v| *v < 0.0) {
+        let tensor = format!("{norm}.running_var");
+        return Err(ArchError::Unsupported { tensor, why: "a variance below zero" });
+    }
+    let scale: Vec<f32> =
+        gain.iter().zip(&variance).map(|(g, v)| g / (v + BATCH_NORM_EPS).sqrt()).collect();
+    let filter = weight.len() / out.max(1);
+    for (filter, scale) in weight.chunks_mut(filter.max(1)).zip(&scale) {
+        filter.iter_mut().for_each(|w| *w *= scale);
+    }
+    let folded = shift.iter().zip(&mean).zip(&scale);
+    let bias: Vec<f32> = folded.map(|((shift, mean), scale)| shift - mean * scale).collect();
+    let weight = g.floats(&weight_name, dims, weight);
+    Ok([weight, g.floats(&format!("{norm}.bias"), &[out], bias)])
 }

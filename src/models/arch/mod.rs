@@ -1,32 +1,29 @@
 //! One file for each network: its tensors by name, and the graph that computes with them.
 
 mod conv;
+pub mod ftcn;
 pub mod gdconv;
+pub mod gend;
 pub mod m2sd;
+mod patches;
 pub mod retinaface;
+mod transformer;
 
 use std::collections::BTreeSet;
-use std::io::{Read, Seek};
 
 use thiserror::Error;
 
-use super::torch::{Checkpoint, TorchError};
+use super::checkpoint::CheckpointError;
 
 /// Named tensors, from a file or made up.
 pub trait Weights {
     /// `None`: there is no such tensor.
     fn shape(&self, name: &str) -> Option<&[usize]>;
     /// All numbers of one tensor, row-major.
-    fn read(&mut self, name: &str) -> Result<Vec<f32>, TorchError>;
-}
-
-impl<R: Read + Seek> Weights for Checkpoint<R> {
-    fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.shape(name)
-    }
-
-    fn read(&mut self, name: &str) -> Result<Vec<f32>, TorchError> {
-        self.read(name)
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, CheckpointError>;
+    /// What is in the place of a tensor, where that is something that is not read.
+    fn placeholder(&self, _name: &str) -> Option<&str> {
+        None
     }
 }
 
@@ -39,12 +36,24 @@ pub enum ArchError {
     Shape { tensor: String, found: Vec<usize>, expected: String },
     #[error("tensor {tensor} holds a number that is not finite; the file is damaged")]
     NotFinite { tensor: String },
+    #[error("in the place of the tensor {tensor} is {found}, which is not read")]
+    Placeholder { tensor: String, found: String },
+    #[error(
+        "nothing tells its {what}: the file does not, and a width of {width} is none of the \
+         published networks'; say it with {option}"
+    )]
+    Unsaid { what: &'static str, option: &'static str, width: usize },
+    #[error(
+        "{}: expected the head LinearNorm or linear in config.json, beside the tensors",
+        found.as_deref().map_or("its head is not told".to_owned(), |head| format!("its head is {head:?}"))
+    )]
+    Head { found: Option<String> },
     #[error("tensor {tensor}: {why}")]
     Unsupported { tensor: String, why: &'static str },
     #[error("the network is {bytes} bytes; an ONNX file holds at most 2 GiB")]
     TooLarge { bytes: u64 },
     #[error(transparent)]
-    Torch(#[from] TorchError),
+    Checkpoint(#[from] CheckpointError),
     #[error("cannot write the network: {0}")]
     Write(#[from] std::io::Error),
 }
@@ -69,7 +78,12 @@ impl<'a> Tensors<'a> {
     }
 
     pub fn shape(&mut self, name: &str) -> Result<&[usize], ArchError> {
-        let missing = || ArchError::Missing { tensor: name.to_owned() };
+        let missing = || match self.weights.placeholder(name) {
+            Some(found) => {
+                ArchError::Placeholder { tensor: name.to_owned(), found: found.to_owned() }
+            }
+            None => ArchError::Missing { tensor: name.to_owned() },
+        };
         let shape = self.weights.shape(name).ok_or_else(missing)?;
         self.used.insert(name.to_owned());
         Ok(shape)

@@ -1,13 +1,13 @@
 //! Networks that are built from a checkpoint, known by tensors that only they have.
 
-use std::path::Path;
-
 use super::Problem;
 use crate::core::image::{ChannelOrder, Normalization};
-use crate::core::modelinfo::{ModelInfo, Port, PortType, Role};
-use crate::models::arch::{ArchError, Tensors, gdconv, m2sd, retinaface};
+use crate::core::modelinfo::{
+    Align, ClassifierOutput, FakeIndex, ModelInfo, Port, PortType, Role, Template,
+};
+use crate::models::arch::{ArchError, Tensors, ftcn, gdconv, gend, m2sd, retinaface};
+use crate::models::checkpoint::{Checkpoint, Config, Signature};
 use crate::models::graph::Graph;
-use crate::models::torch::Checkpoint;
 
 /// The networks that can be built from a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,43 +15,75 @@ pub(super) enum Network {
     RetinaFace,
     GdConv,
     Transformer,
+    Ftcn,
+    GenD,
 }
 
+/// What each is known by.
+const KNOWN: [(Network, Signature); 6] = [
+    (Network::RetinaFace, &[retinaface::SIGNATURE]),
+    (Network::GdConv, &[gdconv::SIGNATURE]),
+    (Network::Transformer, &m2sd::SIGNATURE),
+    (Network::Transformer, &m2sd::HUB_SIGNATURE),
+    (Network::Ftcn, &ftcn::SIGNATURE),
+    (Network::GenD, &gend::SIGNATURE),
+];
+
+/// CLIP's statistics, for RGB.
+const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+
 impl Network {
+    /// What the networks are known by.
+    pub(super) fn signatures() -> Vec<Signature> {
+        KNOWN.iter().map(|(_, signature)| *signature).collect()
+    }
+
     /// Recognises a network by tensors that only it has.
     pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self, Problem> {
-        let has = |name: &str| checkpoint.shape(name).is_some();
-        if has(retinaface::SIGNATURE) {
-            Ok(Self::RetinaFace)
-        } else if has(gdconv::SIGNATURE) {
-            Ok(Self::GdConv)
-        } else if m2sd::SIGNATURE.into_iter().all(has) {
-            Ok(Self::Transformer)
-        } else {
-            let short = |name: &str| name.chars().take(64).collect::<String>();
-            let some: Vec<_> = checkpoint.names().take(6).map(short).collect();
-            Err(Problem::UnknownNetwork { tensors: format!("{}, …", some.join(", ")) })
+        let fits = |signature: Signature| signature.iter().all(|name| checkpoint.has(name));
+        match KNOWN.iter().find(|(_, signature)| fits(signature)) {
+            Some((network, _)) => Ok(*network),
+            None => {
+                let short = |name: &str| name.chars().take(64).collect::<String>();
+                let some: Vec<_> = checkpoint.names().take(6).map(short).collect();
+                let known: Vec<_> = KNOWN
+                    .iter()
+                    .map(|(n, s)| format!("{} ({})", n.title(), s.join(", ")))
+                    .collect();
+                let tensors = format!("{}, …", some.join(", "));
+                Err(Problem::UnknownNetwork { known: known.join("; "), tensors })
+            }
         }
     }
 
     pub(super) fn build(
         self,
         tensors: &mut Tensors<'_>,
+        config: &Config,
         options: &m2sd::Options,
     ) -> Result<(Graph, String), ArchError> {
+        let title = self.title();
+        let m2sd::Options { heads, tuning, .. } = *options;
         Ok(match self {
-            Self::RetinaFace => (retinaface::build(tensors)?, self.title().to_owned()),
-            Self::GdConv => (gdconv::build(tensors)?, self.title().to_owned()),
+            Self::RetinaFace => (retinaface::build(tensors)?, title.to_owned()),
+            Self::GdConv => (gdconv::build(tensors)?, title.to_owned()),
+            Self::Ftcn => (ftcn::build(tensors, tuning)?, title.to_owned()),
             Self::Transformer => {
-                let (graph, d) = m2sd::build(tensors, options)?;
+                let (graph, d) = m2sd::build(tensors, config, options)?;
                 let pooling = if d.class_token { "class token" } else { "mean of tokens" };
                 let text = format!(
-                    "{}: {} blocks, width {}, {} heads, {} patches, {pooling}",
-                    self.title(),
-                    d.blocks,
-                    d.width,
-                    d.heads,
-                    d.patches,
+                    "{title}: {} blocks, width {}, {} heads, {} frames of {}², {} patches, {pooling}",
+                    d.blocks, d.width, d.heads, d.frames, d.size_px, d.patches,
+                );
+                (graph, text)
+            }
+            Self::GenD => {
+                let (graph, d) = gend::build(tensors, config, heads, tuning)?;
+                let feature = if d.normalises { "direction" } else { "feature" };
+                let text = format!(
+                    "{title}: {} blocks, width {}, {} heads, patches of {} px, a probe on the {feature}",
+                    d.blocks, d.width, d.heads, d.patch_px,
                 );
                 (graph, text)
             }
@@ -63,33 +95,98 @@ impl Network {
             Self::RetinaFace => "RetinaFace MobileNet-0.25",
             Self::GdConv => "MobileNetV2 GDConv",
             Self::Transformer => "M2SD/VideoMAE transformer",
+            Self::Ftcn => "FTCN+TT",
+            Self::GenD => "GenD, CLIP tower",
         }
     }
 
     pub(super) fn input(self) -> &'static str {
         match self {
             Self::RetinaFace | Self::GdConv => "image",
-            Self::Transformer => "clip",
+            Self::Transformer | Self::Ftcn | Self::GenD => "clip",
         }
     }
 
-    /// The sidecar of a checkpoint that the manifest does not know: whether it is trained, nobody
-    /// can tell.
-    pub(super) fn info(self, source: &Path) -> ModelInfo {
+    /// The sidecar: what the manifest has `told`, else that of a checkpoint which it does not know and
+    /// of which nobody can tell whether it is trained; and how a network of this form is used.
+    pub(super) fn info(self, told: Option<ModelInfo>, source: &str, config: &Config) -> ModelInfo {
+        let info = told.unwrap_or_else(|| self.stranger(source));
+        let default = match self {
+            Self::RetinaFace | Self::GdConv => ModelInfo::default(),
+            Self::Transformer => {
+                ModelInfo { fake_index: fake_index(config.labels()), ..ModelInfo::default() }
+            }
+            Self::Ftcn => {
+                ModelInfo { outputs: Some(ClassifierOutput::Logit), ..ModelInfo::default() }
+            }
+            Self::GenD => ModelInfo {
+                fake_index: Some(FakeIndex::One),
+                template: Some(Template::GEND),
+                align: Some(Align::Frame),
+                ..ModelInfo::default()
+            },
+        };
+        ModelInfo {
+            outputs: info.outputs.or(default.outputs),
+            fake_index: info.fake_index.or(default.fake_index),
+            template: info.template.or(default.template),
+            align: info.align.or(default.align),
+            ..info
+        }
+    }
+
+    fn stranger(self, source: &str) -> ModelInfo {
         let (role, order, normalization) = match self {
             Self::RetinaFace => (Role::Detector, ChannelOrder::Bgr, Normalization::RETINAFACE),
             Self::GdConv => (Role::Aligner, ChannelOrder::Rgb, Normalization::IMAGENET_RGB),
-            Self::Transformer => (Role::Classifier, ChannelOrder::Rgb, Normalization::IMAGENET_RGB),
+            Self::Transformer | Self::Ftcn => {
+                (Role::Classifier, ChannelOrder::Rgb, Normalization::IMAGENET_RGB)
+            }
+            Self::GenD => {
+                let clip = Normalization::from_mean_std(CLIP_MEAN, CLIP_STD);
+                (Role::Classifier, ChannelOrder::Rgb, clip)
+            }
         };
-        let name = source.file_name().unwrap_or_default().to_string_lossy();
         ModelInfo {
             role: Some(role),
             title: Some(self.title().to_owned()),
-            source: Some(format!("imported from {name}")),
+            source: Some(format!("imported from {source}")),
             channel_order: Some(order),
             normalization: Some(normalization),
             ports: vec![Port::pixels(self.input(), PortType::Float32)],
             ..ModelInfo::default()
         }
+    }
+}
+
+/// Which of two classes is called a fake.
+fn fake_index(labels: &[String]) -> Option<FakeIndex> {
+    const WORDS: [&str; 6] = ["fake", "forged", "manipulated", "synthetic", "spoof", "generated"];
+    let [first, second] = labels else { return None };
+    let [first, second] = [first, second].map(|label| {
+        let label = label.to_lowercase();
+        WORDS.iter().any(|word| label.contains(word))
+    });
+    match (first, second) {
+        (true, false) => Some(FakeIndex::Zero),
+        (false, true) => Some(FakeIndex::One),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fake_class_is_the_one_that_is_called_so() {
+        let index = |labels: &[&str]| {
+            fake_index(&labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(index(&["real", "FAKE"]), Some(FakeIndex::One));
+        assert_eq!(index(&["Deepfake", "original"]), Some(FakeIndex::Zero));
+        assert_eq!(index(&["LABEL_0", "LABEL_1"]), None);
+        assert_eq!(index(&["fake", "fakest"]), None);
+        assert_eq!(index(&[]), None);
     }
 }

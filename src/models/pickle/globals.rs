@@ -1,10 +1,12 @@
-//! The names that a checkpoint may import. Everything else is refused.
+//! The names that mean something here. Everything else is a placeholder.
 
 use super::DType;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Global {
-    OrderedDict,
+    /// With nothing, or a factory, which is not called.
+    Dict,
+    Namespace,
     /// `(storage, offset, size, stride, …)` → tensor.
     RebuildTensor,
     /// `(tensor, …)` → the tensor.
@@ -21,7 +23,9 @@ pub(super) enum Global {
 impl Global {
     pub(super) fn lookup(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
-            ("collections", "OrderedDict") => Self::OrderedDict,
+            ("collections", "OrderedDict" | "defaultdict")
+            | ("builtins" | "__builtin__", "dict") => Self::Dict,
+            ("argparse", "Namespace") => Self::Namespace,
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
             ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
             ("torch", "Size") => Self::Size,
@@ -39,8 +43,8 @@ impl Global {
             | ("torch", "float64" | "float32" | "float16" | "bfloat16")
             | ("torch", "int64" | "int32" | "int16" | "int8" | "uint8" | "bool")
             | ("builtins" | "__builtin__", "set" | "frozenset" | "slice" | "object")
-            | ("collections", "defaultdict" | "Counter")
-            | ("argparse", "Namespace")
+            | ("builtins" | "__builtin__", "list" | "tuple" | "int" | "float" | "str" | "bool")
+            | ("collections", "Counter")
             | ("pathlib", "Path" | "PosixPath")
             | ("numpy", "dtype" | "ndarray")
             | ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct")

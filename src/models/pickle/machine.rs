@@ -103,11 +103,12 @@ impl<R: Read> Machine<R> {
             b'h' | b'j' => self.get_memo(opcode)?,
             b'c' | 0x93 => self.global(opcode)?,
             b'R' | 0x81 => self.call()?,
-            // An object's attributes: none of them matters to a tensor or a dictionary.
-            b'b' => {
-                self.pop("BUILD")?;
-                self.top("BUILD")?;
+            // NEWOBJ_EX: named arguments as well, which no class here has.
+            0x92 => {
+                self.pop("NEWOBJ_EX")?;
+                self.call()?;
             }
+            b'b' => self.build()?,
             b'Q' => self.persistent_id()?,
             _ => return Err(Problem::UnknownOpcode(opcode)),
         }
@@ -262,7 +263,7 @@ impl<R: Read> Machine<R> {
     fn append(&mut self, opcode: &'static str, items: Vec<Value>) -> Result<(), Problem> {
         match self.container(opcode, &items)? {
             Node::List(list) => list.extend(items),
-            Node::Inert => {}
+            Node::Inert | Node::Placeholder(_) => {}
             _ => return Err(unexpected(opcode, "another object", "a list")),
         }
         Ok(())
@@ -275,7 +276,7 @@ impl<R: Read> Machine<R> {
         }
         match self.container(opcode, &items)? {
             Node::Dict(dict) => dict.extend(pairs.0.iter().map(|[k, v]| (*k, *v))),
-            Node::Inert => {}
+            Node::Inert | Node::Placeholder(_) => {}
             _ => return Err(unexpected(opcode, "another object", "a dictionary")),
         }
         Ok(())
@@ -314,10 +315,24 @@ impl<R: Read> Machine<R> {
             let text = |value| self.text("STACK_GLOBAL", value).map(str::to_owned);
             (text(module)?, text(name)?)
         };
-        match Global::lookup(&module, &name) {
-            Some(global) => self.new_node(Node::Global(global), &[]),
-            None => Err(Problem::UnknownGlobal { module, name }),
+        let node = match Global::lookup(&module, &name) {
+            Some(global) => Node::Global(global),
+            None => Node::Placeholder(placeholder(&module, &name)),
+        };
+        self.new_node(node, &[])
+    }
+
+    /// BUILD: an object's attributes. Those of a namespace are kept; to a tensor or a dictionary
+    /// none matters.
+    fn build(&mut self) -> Result<(), Problem> {
+        let state = self.pop("BUILD")?;
+        let object = self.top("BUILD")?;
+        if let Some(Node::Namespace(_)) = self.node(object)
+            && let Node::Namespace(attributes) = self.container("BUILD", &[state])?
+        {
+            *attributes = Some(state);
         }
+        Ok(())
     }
 
     pub(super) fn node(&self, value: Value) -> Option<&Node> {
@@ -340,6 +355,13 @@ impl<R: Read> Machine<R> {
             _ => Err(unexpected(opcode, "another object", "a string")),
         }
     }
+}
+
+/// The name of a global that is not known, as far as it is of use in a message.
+fn placeholder(module: &str, name: &str) -> Box<str> {
+    const LONGEST: usize = 48;
+    let short = |text: &str| text.chars().take(LONGEST).collect::<String>();
+    format!("{}.{}", short(module), short(name)).into()
 }
 
 fn too_deep() -> Problem {

@@ -2,9 +2,10 @@
 //!
 //! A pickle is a program for a stack machine. Python's own reader lets that program import any
 //! function and call it; this one knows the few globals that checkpoints are made of
-//! (`globals.rs`), builds plain data from them and refuses every other name. What the program may
-//! cost is limited by [`limits`]: nothing is allocated because a count says so, only because the
-//! data behind the count has been read.
+//! (`globals.rs`) and builds plain data from them. Every other name, and whatever is made by calling
+//! it, is a placeholder that stands for nothing: no module is imported and no function run. What the
+//! program may cost is limited by [`limits`]: nothing is allocated because a count says so, only
+//! because the data behind the count has been read.
 
 mod globals;
 mod input;
@@ -76,7 +77,7 @@ pub enum Value {
     Node(NodeId),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(usize);
 
 /// Everything that is larger than a scalar.
@@ -93,6 +94,10 @@ enum Node {
     Tensor(Box<TensorRef>),
     /// An object of an allowed class whose content is of no interest here.
     Inert,
+    /// An `argparse.Namespace`, with the dictionary of its attributes.
+    Namespace(Option<Value>),
+    /// What a global that is not known would have given: that, or an object made by it.
+    Placeholder(Box<str>),
 }
 
 /// A storage as the pickle names it; its bytes lie elsewhere in the file.
@@ -129,8 +134,6 @@ pub enum Problem {
     Io(#[from] std::io::Error),
     #[error("opcode 0x{0:02x} is not one that checkpoints use (pickle protocols 2 to 5)")]
     UnknownOpcode(u8),
-    #[error("the global {module}.{name} is not allowed: a checkpoint has no need of it")]
-    UnknownGlobal { module: String, name: String },
     #[error("more than {limit} {what}: not a checkpoint")]
     TooMuch { what: &'static str, limit: u64 },
     #[error("{opcode} found {found}, expected {expected}")]
@@ -192,6 +195,30 @@ impl Pickle {
     pub fn tensor(&self, value: Value) -> Option<&TensorRef> {
         match self.node(value)? {
             Node::Tensor(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    /// The attributes of a namespace, in the order in which they were set.
+    pub fn attributes(&self, value: Value) -> Option<&[(Value, Value)]> {
+        match self.node(value)? {
+            Node::Namespace(attributes) => self.dict((*attributes)?),
+            _ => None,
+        }
+    }
+
+    /// The name of the global that this stands for, or was made by, where that is not known.
+    pub fn placeholder(&self, value: Value) -> Option<&str> {
+        match self.node(value)? {
+            Node::Placeholder(global) => Some(global),
+            _ => None,
+        }
+    }
+
+    /// The object that a value is a handle to: two handles of the same are equal.
+    pub fn place(&self, value: Value) -> Option<NodeId> {
+        match value {
+            Value::Node(node) => Some(node),
             _ => None,
         }
     }

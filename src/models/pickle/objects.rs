@@ -7,20 +7,30 @@ use super::machine::{Machine, unexpected};
 use super::{Node, Problem, StorageRef, TensorRef, Value, limits};
 
 impl<R: Read> Machine<R> {
-    /// REDUCE and NEWOBJ: an allowed class or function, applied to a tuple.
+    /// REDUCE and NEWOBJ: an allowed class or function, applied to a tuple. What is applied to a
+    /// placeholder, or made by one, is a placeholder.
     pub(super) fn call(&mut self) -> Result<(), Problem> {
         let arguments = self.pop("REDUCE")?;
         let callee = self.pop("REDUCE")?;
-        let Some(Node::Global(global)) = self.node(callee) else {
-            return Err(unexpected("REDUCE", "an object", "a class or function"));
+        let global = match self.node(callee) {
+            Some(Node::Global(global)) => *global,
+            Some(Node::Placeholder(name)) => {
+                let made = Node::Placeholder(name.clone());
+                return self.new_node(made, &[]);
+            }
+            Some(Node::Inert) => return self.new_node(Node::Inert, &[]),
+            _ => return Err(unexpected("REDUCE", "an object", "a class or function")),
         };
-        let global = *global;
         let arguments = self.tuple("REDUCE", arguments)?;
         match (global, arguments) {
-            (Global::OrderedDict, []) => self.new_node(Node::Dict(Vec::new()), &[]),
+            (Global::Dict, [] | [_]) => self.new_node(Node::Dict(Vec::new()), &[]),
+            (Global::Namespace, _) => self.new_node(Node::Namespace(None), &[]),
             (Global::RebuildTensor, &[storage, offset, size, stride, ..]) => {
-                let tensor = self.tensor(storage, offset, size, stride)?;
-                self.new_node(Node::Tensor(Box::new(tensor)), &[])
+                let made = match self.node(storage) {
+                    Some(Node::Placeholder(name)) => Node::Placeholder(name.clone()),
+                    _ => Node::Tensor(Box::new(self.tensor(storage, offset, size, stride)?)),
+                };
+                self.new_node(made, &[])
             }
             (Global::RebuildParameter | Global::Size, &[inner, ..]) => {
                 self.stack.push(inner);
@@ -72,14 +82,19 @@ impl<R: Read> Machine<R> {
             }
             _ => return Err(unexpected(OPCODE, "another object", "a storage")),
         };
-        let Some(Node::Global(Global::Storage(dtype))) = self.node(class) else {
-            return Err(unexpected(OPCODE, "another class", "a storage class"));
+        let dtype = match self.node(class) {
+            Some(Node::Global(Global::Storage(dtype))) => *dtype,
+            Some(Node::Placeholder(name)) => {
+                let unknown = Node::Placeholder(name.clone());
+                return self.new_node(unknown, &[]);
+            }
+            _ => return Err(unexpected(OPCODE, "another class", "a storage class")),
         };
         let key = self.text(OPCODE, key)?;
         if key.len() > 64 {
             return Err(Problem::TooMuch { what: "bytes in a storage key", limit: 64 });
         }
-        let storage = StorageRef { key: key.to_owned(), dtype: *dtype, numel: count(numel)? };
+        let storage = StorageRef { key: key.to_owned(), dtype, numel: count(numel)? };
         self.new_node(Node::Storage(Box::new(storage)), &[])
     }
 }

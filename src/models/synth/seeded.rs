@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::models::arch::{Weights, m2sd};
-use crate::models::torch::TorchError;
+use crate::models::checkpoint::CheckpointError;
 
 /// The dimensions of a transformer with random weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ impl TransformerShape {
     };
 
     pub(super) fn options(&self, tuning: m2sd::Tuning) -> m2sd::Options {
-        let heads = Some(self.heads);
-        let Self { frames, size_px, .. } = *self;
+        let Self { heads, frames, size_px, .. } = *self;
+        let [heads, frames, size_px] = [heads, frames, size_px].map(Some);
         m2sd::Options { heads, frames, size_px, tuning }
     }
 }
@@ -91,8 +91,8 @@ impl Weights for Seeded {
         self.shapes.get(name).map(Vec::as_slice)
     }
 
-    fn read(&mut self, name: &str) -> Result<Vec<f32>, TorchError> {
-        let missing = || TorchError::NoSuchTensor(name.to_owned());
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, CheckpointError> {
+        let missing = || CheckpointError::NoSuchTensor(name.to_owned());
         let shape = self.shapes.get(name).ok_or_else(missing)?;
         let mut random = SplitMix64::new(self.seed, name);
         // Gains around 1, everything else around 0: activations stay in the range of a real

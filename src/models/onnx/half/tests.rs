@@ -14,8 +14,11 @@ fn file(graph: Graph) -> Vec<u8> {
         fn shape(&self, _: &str) -> Option<&[usize]> {
             None
         }
-        fn read(&mut self, name: &str) -> Result<Vec<f32>, crate::models::torch::TorchError> {
-            Err(crate::models::torch::TorchError::NoSuchTensor(name.to_owned()))
+        fn read(
+            &mut self,
+            name: &str,
+        ) -> Result<Vec<f32>, crate::models::checkpoint::CheckpointError> {
+            Err(crate::models::checkpoint::CheckpointError::NoSuchTensor(name.to_owned()))
         }
     }
     let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! Where a checkpoint's pickle and storages lie: zip files (PyTorch ≥ 1.6) and legacy files.
+//! Where the pickle and the storages of a PyTorch file lie: zip files (PyTorch ≥ 1.6) and legacy files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -6,14 +6,14 @@ use std::ops::Range;
 
 use zip::{CompressionMethod, ZipArchive};
 
-use super::TorchError;
+use super::CheckpointError;
 use crate::models::pickle::{Pickle, StorageRef, Value};
 
 /// The bytes of each storage in the file, by key.
 pub(super) type Places = HashMap<String, Range<u64>>;
 
 /// `file` is at its start, and buffered: pickles are read byte by byte.
-pub(super) fn read(file: &mut (impl Read + Seek)) -> Result<(Pickle, Places), TorchError> {
+pub(super) fn read(file: &mut (impl Read + Seek)) -> Result<(Pickle, Places), CheckpointError> {
     let mut start = Vec::new();
     file.take(4).read_to_end(&mut start)?;
     let file_bytes = file.seek(SeekFrom::End(0))?;
@@ -21,26 +21,26 @@ pub(super) fn read(file: &mut (impl Read + Seek)) -> Result<(Pickle, Places), To
     let (pickle, places) = match start.as_slice() {
         [b'P', b'K', ..] => read_zip(file, file_bytes)?,
         [0x80, 2, 0x8a, 10] => read_legacy(file, file_bytes)?,
-        _ => return Err(TorchError::NotACheckpoint { start }),
+        _ => return Err(CheckpointError::NotACheckpoint { start }),
     };
     check_overlap(&places)?;
     Ok((pickle, places))
 }
 
 /// One description for each storage: tensors that share one must agree on it.
-fn storages(pickle: &Pickle) -> Result<BTreeMap<&str, &StorageRef>, TorchError> {
+fn storages(pickle: &Pickle) -> Result<BTreeMap<&str, &StorageRef>, CheckpointError> {
     let mut all = BTreeMap::new();
     for storage in pickle.storages() {
         let earlier = all.insert(storage.key.as_str(), storage);
         if earlier.is_some_and(|e| e != storage) {
-            return Err(TorchError::Contradiction { storage: storage.key.clone() });
+            return Err(CheckpointError::Contradiction { storage: storage.key.clone() });
         }
     }
     Ok(all)
 }
 
-fn bytes_of(storage: &StorageRef) -> Result<u64, TorchError> {
-    storage.numel.checked_mul(storage.dtype.bytes()).ok_or_else(|| TorchError::ShortStorage {
+fn bytes_of(storage: &StorageRef) -> Result<u64, CheckpointError> {
+    storage.numel.checked_mul(storage.dtype.bytes()).ok_or_else(|| CheckpointError::ShortStorage {
         storage: storage.key.clone(),
         needed: u64::MAX,
         found: 0,
@@ -50,10 +50,10 @@ fn bytes_of(storage: &StorageRef) -> Result<u64, TorchError> {
 fn read_zip(
     file: &mut (impl Read + Seek),
     file_bytes: u64,
-) -> Result<(Pickle, Places), TorchError> {
+) -> Result<(Pickle, Places), CheckpointError> {
     let mut zip = ZipArchive::new(file)?;
     let main = zip.file_names().find(|n| n.ends_with("/data.pkl")).map(str::to_owned);
-    let main = main.ok_or_else(|| TorchError::NoRecord("data.pkl".to_owned()))?;
+    let main = main.ok_or_else(|| CheckpointError::NoRecord("data.pkl".to_owned()))?;
     let prefix = main.trim_end_matches("data.pkl").to_owned();
     check_byte_order(&mut zip, &prefix, file_bytes)?;
 
@@ -70,7 +70,7 @@ fn read_zip(
         let (start, found) = stored(&mut zip, &name, file_bytes)?;
         let needed = bytes_of(storage)?;
         if found < needed {
-            return Err(TorchError::ShortStorage { storage: key.to_owned(), needed, found });
+            return Err(CheckpointError::ShortStorage { storage: key.to_owned(), needed, found });
         }
         places.insert(key.to_owned(), start..start + needed);
     }
@@ -81,7 +81,7 @@ fn check_byte_order(
     zip: &mut ZipArchive<impl Read + Seek>,
     prefix: &str,
     file_bytes: u64,
-) -> Result<(), TorchError> {
+) -> Result<(), CheckpointError> {
     let name = format!("{prefix}byteorder");
     if zip.index_for_name(&name).is_none() {
         return Ok(());
@@ -89,7 +89,7 @@ fn check_byte_order(
     stored(zip, &name, file_bytes)?;
     let mut order = Vec::new();
     zip.by_name(&name)?.take(16).read_to_end(&mut order)?;
-    if order == b"little" { Ok(()) } else { Err(TorchError::BigEndian) }
+    if order == b"little" { Ok(()) } else { Err(CheckpointError::BigEndian) }
 }
 
 /// Where an uncompressed record starts, and how many of its bytes the file really has.
@@ -97,12 +97,12 @@ fn stored(
     zip: &mut ZipArchive<impl Read + Seek>,
     name: &str,
     file_bytes: u64,
-) -> Result<(u64, u64), TorchError> {
+) -> Result<(u64, u64), CheckpointError> {
     let record = zip.by_name(name)?;
     let start = record
         .data_start()
         .filter(|_| record.compression() == CompressionMethod::Stored && !record.encrypted());
-    let start = start.ok_or_else(|| TorchError::NotStored(name.to_owned()))?;
+    let start = start.ok_or_else(|| CheckpointError::NotStored(name.to_owned()))?;
     Ok((start, record.size().min(file_bytes.saturating_sub(start))))
 }
 
@@ -111,12 +111,12 @@ fn stored(
 fn read_legacy(
     file: &mut (impl Read + Seek),
     file_bytes: u64,
-) -> Result<(Pickle, Places), TorchError> {
+) -> Result<(Pickle, Places), CheckpointError> {
     let _magic = next_pickle(file)?;
     let version_at = file.stream_position()?;
     let version = next_pickle(file)?;
     if version.root() != Value::Int(1001) {
-        return Err(TorchError::Legacy {
+        return Err(CheckpointError::Legacy {
             at: version_at,
             found: format!("{:?}", version.root()),
             expected: "protocol version 1001",
@@ -124,12 +124,12 @@ fn read_legacy(
     }
     let machine = next_pickle(file)?;
     if machine.get(machine.root(), "little_endian") == Some(Value::Bool(false)) {
-        return Err(TorchError::BigEndian);
+        return Err(CheckpointError::BigEndian);
     }
     let pickle = next_pickle(file)?;
     let keys_at = file.stream_position()?;
     let keys = next_pickle(file)?;
-    let list = keys.list(keys.root()).ok_or(TorchError::Legacy {
+    let list = keys.list(keys.root()).ok_or(CheckpointError::Legacy {
         at: keys_at,
         found: "another object".to_owned(),
         expected: "the list of storage keys",
@@ -140,7 +140,7 @@ fn read_legacy(
     for key in list {
         let at = file.stream_position()?;
         let Some(storage) = keys.text(*key).and_then(|k| storages.get(k)) else {
-            return Err(TorchError::Legacy {
+            return Err(CheckpointError::Legacy {
                 at: keys_at,
                 found: "a key that no tensor uses".to_owned(),
                 expected: "the keys of the tensors' storages",
@@ -148,13 +148,13 @@ fn read_legacy(
         };
         let range = legacy_storage(file, storage, at, file_bytes)?;
         if places.insert(storage.key.clone(), range).is_some() {
-            return Err(TorchError::Contradiction { storage: storage.key.clone() });
+            return Err(CheckpointError::Contradiction { storage: storage.key.clone() });
         }
     }
     Ok((pickle, places))
 }
 
-fn next_pickle(file: &mut (impl Read + Seek)) -> Result<Pickle, TorchError> {
+fn next_pickle(file: &mut (impl Read + Seek)) -> Result<Pickle, CheckpointError> {
     let at = file.stream_position()?;
     Ok(Pickle::read(file, at)?)
 }
@@ -166,18 +166,18 @@ fn legacy_storage(
     storage: &StorageRef,
     at: u64,
     file_bytes: u64,
-) -> Result<Range<u64>, TorchError> {
+) -> Result<Range<u64>, CheckpointError> {
     let needed = bytes_of(storage)?;
     let start = at + 8;
     let found = file_bytes.saturating_sub(start);
     if found < needed {
-        return Err(TorchError::ShortStorage { storage: storage.key.clone(), needed, found });
+        return Err(CheckpointError::ShortStorage { storage: storage.key.clone(), needed, found });
     }
     let mut count = [0; 8];
     file.read_exact(&mut count)?;
     let count = u64::from_le_bytes(count);
     if count != storage.numel {
-        return Err(TorchError::Legacy {
+        return Err(CheckpointError::Legacy {
             at,
             found: format!("a storage of {count} elements"),
             expected: "as many as the object says",
@@ -187,7 +187,7 @@ fn legacy_storage(
     Ok(start..start + needed)
 }
 
-fn check_overlap(places: &Places) -> Result<(), TorchError> {
+fn check_overlap(places: &Places) -> Result<(), CheckpointError> {
     let mut sorted: Vec<_> = places.iter().filter(|(_, range)| !range.is_empty()).collect();
     sorted.sort_by_key(|(_, range)| (range.start, range.end));
     for pair in sorted.windows(2) {
@@ -195,7 +195,7 @@ fn check_overlap(places: &Places) -> Result<(), TorchError> {
             && a.end > b.start
         {
             let (first, second) = ((*first).clone(), (*second).clone());
-            return Err(TorchError::Overlap { first, second });
+            return Err(CheckpointError::Overlap { first, second });
         }
     }
     Ok(())

@@ -1,107 +1,41 @@
-//! PyTorch checkpoints: which tensors a file holds, and their numbers on demand.
-//!
-//! Opening reads the pickle and checks every tensor against the file, so that a truncated or
-//! lying file fails before any work is done. The numbers themselves stay in the file until
-//! [`Checkpoint::read`] asks for one tensor: importing a large network never holds all of it.
+//! One tensor's place in its file, and its numbers.
 
-mod container;
-mod error;
-mod state;
+use std::io::Read;
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use super::CheckpointError;
+use crate::models::pickle::{DType, TensorRef};
 
-use super::pickle::{DType, TensorRef};
-pub use error::TorchError;
-
-/// An opened checkpoint.
-#[derive(Debug)]
-pub struct Checkpoint<R = File> {
-    source: R,
-    tensors: BTreeMap<String, Tensor>,
-    ignored: Vec<String>,
-}
-
-/// A tensor's place in the file, checked against it.
+/// A tensor's place, checked against the file.
 #[derive(Clone, Debug)]
-struct Tensor {
-    dtype: DType,
-    shape: Vec<usize>,
+pub(super) struct Tensor {
+    pub(super) file: usize,
+    pub(super) dtype: DType,
+    pub(super) shape: Vec<usize>,
     /// In elements.
     stride: Vec<usize>,
     /// Where its first element lies in the file.
-    start_byte: u64,
+    pub(super) start_byte: u64,
     numel: usize,
     /// Elements from the first to the last, both included, gaps too.
     span: usize,
 }
 
-impl Checkpoint {
-    /// Opens the checkpoint at `path`.
-    pub fn open(path: &Path) -> Result<Self, TorchError> {
-        Self::new(File::open(path)?)
-    }
-}
-
-impl<R: Read + Seek> Checkpoint<R> {
-    /// Reads a zip or legacy checkpoint's table of contents and finds the network's tensors in it:
-    /// under `state_dict`, `module`, `model` or `model_state_dict` where such a wrapper exists,
-    /// without the prefix `module.` where all names carry it.
-    pub fn new(mut source: R) -> Result<Self, TorchError> {
-        let (pickle, places) = container::read(&mut BufReader::new(&mut source))?;
-        let state = state::find(&pickle)?;
-        let mut tensors = BTreeMap::new();
-        for (name, tensor) in state.tensors {
-            let place = places.get(&tensor.storage.key);
-            let checked = Tensor::new(name, tensor, place.map(|p| p.start))?;
-            if tensors.insert(name.to_owned(), checked).is_some() {
-                return Err(TorchError::Duplicate(name.to_owned()));
-            }
-        }
-        Ok(Self { source, tensors, ignored: state.ignored })
-    }
-
-    /// Entries that are no tensors of the network, sorted, each once: epoch counters, optimizer
-    /// state, versions.
-    pub fn ignored(&self) -> &[String] {
-        &self.ignored
-    }
-
-    /// The names of all tensors, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
-    }
-
-    pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(|t| t.shape.as_slice())
-    }
-
-    /// The numbers of one tensor, in row-major order whatever its strides in the file.
-    pub fn read(&mut self, name: &str) -> Result<Vec<f32>, TorchError> {
-        let missing = || TorchError::NoSuchTensor(name.to_owned());
-        let tensor = self.tensors.get(name).ok_or_else(missing)?;
-        let at = |source| TorchError::Read { tensor: name.to_owned(), source };
-        self.source.seek(SeekFrom::Start(tensor.start_byte)).map_err(at)?;
-        let convert = converter(tensor.dtype)
-            .ok_or_else(|| TorchError::DType { tensor: name.to_owned(), dtype: tensor.dtype })?;
-        let flat = read_flat(&mut self.source, tensor, convert).map_err(at)?;
-        Ok(tensor.row_major(flat))
-    }
-}
-
 impl Tensor {
-    fn new(name: &str, tensor: &TensorRef, start: Option<u64>) -> Result<Self, TorchError> {
+    /// `place`: the file and the first byte of its storage.
+    pub(super) fn new(
+        name: &str,
+        tensor: &TensorRef,
+        place: Option<(usize, u64)>,
+    ) -> Result<Self, CheckpointError> {
         let storage = &tensor.storage;
-        let beyond = || TorchError::OutOfRange {
+        let beyond = || CheckpointError::OutOfRange {
             tensor: name.to_owned(),
             shape: tensor.shape.clone(),
             offset: tensor.offset,
             storage: storage.key.clone(),
             numel: storage.numel,
         };
-        let start = start.ok_or_else(|| TorchError::NoStorage {
+        let (file, start) = place.ok_or_else(|| CheckpointError::NoStorage {
             tensor: name.to_owned(),
             storage: storage.key.clone(),
         })?;
@@ -117,6 +51,7 @@ impl Tensor {
             dims.iter().map(|d| usize::try_from(*d).ok()).collect()
         };
         Ok(Self {
+            file,
             dtype: storage.dtype,
             shape: sizes(&tensor.shape).ok_or_else(beyond)?,
             stride: sizes(&tensor.stride).ok_or_else(beyond)?,
@@ -136,7 +71,7 @@ impl Tensor {
     }
 
     /// Picks this tensor's elements out of its span.
-    fn row_major(&self, flat: Vec<f32>) -> Vec<f32> {
+    pub(super) fn row_major(&self, flat: Vec<f32>) -> Vec<f32> {
         if self.numel == 0 || self.is_row_major() {
             return flat;
         }
@@ -168,7 +103,7 @@ fn span(tensor: &TensorRef) -> Option<u64> {
 /// Appends the numbers in `bytes`, little-endian and whole, to a vector.
 type Converter = fn(&[u8], &mut Vec<f32>);
 
-fn converter(dtype: DType) -> Option<Converter> {
+pub(super) fn converter(dtype: DType) -> Option<Converter> {
     fn each<const N: usize>(bytes: &[u8], out: &mut Vec<f32>, f: impl Fn([u8; N]) -> f32) {
         out.extend(bytes.as_chunks::<N>().0.iter().map(|b| f(*b)));
     }
@@ -183,7 +118,7 @@ fn converter(dtype: DType) -> Option<Converter> {
 }
 
 /// The whole span from the reader's position, in pieces, so that one tensor is in memory once.
-fn read_flat(
+pub(super) fn read_flat(
     source: &mut impl Read,
     tensor: &Tensor,
     convert: Converter,
