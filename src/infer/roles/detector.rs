@@ -5,7 +5,7 @@ use ndarray::{ArrayView2, Axis, Ix3, IxDyn};
 use super::detector_outputs::{EXPECTED, Places};
 use super::signature::{Signature, fits, require_values, shape_error, take};
 use crate::core::detect::{DetectorOutputs, FamilyOutputs, FixedSides, LevelOutputs};
-use crate::core::image::{ChannelOrder, Normalization, PixelValues};
+use crate::core::image::{ChannelOrder, PixelValues};
 use crate::core::modelinfo::{DetectorFamily, ModelInfo, Role};
 use crate::infer::cancel::CancelToken;
 use crate::infer::engine::Engine;
@@ -34,7 +34,7 @@ impl Detector {
     pub fn from_engine(engine: Box<dyn Engine>, sidecar: &ModelInfo) -> Result<Self, InferError> {
         let signature = Signature { info: engine.info(), role: Role::Detector, expected: EXPECTED };
         let places = Places::of(&signature, sidecar.family)?;
-        let normalization = sidecar.normalization.unwrap_or(normalization(places.family()));
+        let normalization = sidecar.normalization.unwrap_or(places.family().normalization());
         let ([batch, channels, height_px, width_px], values) =
             signature.only_input(normalization)?;
         signature.batch(batch)?;
@@ -53,10 +53,7 @@ impl Detector {
     /// The order in which the network reads colours: its family's, unless the sidecar says
     /// otherwise.
     pub fn channel_order(&self) -> ChannelOrder {
-        self.sidecar.channel_order.unwrap_or(match self.family() {
-            DetectorFamily::RetinaFace | DetectorFamily::YuNet => ChannelOrder::Bgr,
-            DetectorFamily::Scrfd => ChannelOrder::Rgb,
-        })
+        self.sidecar.channel_order.unwrap_or(self.family().channel_order())
     }
 
     /// What it reads of a pixel: bytes where the network takes these, else floats, normalised as
@@ -157,15 +154,6 @@ impl Detector {
                 reason: "they are of another family than RetinaFace: take run_family".to_owned(),
             }),
         }
-    }
-}
-
-/// How levels become what a network of this family reads.
-fn normalization(family: DetectorFamily) -> Normalization {
-    match family {
-        DetectorFamily::RetinaFace => Normalization::RETINAFACE,
-        DetectorFamily::YuNet => Normalization::IDENTITY,
-        DetectorFamily::Scrfd => Normalization::SCRFD,
     }
 }
 
