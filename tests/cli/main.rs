@@ -9,6 +9,7 @@ mod ending;
 mod engines;
 mod fetch;
 mod formats;
+mod interlaced;
 mod measure;
 mod networks;
 mod outputs;
