@@ -28,7 +28,8 @@ impl PixelAspect {
     pub fn new(width: i32, height: i32) -> Option<Self> {
         let side = |side: i32| u32::try_from(side).ok().filter(|side| *side > 0);
         let (width, height) = (side(width)?, side(height)?);
-        let within = |long: u32, short: u32| u64::from(long) <= u64::from(short) * u64::from(Self::MOST);
+        let within =
+            |long: u32, short: u32| u64::from(long) <= u64::from(short) * u64::from(Self::MOST);
         (within(width, height) && within(height, width)).then_some(Self { width, height })
     }
 

@@ -93,7 +93,8 @@ fn ratios_of_broadcasts_count() {
     ];
     for (width, stored) in ratios {
         let height = stored.1;
-        let picture = Picture::new(width, height, &[face(104, 48, 96, 150), face(400, 160, 64, 60)]);
+        let picture =
+            Picture::new(width, height, &[face(104, 48, 96, 150), face(400, 160, 64, 60)]);
         let square = info(VideoFormat::I420, (width, height, (1, 1)));
         let info = info(VideoFormat::I420, stored);
         let (faces, control) = (look(&picture, &info), look(&picture, &square));
