@@ -16,6 +16,7 @@ pub mod orientation;
 pub mod percentile;
 pub mod presentation;
 pub mod pressure;
+pub mod quality;
 pub mod sampling;
 pub mod span;
 pub mod track;

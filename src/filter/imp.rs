@@ -121,8 +121,12 @@ pub struct M2sdFilter {
     #[property(name = "threshold", get, set, type = f64, member = threshold,
         minimum = -1.0, maximum = 1.0, default = MODEL_THRESHOLD, mutable_ready,
         nick = "Threshold",
-        blurb = "P(fake) above which a face is called fake (below 0 = the classifier's own, else \
-                 0.00258, the published constant, which is not calibrated)")]
+        blurb = "P(fake) above which a face is called fake (below 0 = that of operating-point)")]
+    #[property(name = "operating-point", get, set, type = Option<String>,
+        member = operating_point, mutable_ready, nick = "Operating point",
+        blurb = "Which of the classifier's thresholds counts: the name of one that m2sd calibrate \
+                 has measured, such as fpr-1e-2, or published (unset = the first that was measured, \
+                 else the published one, else none, and no verdicts)")]
     #[property(name = "mode", get, set, type = Mode, member = mode, mutable_ready,
         nick = "Delivery mode", blurb = "When a frame leaves",
         builder(Mode::default()))]
@@ -146,7 +150,7 @@ pub struct M2sdFilter {
     #[property(name = "draw", get, set, type = bool, member = draw, default = true,
         mutable_playing, nick = "Draw",
         blurb = "Draw a box and a label for each face: yellow is fake, cyan real, orange \
-                 uncertain, white not known, grey not judged")]
+                 uncertain, white not to be judged, grey not scored")]
     #[property(name = "post-messages", get, set, type = bool, member = post_messages,
         default = true, mutable_playing, nick = "Post messages",
         blurb = "Post m2sd-clip, m2sd-verdict and m2sd-track-end messages on the bus")]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use gst::ClockTime;
 
+use crate::core::evidence::{NotAProbability, PointChoice, Probability};
 use crate::core::image;
 use crate::core::orientation::Orientation;
 use crate::core::sampling::{ClipFps, NoClipFps};
@@ -123,6 +124,7 @@ pub struct Settings {
     pub batch_size: u32,
     pub batch_timeout: u64,
     pub threshold: f64,
+    pub operating_point: Option<String>,
     pub mode: Mode,
     pub max_latency: u64,
     pub landmark_source: LandmarkSource,
@@ -163,6 +165,7 @@ impl Default for Settings {
             batch_size: 1,
             batch_timeout: DEFAULT_BATCH_TIMEOUT.nseconds(),
             threshold: MODEL_THRESHOLD,
+            operating_point: None,
             mode: Mode::default(),
             max_latency: DEFAULT_MAX_LATENCY.nseconds(),
             landmark_source: LandmarkSource::default(),
@@ -184,6 +187,16 @@ pub enum Delivery {
 impl Settings {
     pub fn engines_dir(&self) -> Option<PathBuf> {
         self.engines_dir.as_deref().filter(|d| !d.is_empty()).map(PathBuf::from)
+    }
+
+    /// The operating point that is asked for.
+    pub fn point(&self) -> Result<PointChoice, NotAProbability> {
+        let name = self.operating_point.as_deref().filter(|name| !name.is_empty());
+        Ok(match name {
+            _ if self.threshold >= 0.0 => PointChoice::Threshold(Probability::new(self.threshold)?),
+            Some(name) => PointChoice::Named(name.to_owned()),
+            None => PointChoice::Best,
+        })
     }
 
     pub fn delivery(&self, upstream_is_live: bool) -> Delivery {

@@ -6,6 +6,7 @@
 //! stays where the server says that it is still the same.
 
 mod http;
+mod hub;
 mod index;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use ureq::http::{Response, StatusCode};
 use ureq::{Body, http::header};
 
 use self::http::{Ask, Validator};
+pub use self::hub::{Hub, fetch_hub};
 pub use self::index::{Index, IndexProblem};
 use super::file;
 use super::lock::{FolderLock, Lock, LockError, Record};

@@ -1,10 +1,13 @@
 //! `models.toml`: the models that this project knows.
 
+mod source;
+
 use std::path::Path;
 
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use self::source::{HubModel, Package, Sha256, Source, SourceFile, Unpack};
 use crate::core::image::{ChannelOrder, Normalization};
 use crate::core::modelinfo::{ModelInfo, Port, PortType, Role, Training};
 
@@ -41,145 +44,12 @@ pub struct Known {
     #[serde(default, deserialize_with = "sidecar")]
     pub sidecar: ModelInfo,
     pub source: String,
+    /// `m2sd models fetch` gets it only where its name is given.
+    #[serde(default)]
+    pub by_name: bool,
     /// The files that it is imported from.
     #[serde(default)]
     pub from: Vec<Source>,
-}
-
-/// What a model is imported from.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "SourceFields")]
-pub enum Source {
-    File(SourceFile),
-    Package(Package),
-}
-
-impl Source {
-    pub fn file(&self) -> Option<&SourceFile> {
-        match self {
-            Self::File(file) => Some(file),
-            Self::Package(_) => None,
-        }
-    }
-
-    pub fn package(&self) -> Option<&Package> {
-        match self {
-            Self::File(_) => None,
-            Self::Package(package) => Some(package),
-        }
-    }
-
-    /// Whether there is an address to download it from.
-    fn is_downloadable(&self) -> bool {
-        self.file().is_none_or(|file| file.url.is_some())
-    }
-}
-
-/// A file that is imported as it is.
-#[derive(Clone, Debug)]
-pub struct SourceFile {
-    pub file: String,
-    pub url: Option<String>,
-    /// The file's hash, in hexadecimal. Only a file that has it is known; without one, the name
-    /// tells what to expect of a file, and nothing vouches for it.
-    pub sha256: Option<Sha256>,
-}
-
-/// A file inside a wheel, a package of the Python package index. What is taken out of it is known by
-/// its own hash, as every file is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Package {
-    pub package: String,
-    pub version: String,
-    /// Of the wheel.
-    pub sha256: Sha256,
-    /// The path of the file inside.
-    pub member: String,
-    pub unpack: Unpack,
-}
-
-impl Package {
-    /// The name under which the wheel is kept.
-    pub fn wheel(&self) -> String {
-        format!("{}-{}.whl", self.package, self.version)
-    }
-}
-
-impl std::fmt::Display for Package {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}=={}", self.package, self.version)
-    }
-}
-
-/// How the file comes out of the wheel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unpack {
-    /// It is the member.
-    File,
-    /// The member is Python's source text of one assignment, `NAME = b'…'`, and the file is what
-    /// that stands for. Nothing is run.
-    PythonBytes,
-}
-
-/// A source as it is written: either kind's fields.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SourceFields {
-    file: Option<String>,
-    url: Option<String>,
-    sha256: Option<Sha256>,
-    package: Option<String>,
-    version: Option<String>,
-    member: Option<String>,
-    unpack: Option<Unpack>,
-}
-
-impl TryFrom<SourceFields> for Source {
-    type Error = &'static str;
-
-    fn try_from(fields: SourceFields) -> Result<Self, &'static str> {
-        let SourceFields { file, url, sha256, package, version, member, unpack } = fields;
-        match (file, package) {
-            (Some(file), None) if version.is_none() && member.is_none() && unpack.is_none() => {
-                Ok(Self::File(SourceFile { file, url, sha256 }))
-            }
-            (None, Some(package)) if url.is_none() => {
-                let (Some(version), Some(sha256), Some(member), Some(unpack)) =
-                    (version, sha256, member, unpack)
-                else {
-                    return Err("a package needs its version, sha256, member and unpack");
-                };
-                Ok(Self::Package(Package { package, version, sha256, member, unpack }))
-            }
-            _ => Err("a source is a file with its url and sha256, or a package with its version, \
-                      sha256, member and unpack"),
-        }
-    }
-}
-
-/// A pinned SHA-256: 64 hexadecimal digits in lower case.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Sha256(String);
-
-impl Sha256 {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Sha256 {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let is_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
-        if text.len() == 64 && text.bytes().all(is_hex) {
-            Ok(Self(text))
-        } else {
-            Err(format!("{text:?} is no sha256: expected 64 hexadecimal digits in lower case"))
-        }
-    }
 }
 
 /// What the manifest knows of a file that is to be imported.
@@ -272,8 +142,13 @@ impl Manifest {
 
     /// What can be downloaded for a role, the best first, with the model that it becomes.
     pub fn downloads(&self, role: Role) -> Vec<(&Known, &Source)> {
-        let all = self.of_role(role).into_iter().flat_map(|m| m.from.iter().map(move |s| (m, s)));
-        all.filter(|(_, source)| source.is_downloadable()).collect()
+        let unasked = self.of_role(role).into_iter().filter(|model| !model.by_name);
+        unasked.flat_map(Known::downloads).collect()
+    }
+
+    /// The model whose file is called `name`, without its ending.
+    pub fn by_name(&self, name: &str) -> Option<&Known> {
+        self.models.iter().find(|model| model.name() == name)
     }
 
     /// All packages that models are in, with these.
@@ -290,14 +165,13 @@ impl Manifest {
     /// What a file is, by its hash first, whatever it is called. A name says what to expect, and
     /// makes nothing known.
     pub fn recognise(&self, file: &str, sha256: &str) -> Recognised<'_> {
-        let any = |accept: &dyn Fn(&SourceFile) -> bool| {
-            self.models.iter().find(|m| m.from.iter().filter_map(Source::file).any(accept))
+        let any = |accept: &dyn Fn(&Source) -> bool| {
+            self.models.iter().find(|model| model.from.iter().any(accept))
         };
-        let pinned = |s: &SourceFile| s.sha256.as_ref().is_some_and(|pin| pin.as_str() == sha256);
-        if let Some(known) = any(&pinned) {
+        if let Some(known) = any(&|source| source.pin().is_some_and(|pin| pin.as_str() == sha256)) {
             return Recognised::Known(known);
         }
-        match any(&|s| s.file == file) {
+        match any(&|source| source.name() == Some(file)) {
             Some(known) if known.is_pinned() => Recognised::Impostor(known),
             Some(known) => Recognised::Named(known),
             None => Recognised::Stranger,
@@ -308,7 +182,18 @@ impl Manifest {
 impl Known {
     /// Whether any file is known by its hash to be this model.
     pub fn is_pinned(&self) -> bool {
-        self.from.iter().filter_map(Source::file).any(|file| file.sha256.is_some())
+        self.from.iter().any(|source| source.pin().is_some())
+    }
+
+    /// Its file's name, without the ending.
+    pub fn name(&self) -> &str {
+        self.file.strip_suffix(".onnx").unwrap_or(&self.file)
+    }
+
+    /// What it can be downloaded from.
+    pub fn downloads(&self) -> Vec<(&Self, &Source)> {
+        let sources = self.from.iter().filter(|source| source.is_downloadable());
+        sources.map(|source| (self, source)).collect()
     }
 
     /// The sidecar of a file that is called like this model's, and of which nothing else is known.
@@ -359,7 +244,18 @@ mod tests {
         }
         let order: Vec<_> =
             manifest.of_role(Role::Classifier).iter().map(|m| m.file.as_str()).collect();
-        assert_eq!(order, ["m2sd.onnx", "meso4_df.onnx", "m2sd_tiny.onnx"]);
+        assert_eq!(
+            order,
+            [
+                "m2sd.onnx",
+                "ftcn.onnx",
+                "gend.onnx",
+                "meso4_df.onnx",
+                "m2sd_tiny.onnx",
+                "ftcn_tiny.onnx",
+                "gend_tiny.onnx",
+            ]
+        );
         let sources = manifest.models.iter().flat_map(|m| &m.from);
         for url in sources.filter_map(|s| s.file()?.url.as_ref()) {
             assert!(url.starts_with("https://"), "{url}");
@@ -369,31 +265,6 @@ mod tests {
             let has_package = model.from.iter().any(|s| s.package().is_some());
             let mut files = model.from.iter().filter_map(Source::file);
             assert!(!has_package || files.any(|f| f.sha256.is_some()), "{}", model.file);
-        }
-    }
-
-    #[test]
-    fn a_source_is_a_file_or_a_package() {
-        let source = |text: &str| {
-            let text = format!("[[model]]\nfrom = [{{ {text} }}]");
-            text.parse::<Manifest>().unwrap_err().to_string()
-        };
-        let pin = format!("sha256 = \"{:064}\"", 0);
-        let package = "package = \"p\", version = \"1\", member = \"m\"";
-        for (text, part) in [
-            ("file = \"x\", sha256 = \"AB\"".to_owned(), "64 hexadecimal digits"),
-            ("url = \"https://x\"".to_owned(), "a source is a file"),
-            (format!("file = \"x\", {package}"), "a source is a file"),
-            ("file = \"x\", member = \"m\"".to_owned(), "a source is a file"),
-            (format!("{package}, unpack = \"file\", url = \"https://x\""), "a source is a file"),
-            (format!("{package}, unpack = \"file\""), "a package needs its version, sha256"),
-            (format!("{package}, {pin}"), "a package needs its version, sha256"),
-            (format!("{package}, {pin}, unpack = \"run\""), "python-bytes"),
-            // All of it is right; what is missing is the model's.
-            (format!("{package}, {pin}, unpack = \"file\""), "missing field `file`"),
-        ] {
-            let error = source(&text);
-            assert!(error.contains(part), "{text}: {error}");
         }
     }
 

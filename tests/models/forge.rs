@@ -38,8 +38,12 @@ impl Tensor {
 pub struct Forge {
     pub tensors: Vec<Tensor>,
     pub storages: Vec<(String, Vec<u8>)>,
-    /// The key that the tensors are under; none: they are at the top.
+    /// The key that the tensors are under, or several with dots between; none: they are at the top.
     pub wrapper: Option<&'static str>,
+    /// Keys beside the outermost wrapper, each with a dictionary of tensors.
+    pub copies: Vec<(&'static str, Vec<Tensor>)>,
+    /// Opcodes that add to the outermost dictionary, where there is a wrapper.
+    pub beside: Vec<u8>,
     /// Opcodes that add to the dictionary of tensors.
     pub more_entries: Vec<u8>,
     /// In place of everything that the pickle would be.
@@ -79,23 +83,27 @@ impl Forge {
         }
         let mut p = Pickle::default();
         p.0.extend(b"\x80\x02");
+        let mut wrappers = 0;
         if let Some(wrapper) = self.wrapper {
             p.0.extend(b"}");
             p.text("epoch");
             p.int(3);
             p.0.push(b's');
-            p.text(wrapper);
+            for (key, tensors) in &self.copies {
+                p.text(key);
+                p.tensors(tensors);
+                p.0.push(b's');
+            }
+            p.0.extend(&self.beside);
+            for (depth, key) in wrapper.split('.').enumerate() {
+                p.0.extend(if depth > 0 { &b"}"[..] } else { b"" });
+                p.text(key);
+                wrappers += 1;
+            }
         }
-        p.0.extend(b"ccollections\nOrderedDict\n)R");
-        for tensor in &self.tensors {
-            p.text(&tensor.name);
-            p.tensor(tensor);
-            p.0.push(b's');
-        }
+        p.tensors(&self.tensors);
         p.0.extend(&self.more_entries);
-        if self.wrapper.is_some() {
-            p.0.push(b's');
-        }
+        p.0.extend(vec![b's'; wrappers]);
         p.0.push(b'.');
         p.0
     }
@@ -146,6 +154,15 @@ impl Pickle {
         self.0.extend(text.as_bytes());
     }
 
+    fn tensors(&mut self, tensors: &[Tensor]) {
+        self.0.extend(b"ccollections\nOrderedDict\n)R");
+        for tensor in tensors {
+            self.text(&tensor.name);
+            self.tensor(tensor);
+            self.0.push(b's');
+        }
+    }
+
     fn int(&mut self, value: i64) {
         self.0.extend(b"\x8a\x08");
         self.0.extend(value.to_le_bytes());
@@ -170,4 +187,26 @@ impl Pickle {
         self.ints(&tensor.stride);
         self.0.extend(b"\x89NtR");
     }
+}
+
+/// A tensor of a safetensors file: its name, type, shape and bytes.
+pub type Stored<'a> = (&'a str, &'a str, &'a [i64], Vec<u8>);
+
+/// A sound safetensors file.
+pub fn safetensors(tensors: &[Stored<'_>]) -> Vec<u8> {
+    let (mut header, mut data) = (Vec::new(), Vec::new());
+    for (name, dtype, shape, bytes) in tensors {
+        let from = data.len();
+        data.extend(bytes);
+        let offsets = [from, data.len()];
+        header.push(format!(
+            r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":{offsets:?}}}"#
+        ));
+    }
+    with_header(&format!(r#"{{"__metadata__":{{"format":"pt"}},{}}}"#, header.join(",")), &data)
+}
+
+/// Any header before any data.
+pub fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
 }

@@ -4,12 +4,14 @@
 
 #[path = "../../fuzz/entries.rs"]
 mod entries;
+mod finding;
 mod forge;
 mod fuzz;
 mod golden;
 mod hostile;
 mod lock;
 mod memory;
+mod safetensors;
 #[path = "../support/mod.rs"]
 mod support;
 mod synth;

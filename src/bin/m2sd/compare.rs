@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use gstm2sd::core::align::Alignment;
-use gstm2sd::core::evidence::REFERENCE_THRESHOLD;
+use gstm2sd::core::evidence::{OperatingPoint, PointChoice, Probability};
 use gstm2sd::core::modelinfo::Role;
 use gstm2sd::core::modelinfo::Training;
 use gstm2sd::core::onnx::ModelTraits;
@@ -114,7 +114,9 @@ impl Contender {
                 found.path.display()
             )));
         }
-        let own = found.info.threshold.unwrap_or(REFERENCE_THRESHOLD);
+        let own = OperatingPoint::of(&found.info, &PointChoice::Best).map_err(CliError::runtime)?;
+        // Without a threshold, the likelier of the two classes.
+        let own = own.map_or(Probability::HALF, |point| point.threshold).get();
         let threshold = args.threshold.unwrap_or(own);
         Ok(Self { path: found.path, classifier, threshold, took: Vec::new() })
     }

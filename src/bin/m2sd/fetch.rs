@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use gstm2sd::core::modelinfo::{Role, Training};
 use gstm2sd::models::advice;
 use gstm2sd::models::arch::m2sd;
-use gstm2sd::models::fetch::{self, Download, FetchError, Index, Progress};
+use gstm2sd::models::fetch::{self, Download, FetchError, Hub, Index, Progress};
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
 use gstm2sd::models::is_intact;
 use gstm2sd::models::manifest::{Known, Manifest, Source};
@@ -17,18 +17,46 @@ use crate::models::print_import;
 use crate::options::tuning_here;
 use crate::terminal::{note, print_line};
 
-/// Fetches and imports into `engines`. A source that fails is named, and the next is tried. With
-/// `trust`, what comes from a source without a pinned hash is what its publisher says that it is.
-pub fn run(engines: &Path, trust: bool) -> Result<(), CliError> {
+/// Fetches and imports into `engines`: the models of these names, or without any, the best of each
+/// role. A source that fails is named, and the next is tried. With `trust`, what comes from a source
+/// without a pinned hash is what its publisher says that it is.
+pub fn run(engines: &Path, names: &[String], trust: bool) -> Result<(), CliError> {
     let manifest = Manifest::of(engines).map_err(CliError::runtime)?;
     let mut fetcher = Fetcher::new(engines, trust);
     let mut missing = Vec::new();
+    if !names.is_empty() {
+        for known in named(&manifest, names)? {
+            if !fetcher.first_of(&known.downloads())? {
+                missing.push(known.name());
+            }
+        }
+        return not_fetched(&missing);
+    }
     for role in Role::ALL {
         let sources = manifest.downloads(role);
         if !sources.is_empty() && !fetcher.first_of(&sources)? {
             missing.push(role.as_str());
         }
     }
+    not_fetched(&missing)
+}
+
+/// The models of these names, each of which can be downloaded.
+fn named<'a>(manifest: &'a Manifest, names: &[String]) -> Result<Vec<&'a Known>, CliError> {
+    let can = |known: &&Known| !known.downloads().is_empty();
+    let find = |name: &String| {
+        manifest.by_name(name).filter(can).ok_or_else(|| {
+            let all: Vec<_> = manifest.models.iter().filter(can).map(Known::name).collect();
+            CliError::input(format!(
+                "models.toml has no model {name:?} that can be fetched; it has {}",
+                all.join(", ")
+            ))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+fn not_fetched(missing: &[&str]) -> Result<(), CliError> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -49,13 +77,20 @@ struct Fetcher<'a> {
     engines: &'a Path,
     trust: bool,
     index: Index,
+    hub: Hub,
     /// Servers that could not be reached: to wait for them again would only take time.
     unreachable: HashSet<String>,
 }
 
 impl<'a> Fetcher<'a> {
     fn new(engines: &'a Path, trust: bool) -> Self {
-        Self { engines, trust, index: Index::from_env(), unreachable: HashSet::new() }
+        Self {
+            engines,
+            trust,
+            index: Index::from_env(),
+            hub: Hub::from_env(),
+            unreachable: HashSet::new(),
+        }
     }
 
     /// Whether there is a model now, from the first of these that works.
@@ -85,16 +120,18 @@ impl<'a> Fetcher<'a> {
         match source {
             Source::File(file) => file.url.clone().unwrap_or_default(),
             Source::Package(package) => format!("{package} from {}", self.index.url()),
+            Source::Hub(model) => self.hub.url(model),
         }
     }
 
     /// What was imported from one source, or why nothing was.
     fn get(&mut self, known: &Known, source: &Source) -> Result<ImportReport, String> {
         let url = match source {
-            Source::File(file) => file.url.as_deref().unwrap_or_default(),
-            Source::Package(_) => self.index.url(),
+            Source::File(file) => file.url.clone().unwrap_or_default(),
+            Source::Package(_) => self.index.url().to_owned(),
+            Source::Hub(model) => self.hub.url(model),
         };
-        let server = host(url).to_owned();
+        let server = host(&url).to_owned();
         if self.unreachable.contains(&server) {
             return Err(format!("{server} could not be reached, and was not asked again"));
         }
@@ -106,7 +143,7 @@ impl<'a> Fetcher<'a> {
             }
             text
         })?;
-        let unpinned = matches!(source, Source::File(file) if file.sha256.is_none());
+        let unpinned = source.package().is_none() && source.pin().is_none();
         let training = (self.trust && unpinned && known.trained).then_some(Training::Trained);
         import_fetched(&path, self.engines, training).map_err(|error| error.to_string())
     }
@@ -128,6 +165,7 @@ impl<'a> Fetcher<'a> {
             Source::Package(package) => {
                 fetch::fetch_package(package, &self.index, self.engines, progress)
             }
+            Source::Hub(model) => fetch::fetch_hub(model, &self.hub, self.engines, progress),
         }
     }
 }

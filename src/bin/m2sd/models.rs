@@ -24,7 +24,8 @@ use crate::terminal::{note, print_line};
 pub enum ModelsCommand {
     /// Turn checkpoints or ONNX files into models; nothing in a checkpoint is run
     Import(ImportArgs),
-    /// Download for each role the best network that can be had, and import it
+    /// Download for each role the best network that can be had, or those that are named, and import
+    /// them
     Fetch(FetchArgs),
     /// Show the models that are there
     List(EnginesDir),
@@ -53,6 +54,8 @@ impl EnginesDir {
 
 #[derive(Args)]
 pub struct FetchArgs {
+    /// Models of models.toml, such as ftcn or gend [default: the best of each role]
+    names: Vec<String>,
     /// Take the word of the addresses in models.toml for files without a pinned sha256: what comes
     /// from there counts as trained, where its publisher says so, and gives verdicts
     #[arg(long)]
@@ -166,7 +169,7 @@ pub struct SynthArgs {
 pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
     match command {
         ModelsCommand::Import(args) => import_files(args),
-        ModelsCommand::Fetch(args) => fetch::run(&args.dir.folder(), args.trust),
+        ModelsCommand::Fetch(args) => fetch::run(&args.dir.folder(), &args.names, args.trust),
         ModelsCommand::List(dir) => list_models(&dir.folder()),
         ModelsCommand::Verify(dir) => verify_models(&dir.folder()),
         ModelsCommand::Synth(args) => write_synthetic(args),
@@ -213,6 +216,9 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
 pub fn print_import(report: &ImportReport, verbose: bool) -> Result<(), CliError> {
     let (model, network) = (report.model.display(), &report.network);
     print_line(&format!("{model}: {network}, {}", training(&report.info)))?;
+    if let Some(terms) = &report.info.terms {
+        print_line(&format!("  terms beside its licence: {terms}"))?;
+    }
     if let Some(note) = &report.note {
         print_line(&format!("  {note}"))?;
     }

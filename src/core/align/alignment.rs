@@ -1,7 +1,7 @@
 //! How a classifier wants its faces: where their points belong, and which transform takes them there.
 
 use super::FaceCrop;
-use crate::core::geometry::{CropRect, Similarity};
+use crate::core::geometry::{CropRect, FivePoints, Similarity};
 use crate::core::modelinfo::{Align, Template};
 
 /// The side of the published crop, in sides of the box.
@@ -68,4 +68,13 @@ impl Alignment {
         };
         fit.filter(|fit| fit.scale() >= MIN_SCALE)
     }
+}
+
+/// From a picture of `side_px` to the frame: the least-squares transform from M2SD's template to the
+/// points of one face. `None` where they are in one place.
+pub(in crate::core) fn template_fit(points: &FivePoints, side_px: f64) -> Option<Similarity> {
+    let pairs = Template::M2SD.0.into_iter().zip(points);
+    let pairs =
+        pairs.map(|(place, p)| (place.map(|v| v * side_px), [f64::from(p.x), f64::from(p.y)]));
+    Similarity::fit(pairs).filter(|fit| fit.scale() >= MIN_SCALE)
 }

@@ -13,6 +13,7 @@ use crate::core::audio::{ClipAudio, Loudness};
 use crate::core::evidence::{ExpectedClip, Probability};
 use crate::core::geometry::BBox;
 use crate::core::image::{ChannelOrder, ImageError, PixelValues};
+use crate::core::quality::FaceQuality;
 use crate::core::span::Span;
 use crate::core::track::TrackId;
 use crate::core::window::{ClipWindow, FrameNumber};
@@ -41,6 +42,7 @@ pub struct PendingClip {
     /// What the board will hear; skipped, unless something else becomes of the clip.
     end: ClipEnd,
     report: Option<ClipReport>,
+    quality: Option<FaceQuality>,
     loudness: Option<Loudness>,
 }
 
@@ -56,7 +58,10 @@ impl PendingClip {
         let newest = clip.samples.iter().max_by_key(|sample| sample.frame)?;
         let (frames, span) = (clip.frames(), clip.span()?);
         let count = clip.samples.len();
-        let expected = shared.output.clip_submitted(generation, clip.track, frames, span, due)?;
+        let seen: Vec<_> = clip.samples.iter().filter_map(|s| s.payload.quality).collect();
+        let quality = FaceQuality::median(&seen);
+        let expected =
+            shared.output.clip_submitted(generation, clip.track, frames, span, due, quality)?;
         shared.stats.clip_begins(clip.track, newest.frame);
         Some(Self {
             shared: Arc::clone(shared),
@@ -66,6 +71,7 @@ impl PendingClip {
             bbox: newest.payload.bbox,
             end: ClipEnd::Skipped,
             report: None,
+            quality,
             loudness: None,
         })
     }
@@ -127,6 +133,7 @@ impl PendingClip {
             precision: scored_by.precision.as_str(),
             classifier: scored_by.classifier,
             frames: self.frames,
+            quality: self.quality,
             loudness: self.loudness,
         }
     }

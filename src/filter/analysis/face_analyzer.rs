@@ -11,6 +11,7 @@ use crate::core::detect::{self, DetectError, DetectParams, Face};
 use crate::core::geometry::{Point, Size};
 use crate::core::image::{ChannelOrder, FrameView, ImageError};
 use crate::core::landmarks::{LandmarkCrop, LandmarkError};
+use crate::core::quality::FaceQuality;
 use crate::filter::engines::loading::FaceEngines;
 use crate::filter::settings::Settings;
 use crate::filter::stats::stages::{Stage, Stages};
@@ -38,6 +39,8 @@ pub struct DetectedFace {
     pub face: Face,
     /// The aligner's 68 points.
     pub landmarks: Option<Arc<[Point; 68]>>,
+    /// `None` until a frame of it was looked at.
+    pub quality: Option<FaceQuality>,
 }
 
 impl AsRef<Face> for DetectedFace {
@@ -119,7 +122,7 @@ impl FaceAnalyzer {
             let outputs = stages.time(Stage::Detect, || engines.detector.run(picture, cancel))?;
             let decode = || detect::decode(&outputs, rules.input, *frame, &rules.params);
             let faces = stages.time(Stage::Decode, decode)?;
-            let detected = |face| DetectedFace { face, landmarks: None };
+            let detected = |face| DetectedFace { face, landmarks: None, quality: None };
             let mut faces: Vec<_> = faces.into_iter().map(detected).collect();
             landmarks(&view, *frame, &mut faces, (engines, aligner_input), cancel, stages)?;
             Ok(faces)

@@ -68,7 +68,7 @@ impl Analysis {
         let Some(engine) = self.supervisor.clips.get().map(Arc::clone) else { return };
         let spec = engine.submitter.pool().spec();
         gst::info!(CAT, "Classifier {} on {}", engine.classifier.name, spec.info.provider);
-        if engine.point.training == Training::Unknown {
+        if engine.criteria.training == Training::Unknown {
             self.warn_of_unknown_training(&spec.info.model);
         }
         self.shared.stats.set_classifier((&spec.info).into());
@@ -175,7 +175,7 @@ impl Analysis {
         }
         let clips = &self.supervisor.clips;
         let judge = match clips.get() {
-            Some(engine) => Judge::Classifier(engine.point),
+            Some(engine) => Judge::Classifier(Arc::clone(&engine.criteria)),
             None if clips.is_absent() => Judge::Nobody,
             None => Judge::Expected,
         };

@@ -29,12 +29,36 @@ fn a_tensor_keeps_its_view() {
 }
 
 #[test]
-fn no_global_outside_the_list_is_taken() {
-    let expected = "pickle, byte 11: the global os.system is not allowed: a checkpoint has no \
-        need of it";
-    assert_eq!(message(b"cos\nsystem\n(X\x02\0\0\0lstR."), expected);
-    let stacked = b"\x8c\x02os\x8c\x06system\x93.";
-    assert!(matches!(read(stacked).unwrap_err().problem, Problem::UnknownGlobal { .. }));
+fn a_global_outside_the_list_is_a_placeholder_and_so_is_what_it_makes() {
+    for bytes in [
+        &b"cos\nsystem\n."[..],
+        b"\x8c\x02os\x8c\x06system\x93.",
+        b"cos\nsystem\n(X\x02\0\0\0lstR.",
+        b"cos\nsystem\n)\x81}b.",
+        b"cos\nsystem\n)}\x92K\x01K\x02s.",
+        b"cos\nsystem\n)RK\x01a.",
+    ] {
+        let pickle = read(bytes).unwrap();
+        assert_eq!(pickle.placeholder(pickle.root()), Some("os.system"), "{bytes:?}");
+    }
+    // Not longer than is of use, whatever the file says.
+    let mut long = b"\x8c\xff".to_vec();
+    long.extend([b'm'; 255]);
+    long.extend(b"\x8c\x01n\x93.");
+    let pickle = read(&long).unwrap();
+    assert_eq!(pickle.placeholder(pickle.root()).map(str::len), Some(50));
+}
+
+#[test]
+fn dictionaries_with_factories_and_namespaces_keep_what_is_in_them() {
+    let bytes = b"ccollections\ndefaultdict\ncbuiltins\nlist\n\x85RX\x01\0\0\0aK\x01s.";
+    let pickle = read(bytes).unwrap();
+    assert_eq!(pickle.get(pickle.root(), "a"), Some(Value::Int(1)));
+    let bytes = b"cargparse\nNamespace\n)\x81}X\x01\0\0\0aK\x01sb.";
+    let pickle = read(bytes).unwrap();
+    assert_eq!(pickle.attributes(pickle.root()).map(<[_]>::len), Some(1));
+    // No dictionary of tensors.
+    assert_eq!(pickle.dict(pickle.root()), None);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::checkpoint::Config;
 use super::graph::Graph;
 use super::store::{StoreError, store};
 use crate::core::image::{ChannelOrder, Normalization};
-use crate::core::modelinfo::{ModelInfo, Port, PortType, Role, Training};
+use crate::core::modelinfo::{ModelInfo, Port, PortType, Role, SufficiencyKeys, Training};
 pub use classifier::{Audio, ClipShape};
 use seeded::Seeded;
 pub use seeded::TransformerShape;
@@ -100,10 +100,26 @@ impl Synth {
             normalization: Some(normalization),
             ports: vec![Port::pixels(input, PortType::Float32)],
             threshold,
+            sufficiency: match self {
+                Self::Classifier(_) => ANALYTIC_NEEDS,
+                _ => SufficiencyKeys::default(),
+            },
             ..ModelInfo::default()
         }
     }
 }
+
+/// The analytic classifier is exact for any drawn face of which it gets a clip.
+const ANALYTIC_NEEDS: SufficiencyKeys = SufficiencyKeys {
+    eye_distance_px: Some(0.0),
+    sharpness: Some(0.0),
+    brightness: Some((0.0, 1.0)),
+    contrast: Some(0.0),
+    pose_deg: Some(180.0),
+    outside: Some(1.0),
+    clips: Some(1),
+    seconds: Some(0.0),
+};
 
 /// Writes one made-up network and its sidecar into `out_dir`; returns the model's path.
 pub fn write(network: &Synth, out_dir: &Path) -> Result<PathBuf, SynthError> {
