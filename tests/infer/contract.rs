@@ -12,7 +12,7 @@ use gstm2sd::models::arch::{Tensors, Weights};
 use gstm2sd::models::graph::{Axis, Edge, Graph, int, ints};
 use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::onnx::{Attention, to_half};
-use gstm2sd::models::torch::TorchError;
+use gstm2sd::models::checkpoint::CheckpointError;
 use ndarray::Array4;
 
 use crate::common::{Fake, on, providers, tensor};
@@ -29,7 +29,7 @@ impl Weights for NoWeights {
         None
     }
 
-    fn read(&mut self, name: &str) -> Result<Vec<f32>, TorchError> {
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, CheckpointError> {
         panic!("{name} was asked for")
     }
 }

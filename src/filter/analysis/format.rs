@@ -2,8 +2,8 @@
 
 use crate::core::geometry::{BBox, Point, Size};
 use crate::core::orientation::Orientation;
-use crate::filter::input::negotiation;
 use crate::core::presentation::{PixelAspect, Presentation};
+use crate::filter::input::negotiation;
 use crate::filter::settings::Delivery;
 
 /// What holds from one caps event or orientation tag to the next.
