@@ -4,7 +4,7 @@
 //! `label` and `score` have to be there. [`Table::scores`] is the view of one classifier, from which
 //! samples of clips, tracks and videos are made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 
 use strum::{EnumIter, IntoEnumIterator};
@@ -192,8 +192,8 @@ impl Table {
                 scores.clips.push(Clip { video: number, track, score, quality: row.quality });
             }
         }
-        let has_score = |number| scores.clips.iter().any(|clip| clip.video == number);
-        let silent = reasons.into_iter().enumerate().filter(|(number, _)| !has_score(*number));
+        let scored: BTreeSet<_> = scores.clips.iter().map(|clip| clip.video).collect();
+        let silent = reasons.into_iter().enumerate().filter(|(number, _)| !scored.contains(number));
         scores.abstentions = silent.map(|(video, reason)| Abstention { video, reason }).collect();
         scores
     }

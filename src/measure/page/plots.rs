@@ -190,7 +190,7 @@ fn histogram(sample: &Sample, threshold: Option<f64>) -> Result<String, PlotErro
     let most = bins.iter().flatten().copied().fold(0.0, f64::max);
     picture(|root| {
         let title = "Scores of videos";
-        let mut chart = builder(root, title).build_cartesian_2d(0.0..1.0, 0.0..most * 1.2)?;
+        let mut chart = builder(root, title).build_cartesian_2d(0.0..1.0, 0.0..most * 1.4)?;
         mesh(&mut chart, "P(fake)", "part of the class")?;
         for ((bins, class), color) in bins.iter().zip(Class::BOTH).zip([REAL, FAKE]) {
             let bar = |(n, height): (usize, &f64)| {
@@ -204,7 +204,7 @@ fn histogram(sample: &Sample, threshold: Option<f64>) -> Result<String, PlotErro
             chart.draw_series(bars)?.label(class.as_str()).legend(legend);
         }
         if let Some(threshold) = threshold {
-            let line = [(threshold, 0.0), (threshold, most * 1.2)];
+            let line = [(threshold, 0.0), (threshold, most * 1.4)];
             chart
                 .draw_series(DashedLineSeries::new(line, 4, 4, BLACK.into()))?
                 .label("threshold")

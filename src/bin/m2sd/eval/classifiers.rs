@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use gstm2sd::core::evidence::{OperatingPoint, PointChoice};
 use gstm2sd::core::modelinfo::{ModelInfo, Role};
 use gstm2sd::models::resolve::Search;
 use gstm2sd::models::sha256;
@@ -66,10 +67,17 @@ impl Classifier {
         })
     }
 
-    /// P(fake) above which it calls a face fake: what was published, else the first point that was
-    /// measured.
-    pub fn threshold(&self) -> Option<f64> {
-        self.info.threshold.or(self.info.points.first().map(|point| point.threshold))
+    /// P(fake) above which it calls a face fake, of the operating point of this name, or of the one
+    /// that a scan would take; `None`: it has none.
+    ///
+    /// # Errors
+    /// When it has none of this name.
+    pub fn threshold(&self, point: Option<&str>) -> Result<Option<f64>, CliError> {
+        let named = |name: &str| PointChoice::Named(name.to_owned());
+        let choice = point.map_or(PointChoice::Best, named);
+        let point = OperatingPoint::of(&self.info, &choice);
+        let point = point.map_err(|e| CliError::usage(format!("{}: {e}", self.path.display())))?;
+        Ok(point.map(|point| point.threshold.get()))
     }
 }
 
