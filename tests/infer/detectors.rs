@@ -32,7 +32,7 @@ fn answer(columns: &[i64], anchors: usize, batch: bool) -> Vec<ArrayD<f32>> {
                 let at = anchors * columns;
                 let numbers: &[f32] = match (column, anchors) {
                     (1, _) => &[0.9],
-                    (4, 1) => &[1.0, 1.0, 0.693_147_2, 0.693_147_2],
+                    (4, 1) => &[1.0, 1.0, std::f32::consts::LN_2, std::f32::consts::LN_2],
                     (4, _) => &[0.0, 0.0, 2.0, 2.0],
                     _ => &[0.5; 10],
                 };
