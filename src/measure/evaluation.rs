@@ -50,11 +50,14 @@ pub struct Evaluation {
     pub videos: [usize; 2],
     pub abstentions: Vec<(Video, String)>,
     /// At each level the scores and their figures, or why there are none.
-    pub levels: Vec<(Level, Result<(Sample, Figures), SampleError>)>,
+    pub levels: Vec<(Level, LevelFigures)>,
     pub groups: Vec<GroupFigures>,
     pub across: Option<AcrossGroups>,
     pub coverage: Vec<CoveragePoint>,
 }
+
+/// The scores of one level and their figures, or why there are none.
+pub type LevelFigures = Result<(Sample, Figures), SampleError>;
 
 /// Which scores are evaluated.
 #[derive(Clone, Copy, Debug)]

@@ -86,7 +86,7 @@ impl QualityMeter {
 impl FaceQuality {
     /// The median of each number over the frames of a clip; `None` of none.
     pub fn median<'a>(all: impl Iterator<Item = &'a Self> + Clone) -> Option<Self> {
-        let mut numbers = Vec::new();
+        let mut numbers = Vec::with_capacity(all.clone().count());
         let mut of = |number: fn(&Self) -> f32| {
             numbers.clear();
             numbers.extend(all.clone().map(number));
