@@ -20,6 +20,7 @@ mod setup;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+mod trial;
 mod trust;
 mod unscored;
 mod upright;
