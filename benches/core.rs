@@ -215,7 +215,7 @@ fn window_push(bencher: Bencher, stride: usize) {
     bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
         frame += 1;
         let span = Span { start_ns: frame, end_ns: frame + 1 };
-        windows.push(TrackId(0), Sample { frame, span, payload: () })
+        windows.push(TrackId(0), Sample::new(frame, span, ()))
     });
 }
 

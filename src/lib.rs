@@ -9,6 +9,8 @@ pub mod core;
 pub mod filter;
 #[cfg(feature = "infer")]
 pub mod infer;
+#[cfg(feature = "measure")]
+pub mod measure;
 #[cfg(feature = "models")]
 pub mod models;
 

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use gst::prelude::*;
 use gst_check::Harness;
-use gstm2sd::core::align::{AlignedClip, Crops, FaceCrop, Warp};
+use gstm2sd::core::align::{AlignedClip, Alignment, CROP_SCALE, Crops, FaceCrop, Warp};
 use gstm2sd::core::detect::{Anchors, DetectParams, DetectorOutputs, Face, decode};
 use gstm2sd::core::geometry::{BBox, Point, Size};
 use gstm2sd::core::image::{
@@ -91,7 +91,7 @@ fn routines_of_the_method() {
         ),
         ("decoding", allocations(|| drop(decode(&outputs, size, size, &params).unwrap())), 2),
         ("track", allocations(|| drop(tracker.update(std::slice::from_ref(&face)))), 4),
-        ("crop", allocations(|| drop(reused.take(&view, &face.bbox, face.points))), 0),
+        ("crop", allocations(|| drop(reused.take(&view, &face.bbox, face.points, CROP_SCALE))), 0),
         (
             "warp",
             allocations(|| {
@@ -99,7 +99,7 @@ fn routines_of_the_method() {
                     std::mem::take(&mut memory),
                     &mut warp,
                     crops.iter(),
-                    224,
+                    &Alignment::published(224),
                 );
                 let levels = clip.unwrap().into_u8(ChannelOrder::Rgb);
                 memory = levels.into_raw_vec_and_offset().0;

@@ -3,7 +3,7 @@
 //! Phones store what the sensor reads and say beside it how to turn it. Faces are looked for in
 //! the upright picture; frames and coordinates that leave stay the stream's own.
 
-use super::geometry::{BBox, Point, Size};
+use super::geometry::{Point, Size};
 
 /// How a stored picture is turned to be seen upright, in the words of the tag `image-orientation`:
 /// in the `Flip…` cases mirrored left to right, and then rotated clockwise.
@@ -111,29 +111,6 @@ impl Orientation {
             y: if flip_y { upright.height() as f32 - y } else { y },
         }
     }
-
-    /// The box in the stored picture of one in the upright picture.
-    pub fn stored_box(self, bbox: &BBox, stored: Size) -> BBox {
-        corners(bbox, |corner| self.stored_point(corner, stored))
-    }
-
-    /// The box in the upright picture of one in the stored picture.
-    pub fn upright_box(self, bbox: &BBox, stored: Size) -> BBox {
-        corners(bbox, |corner| self.upright_point(corner, stored))
-    }
-}
-
-/// The box around two turned corners. A box at the limit of what a box may be stays as it is.
-fn corners(bbox: &BBox, turn: impl Fn(Point) -> Point) -> BBox {
-    let first = turn(Point { x: bbox.x1(), y: bbox.y1() });
-    let second = turn(Point { x: bbox.x2(), y: bbox.y2() });
-    let turned = BBox::new(
-        first.x.min(second.x),
-        first.y.min(second.y),
-        first.x.max(second.x),
-        first.y.max(second.y),
-    );
-    turned.unwrap_or(*bbox)
 }
 
 #[cfg(test)]
@@ -164,9 +141,6 @@ mod tests {
                 assert_eq!((upright.x, upright.y), (u as f32 + 0.5, v as f32 + 0.5));
                 assert_eq!(orientation.stored_point(upright, size()), middle, "{orientation:?}");
             }
-            let bbox = BBox::new(1.0, 0.0, 3.0, 2.5).unwrap();
-            let upright = orientation.upright_box(&bbox, size());
-            assert_eq!(orientation.stored_box(&upright, size()), bbox);
         }
         assert_eq!(Orientation::from_tag("rotate-45"), None);
     }

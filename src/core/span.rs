@@ -17,4 +17,9 @@ impl Span {
     pub fn length_ns(self) -> u64 {
         self.end_ns.saturating_sub(self.start_ns)
     }
+
+    /// Its length in seconds.
+    pub fn seconds(self) -> f64 {
+        self.length_ns() as f64 / 1e9
+    }
 }

@@ -10,6 +10,10 @@
 //! reflection, exactly as the reference does; when the stride left frames at its end without any
 //! window, one more window covers the last `T` frames. (A frame that was announced as closed
 //! before stays closed: that last window then speaks for the frames that were still open.)
+//!
+//! Where clips are made of some frames only ([`super::sampling`]), the frames of a track that are
+//! left out count with the next one that is taken: they are in the clips that it is in, and closed
+//! when it is, though no clip shows them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
@@ -25,8 +29,16 @@ pub type FrameNumber = u64;
 #[derive(Debug)]
 pub struct Sample<P> {
     pub frame: FrameNumber,
+    /// Frames that were left out just before it, oldest first.
+    left_out: Vec<FrameNumber>,
     pub span: Span,
     pub payload: P,
+}
+
+impl<P> Sample<P> {
+    pub fn new(frame: FrameNumber, span: Span, payload: P) -> Self {
+        Self { frame, left_out: Vec::new(), span, payload }
+    }
 }
 
 /// The fewest frames of a track that reflection may extend to a clip.
@@ -53,9 +65,11 @@ impl<P> ClipWindow<P> {
         self.samples.iter().map(|s| s.span).reduce(Span::union)
     }
 
-    /// The frame numbers in playing order, repetitions included.
+    /// The numbers of the frames that it speaks of in playing order, repetitions and those that were
+    /// left out included.
     pub fn frames(&self) -> Vec<FrameNumber> {
-        self.samples.iter().map(|s| s.frame).collect()
+        let frames = |s: &'_ Arc<Sample<P>>| s.left_out.iter().copied().chain([s.frame]).collect();
+        self.samples.iter().flat_map(|s| -> Vec<_> { frames(s) }).collect()
     }
 }
 
@@ -86,13 +100,16 @@ struct Track<P> {
     seen: usize,
     /// Samples that the clips so far have covered, counted from the track's beginning.
     covered: usize,
-    /// Frames not yet announced as closed, oldest first.
+    /// Frames not yet announced as closed, oldest first, each with the sample that it counts with.
     open: VecDeque<(usize, FrameNumber)>,
+    /// Frames left out since the newest sample.
+    left_out: Vec<FrameNumber>,
 }
 
 impl<P> Default for Track<P> {
     fn default() -> Self {
-        Self { recent: VecDeque::new(), seen: 0, covered: 0, open: VecDeque::new() }
+        let (recent, open, left_out) = (VecDeque::new(), VecDeque::new(), Vec::new());
+        Self { recent, seen: 0, covered: 0, open, left_out }
     }
 }
 
@@ -106,6 +123,13 @@ pub struct Windows<P> {
 impl<P> Windows<P> {
     pub fn new(params: WindowParams) -> Self {
         Self { params, tracks: BTreeMap::new() }
+    }
+
+    /// The track is on this frame, which no clip shows: it counts with the next sample.
+    pub fn leave_out(&mut self, track: TrackId, frame: FrameNumber) {
+        let state = self.tracks.entry(track).or_default();
+        state.open.push_back((state.seen, frame));
+        state.left_out.push(frame);
     }
 
     /// Adds the next sample of a track.
@@ -149,7 +173,8 @@ impl<P> Windows<P> {
 }
 
 impl<P> Track<P> {
-    fn append(&mut self, sample: Sample<P>, frames: usize) {
+    fn append(&mut self, mut sample: Sample<P>, frames: usize) {
+        sample.left_out = std::mem::take(&mut self.left_out);
         self.open.push_back((self.seen, sample.frame));
         self.seen += 1;
         self.recent.push_back(Arc::new(sample));
@@ -223,7 +248,7 @@ mod tests {
 
     fn sample(frame: u64) -> Sample<()> {
         let span = Span { start_ns: frame * 10, end_ns: frame * 10 + 10 };
-        Sample { frame, span, payload: () }
+        Sample::new(frame, span, ())
     }
 
     /// Pushes frames `0..n`, closes, and returns the clips' frames and the closed frames in order.
@@ -314,6 +339,78 @@ mod tests {
                 let covered = |frame: u64| clips.iter().any(|clip| clip.contains(&frame));
                 proptest::prop_assert!((0..n).all(covered));
             }
+        }
+    }
+
+    #[test]
+    fn frames_that_are_left_out_count_with_the_next_sample() {
+        let mut windows = windows(2, 1);
+        let mut events = Vec::new();
+        // A track that begins and ends with frames that are left out.
+        for (frame, taken) in [(0, false), (1, true), (2, false), (3, false), (4, true), (5, true)]
+        {
+            match taken {
+                true => events.extend(windows.push(TRACK, sample(frame))),
+                false => windows.leave_out(TRACK, frame),
+            }
+        }
+        windows.leave_out(TRACK, 6);
+        events.extend(windows.close(TRACK, ShortTrack::Pad));
+        let told = |event: &WindowEvent<()>| match event {
+            WindowEvent::Clip(clip) => {
+                let shown: Vec<_> = clip.samples.iter().map(|sample| sample.frame).collect();
+                format!("{shown:?} for {:?}", clip.frames())
+            }
+            WindowEvent::FrameClosed { frame, .. } => format!("{frame}"),
+            WindowEvent::Insufficient { .. } => "too short".to_owned(),
+        };
+        let told: Vec<_> = events.iter().map(told).collect();
+        let expected =
+            ["[1, 4] for [0, 1, 2, 3, 4]", "0", "1", "[4, 5] for [2, 3, 4, 5]", "2", "3", "4"];
+        assert_eq!(told[..7], expected);
+        assert_eq!(told[7..], ["5", "6"]);
+    }
+
+    #[test]
+    fn a_track_of_which_every_frame_is_left_out_is_too_short() {
+        let mut windows = windows(2, 1);
+        windows.leave_out(TRACK, 0);
+        windows.leave_out(TRACK, 1);
+        let events = windows.close(TRACK, ShortTrack::Pad);
+        assert!(matches!(events[0], WindowEvent::Insufficient { .. }));
+        assert_eq!(events.len(), 3);
+    }
+
+    proptest::proptest! {
+        /// Every frame closes once and in order, also where some are left out, and a clip's frames
+        /// have no holes.
+        #[test]
+        fn frames_close_in_order_whichever_are_left_out(
+            frames in 1usize..6, stride in 1usize..9,
+            taken in proptest::collection::vec(proptest::bool::ANY, 0..60),
+        ) {
+            let mut windows = windows(frames, stride);
+            let mut events = Vec::new();
+            for (frame, taken) in taken.iter().enumerate() {
+                match taken {
+                    true => events.extend(windows.push(TRACK, sample(frame as u64))),
+                    false => windows.leave_out(TRACK, frame as u64),
+                }
+            }
+            events.extend(windows.close(TRACK, ShortTrack::Drop));
+            let mut closed = Vec::new();
+            for event in events {
+                match event {
+                    WindowEvent::Clip(clip) => {
+                        proptest::prop_assert_eq!(clip.samples.len(), frames);
+                        let of = clip.frames();
+                        proptest::prop_assert!(of.windows(2).all(|pair| pair[1] == pair[0] + 1));
+                    }
+                    WindowEvent::FrameClosed { frame, .. } => closed.push(frame),
+                    WindowEvent::Insufficient { .. } => {}
+                }
+            }
+            proptest::prop_assert_eq!(closed, (0..taken.len() as u64).collect::<Vec<_>>());
         }
     }
 

@@ -103,8 +103,13 @@ pub struct M2sdFilter {
                  (0 = no limit)")]
     #[property(name = "clip-stride", get, set, type = u32, member = clip_stride, maximum = 10000,
         mutable_ready, nick = "Clip stride",
-        blurb = "Frames from the start of one clip to the start of the next (0 = automatic: \
-                 1 in complete mode, half a clip in live mode)")]
+        blurb = "Frames from the start of one clip to the start of the next, of those that clips \
+                 are made of (0 = automatic: 1 in complete mode, half a clip in live mode)")]
+    #[property(name = "clip-fps", get, set, type = Option<String>, member = clip_fps,
+        mutable_ready, nick = "Frame rate of clips",
+        blurb = "Frames a second of which clips are made, of streams that have more: a number; \
+                 native: the stream's own, as published; unset or auto: those that the classifier \
+                 was trained on, where its .modelinfo says (fps), else native")]
     #[property(name = "batch-size", get, set, type = u32, member = batch_size, mutable_ready,
         minimum = 1, maximum = 64, default = 1, nick = "Batch size",
         blurb = "Most clips, of all faces and of all elements that share the classifier, in one \
@@ -116,8 +121,12 @@ pub struct M2sdFilter {
     #[property(name = "threshold", get, set, type = f64, member = threshold,
         minimum = -1.0, maximum = 1.0, default = MODEL_THRESHOLD, mutable_ready,
         nick = "Threshold",
-        blurb = "P(fake) above which a face is called fake (below 0 = the classifier's own, else \
-                 0.00258, the published constant, which is not calibrated)")]
+        blurb = "P(fake) above which a face is called fake (below 0 = that of operating-point)")]
+    #[property(name = "operating-point", get, set, type = Option<String>,
+        member = operating_point, mutable_ready, nick = "Operating point",
+        blurb = "Which of the classifier's thresholds counts: the name of one that m2sd calibrate \
+                 has measured, such as fpr-1e-2, or published (unset = the first that was measured, \
+                 else the published one, else none, and no verdicts)")]
     #[property(name = "mode", get, set, type = Mode, member = mode, mutable_ready,
         nick = "Delivery mode", blurb = "When a frame leaves",
         builder(Mode::default()))]
@@ -141,7 +150,7 @@ pub struct M2sdFilter {
     #[property(name = "draw", get, set, type = bool, member = draw, default = true,
         mutable_playing, nick = "Draw",
         blurb = "Draw a box and a label for each face: yellow is fake, cyan real, orange \
-                 uncertain, white not known, grey not judged")]
+                 uncertain, white not to be judged, grey not scored")]
     #[property(name = "post-messages", get, set, type = bool, member = post_messages,
         default = true, mutable_playing, nick = "Post messages",
         blurb = "Post m2sd-clip, m2sd-verdict and m2sd-track-end messages on the bus")]
@@ -196,7 +205,7 @@ impl M2sdFilter {
             SessionError::Models(_) => {
                 gst::element_error!(obj, gst::ResourceError::NotFound, ("{text}"));
             }
-            SessionError::Device(_) => {
+            SessionError::Device(_) | SessionError::ClipFps(_) => {
                 gst::element_error!(obj, gst::ResourceError::Settings, ("{text}"));
             }
             _ => gst::element_error!(obj, gst::ResourceError::OpenRead, ("{text}")),

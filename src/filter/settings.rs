@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use gst::ClockTime;
 
+use crate::core::evidence::{NotAProbability, PointChoice, Probability};
 use crate::core::image;
 use crate::core::orientation::Orientation;
+use crate::core::sampling::{ClipFps, NoClipFps};
 use crate::infer;
 pub use crate::infer::{Precision, Provider};
 
@@ -117,10 +119,12 @@ pub struct Settings {
     pub channel_order: ChannelOrder,
     pub max_faces: u32,
     pub min_face: u32,
+    pub clip_fps: Option<String>,
     pub clip_stride: u32,
     pub batch_size: u32,
     pub batch_timeout: u64,
     pub threshold: f64,
+    pub operating_point: Option<String>,
     pub mode: Mode,
     pub max_latency: u64,
     pub landmark_source: LandmarkSource,
@@ -156,10 +160,12 @@ impl Default for Settings {
             channel_order: ChannelOrder::default(),
             max_faces: DEFAULT_MAX_FACES,
             min_face: 0,
+            clip_fps: None,
             clip_stride: 0,
             batch_size: 1,
             batch_timeout: DEFAULT_BATCH_TIMEOUT.nseconds(),
             threshold: MODEL_THRESHOLD,
+            operating_point: None,
             mode: Mode::default(),
             max_latency: DEFAULT_MAX_LATENCY.nseconds(),
             landmark_source: LandmarkSource::default(),
@@ -181,6 +187,16 @@ pub enum Delivery {
 impl Settings {
     pub fn engines_dir(&self) -> Option<PathBuf> {
         self.engines_dir.as_deref().filter(|d| !d.is_empty()).map(PathBuf::from)
+    }
+
+    /// The operating point that is asked for.
+    pub fn point(&self) -> Result<PointChoice, NotAProbability> {
+        let name = self.operating_point.as_deref().filter(|name| !name.is_empty());
+        Ok(match name {
+            _ if self.threshold >= 0.0 => PointChoice::Threshold(Probability::new(self.threshold)?),
+            Some(name) => PointChoice::Named(name.to_owned()),
+            None => PointChoice::Best,
+        })
     }
 
     pub fn delivery(&self, upstream_is_live: bool) -> Delivery {
@@ -210,7 +226,12 @@ impl Settings {
         }
     }
 
-    /// Frames from the start of one clip to the start of the next, at least 1.
+    /// At which rate clips are made; an error if `clip-fps` says none.
+    pub fn clip_fps(&self) -> Result<ClipFps, NoClipFps> {
+        self.clip_fps.as_deref().unwrap_or_default().parse()
+    }
+
+    /// Frames of clips from the start of one to the start of the next, at least 1.
     pub fn clip_stride(&self, delivery: Delivery, clip_frames: usize) -> usize {
         match (self.clip_stride as usize, delivery) {
             (0, Delivery::Complete) => 1,
@@ -219,9 +240,10 @@ impl Settings {
         }
     }
 
-    pub fn channel_order(&self, model: Option<image::ChannelOrder>) -> image::ChannelOrder {
+    /// The order in which the detector is given colours, where `model` is its own.
+    pub fn channel_order(&self, model: image::ChannelOrder) -> image::ChannelOrder {
         match self.channel_order {
-            ChannelOrder::Auto => model.unwrap_or(image::ChannelOrder::Bgr),
+            ChannelOrder::Auto => model,
             ChannelOrder::Rgb => image::ChannelOrder::Rgb,
             ChannelOrder::Bgr => image::ChannelOrder::Bgr,
         }

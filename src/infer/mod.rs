@@ -53,7 +53,7 @@ pub use pool::{
 };
 pub use profile::Profile;
 pub use roles::{
-    Aligner, AudioSpec, Classifier, ClassifierSpec, Clip, ClipScore, ClipStager, Detector,
+    Aligner, Answer, AudioSpec, Classifier, ClassifierSpec, Clip, ClipScore, ClipStager, Detector,
     StagedClips,
 };
 pub use tensor::{Tensor, TensorIn, TensorView};

@@ -11,6 +11,8 @@ use super::options::Shapes;
 /// Two axes of a picture: the smallest that is detected on, and a frame in live mode.
 const DETECT_MIN_PX: usize = 32;
 const DETECT_OPT_PX: [usize; 2] = [360, 640];
+/// Some families' pictures are padded to a multiple of this.
+const DETECT_MULTIPLE_PX: usize = 32;
 
 /// From which to which size an axis can go, and for which it is fastest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +44,13 @@ impl Profile {
     pub fn new(role: Role, inputs: &[Port], shapes: Shapes) -> Self {
         let ranges = |port: &Port| {
             let axes = port.dims.iter().enumerate();
-            let range = |(axis, dim): (usize, &Dim)| match dim {
-                Dim::Fixed(size) => Range::only(*size),
-                Dim::Dynamic(_) => open_axis(role, axis, shapes),
+            let pictures_first = has_pictures_first(&port.dims);
+            let range = |(axis, dim): (usize, &Dim)| match (dim, role, axis) {
+                (Dim::Fixed(size), ..) => Range::only(*size),
+                (_, Role::Classifier, 1) if pictures_first => Range::only(limits::CLIP_FRAMES),
+                // Of a single picture it is a side.
+                (_, Role::Classifier, 2) if port.dims.len() == 4 => Range::only(limits::CLIP_PX),
+                (Dim::Dynamic(_), ..) => open_axis(role, axis, shapes),
             };
             axes.map(range).collect()
         };
@@ -106,12 +112,17 @@ impl Profile {
     }
 }
 
+/// Whether a clip is pictures one after the other, `[N,T,3,S,S]`.
+fn has_pictures_first(dims: &[Dim]) -> bool {
+    matches!(dims, [_, first, Dim::Fixed(3), _, _] if *first != Dim::Fixed(3))
+}
+
 /// An axis that the network leaves open.
 fn open_axis(role: Role, axis: usize, shapes: Shapes) -> Range {
     let side = |opt: usize| Range {
         min: DETECT_MIN_PX.min(shapes.detect_px),
         opt: opt.min(shapes.detect_px),
-        max: shapes.detect_px,
+        max: shapes.detect_px.next_multiple_of(DETECT_MULTIPLE_PX),
     };
     match (role, axis) {
         (Role::Classifier, 0) => Range::up_to(shapes.batch),
@@ -158,6 +169,11 @@ mod tests {
             ]
         );
         assert!(!Profile::new(Role::Classifier, &ports, shapes).is_fixed());
+        let pictures = [port("clip", &[0, 0, 3, 0, 0])];
+        let profile = Profile::new(Role::Classifier, &pictures, Shapes::default());
+        assert_eq!(profile.max(), "clip:1x16x3x224x224");
+        let picture = Profile::new(Role::Classifier, &[port("x", &[0, 3, 0, 0])], shapes);
+        assert_eq!(picture.max(), "x:4x3x224x224");
         let open = [port("clip", &[0, 0, 0, 0, 0])];
         let profile = Profile::new(Role::Classifier, &open, Shapes::default());
         assert_eq!(profile.max(), "clip:1x3x16x224x224");

@@ -85,6 +85,21 @@ impl<'a, D: Dimension> TensorView<'a, D> {
     }
 }
 
+impl<'a> TensorIn<'a> {
+    /// Without an axis of one place; one of more places is left with its first.
+    pub fn without_axis(self, axis: Axis) -> Self {
+        match self {
+            Self::F32(values) if values.ndim() > axis.index() && values.len_of(axis) > 0 => {
+                Self::F32(values.index_axis_move(axis, 0))
+            }
+            Self::U8(values) if values.ndim() > axis.index() && values.len_of(axis) > 0 => {
+                Self::U8(values.index_axis_move(axis, 0))
+            }
+            empty => empty,
+        }
+    }
+}
+
 impl<D: Dimension> TensorView<'_, D>
 where
     D::Larger: RemoveAxis,

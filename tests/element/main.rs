@@ -3,18 +3,22 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+mod aspect;
 mod cancellation;
 mod continuity;
 mod cycles;
+mod detectors;
 mod determinism;
 mod engines;
 mod errors;
 mod events;
+mod evidence;
 mod exchange;
 mod extremes;
 mod faces;
 mod flow;
 mod formats;
+mod interlaced;
 mod lifecycle;
 mod metadata;
 mod negotiation;
@@ -23,6 +27,7 @@ mod picture;
 mod pressure;
 mod process;
 mod recovery;
+mod sampling;
 mod scripted;
 mod sizes;
 mod support;

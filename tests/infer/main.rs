@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod common;
+mod contract;
 #[path = "../support/mod.rs"]
 mod data;
+mod detectors;
 mod engines;
 mod gpu;
 mod half;

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use gstm2sd::core::align::{reorder, write_planes};
-use gstm2sd::core::evidence::REFERENCE_THRESHOLD;
-use gstm2sd::core::image::PixelValues;
+use gstm2sd::core::align::Alignment;
+use gstm2sd::core::evidence::{OperatingPoint, PointChoice, Probability};
 use gstm2sd::core::modelinfo::Role;
 use gstm2sd::core::modelinfo::Training;
 use gstm2sd::core::onnx::ModelTraits;
@@ -17,7 +16,7 @@ use gstm2sd::infer::{
 };
 use gstm2sd::models::resolve::Search;
 use indicatif::ProgressBar;
-use ndarray::{Array4, ArrayView4, Ix4};
+use ndarray::{ArrayView4, Ix4};
 use serde_json::{Value, json};
 
 use crate::clip_files;
@@ -65,6 +64,14 @@ pub fn run(args: &CompareArgs) -> Result<(), CliError> {
             b.path.display()
         )));
     }
+    if a.cut() != b.cut() {
+        return Err(CliError::runtime(format!(
+            "{} and {} align faces in other ways (template, align and crop-scale in their sidecars): \
+             no stored clip fits both. Score videos with each, and compare their records",
+            a.path.display(),
+            b.path.display()
+        )));
+    }
     let bar = ProgressBar::new(clips.len() as u64);
     let mut pairs = Vec::with_capacity(clips.len());
     for path in &clips {
@@ -107,7 +114,9 @@ impl Contender {
                 found.path.display()
             )));
         }
-        let own = found.info.threshold.unwrap_or(REFERENCE_THRESHOLD);
+        let own = OperatingPoint::of(&found.info, &PointChoice::Best).map_err(CliError::runtime)?;
+        // Without a threshold, the likelier of the two classes.
+        let own = own.map_or(Probability::HALF, |point| point.threshold).get();
         let threshold = args.threshold.unwrap_or(own);
         Ok(Self { path: found.path, classifier, threshold, took: Vec::new() })
     }
@@ -115,6 +124,11 @@ impl Contender {
     /// T and S.
     fn clip_shape(&self) -> (usize, usize) {
         (self.classifier.spec().frames, self.classifier.spec().size_px)
+    }
+
+    /// How faces are cut out and aligned.
+    fn cut(&self) -> (Alignment, f64) {
+        (self.classifier.spec().alignment, self.classifier.spec().crop_scale)
     }
 
     /// P(fake) of a clip of 8-bit RGB `[3,T,S,S]`.
@@ -157,13 +171,7 @@ pub fn clip_tensor(
     pixels: ArrayView4<'_, u8>,
     spec: &ClassifierSpec,
 ) -> Result<Tensor<Ix4>, CliError> {
-    let norm = match spec.values {
-        PixelValues::Normalized(norm) => norm,
-        PixelValues::U8 => return Ok(reorder(pixels.to_owned(), spec.channel_order).into()),
-    };
-    let mut planes = Array4::zeros(pixels.dim());
-    write_planes(pixels, spec.channel_order, norm, planes.view_mut()).map_err(CliError::runtime)?;
-    Ok(planes.into())
+    spec.clip(pixels, Vec::new).map_err(CliError::runtime)
 }
 
 /// What is told of a classifier.

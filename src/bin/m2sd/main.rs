@@ -5,12 +5,14 @@
 
 mod bench;
 mod bounded;
+mod calibrate;
 mod clip_files;
 mod compare;
 mod doctor;
 mod encode;
 mod engines;
 mod error;
+mod eval;
 mod fetch;
 mod models;
 mod options;
@@ -50,6 +52,10 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Measure what the element costs on this machine
     Bench(bench::BenchArgs),
+    /// Score videos that are known to be real or fake; write metrics, scores and a page
+    Eval(eval::EvalArgs),
+    /// Calibrate a classifier on scores of videos that are known to be real or fake
+    Calibrate(calibrate::CalibrateArgs),
     /// Import, fetch, list, verify and compare models
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -69,6 +75,8 @@ fn main() -> ExitCode {
         Command::Scan(args) => scan::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Models(command) => models::run(&command),
         Command::Engines(command) => engines::run(&command),
         Command::SynthVideo(args) => synth_video::run(&args),

@@ -133,7 +133,7 @@ fn observe(
     for path in clips {
         let pixels = clip_files::read(path, spec.frames, spec.size_px)?;
         let clip = clip_tensor(pixels.view(), spec)?;
-        let input = [clip.view().alone().into_dyn()];
+        let input = [spec.input(clip.view())];
         engine.run(&input, &mut outputs, cancel).map_err(CliError::runtime)?;
         for (most, place) in most.iter_mut().zip(&places) {
             let seen = outputs.get(*place).and_then(|output| output.first().copied());

@@ -16,21 +16,22 @@ pub struct Crops {
 }
 
 impl Crops {
-    /// As [`FaceCrop::new`].
+    /// As [`FaceCrop::scaled`].
     pub fn take(
         &mut self,
         frame: &FrameView<'_>,
         bbox: &BBox,
         points: FivePoints,
+        scale: f64,
     ) -> Option<Arc<FaceCrop>> {
         let free = |crop: &Arc<FaceCrop>| Arc::strong_count(crop) == 1;
         if let Some(free) = self.kept.iter_mut().find(|crop| free(crop))
             && let Some(crop) = Arc::get_mut(free)
         {
-            crop.renew(frame, bbox, points)?;
+            crop.renew(frame, bbox, points, scale)?;
             return Some(Arc::clone(free));
         }
-        let crop = Arc::new(FaceCrop::new(frame, bbox, points)?);
+        let crop = Arc::new(FaceCrop::scaled(frame, bbox, points, scale)?);
         if self.kept.len() < MOST {
             self.kept.push(Arc::clone(&crop));
         }
@@ -46,6 +47,7 @@ impl Crops {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::align::CROP_SCALE;
     use crate::core::geometry::{Point, Size};
     use crate::core::image::PixelLayout;
 
@@ -58,21 +60,22 @@ mod tests {
         let boxes = [(10.0, 10.0, 30.0, 30.0), (12.0, 9.0, 30.0, 40.0), (40.0, 20.0, 47.0, 30.0)];
         let boxes = boxes.map(|(x1, y1, x2, y2)| BBox::new(x1, y1, x2, y2).unwrap());
         let mut crops = Crops::default();
-        let held = crops.take(&frame, &boxes[0], points).unwrap();
+        let held = crops.take(&frame, &boxes[0], points, CROP_SCALE).unwrap();
         for bbox in boxes.iter().cycle().take(9) {
             // Two are out at a time: the one that is held stays as it is.
-            let crop = crops.take(&frame, bbox, points).unwrap();
+            let crop = crops.take(&frame, bbox, points, CROP_SCALE).unwrap();
             assert_eq!(*crop, FaceCrop::new(&frame, bbox, points).unwrap());
             assert_eq!(crops.kept.len(), 2);
         }
         assert_eq!(*held, FaceCrop::new(&frame, &boxes[0], points).unwrap());
 
-        let many: Vec<_> =
-            (0..2 * MOST).map(|_| crops.take(&frame, &boxes[1], points).unwrap()).collect();
+        let many: Vec<_> = (0..2 * MOST)
+            .map(|_| crops.take(&frame, &boxes[1], points, CROP_SCALE).unwrap())
+            .collect();
         assert!(many.iter().all(|crop| crop.rect() == many[0].rect()));
         assert_eq!(crops.kept.len(), MOST);
         let beyond = BBox::new(-90.0, -90.0, -50.0, -50.0).unwrap();
-        assert!(crops.take(&frame, &beyond, points).is_none());
+        assert!(crops.take(&frame, &beyond, points, CROP_SCALE).is_none());
         crops.clear();
         assert!(crops.kept.is_empty(), "nothing is kept for faces that may not come");
     }

@@ -1,10 +1,12 @@
 //! From faces in frames to the clip that a classifier reads (docs/method.md, "Clips").
 //!
 //! A [`FaceCrop`] is what is kept of a frame for one face. An [`AlignedClip`] is a run of them,
-//! turned and scaled by one transform for all, so that what moves inside the face stays visible.
+//! turned and scaled as its [`Alignment`] says: by one transform for all, so that what moves inside
+//! the face stays visible, or each by its own.
 
 #![warn(missing_docs)]
 
+mod alignment;
 mod crops;
 #[cfg(test)]
 mod tests;
@@ -15,26 +17,12 @@ use thiserror::Error;
 
 use super::geometry::{BBox, CropRect, FivePoints, Similarity, Size};
 use super::image::{ChannelOrder, FrameView, ImageError, Normalization, RgbImage};
+use super::modelinfo::Align;
+pub(super) use alignment::template_fit;
+pub use alignment::{Alignment, CROP_SCALE};
 pub use crops::Crops;
 use warp::Source;
 pub use warp::Warp;
-
-/// Where eyes, nose and mouth corners belong in a picture of [`TEMPLATE_SIDE_PX`].
-const TEMPLATE: [[f64; 2]; 5] = [
-    [85.82991, 85.7792],
-    [169.0532, 84.3381],
-    [127.574, 137.0006],
-    [90.6964, 174.7014],
-    [167.3069, 173.3733],
-];
-const TEMPLATE_SIDE_PX: f64 = 256.0;
-
-/// The crop reaches beyond the box by this part of its size, on every side.
-const CROP_MARGIN: f64 = 0.5;
-
-/// Faces whose points lie closer together than this many px for a px of the aligned picture are
-/// not faces: 224 px would show a fifth of one.
-const MIN_SCALE: f64 = 1e-3;
 
 /// The longest side of an aligned picture, in px.
 pub const MAX_SIDE_PX: u32 = 2048;
@@ -57,12 +45,12 @@ pub enum AlignError {
     Points,
 }
 
-/// The part of the frame that is kept for a face: its box, rounded, grown and clipped. `None`
-/// when no pixel is left. The last column and row are never part of it.
-pub fn crop_rect(bbox: &BBox, frame: Size) -> Option<CropRect> {
+/// The part of the frame that is kept for a face: its box, rounded, grown to `scale` times its
+/// sides and clipped. `None` when no pixel is left. The last column and row are never part of it.
+pub fn crop_rect(bbox: &BBox, frame: Size, scale: f64) -> Option<CropRect> {
     let span = |low: f32, high: f32, length: u32| {
         let (low, high) = (f64::from(low).round_ties_even(), f64::from(high).round_ties_even());
-        let margin = CROP_MARGIN * (high - low);
+        let margin = (scale - 1.0) / 2.0 * (high - low);
         let clip = |v: f64| v.clamp(0.0, f64::from(length - 1)).round_ties_even() as u32;
         (clip(low - margin), clip(high + margin))
     };
@@ -83,18 +71,34 @@ pub struct FaceCrop {
 }
 
 impl FaceCrop {
-    /// Copies the surroundings of `bbox` as [`crop_rect`] defines them; `None` when the frame
-    /// shows nothing of them. `points` are in px of the frame.
+    /// Copies the surroundings of `bbox` as published, [`CROP_SCALE`] times its sides; `None` when
+    /// the frame shows nothing of them. `points` are in px of the frame.
     pub fn new(frame: &FrameView<'_>, bbox: &BBox, points: FivePoints) -> Option<Self> {
-        let rect = crop_rect(bbox, frame.size())?;
+        Self::scaled(frame, bbox, points, CROP_SCALE)
+    }
+
+    /// As [`Self::new`], `scale` times the box's sides ([`crop_rect`]).
+    pub fn scaled(
+        frame: &FrameView<'_>,
+        bbox: &BBox,
+        points: FivePoints,
+        scale: f64,
+    ) -> Option<Self> {
+        let rect = crop_rect(bbox, frame.size(), scale)?;
         let held = frame.from_chroma(rect);
         let image = frame.crop(held).ok()?;
         Some(Self { rect, image, held, points })
     }
 
     /// As [`Self::new`], in the memory of a crop that is done with.
-    fn renew(&mut self, frame: &FrameView<'_>, bbox: &BBox, points: FivePoints) -> Option<()> {
-        let rect = crop_rect(bbox, frame.size())?;
+    fn renew(
+        &mut self,
+        frame: &FrameView<'_>,
+        bbox: &BBox,
+        points: FivePoints,
+        scale: f64,
+    ) -> Option<()> {
+        let rect = crop_rect(bbox, frame.size(), scale)?;
         let held = frame.from_chroma(rect);
         frame.crop_into(held, &mut self.image).ok()?;
         (self.rect, self.held, self.points) = (rect, held, points);
@@ -109,6 +113,33 @@ impl FaceCrop {
     /// In px of the frame.
     pub fn points(&self) -> &FivePoints {
         &self.points
+    }
+
+    /// The pixels that were copied, and where in the frame they lay.
+    pub fn held(&self) -> (CropRect, &RgbImage) {
+        (self.held, &self.image)
+    }
+
+    /// The luma (BT.601), 0..=255, between the centres of the pixels around a place in px of the frame;
+    /// `None` outside of what was copied.
+    pub(super) fn luma(&self, x: f64, y: f64) -> Option<f32> {
+        let (x, y) = (x - f64::from(self.held.x()), y - f64::from(self.held.y()));
+        let (width, height) = (self.held.width() as usize, self.held.height() as usize);
+        if !(x >= 0.0 && y >= 0.0 && x <= (width - 1) as f64 && y <= (height - 1) as f64) {
+            return None;
+        }
+        let (column, row) = (x as usize, y as usize);
+        let (right, below) = ((column + 1).min(width - 1), (row + 1).min(height - 1));
+        let level = |column: usize, row: usize| {
+            let place = 3 * (row * width + column);
+            let [r, g, b] = *self.image.data().get(place..)?.first_chunk::<3>()?;
+            Some((77 * u32::from(r) + 150 * u32::from(g) + 29 * u32::from(b)) as f32 / 256.0)
+        };
+        let (fx, fy) = (x.fract() as f32, y.fract() as f32);
+        let mix = |a: f32, b: f32, part: f32| a + (b - a) * part;
+        let upper = mix(level(column, row)?, level(right, row)?, fx);
+        let lower = mix(level(column, below)?, level(right, below)?, fx);
+        Some(mix(upper, lower, fy))
     }
 }
 
@@ -144,11 +175,8 @@ pub struct AlignedClip {
 }
 
 impl AlignedClip {
-    /// Aligns the crops of one face in successive frames to pictures of `side_px`.
-    ///
-    /// One similarity transform serves the whole clip. As the reference does, it is fitted from
-    /// the template to the faces, the least squares counted in px of the frame, and inverted.
-    /// Pictures are sampled bilinearly; what no crop covers is black.
+    /// Aligns the crops of one face in successive frames to pictures of `side_px`, as M2SD and FTCN
+    /// do ([`Alignment::published`]).
     ///
     /// # Errors
     /// [`AlignError`] when there is no crop, `side_px` is not in `1..=MAX_SIDE_PX`, or the points
@@ -157,11 +185,13 @@ impl AlignedClip {
         crops: impl Iterator<Item = &'a FaceCrop> + Clone,
         side_px: u32,
     ) -> Result<Self, AlignError> {
-        Self::align_in(Vec::new(), &mut Warp::default(), crops, side_px)
+        let alignment = Alignment::published(side_px);
+        Self::align_in(Vec::new(), &mut Warp::default(), crops, &alignment)
     }
 
-    /// As [`Self::align`], in memory that is done with, such as that of an earlier clip's
-    /// [`Self::into_u8`].
+    /// As [`Self::align`], as `alignment` says, in memory that is done with, such as that of an
+    /// earlier clip's [`Self::into_u8`]. Pictures are sampled bilinearly; what a frame's crop does
+    /// not cover is black.
     ///
     /// # Errors
     /// As [`Self::align`].
@@ -169,23 +199,28 @@ impl AlignedClip {
         mut memory: Vec<u8>,
         warp: &mut Warp,
         crops: impl Iterator<Item = &'a FaceCrop> + Clone,
-        side_px: u32,
+        alignment: &Alignment,
     ) -> Result<Self, AlignError> {
+        let side_px = alignment.side_px;
         if !(1..=MAX_SIDE_PX).contains(&side_px) {
             return Err(AlignError::Side { found: side_px });
         }
         let rects = crops.clone().map(FaceCrop::rect);
         let union = rects.reduce(CropRect::union).ok_or(AlignError::NoFrames)?;
-        let to_union = fit_template(crops.clone(), union, side_px).ok_or(AlignError::Points)?;
-        let transform = to_union.inverse().ok_or(AlignError::Points)?;
+        let first = alignment.fit(crops.clone(), union).ok_or(AlignError::Points)?;
+        let transform = first.inverse().ok_or(AlignError::Points)?;
         let side = side_px as usize;
         let dims = [3, crops.clone().count(), side, side];
         // Every pixel is written below: what was there before need not be cleared.
         memory.resize(dims.iter().product(), 0);
         let pixels = Array4::from_shape_vec(dims, memory);
         let mut pixels = pixels.unwrap_or_else(|_| Array4::zeros(dims));
-        warp.aim(&to_union, side);
+        warp.aim(&first, side);
         for (crop, mut picture) in crops.zip(pixels.axis_iter_mut(Axis(1))) {
+            if alignment.align == Align::Frame {
+                let own = alignment.fit(std::iter::once(crop), union);
+                warp.aim(&own.ok_or(AlignError::Points)?, side);
+            }
             let offset = [crop.rect.x() - union.x(), crop.rect.y() - union.y()];
             let inset = [crop.rect.x() - crop.held.x(), crop.rect.y() - crop.held.y()];
             let source = Source::new(&crop.image, inset);
@@ -209,7 +244,8 @@ impl AlignedClip {
         self.union
     }
 
-    /// From px of [`Self::union`] to px of the aligned picture.
+    /// From px of [`Self::union`] to px of the aligned picture; that of the first frame where each
+    /// has its own.
     pub fn transform(&self) -> &Similarity {
         &self.transform
     }
@@ -259,19 +295,4 @@ pub fn reorder(mut pixels: Array4<u8>, order: ChannelOrder) -> Array4<u8> {
         pixels.invert_axis(Axis(0));
     }
     pixels
-}
-
-/// The least-squares transform from the template, repeated for every crop, to their points.
-fn fit_template<'a>(
-    crops: impl Iterator<Item = &'a FaceCrop> + Clone,
-    union: CropRect,
-    side_px: u32,
-) -> Option<Similarity> {
-    let scale = f64::from(side_px) / TEMPLATE_SIDE_PX;
-    let origin = [f64::from(union.x()), f64::from(union.y())];
-    let pairs = crops.flat_map(|crop| TEMPLATE.iter().zip(&crop.points)).map(|(place, point)| {
-        let seen = [f64::from(point.x) - origin[0], f64::from(point.y) - origin[1]];
-        (place.map(|v| v * scale), seen)
-    });
-    Similarity::fit(pairs).filter(|fit| fit.scale() >= MIN_SCALE)
 }

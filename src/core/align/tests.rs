@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::core::geometry::Point;
 use crate::core::image::{BytePlane, Chroma, PixelLayout, YuvColour, YuvMatrix};
+use crate::core::modelinfo::Template;
 
 fn size(width: u32, height: u32) -> Size {
     Size::new(width, height).unwrap()
@@ -13,9 +14,18 @@ fn bbox(x1: f32, y1: f32, x2: f32, y2: f32) -> BBox {
     BBox::new(x1, y1, x2, y2).unwrap()
 }
 
+/// In a picture of 256 px.
+const M2SD_256: [[f64; 2]; 5] = [
+    [85.82991, 85.7792],
+    [169.0532, 84.3381],
+    [127.574, 137.0006],
+    [90.6964, 174.7014],
+    [167.3069, 173.3733],
+];
+
 /// The template, `scale` times as large, moved by `shift` px.
 fn template_points(scale: f64, shift: [f64; 2]) -> FivePoints {
-    TEMPLATE
+    M2SD_256
         .map(|[x, y]| Point { x: (x * scale + shift[0]) as f32, y: (y * scale + shift[1]) as f32 })
 }
 
@@ -33,34 +43,28 @@ fn crop_of(data: &[u8], frame: Size, bbox: &BBox, points: FivePoints) -> Option<
 #[test]
 fn the_crop_is_rounded_half_to_even_grown_and_clipped() {
     // Rounded 10..15 × 20..30, grown by 2.5 and 5: 7.5 and 17.5 round to even.
-    let rect = crop_rect(&bbox(10.5, 20.5, 14.6, 30.4), size(100, 100));
+    let rect = crop_rect(&bbox(10.5, 20.5, 14.6, 30.4), size(100, 100), CROP_SCALE);
     assert_eq!(rect, CropRect::from_edges(8, 15, 18, 35));
-    let clipped = crop_rect(&bbox(-20.0, 60.0, 20.0, 95.0), size(100, 90));
+    let clipped = crop_rect(&bbox(-20.0, 60.0, 20.0, 95.0), size(100, 90), CROP_SCALE);
     assert_eq!(clipped, CropRect::from_edges(0, 42, 40, 89));
-    assert_eq!(crop_rect(&bbox(300.0, 0.0, 320.0, 20.0), size(100, 100)), None);
-    assert_eq!(crop_rect(&bbox(0.0, 0.0, 20.0, 20.0), size(1, 100)), None);
+    assert_eq!(crop_rect(&bbox(300.0, 0.0, 320.0, 20.0), size(100, 100), CROP_SCALE), None);
+    assert_eq!(crop_rect(&bbox(0.0, 0.0, 20.0, 20.0), size(1, 100), CROP_SCALE), None);
 }
 
 /// On every side, whichever way the box is turned: 0.5 of its size, neither 0.45 nor 0.55.
 #[test]
 fn the_crop_is_twice_as_large_as_the_box() {
-    let rect = crop_rect(&bbox(300.0, 400.0, 500.0, 700.0), size(1000, 1000));
+    let rect = crop_rect(&bbox(300.0, 400.0, 500.0, 700.0), size(1000, 1000), CROP_SCALE);
     assert_eq!(rect, CropRect::from_edges(200, 250, 600, 850));
-    let whole = crop_rect(&bbox(-50.0, -50.0, 1050.0, 1050.0), size(1000, 1000));
+    let whole = crop_rect(&bbox(-50.0, -50.0, 1050.0, 1050.0), size(1000, 1000), CROP_SCALE);
     assert_eq!(whole, CropRect::from_edges(0, 0, 999, 999), "the last row and column are left out");
 }
 
 /// The numbers of docs/method.md: a face that has its points there is not moved.
 #[test]
 fn the_template_is_the_published_one() {
-    let published = [
-        [85.82991, 85.7792],
-        [169.0532, 84.3381],
-        [127.574, 137.0006],
-        [90.6964, 174.7014],
-        [167.3069, 173.3733],
-    ];
-    let points = published.map(|[x, y]| Point { x: x + 64.0, y: y + 64.0 });
+    let published = M2SD_256;
+    let points = published.map(|[x, y]| Point { x: x as f32 + 64.0, y: y as f32 + 64.0 });
     let data = vec![9; 400 * 400 * 3];
     let crop = crop_of(&data, size(400, 400), &bbox(128.0, 128.0, 256.0, 256.0), points).unwrap();
     let clip = AlignedClip::align([&crop].into_iter(), 256).unwrap();
@@ -75,7 +79,7 @@ fn the_template_is_the_published_one() {
         .zip(published)
         .map(|(p, [x, y])| {
             let [u, v] = clip.transform().apply([f64::from(p.x) - 64.0, f64::from(p.y) - 64.0]);
-            (u - f64::from(x)).abs().max((v - f64::from(y)).abs())
+            (u - x).abs().max((v - y).abs())
         })
         .collect();
     assert!(moved.iter().all(|px| *px < 1e-3), "{moved:?}");
@@ -95,7 +99,7 @@ fn what_does_not_match_the_template_does_not_shrink_the_picture() {
         crop_of(&gradient(200, 200), frame, &bbox(60.0, 50.0, 124.0, 114.0), points).unwrap();
     let clip = AlignedClip::align([&crop].into_iter(), 64).unwrap();
     let seen = points.map(|p| [f64::from(p.x) - 28.0, f64::from(p.y) - 18.0]);
-    let pairs = TEMPLATE.map(|place| place.map(|v| v / 4.0)).into_iter().zip(seen);
+    let pairs = M2SD_256.map(|place| place.map(|v| v / 4.0)).into_iter().zip(seen);
     let wanted = Similarity::fit(pairs.clone()).unwrap().inverse().unwrap();
     let other = Similarity::fit(pairs.map(|(place, seen)| (seen, place))).unwrap();
     assert!((clip.transform().scale() - wanted.scale()).abs() < 1e-9);
@@ -207,7 +211,7 @@ proptest! {
     ) {
         let bbox = bbox(place[0], place[1], place[0] + sides[0], place[1] + sides[1]);
         let frame = size(frame[0], frame[1]);
-        if let Some(rect) = crop_rect(&bbox, frame) {
+        if let Some(rect) = crop_rect(&bbox, frame, CROP_SCALE) {
             prop_assert!(rect.right() < frame.width() && rect.bottom() < frame.height());
         }
     }
@@ -268,7 +272,7 @@ fn pixels_come_from_where_the_transform_says() {
     let frame = size(180, 170);
     let noise = |n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8;
     let data: Vec<u8> = (0..180 * 170 * 3).map(noise).collect();
-    let turned = TEMPLATE.map(|[x, y]| Point {
+    let turned = M2SD_256.map(|[x, y]| Point {
         x: (0.31 * x - 0.11 * y + 60.3) as f32,
         y: (0.11 * x + 0.31 * y + 30.7) as f32,
     });
@@ -306,4 +310,104 @@ fn pixels_come_from_where_the_transform_says() {
     for axis in 0..2 {
         assert!((moved[axis] / slopes[axis]).abs() < 1e-4, "{} px", moved[axis] / slopes[axis]);
     }
+}
+
+/// Crops of two frames: the face lies on `template` in both, upright and a quarter as large in the
+/// first, moved, turned by a quarter and half as large in the second.
+fn two_faces(template: Template) -> [FaceCrop; 2] {
+    let frame = size(400, 300);
+    let data = gradient(400, 300);
+    let at = |turned: bool| {
+        let points = template.0.map(|[x, y]| match turned {
+            false => [100.0 + 64.0 * x, 80.0 + 64.0 * y],
+            true => [250.0 - 128.0 * (y - 0.5), 150.0 + 128.0 * (x - 0.5)],
+        });
+        let bbox =
+            if turned { bbox(200.0, 100.0, 300.0, 200.0) } else { bbox(100.0, 80.0, 164.0, 144.0) };
+        let points = points.map(|[x, y]| Point { x: x as f32, y: y as f32 });
+        let stride = 400 * 3;
+        let view = FrameView::new(&data, frame, stride, PixelLayout::Rgb).unwrap();
+        FaceCrop::scaled(&view, &bbox, points, 3.5).unwrap()
+    };
+    [at(false), at(true)]
+}
+
+#[test]
+fn each_frame_is_aligned_by_its_own_points_where_the_classifier_wants_it_so() {
+    for template in [Template::GEND, Template::M2SD] {
+        let crops = two_faces(template);
+        let align = |align| {
+            let alignment = Alignment { template, align, side_px: 64 };
+            AlignedClip::align_in(Vec::new(), &mut Warp::default(), crops.iter(), &alignment)
+                .unwrap()
+        };
+        let (alone, together) = (align(Align::Frame), align(Align::Clip));
+        let pixel = |clip: &AlignedClip, frame: usize, x: usize, y: usize| {
+            let pixels = clip.pixels();
+            [pixels[[0, frame, y, x]], pixels[[1, frame, y, x]]]
+        };
+        for (x, y) in [(0, 0), (63, 0), (20, 41), (63, 63)] {
+            // The first frame at its own scale, the second turned and at two px for one.
+            assert_eq!(pixel(&alone, 0, x, y), [100 + x as u8, 80 + y as u8], "{template:?}");
+            let turned = [250 - 2 * (y as i32 - 32), 150 + 2 * (x as i32 - 32)].map(|v| v as u8);
+            let found = pixel(&alone, 1, x, y);
+            assert!(
+                found.iter().zip(turned).all(|(a, b)| a.abs_diff(b) <= 1),
+                "{found:?} {turned:?}"
+            );
+        }
+        assert_ne!(pixel(&together, 0, 20, 41), pixel(&alone, 0, 20, 41), "one transform for both");
+    }
+}
+
+/// Points that do not match the template: the square of a single picture is fitted in its own px,
+/// as programs that align single pictures do.
+#[test]
+fn a_single_frame_is_fitted_from_its_points() {
+    let mut points = template_points(0.25, [60.0, 50.0]);
+    points[2].y += 20.0;
+    let crop =
+        crop_of(&gradient(200, 200), size(200, 200), &bbox(60.0, 50.0, 124.0, 114.0), points);
+    let crop = crop.unwrap();
+    let fit = |align| {
+        let alignment = Alignment { align, ..Alignment::published(64) };
+        let crops = std::iter::once(&crop);
+        *AlignedClip::align_in(Vec::new(), &mut Warp::default(), crops, &alignment)
+            .unwrap()
+            .transform()
+    };
+    let seen = points.map(|p| [f64::from(p.x) - 28.0, f64::from(p.y) - 18.0]);
+    let pairs = seen.into_iter().zip(M2SD_256.map(|place| place.map(|v| v / 4.0)));
+    let wanted = Similarity::fit(pairs).unwrap();
+    assert!((fit(Align::Frame).scale() - wanted.scale()).abs() < 1e-9);
+    assert!(fit(Align::Frame).scale() < 0.9 * fit(Align::Clip).scale());
+}
+
+#[test]
+fn the_crop_has_the_scale_that_the_classifier_says_and_all_else_is_black() {
+    let box_ = bbox(400.0, 400.0, 500.0, 500.0);
+    assert_eq!(crop_rect(&box_, size(1000, 1000), 1.0), CropRect::from_edges(400, 400, 500, 500));
+    assert_eq!(crop_rect(&box_, size(1000, 1000), 3.5), CropRect::from_edges(275, 275, 625, 625));
+    // GenD's square reaches four eye distances: the published crop does not cover it here.
+    let template = Template::GEND;
+    let points = template
+        .0
+        .map(|[x, y]| Point { x: (350.0 + 200.0 * x) as f32, y: (340.0 + 200.0 * y) as f32 });
+    let data = vec![90; 1000 * 1000 * 3];
+    let view = FrameView::new(&data, size(1000, 1000), 3000, PixelLayout::Rgb).unwrap();
+    let black = |scale| {
+        let crop =
+            FaceCrop::scaled(&view, &bbox(410.0, 410.0, 490.0, 520.0), points, scale).unwrap();
+        let alignment = Alignment { template, align: Align::Frame, side_px: 100 };
+        let clip = AlignedClip::align_in(
+            Vec::new(),
+            &mut Warp::default(),
+            std::iter::once(&crop),
+            &alignment,
+        );
+        clip.unwrap().pixels().iter().filter(|level| **level == 0).count()
+    };
+    assert!(black(CROP_SCALE) > 500, "{}", black(CROP_SCALE));
+    assert_eq!(black(Alignment::crop_scale(&template)), 0);
+    assert_eq!(Alignment::crop_scale(&Template::M2SD), CROP_SCALE);
 }

@@ -1,11 +1,13 @@
 //! The scores of all tracks of a stream, and the label that holds on each frame.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::frame_scores::FrameScores;
 use super::track_clips::TrackClips;
-use super::{Judge, Label, Probability, Score, Verdict};
-use crate::core::audio::Loudness;
+use super::track_evidence::{ScoredClip, TrackEvidence};
+use super::{Judge, Judgement, Label, Probability, Score};
+use crate::core::quality::FaceQuality;
 use crate::core::span::Span;
 use crate::core::track::TrackId;
 use crate::core::window::FrameNumber;
@@ -38,6 +40,9 @@ pub struct ExpectedClip {
     /// The frame that was being analysed when it was announced: told of before that leaves, clips
     /// come in the order of their announcement.
     pub due: FrameNumber,
+    first: FrameNumber,
+    /// How its face is seen; `None`: not measured.
+    quality: Option<FaceQuality>,
     /// The frames, repetitions included, whose mean it enters.
     counted: Vec<FrameNumber>,
 }
@@ -52,44 +57,39 @@ pub enum FrameRule {
     Own,
 }
 
-/// What is known about a face when its frame leaves.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Judgement {
-    pub label: Label,
-    pub score: Option<Score>,
-    /// The label that held before, where this frame changed it.
-    pub before: Option<Label>,
-    /// How loud the time was that the score speaks of; `None` without sound or a score.
-    pub loudness: Option<Loudness>,
-}
-
-impl Judgement {
-    /// Of a face that has no score.
-    pub fn without_score(label: Label) -> Self {
-        Self { label, score: None, before: None, loudness: None }
-    }
-}
-
 #[derive(Debug)]
 struct Track {
     frames: FrameScores,
     clips: TrackClips,
+    /// Scored clips that no frame so far has heard of, with their first frame.
+    unheard: BTreeMap<ClipId, (FrameNumber, ScoredClip)>,
     /// `None`: there was no classifier when the track began.
-    verdict: Option<Verdict>,
-    /// The score that the verdict took last.
-    judged: Option<Score>,
+    evidence: Option<TrackEvidence>,
+    /// The label that was told last.
+    told: Label,
 }
 
 impl Track {
     fn new(judge: &Judge) -> Self {
+        let criteria = judge.criteria().map(Arc::clone);
         Self {
             frames: FrameScores::default(),
             clips: TrackClips::default(),
-            verdict: match judge {
-                Judge::Classifier(point) => Some(Verdict::new(*point)),
-                Judge::Nobody | Judge::Expected => None,
-            },
-            judged: None,
+            unheard: BTreeMap::new(),
+            evidence: criteria.map(TrackEvidence::new),
+            told: judge.label_without_score(),
+        }
+    }
+
+    /// Hears of the clips that begin up to `frame`.
+    fn hear_up_to(&mut self, frame: FrameNumber) {
+        while let Some(next) = self.unheard.first_entry()
+            && next.get().0 <= frame
+        {
+            let (_, clip) = next.remove();
+            if let Some(evidence) = &mut self.evidence {
+                evidence.add(&clip);
+            }
         }
     }
 
@@ -140,8 +140,8 @@ impl VerdictBoard {
     }
 
     fn track(&mut self, track: TrackId) -> &mut Track {
-        let judge = self.judge;
-        self.tracks.entry(track).or_insert_with(|| Track::new(&judge))
+        let judge = &self.judge;
+        self.tracks.entry(track).or_insert_with(|| Track::new(judge))
     }
 
     /// A face of `track` is on `frame`, and clips may follow.
@@ -164,23 +164,29 @@ impl VerdictBoard {
         frames: Vec<FrameNumber>,
         span: Span,
         due: FrameNumber,
+        quality: Option<FaceQuality>,
     ) -> Option<ExpectedClip> {
-        let id = ClipId { last: *frames.iter().max()?, number: self.announced };
+        let (first, last) = (*frames.iter().min()?, *frames.iter().max()?);
+        let id = ClipId { last, number: self.announced };
         self.announced += 1;
         self.under_way.insert(id.number, due);
         let state = self.track(track);
         state.clips.expect(id);
         let counted = state.frames.expect(frames);
-        Some(ExpectedClip { track, id, span, due, counted })
+        Some(ExpectedClip { track, id, span, due, first, quality, counted })
     }
 
     /// A clip announced by [`Self::expect`] has its score, or `None` if it failed or was skipped.
     pub fn settle(&mut self, clip: &ExpectedClip, fake: Option<Probability>) {
         self.under_way.remove(&clip.id.number);
         let Some(state) = self.tracks.get_mut(&clip.track) else { return };
-        let scored = fake.map(|fake| (fake, clip.span));
+        let ExpectedClip { span, quality, .. } = *clip;
+        let scored = fake.map(|fake| (fake, span));
         state.frames.settle(&clip.counted, scored);
         state.clips.settle(clip.id, scored);
+        if let Some(fake) = fake {
+            state.unheard.insert(clip.id, (clip.first, ScoredClip { fake, span, quality }));
+        }
     }
 
     /// Clips that are being scored.
@@ -201,46 +207,48 @@ impl VerdictBoard {
     }
 
     /// What is known of a face that no track follows.
-    pub fn judge_stray(&self) -> Judgement {
-        Judgement::without_score(self.judge.label_without_score())
+    pub fn judge_stray(&self, quality: Option<&FaceQuality>) -> Judgement {
+        Judgement::before_evidence(&self.judge, quality)
     }
 
     /// What is known of a track's face on a frame that leaves now, after all earlier ones.
-    pub fn judge(&mut self, track: TrackId, frame: FrameNumber) -> Judgement {
-        let (rule, stray) = (self.rule, self.judge_stray());
+    pub fn judge(
+        &mut self,
+        track: TrackId,
+        frame: FrameNumber,
+        quality: Option<&FaceQuality>,
+    ) -> Judgement {
+        let (rule, stray) = (self.rule, Judgement::before_evidence(&self.judge, quality));
         let Some(state) = self.tracks.get_mut(&track) else { return stray };
         let score = state.score(frame, rule);
-        state.frames.forget(frame);
-        state.clips.forget_before(match rule {
+        let now = match rule {
             FrameRule::Newest => FrameNumber::MAX,
             FrameRule::Own => frame,
-        });
-        let (Some(score), Some(verdict)) = (score, &mut state.verdict) else { return stray };
-        let before = verdict.label();
-        // A score stays on screen for many frames; it counts once.
-        if state.judged.replace(score) != Some(score) {
-            verdict.update(score.fake);
-        }
-        let label = verdict.label();
-        Judgement {
-            label,
-            score: Some(score),
-            before: (!before.is_told_as(label)).then_some(before),
-            loudness: None,
-        }
+        };
+        state.frames.forget(frame);
+        state.clips.forget_before(now);
+        state.hear_up_to(now);
+        let Some(evidence) = &state.evidence else { return stray };
+        let mut judgement = Judgement::of(evidence, score, quality);
+        let before = std::mem::replace(&mut state.told, judgement.label);
+        judgement.before = (!before.is_told_as(judgement.label)).then_some(before);
+        judgement
     }
 
-    /// Forgets a track of which no frame will leave any more. Returns the label that held last;
-    /// `None` where that is not known, as after [`Self::clear`].
-    pub fn forget_track(&mut self, track: TrackId) -> Option<Label> {
-        let verdict = self.tracks.remove(&track).and_then(|state| state.verdict);
-        let unscored = (self.judge == Judge::Nobody).then_some(Label::Unscored);
-        verdict.map(|verdict| verdict.label()).or(unscored)
+    /// Forgets a track of which no frame will leave any more. Returns what held last; `None` where
+    /// that is not known, as after [`Self::clear`].
+    pub fn forget_track(&mut self, track: TrackId) -> Option<Judgement> {
+        let unscored =
+            (self.judge == Judge::Nobody).then(|| Judgement::without_score(Label::Unscored));
+        let Some(mut state) = self.tracks.remove(&track) else { return unscored };
+        state.hear_up_to(FrameNumber::MAX);
+        let newest = state.clips.newest();
+        state.evidence.map(|evidence| Judgement::of(&evidence, newest, None)).or(unscored)
     }
 
     /// Forgets everything, but not the rule and who judges: what is settled later is of before.
     pub fn clear(&mut self) {
-        *self = Self::new(self.rule, self.judge);
+        *self = Self::new(self.rule, self.judge.clone());
     }
 }
 

@@ -1,21 +1,30 @@
-//! From scores to what is said of a face (docs/method.md, "Scores").
+//! From scores to what is said of a face (docs/method.md, "Scores" to "Verdicts").
 //!
 //! A clip's score is P(fake). A frame's score is the mean over the clips that contain it, kept for
 //! each track; a clip that contains a frame twice (reflection) counts twice, as in the reference.
-//! [`VerdictBoard`] keeps both and says, frame by frame, which label holds; [`TrackSummary`] sums a
-//! whole track up. Both call a score by the same rule, [`OperatingPoint::label`].
+//!
+//! Whether a score says anything is another matter, in this order: the classifier was trained
+//! ([`Criteria`]); the face can be seen well enough ([`Sufficiency`]); there is a threshold
+//! ([`OperatingPoint`]); and the clips so far agree ([`TrackEvidence`]). [`VerdictBoard`] says, frame
+//! by frame, which label holds and by which number.
 
 mod board;
+mod criteria;
 mod frame_scores;
+mod judgement;
 mod label;
 mod probability;
+mod sufficiency;
 mod summary;
 mod track_clips;
-mod verdict;
+mod track_evidence;
 
-pub use board::{ClipId, ExpectedClip, FrameRule, Judgement, VerdictBoard};
+pub use board::{ClipId, ExpectedClip, FrameRule, VerdictBoard};
+pub use criteria::{Criteria, Judge, NoSuchPoint, OperatingPoint, PointChoice, PointSource};
 pub use frame_scores::Score;
-pub use label::{Insufficiency, Judge, Label, OperatingPoint};
-pub use probability::{NotAProbability, Probability, REFERENCE_THRESHOLD};
+pub use judgement::Judgement;
+pub use label::{Doubt, Insufficiency, Label};
+pub use probability::{NotAProbability, Probability};
+pub use sufficiency::{Shortfall, Sufficiency};
 pub use summary::TrackSummary;
-pub use verdict::Verdict;
+pub use track_evidence::{ScoredClip, TrackEvidence};

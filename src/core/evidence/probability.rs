@@ -11,9 +11,6 @@ pub struct Probability(f64);
 #[error("{0} is not a probability: expected a number from 0 to 1")]
 pub struct NotAProbability(pub f64);
 
-/// FTCN's constant, inherited by M2SD; not calibrated for it.
-pub const REFERENCE_THRESHOLD: f64 = 0.002584857167676091;
-
 impl Probability {
     pub const HALF: Self = Self(0.5);
 
@@ -36,10 +33,15 @@ impl Probability {
         self.0
     }
 
+    /// The probability of these log odds.
+    pub(super) fn of_logit(logit: f64) -> Self {
+        Self(1.0 / (1.0 + (-logit).exp()))
+    }
+
     /// `ln(p / (1 - p))`, kept finite at the ends.
-    pub(super) fn logit(self) -> f64 {
-        const TINY: f64 = 1e-12;
-        let p = self.0.clamp(TINY, 1.0 - TINY);
+    pub fn bounded_logit(self) -> f64 {
+        const LEAST: f64 = 1e-9;
+        let p = self.0.clamp(LEAST, 1.0 - LEAST);
         (p / (1.0 - p)).ln()
     }
 }
@@ -49,13 +51,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn constants_are_as_published() {
-        // The least significant digits of FTCN's own constant count, too.
-        assert_eq!(REFERENCE_THRESHOLD.to_bits(), 0.002584857167676091_f64.to_bits());
+    fn log_odds_are_finite() {
         assert_eq!(Probability::HALF.get(), 0.5);
-        // 12 digits of certainty at both ends.
-        let ends = [0.0, 1.0].map(|p| Probability::new(p).unwrap().logit());
-        assert!((ends[0] + 27.631).abs() < 1e-3 && (ends[1] - 27.631).abs() < 1e-3, "{ends:?}");
+        let ends = [0.0, 1.0].map(|p| Probability::new(p).unwrap().bounded_logit());
+        assert!((ends[0] + 20.723).abs() < 1e-3 && (ends[1] - 20.723).abs() < 1e-3, "{ends:?}");
+        assert!((Probability::of_logit(3f64.ln()).get() - 0.75).abs() < 1e-12);
     }
 
     #[test]

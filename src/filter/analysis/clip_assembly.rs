@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::clips::{PendingClip, Submission};
 use super::{Analysis, FaceSample};
 use crate::core::latest_wins::LatestWinsQueue;
+use crate::core::sampling::{FrameSampler, Sampling};
 use crate::core::window::{ClipWindow, WindowEvent, WindowParams, Windows};
 use crate::filter::audio::WaitingClips;
 use crate::filter::debug::CAT;
@@ -15,17 +16,29 @@ use crate::filter::stats::ClipEnd;
 /// sound comes a little later than pictures, and the classifier should not idle meanwhile.
 const WAITING_FOR_SOUND: usize = 4;
 
+/// How clips are made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct ClipParams {
+    pub window: WindowParams,
+    pub sampling: Sampling,
+    /// The side of what is copied around a face, in sides of its box.
+    pub crop_scale: f64,
+}
+
 /// The clips of all faces that are not full yet, or not with the classifier.
 pub(super) struct ClipAssembly {
-    pub params: WindowParams,
+    pub params: ClipParams,
+    /// Which frames clips are made of.
+    pub sampler: FrameSampler,
     pub windows: Windows<FaceSample>,
     /// Live mode: the clips that nobody had time for yet.
     pub line: LatestWinsQueue<ClipWindow<FaceSample>>,
 }
 
 impl ClipAssembly {
-    pub fn new(params: WindowParams) -> Self {
-        Self { params, windows: Windows::new(params), line: LatestWinsQueue::default() }
+    pub fn new(params: ClipParams) -> Self {
+        let (sampler, windows) = (FrameSampler::new(params.sampling), Windows::new(params.window));
+        Self { params, sampler, windows, line: LatestWinsQueue::default() }
     }
 
     /// Forgets all of it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array4, Ix4};
+use ndarray::Ix4;
 use thiserror::Error;
 
 use super::FaceSample;
@@ -13,6 +13,7 @@ use crate::core::audio::{ClipAudio, Loudness};
 use crate::core::evidence::{ExpectedClip, Probability};
 use crate::core::geometry::BBox;
 use crate::core::image::{ChannelOrder, ImageError, PixelValues};
+use crate::core::quality::FaceQuality;
 use crate::core::span::Span;
 use crate::core::track::TrackId;
 use crate::core::window::{ClipWindow, FrameNumber};
@@ -41,6 +42,7 @@ pub struct PendingClip {
     /// What the board will hear; skipped, unless something else becomes of the clip.
     end: ClipEnd,
     report: Option<ClipReport>,
+    quality: Option<FaceQuality>,
     loudness: Option<Loudness>,
 }
 
@@ -55,8 +57,11 @@ impl PendingClip {
     ) -> Option<Self> {
         let newest = clip.samples.iter().max_by_key(|sample| sample.frame)?;
         let (frames, span) = (clip.frames(), clip.span()?);
-        let count = frames.len();
-        let expected = shared.output.clip_submitted(generation, clip.track, frames, span, due)?;
+        let count = clip.samples.len();
+        let seen = clip.samples.iter().filter_map(|sample| sample.payload.quality.as_ref());
+        let quality = FaceQuality::median(seen);
+        let expected =
+            shared.output.clip_submitted(generation, clip.track, frames, span, due, quality)?;
         shared.stats.clip_begins(clip.track, newest.frame);
         Some(Self {
             shared: Arc::clone(shared),
@@ -66,6 +71,7 @@ impl PendingClip {
             bbox: newest.payload.bbox,
             end: ClipEnd::Skipped,
             report: None,
+            quality,
             loudness: None,
         })
     }
@@ -127,6 +133,7 @@ impl PendingClip {
             precision: scored_by.precision.as_str(),
             classifier: scored_by.classifier,
             frames: self.frames,
+            quality: self.quality,
             loudness: self.loudness,
         }
     }
@@ -203,8 +210,8 @@ pub enum ClipError {
     Image(#[from] ImageError),
 }
 
-/// Aligns a clip, shows it to `show` and writes it as the classifier reads it, `[3,T,S,S]`, in
-/// memory from `buffers`.
+/// Aligns a clip, shows it to `show` and writes it as the classifier reads it, in memory from
+/// `buffers`.
 fn clip_tensor(
     clip: &ClipWindow<FaceSample>,
     spec: &ClassifierSpec,
@@ -214,22 +221,16 @@ fn clip_tensor(
 ) -> Result<Tensor<Ix4>, ClipError> {
     let crops = clip.samples.iter().map(|sample| &*sample.payload.crop);
     let mut warp = buffers.warp();
-    let align = || AlignedClip::align_in(buffers.u8s(), &mut warp, crops, spec.size_px as u32);
+    let align = || AlignedClip::align_in(buffers.u8s(), &mut warp, crops, &spec.alignment);
     let aligned = stages.time(Stage::Warp, align)?;
     buffers.give_warp(warp);
     show(&aligned);
-    let norm = match spec.values {
-        PixelValues::Normalized(norm) => norm,
-        PixelValues::U8 => return Ok(aligned.into_u8(spec.channel_order).into()),
-    };
+    if spec.values == PixelValues::U8 {
+        return Ok(spec.bytes(aligned.into_u8(ChannelOrder::Rgb)));
+    }
     stages.time(Stage::Normalise, || {
-        let dims = aligned.pixels().dim();
-        let mut memory = buffers.floats();
-        memory.resize(aligned.pixels().len(), 0.0);
-        let planes = Array4::from_shape_vec(dims, memory);
-        let mut planes = planes.unwrap_or_else(|_| Array4::zeros(dims));
-        aligned.write_planes(spec.channel_order, norm, planes.view_mut())?;
+        let planes = spec.clip(aligned.pixels(), || buffers.floats())?;
         buffers.give(aligned.into_u8(ChannelOrder::Rgb).into());
-        Ok(planes.into())
+        Ok(planes)
     })
 }

@@ -8,6 +8,7 @@ use super::face_analyzer::AnalysisError;
 use super::face_detector::{DetectionJob, Detections};
 use super::stream::{Readability, moved};
 use super::tracks::TrackEnd;
+use crate::core::align::CROP_SCALE;
 use crate::core::span::Span;
 use crate::core::window::{FrameNumber, Sample};
 use crate::filter::debug::CAT;
@@ -36,6 +37,9 @@ impl Analysis {
             }
         }
         self.tend_models();
+        if let Some(fps) = self.clips.as_ref().and_then(|clips| clips.sampler.slow_fps()) {
+            self.tell_slow(fps);
+        }
 
         let started = Instant::now();
         let (faces, unanalysed) = match self.analyse(&buffer, number, span) {
@@ -87,16 +91,32 @@ impl Analysis {
         self.check_readable(buffer)?;
         self.detect(buffer, number, span.map_or(0, |span| span.start_ns))?;
         let stream = self.stream.as_mut().ok_or(Unanalysed::NoModels)?;
+        let takes = match (span, &mut self.clips) {
+            (Some(span), Some(clips)) => clips.sampler.takes(span.start_ns),
+            _ => false,
+        };
+        let samples = if takes || stream.has_unmeasured_faces() {
+            let crop_scale = self.clips.as_ref().map(|clips| clips.params.crop_scale);
+            stream.samples(buffer, crop_scale.unwrap_or(CROP_SCALE)).map_err(|error| {
+                gst::warning!(CAT, "Frame {number} cannot be read: {error}");
+                Unanalysed::Unreadable
+            })?
+        } else {
+            Vec::new()
+        };
         let faces = stream.shown_on(number);
-        let (Some(span), true) = (span, self.clips.is_some()) else { return Ok(faces) };
-        let samples = stream.samples(buffer).map_err(|error| {
-            gst::warning!(CAT, "Frame {number} cannot be read: {error}");
-            Unanalysed::Unreadable
-        })?;
+        let (Some(span), Some(clips)) = (span, &mut self.clips) else { return Ok(faces) };
+        if !takes {
+            for track in stream.followed() {
+                self.shared.output.face_seen(self.generation, track, number);
+                clips.windows.leave_out(track, number);
+            }
+            return Ok(faces);
+        }
         for (track, payload) in samples {
             self.shared.output.face_seen(self.generation, track, number);
             let Some(clips) = &mut self.clips else { continue };
-            let events = clips.windows.push(track, Sample { frame: number, span, payload });
+            let events = clips.windows.push(track, Sample::new(number, span, payload));
             self.handle(events);
         }
         Ok(faces)

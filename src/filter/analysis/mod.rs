@@ -84,11 +84,15 @@ struct Analysis {
     orientation: Orientation,
     /// Of the caps that hold.
     info: Option<gst_video::VideoInfo>,
+    /// Once a run.
+    warned_of_interlacing: bool,
     stream: Option<Stream>,
     /// Once the classifier is loaded.
     clips: Option<ClipAssembly>,
     /// Started with the first clip that has sound.
     waiting: Option<WaitingClips>,
+    /// That the stream has few frames has been said.
+    told_slow: bool,
 }
 
 impl Analysis {
@@ -118,9 +122,11 @@ impl Analysis {
             segment: None,
             orientation: Orientation::default(),
             info: None,
+            warned_of_interlacing: false,
             stream: None,
             clips: None,
             waiting: None,
+            told_slow: false,
         })
     }
 
@@ -228,10 +234,33 @@ impl Analysis {
     fn caps(&mut self, caps: &gst::CapsRef) {
         match gst_video::VideoInfo::from_caps(caps) {
             Ok(info) => {
+                self.warn_of_pictures(&info);
                 self.info = Some(info);
                 self.change_format();
             }
             Err(error) => self.fail(&format!("{caps} are no caps of raw video: {error}")),
+        }
+    }
+
+    /// Says what these caps promise that faces cannot be judged by.
+    fn warn_of_pictures(&mut self, info: &gst_video::VideoInfo) {
+        let par = |info: &gst_video::VideoInfo| info.par();
+        let is_new = self.info.as_ref().map(par) != Some(info.par());
+        if is_new && format::pixel_aspect(info).is_none() {
+            self.warn(&format!(
+                "no video has a pixel-aspect-ratio of {}/{}: pixels are taken as square. Put \
+                 capssetter in front to say how wide they are",
+                info.par().numer(),
+                info.par().denom()
+            ));
+        }
+        let is_interlaced = info.is_interlaced();
+        if is_interlaced && !std::mem::replace(&mut self.warned_of_interlacing, true) {
+            self.warn(
+                "the video is interlaced: a frame shows two moments in alternate rows, which neither \
+                 detectors nor classifiers were made for. Put deinterlace in front: \
+                 … ! deinterlace fields=top ! m2sdfilter ! …",
+            );
         }
     }
 

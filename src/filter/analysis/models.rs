@@ -6,10 +6,11 @@ use std::sync::Arc;
 use glib::subclass::prelude::*;
 
 use super::Analysis;
-use super::clip_assembly::ClipAssembly;
+use super::clip_assembly::{ClipAssembly, ClipParams};
 use super::tracks::TrackEnd;
 use crate::core::evidence::Judge;
-use crate::core::modelinfo::Training;
+use crate::core::modelinfo::{FrameRates, Training};
+use crate::core::sampling::{self, Sampling};
 use crate::core::window::WindowParams;
 use crate::filter::debug::CAT;
 use crate::filter::engines::loading::{SessionError, wants_no_classifier};
@@ -67,16 +68,16 @@ impl Analysis {
         let Some(engine) = self.supervisor.clips.get().map(Arc::clone) else { return };
         let spec = engine.submitter.pool().spec();
         gst::info!(CAT, "Classifier {} on {}", engine.classifier.name, spec.info.provider);
-        if engine.point.training == Training::Unknown {
+        if engine.criteria.training == Training::Unknown {
             self.warn_of_unknown_training(&spec.info.model);
         }
         self.shared.stats.set_classifier((&spec.info).into());
         self.shared.set_classifier(Some(Arc::clone(&engine.classifier)));
-        let frames = spec.frames;
+        let (frames, rates) = (spec.frames, self.clip_rates(spec.sidecar.fps));
         // From here on a flush reaches the clips; those of after it need a ticket of after it.
         self.shared.set_clip_canceller(Some(engine.submitter.canceller()));
         self.ticket = engine.submitter.ticket();
-        self.change_clip_frames(frames);
+        self.change_clips(frames, rates);
         self.assemble_clips();
     }
 
@@ -100,12 +101,20 @@ impl Analysis {
                 advice::command("models fetch")
             ));
         }
-        self.change_clip_frames(0);
+        self.change_clips(0, None);
     }
 
-    /// Clips have so many frames.
-    fn change_clip_frames(&self, frames: usize) {
-        let latency_changed = self.shared.change_latency_params(|p| p.clip_frames = frames);
+    /// The rates of clips for a classifier that was trained on `trained`.
+    fn clip_rates(&self, trained: Option<FrameRates>) -> Option<FrameRates> {
+        // Looked at before the element started.
+        self.settings.clip_fps().unwrap_or_default().rates(trained)
+    }
+
+    /// Clips have so many frames, at such a rate where that is not the stream's.
+    fn change_clips(&self, frames: usize, rates: Option<FrameRates>) {
+        let latency_changed = self.shared.change_latency_params(|params| {
+            (params.clip_frames, params.clip_rates) = (frames, rates);
+        });
         self.configure_output();
         if latency_changed && let Some(element) = self.element.upgrade() {
             element.imp().post_latency();
@@ -115,25 +124,58 @@ impl Analysis {
     /// Has clips made as the classifier and the mode want them.
     pub(super) fn assemble_clips(&mut self) {
         let Some(engine) = self.supervisor.clips.get() else { return };
-        let frames = engine.submitter.pool().spec().frames;
+        let spec = engine.submitter.pool().spec();
+        let (frames, crop_scale) = (spec.frames, spec.crop_scale);
         let stride = self.settings.clip_stride(self.delivery(), frames);
         let (Some(frames), Some(stride)) = (NonZeroUsize::new(frames), NonZeroUsize::new(stride))
         else {
             // Loading has ruled out clips without frames.
             return;
         };
-        let params = WindowParams { frames, stride };
+        let rates = self.clip_rates(spec.sidecar.fps);
+        let step = self.stream.as_ref().and_then(|stream| stream.format.frame_duration());
+        let sampling = Sampling::of(rates, step.map(gst::ClockTime::nseconds));
+        let window = WindowParams { frames, stride };
+        let params = ClipParams { window, sampling, crop_scale };
         if self.clips.as_ref().is_none_or(|clips| clips.params != params) {
             self.close_windows();
             self.clips = Some(ClipAssembly::new(params));
         }
+        if let (Some(rates), Some(step)) = (rates, step)
+            && sampling::is_slow(rates, step.nseconds() as f64)
+        {
+            self.tell_slow(1e9 / step.nseconds() as f64);
+        }
+    }
+
+    /// Says once that the stream has fewer frames than clips should have.
+    pub(super) fn tell_slow(&mut self, fps: f64) {
+        let engine = self.supervisor.clips.get();
+        let Some(spec) = engine.map(|engine| engine.submitter.pool().spec()) else { return };
+        let Some(rates) = self.clip_rates(spec.sidecar.fps) else { return };
+        if std::mem::replace(&mut self.told_slow, true) {
+            return;
+        }
+        let FrameRates { lowest, highest } = rates;
+        let wanted =
+            if lowest < highest { format!("{lowest} to {highest}") } else { lowest.to_string() };
+        self.warn(&format!(
+            "The stream has {fps:.3} frames a second, and clips for {} want {wanted}. None can be made \
+             up: a clip spans more time than wanted, and scores may say less. Give it a stream with \
+             more frames, or set clip-fps=native to have it so without a word",
+            spec.info.model
+        ));
     }
 
     pub(super) fn configure_output(&self) {
-        let params = self.shared.latency_params();
+        let mut params = self.shared.latency_params();
+        // The pad may know of caps that have yet to come here.
+        if let Some(stream) = &self.stream {
+            params.frame_duration = stream.format.frame_duration();
+        }
         let clips = &self.supervisor.clips;
         let judge = match clips.get() {
-            Some(engine) => Judge::Classifier(engine.point),
+            Some(engine) => Judge::Classifier(Arc::clone(&engine.criteria)),
             None if clips.is_absent() => Judge::Nobody,
             None => Judge::Expected,
         };

@@ -18,7 +18,6 @@ use crate::core::geometry::Size;
 use crate::core::image::{
     BytePlane, Chroma, FrameView, ImageError, PixelLayout, Upright, YuvColour, YuvMatrix,
 };
-use crate::core::orientation::Orientation;
 use crate::filter::output::frame_pool::FramePool;
 use crate::filter::stats::stages::{Stage, Stages};
 
@@ -154,12 +153,12 @@ impl Pixels {
     ) -> Result<R, PixelError> {
         let Self { format, source, upright, stages, .. } = self;
         let frame = map(buffer, &format.info)?;
-        let orientation = format.orientation;
+        let shown = &format.presentation;
         let look = |view: FrameView<'_>| -> Result<R, PixelError> {
-            if orientation == Orientation::Rotate0 {
+            if shown.is_as_stored() {
                 return Ok(look(view));
             }
-            Ok(look(stages.time(Stage::Convert, || upright.turn(&view, orientation))?))
+            Ok(look(stages.time(Stage::Convert, || upright.show(&view, shown))?))
         };
         match source {
             Source::Packed(layout) => look(packed_view(&frame, *layout)?),

@@ -9,6 +9,7 @@ use crate::core::align::{Crops, FaceCrop};
 use crate::core::geometry::BBox;
 use crate::core::landmarks::five_from_68;
 use crate::core::pressure::DetectionSchedule;
+use crate::core::quality::{FaceQuality, QualityMeter};
 use crate::core::track::TrackId;
 use crate::core::window::FrameNumber;
 use crate::filter::output::frame::FrameFace;
@@ -18,6 +19,7 @@ use crate::filter::stats::stages::{Stage, Stages};
 /// What a clip needs of one face on one frame.
 pub struct FaceSample {
     pub crop: Arc<FaceCrop>,
+    pub quality: Option<FaceQuality>,
     /// In the stream's own coordinates.
     pub bbox: BBox,
 }
@@ -51,6 +53,9 @@ pub struct Stream {
     held: Arc<[FrameFace]>,
     /// The frame that the faces were found on.
     found_on: Option<FrameNumber>,
+    /// How well the faces can be seen is known.
+    measured: bool,
+    meter: QualityMeter,
     /// Unreadable frames in a row.
     unreadable: u32,
     /// Whether a frame could be read.
@@ -75,6 +80,8 @@ impl Stream {
             shown: Arc::default(),
             held: Arc::default(),
             found_on: None,
+            measured: true,
+            meter: QualityMeter::default(),
             unreadable: 0,
             was_readable: false,
             landmark_source: settings.landmark_source,
@@ -128,19 +135,29 @@ impl Stream {
     }
 
     fn hold(&mut self, faces: Vec<DetectedFace>, tracks: Vec<Option<TrackId>>) {
+        (self.faces, self.found_on) = (faces, None);
+        self.publish(tracks);
+        self.measured = self.faces.is_empty();
+        if self.faces.is_empty() {
+            // It may be long until there is a face again.
+            self.crops.clear();
+        }
+    }
+
+    /// Makes what leaves with frames of what is known of the faces.
+    fn publish(&mut self, tracks: impl IntoIterator<Item = Option<TrackId>>) {
         let format = &self.format;
-        let shown = faces.iter().zip(tracks).map(|(face, track)| stored(face, track, format));
+        let shown = self.faces.iter().zip(tracks).map(|(face, track)| stored(face, track, format));
         self.shown = shown.collect();
         self.held = match self.shown.iter().all(|face| face.track.is_some()) {
             true => Arc::clone(&self.shown),
             false => self.shown.iter().filter(|face| face.track.is_some()).cloned().collect(),
         };
-        self.found_on = None;
-        self.faces = faces;
-        if self.faces.is_empty() {
-            // It may be long until there is a face again.
-            self.crops.clear();
-        }
+    }
+
+    /// Whether there are faces of which nobody knows how well they can be seen.
+    pub fn has_unmeasured_faces(&self) -> bool {
+        !self.measured
     }
 
     /// The faces that leave with a frame.
@@ -155,31 +172,51 @@ impl Stream {
         self.schedule.reset();
     }
 
-    /// Copies what clips need out of a frame: the surroundings of each face that is followed.
+    /// The tracks that are on the newest frame.
+    pub fn followed(&self) -> impl Iterator<Item = TrackId> {
+        self.shown.iter().filter_map(|face| face.track)
+    }
+
+    /// Copies what clips need out of a frame: the surroundings of each face that is followed,
+    /// `crop_scale` times its sides. The first time after a detection it measures how well each face
+    /// can be seen.
     ///
     /// # Errors
     /// When the frame cannot be read.
     pub fn samples(
         &mut self,
         buffer: &gst::BufferRef,
+        crop_scale: f64,
     ) -> Result<Vec<(TrackId, FaceSample)>, PixelError> {
-        if self.shown.iter().all(|face| face.track.is_none()) {
+        let measures = self.has_unmeasured_faces();
+        if !measures && self.held.is_empty() {
             return Ok(Vec::new());
         }
-        let Self { pixels, crops, faces, shown, landmark_source, stages, .. } = self;
-        pixels.with_view(buffer, |view| {
-            let mut sample = |face: &DetectedFace, shown: &FrameFace| {
+        let Self { pixels, crops, faces, shown, landmark_source, stages, meter, .. } = self;
+        let samples = pixels.with_view(buffer, |view| {
+            let mut sample = |face: &mut DetectedFace, shown: &FrameFace| {
                 let points = match (&face.landmarks, *landmark_source) {
                     (Some(all), LandmarkSource::Aligner) => five_from_68(all),
                     _ => face.face.points,
                 };
-                let crop = crops.take(&view, &face.face.bbox, points)?;
-                Some((shown.track?, FaceSample { crop, bbox: shown.face.bbox }))
+                let crop = crops.take(&view, &face.face.bbox, points, crop_scale)?;
+                if measures {
+                    face.quality = meter.measure(&crop, view.size());
+                }
+                let (quality, bbox) = (face.quality, shown.face.bbox);
+                Some((shown.track?, FaceSample { crop, quality, bbox }))
             };
-            let followed = faces.iter().zip(shown.iter()).filter(|(_, s)| s.track.is_some());
-            let crop = || followed.filter_map(|(face, shown)| sample(face, shown)).collect();
+            let looked_at = faces.iter_mut().zip(shown.iter());
+            let looked_at = looked_at.filter(|(_, shown)| measures || shown.track.is_some());
+            let crop = || looked_at.filter_map(|(face, shown)| sample(face, shown)).collect();
             stages.time(Stage::Crop, crop)
-        })
+        })?;
+        if measures {
+            let tracks: Vec<_> = self.shown.iter().map(|face| face.track).collect();
+            self.publish(tracks);
+            self.measured = true;
+        }
+        Ok(samples)
     }
 }
 
@@ -190,7 +227,7 @@ pub fn moved(
     to: &StreamFormat,
 ) -> Vec<DetectedFace> {
     if !from.has_places_of(to) {
-        for DetectedFace { face, landmarks } in &mut faces {
+        for DetectedFace { face, landmarks, .. } in &mut faces {
             face.bbox = from.box_in(&face.bbox, to);
             face.points = face.points.map(|point| from.point_in(point, to));
             if let Some(points) = landmarks {
@@ -204,13 +241,15 @@ pub fn moved(
 }
 
 fn stored(face: &DetectedFace, track: Option<TrackId>, format: &StreamFormat) -> FrameFace {
-    let turn = |point| format.orientation.stored_point(point, format.stored);
-    let mut stored = FrameFace { track, face: face.face, landmarks: face.landmarks.clone() };
-    if format.orientation != Default::default() {
-        stored.face.bbox = format.orientation.stored_box(&face.face.bbox, format.stored);
-        stored.face.points = face.face.points.map(turn);
+    let shown = &format.presentation;
+    let (landmarks, quality) = (face.landmarks.clone(), face.quality);
+    let mut stored = FrameFace { track, face: face.face, landmarks, quality };
+    if !shown.is_as_stored() {
+        stored.face.bbox = shown.stored_box(&face.face.bbox);
+        stored.face.points = face.face.points.map(|point| shown.stored_point(point));
         if let Some(points) = &mut stored.landmarks {
-            Arc::make_mut(points).iter_mut().for_each(|point| *point = turn(*point));
+            let points = Arc::make_mut(points).iter_mut();
+            points.for_each(|point| *point = shown.stored_point(*point));
         }
     }
     stored

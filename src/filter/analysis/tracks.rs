@@ -52,6 +52,9 @@ impl Analysis {
         for track in self.tracker.end_all() {
             self.end_track(track, end);
         }
+        if let Some(clips) = &mut self.clips {
+            clips.sampler.restart();
+        }
     }
 
     /// Ends one track, which the tracker has dropped.

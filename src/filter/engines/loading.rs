@@ -7,8 +7,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::core::audio::LogMel;
-use crate::core::evidence::{NotAProbability, OperatingPoint, Probability, REFERENCE_THRESHOLD};
+use crate::core::evidence::{Criteria, NoSuchPoint, NotAProbability, OperatingPoint};
 use crate::core::modelinfo::{Role, Training};
+use crate::core::sampling::NoClipFps;
 use crate::filter::analysis::buffer_pool::BufferPool;
 use crate::filter::debug::ORT_CAT;
 use crate::filter::output::metadata::classifier_name::ClassifierName;
@@ -25,10 +26,14 @@ pub enum SessionError {
     Models(#[from] ResolveError),
     #[error("device: {0}")]
     Device(#[from] infer::UnknownName),
+    #[error("clip-fps: {0}")]
+    ClipFps(#[from] NoClipFps),
     #[error(transparent)]
     Infer(#[from] InferError),
     #[error("threshold: {0}")]
     Threshold(#[from] NotAProbability),
+    #[error("operating-point: {0}")]
+    Point(#[from] NoSuchPoint),
     #[error("loading the models panicked, please report this")]
     LoadPanicked,
     #[error("the detection thread could not be started: {0}")]
@@ -98,11 +103,17 @@ impl ModelFiles {
         }
         let detector = settings.detector.as_deref().filter(|name| !name.is_empty());
         let detector = search.find(Role::Detector, detector)?;
-        let classifier = classifier(&search, settings)?.map(|found| ClassifierFile {
+        let classifier = classifier(&search, settings)?;
+        if let Some(found) = &classifier {
+            // Told before anything is loaded.
+            OperatingPoint::of(&found.info, &settings.point()?)?;
+        }
+        let classifier = classifier.map(|found| ClassifierFile {
             path: found.path,
             training: found.info.training.on_faces_of(detector.info.training),
         });
         let options = settings.engine_options()?;
+        settings.clip_fps()?;
         Ok(Self { detector: detector.path, aligner, classifier, options })
     }
 }
@@ -166,7 +177,7 @@ pub struct ClipEngine {
     /// For a classifier that listens.
     pub log_mel: Option<LogMel>,
     pub classifier: Arc<ClassifierName>,
-    pub point: OperatingPoint,
+    pub criteria: Arc<Criteria>,
 }
 
 /// Clips of one element that may wait while one is being scored.
@@ -186,16 +197,15 @@ impl ClipEngine {
             batch_timeout: Duration::from_nanos(settings.batch_timeout),
         };
         let pool = infer::shared_classifier(path, &files.options, pool, loading)?;
-        let threshold = match settings.threshold {
-            own if own >= 0.0 => own,
-            _ => pool.spec().sidecar.threshold.unwrap_or(REFERENCE_THRESHOLD),
-        };
+        let spec = pool.spec();
+        let side_px = u32::try_from(spec.size_px).unwrap_or(u32::MAX);
+        let criteria = Criteria::new(&spec.sidecar, *training, side_px, &settings.point()?)?;
+        let criteria = Arc::new(criteria);
         // The file's stem, as DL Streamer names models.
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let (threshold, training) = (Probability::new(threshold)?, *training);
         Ok(Some(Self {
-            classifier: Arc::new(ClassifierName { name, training }),
-            point: OperatingPoint { threshold, training },
+            classifier: Arc::new(ClassifierName { name, criteria: Arc::clone(&criteria) }),
+            criteria,
             submitter: pool.submitter(),
             buffers: BufferPool::default(),
             log_mel: pool.spec().audio.map(|audio| LogMel::new(audio.mels, audio.frames)),

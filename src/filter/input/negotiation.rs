@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use gst::prelude::*;
 use gst_video::VideoFormat;
 
+use crate::core::modelinfo::FrameRates;
+use crate::core::sampling::Sampling;
 use crate::filter::audio::Patience;
 use crate::filter::settings::Delivery;
 
@@ -85,7 +87,7 @@ pub fn audio_src_template() -> Option<&'static gst::PadTemplate> {
 }
 
 /// What latency and buffering depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LatencyParams {
     /// Upstream is live: what waits here cannot be made up for.
     pub live: bool,
@@ -94,6 +96,8 @@ pub struct LatencyParams {
     pub frame_duration: Option<gst::ClockTime>,
     /// `T`, as far as it is known.
     pub clip_frames: usize,
+    /// The rates of clips, where these are not the stream's.
+    pub clip_rates: Option<FrameRates>,
 }
 
 /// M2SD's clip, until the classifier is loaded.
@@ -116,17 +120,36 @@ impl Default for LatencyParams {
             delivery: Delivery::Complete,
             frame_duration: None,
             clip_frames: USUAL_CLIP_FRAMES,
+            clip_rates: None,
         }
     }
 }
 
 impl LatencyParams {
+    fn sampling(&self) -> Sampling {
+        Sampling::of(self.clip_rates, self.frame_duration.map(gst::ClockTime::nseconds))
+    }
+
     /// Frames that may wait for their scores, so that the head's clips can always fill.
     pub fn output_frames(&self) -> usize {
         match self.delivery {
             Delivery::Live => SLACK_FRAMES,
-            Delivery::Complete => self.clip_frames + SLACK_FRAMES,
+            Delivery::Complete => {
+                let frames = self.clip_frames.saturating_mul(self.sampling().most_frames_for_one());
+                frames.saturating_add(SLACK_FRAMES)
+            }
         }
+    }
+
+    /// Frames that usually wait: those of a clip's time.
+    fn usual_output_frames(&self) -> usize {
+        let of_clip = match self.sampling() {
+            Sampling::Grid { period_ns, step_ns } => {
+                (self.clip_frames as f64 * period_ns / step_ns).ceil() as usize
+            }
+            Sampling::All | Sampling::Measured(_) => self.clip_frames,
+        };
+        self.output_frames().min(of_clip.saturating_add(SLACK_FRAMES))
     }
 
     /// How long a frame may wait for later frames and for its own detection.
@@ -134,13 +157,23 @@ impl LatencyParams {
         match self.delivery {
             Delivery::Live => budget,
             Delivery::Complete => {
-                let frame = self.frame_duration.unwrap_or(SLOW_FRAME);
-                let frames = self.clip_frames.saturating_sub(1) as u64;
-                let clip = frame.nseconds().saturating_mul(frames);
-                let latency = clip.saturating_add(budget.nseconds()).min(MAX_LATENCY.nseconds());
-                gst::ClockTime::from_nseconds(latency)
+                let latency = self.clip_wait_ns().saturating_add(budget.nseconds());
+                gst::ClockTime::from_nseconds(latency.min(MAX_LATENCY.nseconds()))
             }
         }
+    }
+
+    /// From a frame to the last one of the clips that it is in.
+    fn clip_wait_ns(&self) -> u64 {
+        let frame_ns = self.frame_duration.unwrap_or(SLOW_FRAME).nseconds();
+        let frames = self.clip_frames as u64;
+        let own_ns = frame_ns.saturating_mul(frames.saturating_sub(1));
+        // A frame that no clip shows waits for the next one that a clip does.
+        let sampled_ns = self.sampling().period_ns().map_or(0, |period_ns| {
+            let clip_ns = period_ns.saturating_mul(frames);
+            clip_ns.saturating_sub(self.frame_duration.map_or(0, |frame| frame.nseconds()))
+        });
+        own_ns.max(sampled_ns)
     }
 
     /// How long a full clip may wait for its sound without making a frame late.
@@ -178,7 +211,7 @@ pub fn answer_latency(
 /// Asks upstream's pool for the buffers that wait here, on top of what downstream needs. Frames go
 /// on as they come, so which metas they may need to be read is downstream's answer alone.
 pub fn propose_allocation(query: &mut gst::query::Allocation, params: &LatencyParams) {
-    let more = params.output_frames() as u32;
+    let more = params.usual_output_frames() as u32;
     let pools: Vec<_> = query.allocation_pools().collect();
     for (index, (pool, size, min, max)) in pools.iter().enumerate() {
         let max = if *max == 0 { 0 } else { max.saturating_add(more) };

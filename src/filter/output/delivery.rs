@@ -67,9 +67,9 @@ impl M2sdFilter {
                 }
                 true
             }
-            Some(Ready::TrackEnd(track, reason, label)) => {
+            Some(Ready::TrackEnd(track, reason, last)) => {
                 if self.with_settings(|settings| settings.post_messages) {
-                    self.post(messages::track_end(&*self.obj(), track, reason, label));
+                    self.post(messages::track_end(&*self.obj(), track, reason, last.as_ref()));
                 }
                 true
             }

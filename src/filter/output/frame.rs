@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::core::detect::Face;
 use crate::core::geometry::Point;
+use crate::core::quality::FaceQuality;
 use crate::core::track::TrackId;
 use crate::core::window::FrameNumber;
 
@@ -16,6 +17,8 @@ pub struct FrameFace {
     pub face: Face,
     /// The aligner's 68 points in frame pixels.
     pub landmarks: Option<Arc<[Point; 68]>>,
+    /// As it was seen on the frame that it was found on, or the first one after it that was looked at.
+    pub quality: Option<FaceQuality>,
 }
 
 /// A frame on its way out.

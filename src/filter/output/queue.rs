@@ -13,7 +13,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::core::evidence::{ExpectedClip, FrameRule, Judge, Judgement, Label, VerdictBoard};
+use crate::core::evidence::{ExpectedClip, FrameRule, Judge, Judgement, VerdictBoard};
+use crate::core::quality::FaceQuality;
 use crate::core::span::Span;
 use crate::core::track::TrackId;
 use crate::core::window::FrameNumber;
@@ -49,8 +50,8 @@ pub enum Ready {
     Event(gst::Event),
     Query(PendingQuery),
     Clip(ClipReport),
-    /// The label that held last, as far as it is known.
-    TrackEnd(TrackId, &'static str, Option<Label>),
+    /// What held last, as far as it is known.
+    TrackEnd(TrackId, &'static str, Option<Judgement>),
 }
 
 /// Whether nothing more of the stream follows this event: clips are closed and waited for.
@@ -188,8 +189,10 @@ impl OutputQueue {
         frames: Vec<FrameNumber>,
         span: Span,
         due: FrameNumber,
+        quality: Option<FaceQuality>,
     ) -> Option<ExpectedClip> {
-        self.with_board(generation, |board| board.expect(track, frames, span, due)).flatten()
+        let expect = |board: &mut VerdictBoard| board.expect(track, frames, span, due, quality);
+        self.with_board(generation, expect).flatten()
     }
 
     /// A clip announced by [`Self::clip_submitted`] has its score and what is to be said of it, or
@@ -247,8 +250,8 @@ impl OutputQueue {
                     Output::Event(event) => return Some(Ready::Event(event)),
                     Output::Query(query) => return Some(Ready::Query(query)),
                     Output::TrackEnd { track, reason, .. } => {
-                        let label = state.board.forget_track(track);
-                        return Some(Ready::TrackEnd(track, reason, label));
+                        let last = state.board.forget_track(track);
+                        return Some(Ready::TrackEnd(track, reason, last));
                     }
                 }
             }
@@ -319,8 +322,8 @@ impl State {
 
     fn judge(&mut self, frame: Frame) -> Judged {
         let judge = |face: &FrameFace| match face.track {
-            Some(track) => self.board.judge(track, frame.number),
-            None => self.board.judge_stray(),
+            Some(track) => self.board.judge(track, frame.number, face.quality.as_ref()),
+            None => self.board.judge_stray(face.quality.as_ref()),
         };
         let judgements = frame.faces.iter().map(judge).collect();
         Judged { frame, judgements }

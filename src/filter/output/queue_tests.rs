@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::core::detect::Face;
-use crate::core::evidence::{OperatingPoint, Probability};
+use crate::core::evidence::{Criteria, Probability};
 use crate::core::modelinfo::Training;
 use crate::filter::output::metadata::classifier_name::ClassifierName;
 
@@ -20,8 +20,12 @@ fn report(score: f64) -> ClipReport {
         took: std::time::Duration::ZERO,
         provider: "cpu",
         precision: "auto",
-        classifier: Arc::new(ClassifierName { name: String::new(), training: Training::Trained }),
+        classifier: Arc::new(ClassifierName {
+            name: String::new(),
+            criteria: Criteria::of_a_clip(0.5, Training::Trained),
+        }),
         frames: 1,
+        quality: None,
         loudness: None,
     }
 }
@@ -29,7 +33,7 @@ fn report(score: f64) -> ClipReport {
 fn frame(number: FrameNumber) -> Output {
     let bbox = crate::core::geometry::BBox::new(0.0, 0.0, 1.0, 1.0).unwrap();
     let face = Face { bbox, score: 0.9, points: Default::default() };
-    let faces = [FrameFace { track: Some(TRACK), face, landmarks: None }];
+    let faces = [FrameFace { track: Some(TRACK), face, landmarks: None, quality: None }];
     Output::Frame(Frame {
         number,
         buffer: gst::Buffer::new(),
@@ -43,8 +47,7 @@ fn queue() -> OutputQueue {
     gst::init().unwrap();
     let queue = OutputQueue::default();
     queue.open();
-    let (threshold, training) = (Probability::HALF, Training::Trained);
-    let judge = Judge::Classifier(OperatingPoint { threshold, training });
+    let judge = Judge::Classifier(Criteria::of_a_clip(0.5, Training::Trained));
     queue.configure(Delivery::Complete, 8, judge);
     queue
 }
@@ -53,7 +56,7 @@ fn queue() -> OutputQueue {
 fn push(queue: &OutputQueue, number: FrameNumber) -> ExpectedClip {
     let generation = queue.generation();
     queue.face_seen(generation, TRACK, number);
-    let clip = queue.clip_submitted(generation, TRACK, vec![number], SPAN, number).unwrap();
+    let clip = queue.clip_submitted(generation, TRACK, vec![number], SPAN, number, None).unwrap();
     queue.frame_closed(generation, TRACK, number);
     assert!(queue.push(generation, frame(number)).is_ok());
     clip
@@ -70,13 +73,13 @@ fn a_clip_of_before_a_flush_changes_nothing_after_it() {
     let clip = push(&queue, 0);
     queue.clip_settled(before, &stale, Some(report(0.9)));
     assert_eq!(queue.depths(), (1, 1), "still waiting for its own clip");
-    assert!(queue.clip_submitted(before, TRACK, vec![0], SPAN, 0).is_none());
+    assert!(queue.clip_submitted(before, TRACK, vec![0], SPAN, 0, None).is_none());
     assert!(queue.push(before, frame(1)).is_err());
     queue.clip_settled(queue.generation(), &clip, Some(report(0.1)));
     let Some(Ready::Clip(told)) = queue.pop() else { panic!("the clip is told of first") };
     assert_eq!(told.fake.get(), 0.1);
     let Some(Ready::Frame(judged)) = queue.pop() else { panic!("then its frame leaves") };
-    assert_eq!(judged.judgements[0].score.unwrap().fake.get(), 0.1);
+    assert_eq!(judged.judgements[0].frame_score.unwrap().fake.get(), 0.1);
 }
 
 #[test]

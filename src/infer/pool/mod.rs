@@ -52,7 +52,7 @@ impl Default for PoolOptions {
 
 /// One clip to score.
 pub struct ClipJob {
-    /// `[3,T,S,S]`, see [`ClassifierSpec`].
+    /// Of [`ClassifierSpec::clip_dims`].
     pub frames: Tensor<Ix4>,
     /// `[1,mels,frames]`, for a classifier that listens.
     pub audio: Option<Array3<f32>>,

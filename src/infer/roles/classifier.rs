@@ -1,13 +1,15 @@
 //! The network that scores clips, docs/method.md, "Clips" to "Scores".
 
-use ndarray::Ix2;
+use ndarray::{ArrayView1, IxDyn};
 
+use super::answer::{Answer, ClipScore, SCORES};
 use super::clips::{Clip, ClipStager, Packer, StagedClips};
+use super::layout::ClipAxes;
 use super::signature::{Batch, Signature, fits, shape_error, take};
 use super::spec::{AudioSpec, ClassifierSpec};
-use crate::core::evidence::Probability;
+use crate::core::align::Alignment;
 use crate::core::image::ChannelOrder;
-use crate::core::modelinfo::{ClassifierOutput, ModelInfo, Role};
+use crate::core::modelinfo::{Align, ModelInfo, Role, Template};
 use crate::infer::cancel::CancelToken;
 use crate::infer::engine::Engine;
 use crate::infer::error::InferError;
@@ -17,45 +19,8 @@ use crate::infer::outputs::Outputs;
 
 /// The name that makes a second input the audio.
 const AUDIO: &str = "audio";
-const SCORES: &str = "the classifier's scores";
-
-/// What the network says about one clip. All numbers are finite.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ClipScore {
-    /// The network's own two numbers, fake first: logits, or probabilities where the sidecar
-    /// says so.
-    pub outputs: [f32; 2],
-    /// P(fake), 0..=1.
-    pub fake: f64,
-}
-
-impl ClipScore {
-    fn new(outputs: [f32; 2], kind: ClassifierOutput) -> Result<Self, InferError> {
-        let [fake, real] = outputs.map(f64::from);
-        let fake = match kind {
-            ClassifierOutput::Logit | ClassifierOutput::Logits => {
-                Probability::fake_from_logits(outputs)
-                    .map_err(|e| InferError::WrongValues { what: SCORES, reason: e.to_string() })?
-                    .get()
-            }
-            ClassifierOutput::Probability | ClassifierOutput::Probabilities => {
-                // What fp16 rounding can do to a sum of one, and no more.
-                if fake < -0.01 || real < -0.01 || (fake + real - 1.0).abs() > 0.01 {
-                    let reason = format!(
-                        "{outputs:?} are no two probabilities; \
-                         if they are logits, set outputs=logits in the model's sidecar"
-                    );
-                    return Err(InferError::WrongValues { what: SCORES, reason });
-                }
-                fake.clamp(0.0, 1.0)
-            }
-        };
-        Ok(Self { outputs, fake })
-    }
-}
-
-/// Clips `[N,3,T,S,S]` → `[N,2]`, index 0 "fake". A second input called `audio`,
-/// `[N,1,mels,frames]`, makes it audio-visual.
+/// Clips `[N,3,T,S,S]` → `[N,2]`, index 0 "fake", unless the sidecar says otherwise. A second input
+/// called `audio`, `[N,1,mels,frames]`, makes it audio-visual.
 pub struct Classifier {
     engine: Box<dyn Engine>,
     spec: ClassifierSpec,
@@ -67,10 +32,11 @@ pub struct Classifier {
 
 impl Classifier {
     /// # Errors
-    /// [`InferError::WrongSignature`] for a network that scores no clips.
+    /// [`InferError::WrongSignature`] for a network that scores no clips, or others than the sidecar
+    /// says; [`InferError::TooLarge`].
     pub fn from_engine(engine: Box<dyn Engine>, sidecar: &ModelInfo) -> Result<Self, InferError> {
-        let expected =
-            "clip f32 or u8[N,3,T,S,S], perhaps audio f32[N,1,mels,frames] -> f32[N,2], fake first";
+        let expected = "clip f32 or u8[N,3,T,S,S] (or as the sidecar's input-layout says), perhaps \
+                        audio f32[N,1,mels,frames] -> f32[N,2] (or as its outputs says)";
         let signature = Signature { info: engine.info(), role: Role::Classifier, expected };
         let (clip, audio_input, audio_first) = match signature.info.inputs.as_slice() {
             [clip] => (clip, None, false),
@@ -78,15 +44,10 @@ impl Classifier {
             [audio, clip] if audio.name == AUDIO => (clip, Some(audio), true),
             _ => return Err(signature.wrong()),
         };
-        let normalization = sidecar.normalization_as(Role::Classifier);
-        let ([batch, channels, frames, height_px, width_px], values) =
-            signature.pixels(clip, normalization)?;
+        let values = signature.values(clip, sidecar.normalization_as(Role::Classifier))?;
+        let ClipAxes { layout, batch, frames, size_px } =
+            ClipAxes::of(&signature, clip, sidecar.input_layout)?;
         let mut batch = signature.batch(batch)?;
-        signature.require(channels.is_none_or(|c| c == 3))?;
-        let frames = frames.unwrap_or(limits::CLIP_FRAMES);
-        let size_px = height_px.or(width_px).unwrap_or(limits::CLIP_PX);
-        signature.require(frames > 0 && size_px > 0 && width_px.is_none_or(|w| w == size_px))?;
-        signature.bounded("clips", limits::MOST_SIDE, &[3, frames, size_px, size_px])?;
         let audio = match audio_input {
             None => None,
             Some(input) => {
@@ -97,13 +58,20 @@ impl Classifier {
                 Some(audio)
             }
         };
-        signature.require(sidecar.outputs.unwrap_or_default().count() == 2)?;
-        let output = signature.output(2, 2)?;
+        let (answer, output) = Answer::of(&signature, sidecar)?;
+        let template = sidecar.template.unwrap_or(Template::M2SD);
+        let align = sidecar.align.unwrap_or(Align::Clip);
+        let crop_scale = sidecar.crop_scale.unwrap_or_else(|| Alignment::crop_scale(&template));
         let spec = ClassifierSpec {
             frames,
             size_px,
+            layout,
             channel_order: sidecar.channel_order.unwrap_or(ChannelOrder::Rgb),
             values,
+            // No larger than `limits::MOST_SIDE`.
+            alignment: Alignment { template, align, side_px: size_px as u32 },
+            crop_scale,
+            answer,
             audio,
             batches: batch != Batch::One,
             sidecar: sidecar.clone(),
@@ -163,16 +131,22 @@ impl Classifier {
 
     /// Appends what the newest run says of its clips.
     fn add_scores(&self, clips: usize, scores: &mut Vec<ClipScore>) -> Result<(), InferError> {
-        let found = take::<Ix2>(&self.outputs, self.output, SCORES, "[N, 2]")?;
-        let dims = [Some(clips), Some(2)];
-        if !fits(&dims, found.shape()) {
-            return Err(shape_error(SCORES, &dims, found.shape()));
+        let numbers = self.spec.answer.outputs.count();
+        let expected = if numbers == 1 { "[N, 1] or [N]" } else { "[N, 2]" };
+        let found = take::<IxDyn>(&self.outputs, self.output, SCORES, expected)?;
+        let dims = [Some(clips), Some(numbers)];
+        let flat = numbers == 1 && fits(&dims[..1], found.shape());
+        let rows = found.to_shape((clips, numbers));
+        match rows {
+            Ok(rows) if flat || fits(&dims, found.shape()) => {
+                let score = |row: ArrayView1<'_, f32>| self.spec.answer.score(row);
+                rows.rows().into_iter().try_for_each(|row| {
+                    scores.push(score(row)?);
+                    Ok(())
+                })
+            }
+            _ => Err(shape_error(SCORES, &dims, found.shape())),
         }
-        let kind = self.spec.sidecar.outputs.unwrap_or_default();
-        for row in found.rows() {
-            scores.push(ClipScore::new([row[0], row[1]], kind)?);
-        }
-        Ok(())
     }
 }
 
@@ -189,29 +163,5 @@ fn audio_spec(
             Ok((batch, AudioSpec { mels, frames }))
         }
         _ => Err(signature.wrong()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scores_are_probabilities_whatever_the_logits() {
-        let logits = |outputs| ClipScore::new(outputs, ClassifierOutput::Logits).unwrap().fake;
-        assert_eq!(logits([0.0, 0.0]), 0.5);
-        assert!((logits([2.0, 0.0]) - 0.880_797_077_977_882_4).abs() < 1e-12);
-        assert_eq!(logits([f32::MAX, f32::MIN]), 1.0);
-        assert_eq!(logits([f32::MIN, f32::MAX]), 0.0);
-    }
-
-    #[test]
-    fn logits_that_were_called_probabilities_are_noticed() {
-        let score = |outputs| ClipScore::new(outputs, ClassifierOutput::Probabilities);
-        assert_eq!(score([0.25, 0.75]).unwrap().fake, 0.25);
-        assert_eq!(score([1.0005, -0.0005]).unwrap().fake, 1.0);
-        for wrong in [[3.0, -2.0], [0.2, 0.2]] {
-            assert!(matches!(score(wrong), Err(InferError::WrongValues { .. })));
-        }
     }
 }

@@ -3,8 +3,9 @@
 use ndarray::{ArrayView3, Ix3, Ix4, Ix5};
 
 use super::signature::{Batch, fits, require_values, shape_error};
-use super::spec::{AudioSpec, ClassifierSpec};
+use super::spec::{AudioSpec, ClassifierSpec, network_input};
 use crate::core::image::PixelValues;
+use crate::core::modelinfo::InputLayout;
 use crate::infer::engine::{Staged, Stager};
 use crate::infer::error::InferError;
 use crate::infer::limits;
@@ -15,7 +16,7 @@ const CLIP: &str = "the classifier's clip";
 /// One window of one face.
 #[derive(Clone, Copy, Debug)]
 pub struct Clip<'a> {
-    /// `[3,T,S,S]`, in the classifier's channel order and pixel values.
+    /// Of [`ClassifierSpec::clip_dims`], in the classifier's channel order and pixel values.
     pub frames: TensorView<'a, Ix4>,
     /// `[1,mels,frames]`, for a classifier with an [`AudioSpec`] and only then.
     pub audio: Option<ArrayView3<'a, f32>>,
@@ -24,8 +25,9 @@ pub struct Clip<'a> {
 /// What it takes to make the inputs of a run out of clips.
 #[derive(Clone, Debug)]
 pub(super) struct Packer {
-    frames: usize,
-    size_px: usize,
+    /// Of one clip.
+    dims: [usize; 4],
+    layout: InputLayout,
     values: PixelValues,
     audio: Option<AudioSpec>,
     /// Whether the audio is the first of the network's two inputs.
@@ -42,20 +44,21 @@ enum Batched<'a, S: ndarray::Dimension> {
 /// The inputs of one run.
 pub(super) struct Inputs<'a> {
     frames: Batched<'a, Ix5>,
+    layout: InputLayout,
     audio: Option<Batched<'a, Ix4>>,
     audio_first: bool,
 }
 
 impl Packer {
     pub(super) fn new(spec: &ClassifierSpec, batch: Batch, audio_first: bool) -> Self {
-        let ClassifierSpec { frames, size_px, values, audio, .. } = *spec;
-        Self { frames, size_px, values, audio, audio_first, batch }
+        let ClassifierSpec { layout, values, audio, .. } = *spec;
+        Self { dims: spec.clip_dims(), layout, values, audio, audio_first, batch }
     }
 
     /// The most clips of `wanted` that a run can take.
     pub(super) fn together(&self, wanted: usize) -> usize {
-        let clip = self.frames.saturating_mul(self.size_px).saturating_mul(self.size_px);
-        let fit = limits::MOST_NUMBERS_OF_A_RUN / clip.saturating_mul(3).max(1);
+        let clip = self.dims.iter().fold(1, |all: usize, side| all.saturating_mul(*side));
+        let fit = limits::MOST_NUMBERS_OF_A_RUN / clip.max(1);
         self.batch.most().map_or(wanted, |most| wanted.min(most)).min(fit).max(1)
     }
 
@@ -68,11 +71,12 @@ impl Packer {
         let audio: Vec<TensorView<'_, Ix3>> =
             clips.iter().filter_map(|clip| clip.audio).map(Into::into).collect();
         let audio = if audio.is_empty() { None } else { Some(batched(&audio)?) };
-        Ok(Inputs { frames: batched(&frames)?, audio, audio_first: self.audio_first })
+        let (layout, audio_first) = (self.layout, self.audio_first);
+        Ok(Inputs { frames: batched(&frames)?, layout, audio, audio_first })
     }
 
     fn check(&self, clip: &Clip<'_>) -> Result<(), InferError> {
-        let dims = [Some(3), Some(self.frames), Some(self.size_px), Some(self.size_px)];
+        let dims = self.dims.map(Some);
         if !fits(&dims, clip.frames.shape()) {
             return Err(shape_error(CLIP, &dims, clip.frames.shape()));
         }
@@ -120,7 +124,7 @@ impl<S: ndarray::Dimension> Batched<'_, S> {
 impl Inputs<'_> {
     /// In the network's order.
     pub(super) fn views(&self) -> Vec<TensorIn<'_>> {
-        let mut inputs = vec![self.frames.view()];
+        let mut inputs = vec![network_input(self.layout, self.frames.view())];
         inputs.extend(self.audio.as_ref().map(Batched::view));
         if self.audio_first {
             inputs.reverse();

@@ -2,14 +2,18 @@
 //! Where engines come from is the factory's affair.
 
 mod aligner;
+mod answer;
 mod classifier;
 mod clips;
 mod detector;
+mod detector_outputs;
+mod layout;
 mod signature;
 mod spec;
 
 pub use self::aligner::Aligner;
-pub use self::classifier::{Classifier, ClipScore};
+pub use self::answer::{Answer, ClipScore};
+pub use self::classifier::Classifier;
 pub use self::clips::{Clip, ClipStager, StagedClips};
 pub use self::detector::Detector;
 pub use self::spec::{AudioSpec, ClassifierSpec};

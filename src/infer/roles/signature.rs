@@ -22,13 +22,18 @@ pub(super) struct Signature<'a> {
 
 impl<'a> Signature<'a> {
     pub(super) fn wrong(&self) -> InferError {
+        self.wrong_as(self.expected)
+    }
+
+    /// As [`Self::wrong`], of a part for which there is more to say.
+    pub(super) fn wrong_as(&self, expected: &str) -> InferError {
         let all = |tensors: &[TensorInfo]| {
             tensors.iter().map(TensorInfo::to_string).collect::<Vec<_>>().join(", ")
         };
         InferError::WrongSignature {
             model: self.info.model.clone(),
             role: self.role,
-            expected: self.expected.to_owned(),
+            expected: expected.to_owned(),
             found: format!("{} -> {}", all(&self.info.inputs), all(&self.info.outputs)),
         }
     }
@@ -43,6 +48,19 @@ impl<'a> Signature<'a> {
         }
     }
 
+    /// The places of the outputs that have `count` numbers for each sample: `[N,count]`, or `[N]`
+    /// for one.
+    pub(super) fn outputs_of(&self, count: usize) -> Vec<usize> {
+        let fits = |tensor: &TensorInfo| match tensor.dims.as_slice() {
+            [None | Some(1)] => count == 1,
+            [_, last] => *last == Some(count),
+            _ => false,
+        };
+        let found = self.info.outputs.iter().enumerate();
+        let found = found.filter(|(_, t)| t.element == ElementType::F32 && fits(t));
+        found.map(|(place, _)| place).collect()
+    }
+
     /// The dimensions of an input of f32, `N` of them.
     pub(super) fn input<const N: usize>(
         &self,
@@ -54,17 +72,26 @@ impl<'a> Signature<'a> {
         }
     }
 
-    /// The dimensions of an input of pixels, `N` of them: f32 mapped by `normalization`, or bytes.
+    /// What an input of pixels reads: f32 mapped by `normalization`, or bytes.
+    pub(super) fn values(
+        &self,
+        tensor: &TensorInfo,
+        normalization: Normalization,
+    ) -> Result<PixelValues, InferError> {
+        match tensor.element {
+            ElementType::F32 => Ok(PixelValues::Normalized(normalization)),
+            ElementType::U8 => Ok(PixelValues::U8),
+            ElementType::Other(_) => Err(self.wrong()),
+        }
+    }
+
+    /// The dimensions of an input of pixels, `N` of them, and what it reads.
     pub(super) fn pixels<const N: usize>(
         &self,
         tensor: &'a TensorInfo,
         normalization: Normalization,
     ) -> Result<([Option<usize>; N], PixelValues), InferError> {
-        let values = match tensor.element {
-            ElementType::F32 => PixelValues::Normalized(normalization),
-            ElementType::U8 => PixelValues::U8,
-            ElementType::Other(_) => return Err(self.wrong()),
-        };
+        let values = self.values(tensor, normalization)?;
         let dims = <[Option<usize>; N]>::try_from(tensor.dims.as_slice());
         dims.map(|dims| (dims, values)).map_err(|_| self.wrong())
     }

@@ -8,7 +8,7 @@ use super::network::Network;
 use super::recognised::told;
 use super::{ImportOptions, ImportReport, Problem, Trial};
 use crate::core::image::Normalization;
-use crate::core::modelinfo::{ModelInfo, Port, PortType, Role};
+use crate::core::modelinfo::{DetectorFamily, ModelInfo, Port, PortType, Role};
 use crate::models::arch::Tensors;
 use crate::models::checkpoint::{Checkpoint, Source};
 use crate::models::engine_file;
@@ -50,6 +50,9 @@ impl Content {
         };
         if info.role.is_none() {
             info.role = Some(role_of(&summary)?);
+        }
+        if info.role == Some(Role::Detector) {
+            info.family = info.family.or(family_of(&summary));
         }
         let file = File::open(source).map_err(Problem::Read)?;
         let network = info.title.clone().unwrap_or_else(|| "ONNX network".to_owned());
@@ -160,6 +163,14 @@ fn input_name(summary: &Summary) -> String {
     summary.inputs.first().map(|i| i.name.clone()).unwrap_or_default()
 }
 
+/// The family of detectors that an ONNX file's outputs show.
+fn family_of(summary: &Summary) -> Option<DetectorFamily> {
+    DetectorFamily::of_outputs(summary.outputs.iter().map(|port| match port.dims.last() {
+        Some(Dim::Fixed(columns)) => Some(*columns),
+        _ => None,
+    }))
+}
+
 /// The role that an ONNX file's shapes show.
 fn role_of(summary: &Summary) -> Result<Role, Problem> {
     let rank = |ports: &[onnx::Port]| ports.first().map(|p| p.dims.len());
@@ -167,6 +178,7 @@ fn role_of(summary: &Summary) -> Result<Role, Problem> {
     match (rank(&summary.inputs), summary.outputs.len(), last) {
         (Some(5), 1, _) => Ok(Role::Classifier),
         (Some(4), 3, _) => Ok(Role::Detector),
+        (Some(4), _, _) if family_of(summary).is_some() => Ok(Role::Detector),
         (Some(4), 1, Some(Dim::Fixed(136))) => Ok(Role::Aligner),
         _ => {
             let all = |ports: &[onnx::Port]| {

@@ -3,7 +3,7 @@
 use super::Problem;
 use crate::core::image::{ChannelOrder, Normalization};
 use crate::core::modelinfo::{
-    Align, ClassifierOutput, FakeIndex, ModelInfo, Port, PortType, Role, Template,
+    Align, ClassifierOutput, FakeIndex, FrameRates, ModelInfo, Port, PortType, Role, Template,
 };
 use crate::models::arch::{ArchError, Tensors, ftcn, gdconv, gend, m2sd, retinaface};
 use crate::models::checkpoint::{Checkpoint, Config, Signature};
@@ -31,7 +31,7 @@ const KNOWN: [(Network, Signature); 6] = [
 
 /// CLIP's statistics, for RGB.
 const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 impl Network {
     /// What the networks are known by.
@@ -116,9 +116,14 @@ impl Network {
             Self::Transformer => {
                 ModelInfo { fake_index: fake_index(config.labels()), ..ModelInfo::default() }
             }
-            Self::Ftcn => {
-                ModelInfo { outputs: Some(ClassifierOutput::Logit), ..ModelInfo::default() }
-            }
+            // Its one number's sigmoid is P(fake).
+            Self::Ftcn => ModelInfo {
+                outputs: Some(ClassifierOutput::Logit),
+                fake_index: Some(FakeIndex::One),
+                // Those of FaceForensics++, consecutive ones.
+                fps: Some(FrameRates { lowest: 23.0, highest: 31.0 }),
+                ..ModelInfo::default()
+            },
             Self::GenD => ModelInfo {
                 fake_index: Some(FakeIndex::One),
                 template: Some(Template::GEND),
@@ -131,6 +136,7 @@ impl Network {
             fake_index: info.fake_index.or(default.fake_index),
             template: info.template.or(default.template),
             align: info.align.or(default.align),
+            fps: info.fps.or(default.fps),
             ..info
         }
     }

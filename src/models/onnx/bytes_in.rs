@@ -15,7 +15,9 @@ use crate::core::onnx::{Value, Wire, WireError, field};
 pub enum BytesInError {
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    #[error("it has no input of pixels, [N,3,…] of 32-bit floats, whose type could be changed")]
+    #[error(
+        "it has no input of pixels, [N,3,…] or [N,T,3,…] of 32-bit floats, whose type could be changed"
+    )]
     NoPixels,
 }
 
@@ -27,16 +29,26 @@ pub(crate) fn rewrite(
     out: &mut impl Write,
 ) -> Result<String, BytesInError> {
     let summary = scan(&mut source)?;
-    let pixels = summary.inputs.iter().find(|port| is_pixels(port));
-    let head = Head::new(pixels.ok_or(BytesInError::NoPixels)?, norm);
+    let pixels = summary.inputs.iter().find_map(|port| Some((port, colour_axis(port)?)));
+    let (port, colours) = pixels.ok_or(BytesInError::NoPixels)?;
+    let head = Head::new(port, colours, norm);
     head.network(&mut source, out).map_err(OnnxError::from)?;
     Ok(head.input)
 }
 
-/// Pictures or clips: a batch of three channels.
-fn is_pixels(port: &Port) -> bool {
-    let three = matches!(port.dims.get(1), Some(Dim::Fixed(3) | Dim::Dynamic(_)));
-    port.element == Some(PortType::Float32) && matches!(port.dims.len(), 4 | 5) && three
+/// The axis of the three colours of pictures or clips; `None` for what is neither, and where two
+/// axes could be it.
+fn colour_axis(port: &Port) -> Option<usize> {
+    let three = |axis: usize| port.dims.get(axis) == Some(&Dim::Fixed(3));
+    let open = |axis: usize| matches!(port.dims.get(axis), Some(Dim::Dynamic(_)));
+    let over_time = port.dims.len() == 5 && three(2);
+    match port.dims.len() {
+        _ if port.element != Some(PortType::Float32) => None,
+        4 | 5 if three(1) && over_time => None,
+        5 if over_time => Some(2),
+        4 | 5 if three(1) || open(1) => Some(1),
+        _ => None,
+    }
 }
 
 /// What comes before the network: `Cast`, `Mul`, `Add`, and the new input.
@@ -49,7 +61,7 @@ struct Head {
 }
 
 impl Head {
-    fn new(port: &Port, norm: Normalization) -> Self {
+    fn new(port: &Port, colours: usize, norm: Normalization) -> Self {
         let (pixels, rank) = (port.name.clone(), port.dims.len());
         let named = |suffix: &str| format!("{pixels}_{suffix}");
         let node = |op: &str, input: Vec<String>, output: String, attribute| NodeProto {
@@ -72,7 +84,7 @@ impl Head {
             node("Add", vec![named("scaled"), named("offset")], pixels.clone(), Vec::new()),
         ];
         let constant = |name: String, values: [f32; 3]| proto::TensorProto {
-            dims: (0..rank).map(|axis| if axis == 1 { 3 } else { 1 }).collect(),
+            dims: (0..rank).map(|axis| if axis == colours { 3 } else { 1 }).collect(),
             data_type: proto::FLOAT,
             name,
             raw_data: Some(values.into_iter().flat_map(f32::to_le_bytes).collect()),
@@ -153,6 +165,31 @@ mod tests {
         assert_eq!(after.inputs[0].element, Some(PortType::Uint8));
         assert_eq!(after.inputs[0].dims, before.inputs[0].dims);
         assert_eq!((after.outputs, after.opset), (before.outputs, before.opset));
+    }
+
+    #[test]
+    fn the_colours_are_where_the_three_is() {
+        let port = |dims: &[usize]| {
+            let dim = |size: &usize| match size {
+                0 => Dim::Dynamic(String::new()),
+                size => Dim::Fixed(*size),
+            };
+            let dims = dims.iter().map(dim).collect();
+            Port { name: "clip".to_owned(), element: Some(PortType::Float32), dims }
+        };
+        for (dims, axis) in [
+            (&[0, 3, 8, 8][..], Some(1)),
+            (&[0, 0, 8, 8], Some(1)),
+            (&[0, 3, 16, 8, 8], Some(1)),
+            (&[0, 0, 0, 8, 8], Some(1)),
+            (&[0, 16, 3, 8, 8], Some(2)),
+            (&[0, 0, 3, 8, 8], Some(2)),
+            (&[0, 3, 3, 8, 8], None),
+            (&[0, 16, 16, 8, 8], None),
+            (&[0, 3, 8], None),
+        ] {
+            assert_eq!(colour_axis(&port(dims)), axis, "{dims:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gstm2sd::core::evidence::{Insufficiency, REFERENCE_THRESHOLD};
+use gstm2sd::core::evidence::{Insufficiency, OperatingPoint, PointChoice};
 use gstm2sd::core::modelinfo::{Role, Training};
 use gstm2sd::infer::{self, CancelToken, EngineOptions, InferError, Provider};
 use gstm2sd::models::lock::Lock;
@@ -96,8 +96,16 @@ fn describe(role: Role, Found { path, info }: &Found) -> String {
     };
     let mut text = format!("{}: {title}, {training}, licence: {licence}", path.display());
     if role == Role::Classifier {
-        let threshold = info.threshold.unwrap_or(REFERENCE_THRESHOLD);
-        text.push_str(&format!(", fake above {threshold:.6}"));
+        let point = OperatingPoint::of(info, &PointChoice::Best).ok().flatten();
+        text.push_str(&match point {
+            Some(OperatingPoint { threshold, source }) => {
+                format!(", fake above {:.6} ({})", threshold.get(), source.as_str())
+            }
+            None => ", no operating point".to_owned(),
+        });
+        if info.calibration.is_none() {
+            text.push_str(", uncalibrated");
+        }
     }
     text
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::record::seconds;
+use super::record::{quality_json, seconds};
 
 /// What an `m2sd-clip` message says.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,11 @@ pub struct ClipRecord {
     /// Of fake and of real.
     pub logits: [Option<f64>; 2],
     pub precision: Option<String>,
+    pub llr: Option<f64>,
+    /// As in the records.
+    pub quality: Option<Value>,
+    /// Why the clip counts for no verdict.
+    pub reason: Option<String>,
     /// How long the classifier took; `None` where nobody wants to know, as it differs from run to
     /// run.
     pub milliseconds: Option<f64>,
@@ -36,6 +41,9 @@ impl ClipRecord {
             bbox: ["x", "y", "width", "height"].map(float),
             logits: ["logit-fake", "logit-real"].map(float),
             precision: clip.get("precision").ok(),
+            llr: float("llr"),
+            quality: clip.get::<gst::Structure>("quality").ok().map(|q| quality_json(&q)),
+            reason: clip.get("reason").ok(),
             milliseconds: float("provider-ms").filter(|_| timings),
         })
     }
@@ -56,6 +64,15 @@ impl ClipRecord {
             "logits": self.logits,
             "precision": self.precision,
         });
+        if let Some(llr) = self.llr {
+            record["llr"] = llr.into();
+        }
+        if let Some(quality) = &self.quality {
+            record["quality"] = quality.clone();
+        }
+        if let Some(reason) = &self.reason {
+            record["reason"] = reason.as_str().into();
+        }
         if let Some(milliseconds) = self.milliseconds {
             record["milliseconds"] = milliseconds.into();
         }

@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use gst::prelude::*;
-use gstm2sd::core::evidence::{Judge, OperatingPoint, Probability, REFERENCE_THRESHOLD};
+use gstm2sd::core::evidence::{PointChoice, Probability};
 use gstm2sd::core::modelinfo::ModelInfo;
+use gstm2sd::core::sampling::ClipFps;
 use gstm2sd::filter::{ClassifierFile, M2sdFilter, ModelFiles};
 use serde_json::json;
 
@@ -103,12 +104,20 @@ pub struct ScanArgs {
     /// Channel order of the detector's input
     #[arg(long, value_enum, default_value = "auto")]
     channel_order: ChannelOrder,
-    /// P(fake) above which a face is called fake [default: the classifier's own]
-    #[arg(long, value_parser = options::probability)]
+    /// P(fake) above which a face is called fake [default: that of the operating point]
+    #[arg(long, value_parser = options::probability, conflicts_with = "operating_point")]
     threshold: Option<f64>,
+    /// One of the classifier's thresholds: what m2sd calibrate named, such as fpr-1e-2, or published
+    /// [default: the first that was measured, else the published one, else none]
+    #[arg(long, value_name = "NAME")]
+    operating_point: Option<String>,
     /// Frames from the start of one clip to the start of the next
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10000))]
     clip_stride: u32,
+    /// Frames a second of which clips are made, of videos that have more: auto, what the classifier
+    /// was trained on where its sidecar says; native, as published; or a number
+    #[arg(long, value_name = "FPS", default_value = "auto")]
+    clip_fps: ClipFps,
     /// Detect faces on every n-th frame
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     detect_interval: u32,
@@ -121,6 +130,18 @@ pub struct ScanArgs {
     /// The shorter side in px of the smallest face
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=16384))]
     min_face: u32,
+}
+
+impl ScanArgs {
+    fn point(&self) -> Result<PointChoice, CliError> {
+        Ok(match (self.threshold, &self.operating_point) {
+            (Some(threshold), _) => {
+                PointChoice::Threshold(Probability::new(threshold).map_err(CliError::usage)?)
+            }
+            (None, Some(name)) => PointChoice::Named(name.clone()),
+            (None, None) => PointChoice::Best,
+        })
+    }
 }
 
 pub fn run(args: &ScanArgs) -> Result<(), CliError> {
@@ -144,8 +165,8 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     let paths = [Some(&*models.detector), models.aligner.as_deref(), classifier];
     inputs.extend(targets::models(paths));
     targets.check(&inputs)?;
-    let judged = judged(models.classifier.as_ref(), args.threshold);
-    let header = header(args, &input, &models, &judged.by)?;
+    let judged = judged(models.classifier.as_ref(), &args.point()?)?;
+    let header = header(args, &input, &models, judged.as_ref())?;
     let mut files = targets.begin(&input)?;
     // After a pipe was opened, which waits for its reader.
     let signals = Signals::take()?;
@@ -169,7 +190,8 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     };
     let cause = play.run();
     let ended = cause.and_then(|cause| {
-        let finish = Finish { args, input: &input, judged: &judged, scan: &scan, filter: &filter };
+        let finish =
+            Finish { args, input: &input, judged: judged.as_ref(), scan: &scan, filter: &filter };
         finish.run(cause, files, &recording, clips.as_deref())
     });
     tear_down(&scan);
@@ -191,7 +213,7 @@ fn tear_down(scan: &ScanPipeline) {
 struct Finish<'a> {
     args: &'a ScanArgs,
     input: &'a Input,
-    judged: &'a Judged,
+    judged: Option<&'a Judged>,
     scan: &'a ScanPipeline,
     filter: &'a M2sdFilter,
 }
@@ -255,6 +277,7 @@ fn make_filter(args: &ScanArgs) -> Result<M2sdFilter, CliError> {
     let on_error = on_error.as_ref().map_or("pass", |on_error| on_error.get_name());
     filter.set_property_from_str("on-error", on_error);
     filter.set_property_from_str("mode", "complete");
+    filter.set_property("clip-fps", args.clip_fps.to_string());
     filter.set_property("clip-stride", args.clip_stride);
     filter.set_property("detect-interval", args.detect_interval);
     filter.set_property("detect-size", args.detect_size);
@@ -263,6 +286,7 @@ fn make_filter(args: &ScanArgs) -> Result<M2sdFilter, CliError> {
     if let Some(threshold) = args.threshold {
         filter.set_property("threshold", threshold);
     }
+    filter.set_property("operating-point", &args.operating_point);
     Ok(filter)
 }
 
@@ -285,39 +309,33 @@ pub fn prepare(filter: &M2sdFilter) -> Result<(), CliError> {
     })
 }
 
-fn judged(classifier: Option<&ClassifierFile>, threshold: Option<f64>) -> Judged {
-    let Some(ClassifierFile { path, training }) = classifier else {
-        return Judged { classifier: String::new(), by: Judge::Nobody };
-    };
-    let info = ModelInfo::beside(path).unwrap_or_default();
+fn judged(
+    classifier: Option<&ClassifierFile>,
+    choice: &PointChoice,
+) -> Result<Option<Judged>, CliError> {
+    let Some(ClassifierFile { path, training }) = classifier else { return Ok(None) };
+    // It has been read, and what is asked for found in it.
+    let info = ModelInfo::beside(path).map_err(CliError::runtime)?;
     let file = path.file_name().unwrap_or_default().to_string_lossy();
-    // Both have been checked where they were read.
-    let threshold = Probability::new(threshold.or(info.threshold).unwrap_or(REFERENCE_THRESHOLD))
-        .unwrap_or(Probability::HALF);
-    Judged {
-        classifier: match info.title {
-            Some(title) => format!("{title} ({file})"),
-            None => file.into_owned(),
-        },
-        by: Judge::Classifier(OperatingPoint { threshold, training: *training }),
-    }
+    let name = match &info.title {
+        Some(title) => format!("{title} ({file})"),
+        None => file.into_owned(),
+    };
+    Judged::new(name, *training, &info, choice).map(Some).map_err(CliError::runtime)
 }
 
 fn header(
     args: &ScanArgs,
     input: &Input,
     files: &ModelFiles,
-    judge: &Judge,
+    judged: Option<&Judged>,
 ) -> Result<serde_json::Value, CliError> {
     let model = |path: &Path| -> Result<serde_json::Value, CliError> {
         let hash = gstm2sd::models::sha256(path)
             .map_err(|e| CliError::runtime(format!("cannot read {}: {e}", path.display())))?;
         Ok(json!({ "file": path.file_name().map(|n| n.to_string_lossy()), "sha256": hash }))
     };
-    let point = match judge {
-        Judge::Classifier(point) => Some(point),
-        Judge::Nobody | Judge::Expected => None,
-    };
+    let point = judged.and_then(|judged| judged.point.as_ref());
     Ok(json!({
         "type": "header",
         "version": env!("CARGO_PKG_VERSION"),
@@ -326,9 +344,13 @@ fn header(
         "detector": model(&files.detector)?,
         "aligner": files.aligner.as_deref().map(model).transpose()?,
         "classifier": files.classifier.as_ref().map(|file| model(&file.path)).transpose()?,
-        "trained": point.map(|point| point.training.is_trained()),
-        "training": point.map(|point| point.training.as_str()),
+        "trained": judged.map(|judged| judged.training.is_trained()),
+        "training": judged.map(|judged| judged.training.as_str()),
+        "calibrated": judged.map(|judged| judged.population.is_some()),
         "threshold": point.map(|point| point.threshold.get()),
+        "threshold-source": point.map(|point| point.source.as_str()),
+        "operating-point": point.map(|point| point.source.name()),
+        "clip-fps": args.clip_fps.to_string(),
         "clip-stride": args.clip_stride,
         "detect-interval": args.detect_interval,
     }))

@@ -10,7 +10,7 @@ use gstm2sd::core::span::Span;
 use serde_json::{Value, json};
 
 use super::clip::ClipRecord;
-use super::summary::Face;
+use super::summary::{Face, Said};
 use crate::terminal::json_line;
 
 /// The custom metadata on frames in which the element did not look for faces; its field `reason`
@@ -99,7 +99,7 @@ impl Recorder {
         let number = self.frames;
         self.frames += 1;
         let faces = self.faces_of(buffer, time_ns.map(seconds));
-        let score = mean(faces.iter().filter_map(|face| face["score"].as_f64()));
+        let score = mean(faces.iter().filter_map(|face| face["frame-score"].as_f64()));
         let mut record = json!({
             "type": "frame", "frame": number, "time": time_ns.map(seconds), "analysed": true,
             "score": score, "faces": faces,
@@ -137,15 +137,24 @@ impl Recorder {
                 "box": [x, y, width, height],
                 "detection": confidence,
                 "score": judged.get::<f64>("score").ok(),
+                "frame-score": judged.get::<f64>("frame_score").ok(),
                 "clips": judged.get::<u32>("clips").unwrap_or(0),
                 "label": judged.get::<&str>("label").unwrap_or_default(),
             });
-            if let Ok(reason) = judged.get::<&str>("reason") {
-                face["reason"] = reason.into();
+            for (field, key) in [("reason", "reason"), ("reason_text", "reason-text")] {
+                if let Ok(text) = judged.get::<&str>(field) {
+                    face[key] = text.into();
+                }
+            }
+            if let Ok(llr) = judged.get::<f64>("llr") {
+                face["llr"] = llr.into();
+            }
+            if let Some(quality) = roi.param("quality") {
+                face["quality"] = quality_json(quality);
             }
             faces.push(face);
             if let Some(track) = track.and_then(|t| u64::try_from(t).ok()) {
-                self.faces.entry(track).or_default().seen(time);
+                self.faces.entry(track).or_default().seen(time, said(judged));
             }
         }
         faces
@@ -204,6 +213,30 @@ impl Recorder {
     pub fn end(&mut self, record: &Value) -> io::Result<()> {
         self.write(record)
     }
+}
+
+fn said(judged: &gst::StructureRef) -> Said {
+    let text = |name| judged.get::<&str>(name).ok().map(str::to_owned);
+    Said {
+        label: text("label").unwrap_or_default(),
+        reason: text("reason_text").or_else(|| text("reason")),
+        score: judged.get("score").ok(),
+        llr: judged.get("llr").ok(),
+    }
+}
+
+/// A structure `quality`, to four digits: what they say beyond is noise.
+pub fn quality_json(quality: &gst::StructureRef) -> Value {
+    let mut all = serde_json::Map::new();
+    for (name, value) in quality.iter() {
+        let value = match (value.get::<f64>(), value.get::<gst::Array>()) {
+            (Ok(number), _) => ((number * 1e4).round() / 1e4).into(),
+            (_, Ok(names)) => names.iter().filter_map(|name| name.get::<String>().ok()).collect(),
+            _ => continue,
+        };
+        all.insert(name.to_string(), value);
+    }
+    all.into()
 }
 
 /// Why nobody looked for faces in a frame; `None`: somebody did.

@@ -3,9 +3,28 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use gstm2sd::core::evidence::{Insufficiency, Judge, Label, Probability, TrackSummary};
-use gstm2sd::core::modelinfo::Training;
+use gstm2sd::core::evidence::{
+    Insufficiency, NoSuchPoint, OperatingPoint, PointChoice, PointSource, Probability, TrackSummary,
+};
+use gstm2sd::core::modelinfo::{ModelInfo, Population, Training};
 use gstm2sd::core::span::Span;
+
+/// What the element said of a face on one frame.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Said {
+    pub label: String,
+    /// In words, where it is no verdict.
+    pub reason: Option<String>,
+    /// What the label speaks of.
+    pub score: Option<f64>,
+    pub llr: Option<f64>,
+}
+
+impl Said {
+    fn is_fake(&self) -> bool {
+        self.label == "fake"
+    }
+}
 
 /// One followed face.
 #[derive(Clone, Debug, Default)]
@@ -14,14 +33,20 @@ pub struct Face {
     first: Option<f64>,
     last: Option<f64>,
     clips: TrackSummary,
+    /// The surest `fake`, where there was one: a face that was forged for a while is; else what was said
+    /// last.
+    said: Said,
 }
 
 impl Face {
     /// The face is on a frame at this running time in seconds.
-    pub fn seen(&mut self, time: Option<f64>) {
+    pub fn seen(&mut self, time: Option<f64>, said: Said) {
         self.frames += 1;
         self.first = self.first.or(time);
         self.last = time.or(self.last);
+        if !self.said.is_fake() || (said.is_fake() && said.score >= self.said.score) {
+            self.said = said;
+        }
     }
 
     /// A clip of the face has this P(fake).
@@ -30,114 +55,186 @@ impl Face {
     }
 }
 
-/// What the table says of the models.
+/// What the table and the header say of the classifier.
 pub struct Judged {
-    /// As people know it; empty where there is none.
+    /// As people know it.
     pub classifier: String,
-    pub by: Judge,
+    pub training: Training,
+    pub point: Option<OperatingPoint>,
+    /// Of its calibration.
+    pub population: Option<Population>,
 }
 
 impl Judged {
+    /// # Errors
+    /// Where the classifier has no such operating point.
+    pub fn new(
+        classifier: String,
+        training: Training,
+        info: &ModelInfo,
+        choice: &PointChoice,
+    ) -> Result<Self, NoSuchPoint> {
+        let population = info.calibration.as_ref().map(|found| found.population.clone());
+        let point = OperatingPoint::of(info, choice)?;
+        Ok(Self { classifier, training, point, population })
+    }
+
     fn heading(&self) -> String {
-        let Judge::Classifier(point) = self.by else {
-            return "Not scored: there is no classifier.".to_owned();
-        };
-        let training = match point.training {
+        let training = match self.training {
             Training::Trained => "trained",
             Training::Analytic => "DRAWN SCENE: exact for drawn faces, right for no others",
             Training::Untrained => "UNTRAINED: the scores mean nothing",
             Training::Unknown => "no sidecar says whether it was trained: nothing can be believed",
         };
-        format!("Scored by {} ({training}).", self.classifier)
+        let calibration = match &self.population {
+            Some(on) => format!(
+                "calibrated on {} real and {} fake videos{}",
+                on.real,
+                on.fake,
+                if on.name.is_empty() { String::new() } else { format!(" ({})", on.name) }
+            ),
+            None => "uncalibrated".to_owned(),
+        };
+        format!("Scored by {} ({training}; {calibration}).", self.classifier)
     }
 
     /// What the verdicts mean.
     fn footing(&self) -> String {
-        let Judge::Classifier(point) = self.by else {
-            return "The faces were followed, and nobody judged them.".to_owned();
-        };
-        if Insufficiency::of(point.training).is_some() {
+        if Insufficiency::of(self.training).is_some() {
             return "There are no verdicts: nobody vouches for this classifier's scores."
                 .to_owned();
         }
+        let Some(point) = &self.point else {
+            return "There are no verdicts: the classifier has no operating point. m2sd calibrate \
+                    measures some; --threshold sets one."
+                .to_owned();
+        };
+        let source = match &point.source {
+            PointSource::Measured(name) => format!("operating point {name}, measured"),
+            PointSource::Published => {
+                "published; how often it is wrong was not measured".to_owned()
+            }
+            PointSource::User => "yours".to_owned(),
+        };
         format!(
-            "A face is called fake when its mean P(fake) is above {}, and uncertain when that is \
-             within {} log odds of it. A score is the classifier's opinion, not a proof.",
-            point.threshold.get(),
-            Label::MARGIN
+            "A face is called fake when the evidence of its clips is clearly above P(fake) = {} \
+             ({source}). A score is the classifier's opinion, not a proof.",
+            point.threshold.get()
         )
     }
 }
 
-/// The faces in order of their first frame: when, how often, the mean over their clips.
-pub fn table(faces: &BTreeMap<u64, Face>, judged: &Judged) -> String {
-    let mut text = judged.heading() + "\n";
-    // Writing to a string does not fail.
+/// The faces in order of their first frame: when, how often, what was said of them. `judged` is `None`
+/// without a classifier.
+pub fn table(faces: &BTreeMap<u64, Face>, judged: Option<&Judged>) -> String {
+    let heading = judged.map(Judged::heading);
+    let heading = heading.unwrap_or_else(|| "Not scored: there is no classifier.".to_owned());
+    let mut text = heading + "\n";
     if faces.is_empty() {
         text.push_str("No face was found.\n");
         return text;
     }
+    // Writing to a string does not fail.
     let _ = writeln!(
         text,
-        "{:>5} {:>17} {:>7} {:>6} {:>9} {:>9}  verdict",
-        "face", "seen (s)", "frames", "clips", "mean", "highest"
+        "{:>5} {:>17} {:>7} {:>6} {:>9} {:>9} {:>7}  verdict",
+        "face", "seen (s)", "frames", "clips", "score", "highest", "llr"
     );
-    for (track, face) in faces {
-        let seen = match (face.first, face.last) {
-            (Some(first), Some(last)) => format!("{first:.2} to {last:.2}"),
-            _ => "-".to_owned(),
-        };
-        let number =
-            |p: Option<Probability>| p.map_or("-".to_owned(), |p| format!("{:.4}", p.get()));
-        let (mean, highest) = (number(face.clips.mean()), number(face.clips.highest()));
-        let _ = writeln!(
-            text,
-            "{track:>5} {seen:>17} {:>7} {:>6} {mean:>9} {highest:>9}  {}",
-            face.frames,
-            face.clips.clips(),
-            face.clips.label(&judged.by).as_str()
-        );
-    }
-    text.push_str(&judged.footing());
+    faces.iter().for_each(|(track, face)| text.push_str(&row(*track, face)));
+    let mut counts = BTreeMap::<&str, usize>::new();
+    faces.values().for_each(|face| *counts.entry(&face.said.label).or_default() += 1);
+    let counts: Vec<_> = counts.iter().map(|(label, n)| format!("{n} {label}")).collect();
+    let _ = writeln!(text, "Faces: {}.", counts.join(", "));
+    let footing = judged.map(Judged::footing);
+    let nobody = || "The faces were followed, and nobody judged them.".to_owned();
+    text.push_str(&footing.unwrap_or_else(nobody));
     text.push('\n');
     text
 }
 
+fn row(track: u64, face: &Face) -> String {
+    let seen = match (face.first, face.last) {
+        (Some(first), Some(last)) => format!("{first:.2} to {last:.2}"),
+        _ => "-".to_owned(),
+    };
+    let number = |p: Option<f64>| p.map_or("-".to_owned(), |p| format!("{p:.4}"));
+    let Said { label, reason, score, llr } = &face.said;
+    let mean = face.clips.mean().map(Probability::get);
+    let is_evidence = reason.is_none();
+    let score = number(if is_evidence { *score } else { mean });
+    let highest = number(face.clips.highest().map(Probability::get));
+    let llr = llr.filter(|_| is_evidence).map_or("-".to_owned(), |llr| format!("{llr:.2}"));
+    let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!(
+        "{track:>5} {seen:>17} {:>7} {:>6} {score:>9} {highest:>9} {llr:>7}  {label}{reason}\n",
+        face.frames,
+        face.clips.clips(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use gstm2sd::core::evidence::OperatingPoint;
-
     use super::*;
+
+    fn said(label: &str, reason: Option<&str>, score: f64) -> Said {
+        let reason = reason.map(str::to_owned);
+        Said { label: label.to_owned(), reason, score: Some(score), llr: None }
+    }
+
+    fn judged(training: Training, threshold: Option<f64>) -> Judged {
+        let info = ModelInfo { threshold, ..ModelInfo::default() };
+        Judged::new("meso4".to_owned(), training, &info, &PointChoice::Best).unwrap()
+    }
+
+    #[test]
+    fn a_face_that_was_fake_for_a_while_is_and_others_are_what_was_said_last() {
+        let label = |all: &[Said]| {
+            let mut face = Face::default();
+            all.iter().for_each(|said| face.seen(Some(1.0), said.clone()));
+            (face.said.label.clone(), face.said.score)
+        };
+        let (real, fake) = (said("real", None, 0.1), said("fake", None, 0.8));
+        let all = [real.clone(), fake.clone(), said("fake", None, 0.6), real.clone()];
+        assert_eq!(label(&all), ("fake".to_owned(), Some(0.8)));
+        assert_eq!(label(&[said("uncertain", None, 0.4), real]), ("real".to_owned(), Some(0.1)));
+    }
 
     #[test]
     fn the_table_names_each_face_and_says_what_scored() {
         let mut face = Face::default();
-        face.seen(Some(1.0));
-        face.seen(Some(2.0));
+        face.seen(Some(1.0), said("fake", None, 0.7));
+        face.seen(Some(2.0), said("fake", None, 0.6));
         let span = Span { start_ns: 0, end_ns: 1 };
         let p = |value| Probability::new(value).unwrap();
         face.scored(p(0.25), span);
         face.scored(p(0.75), span);
-        let faces = BTreeMap::from([(3, face), (4, Face::default())]);
-        let table_by = |by| table(&faces, &Judged { classifier: "meso4".into(), by });
-        let scored_by =
-            |training| table_by(Judge::Classifier(OperatingPoint { threshold: p(0.3), training }));
-        let row = "1.00 to 2.00       2      2    0.5000    0.7500  ";
+        let mut small = Face::default();
+        let reason = "too small: 24 px between the eyes, 36 needed";
+        small.seen(Some(1.0), said("insufficient", Some(reason), 0.9));
+        small.scored(p(0.9), span);
+        let faces = BTreeMap::from([(3, face), (4, small)]);
+        let table_by = |training, threshold| table(&faces, Some(&judged(training, threshold)));
         for training in [Training::Trained, Training::Analytic] {
-            let table = scored_by(training);
-            assert!(table.contains(&format!("{row}fake")), "{table}");
-            assert!(table.contains("insufficient"), "the other face has no clip: {table}");
+            let table = table_by(training, Some(0.3));
+            let row = "1.00 to 2.00       2      2    0.7000    0.7500       -  fake\n";
+            assert!(table.contains(row), "{table}");
+            assert!(table.contains(&format!("insufficient: {reason}")), "{table}");
+            assert!(table.contains("Faces: 1 fake, 1 insufficient."), "{table}");
+            assert!(
+                table.contains("uncalibrated") && table.contains("was not measured"),
+                "{table}"
+            );
             assert_eq!(table.contains("DRAWN SCENE"), training == Training::Analytic, "{table}");
         }
         for (training, words) in [
             (Training::Untrained, "UNTRAINED"),
             (Training::Unknown, "no sidecar says whether it was trained"),
         ] {
-            let table = scored_by(training);
-            assert!(table.contains(&format!("{row}insufficient")), "{table}");
+            let table = table_by(training, Some(0.3));
             assert!(table.contains(words) && !table.contains("fake when"), "{table}");
         }
-        let table = table_by(Judge::Nobody);
-        assert!(table.contains("  unscored") && !table.contains("meso4"), "{table}");
+        assert!(table_by(Training::Trained, None).contains("no operating point"));
+        let table = table(&faces, None);
+        assert!(table.contains("nobody judged") && !table.contains("meso4"), "{table}");
     }
 }

@@ -7,7 +7,7 @@
 //! | entry | holds |
 //! | --- | --- |
 //! | object detection | type `face`, the box in pixels, the detection's confidence |
-//! | classification | the label that holds first, then P(fake) and P(real) as far as the first is not one of them; the label alone where it is `insufficient` or `unscored` |
+//! | classification | the label that holds first: `fake` and `real` with their confidences; `uncertain`, then P(fake) and P(real); `insufficient` or `unscored` alone |
 //! | tracking | the track, the running times at which it was first and last seen |
 //!
 //! The detection contains and relates to its classification, which is part of it, and relates to
@@ -24,7 +24,7 @@ use crate::core::evidence::Judgement;
 use crate::core::evidence::Label;
 use crate::core::track::TrackId;
 use crate::filter::output::frame::FrameFace;
-use crate::filter::output::metadata::roi::{confidence, pixel_rect};
+use crate::filter::output::metadata::roi::pixel_rect;
 use crate::filter::output::queue::Judged;
 
 /// Attaches the faces of one stream's frames.
@@ -106,16 +106,19 @@ fn attach_face(
     }
 }
 
-/// Labels with their confidences. The one that holds comes first, which need not be the likelier
-/// one: that depends on the threshold.
+/// Labels with their confidences, the one that holds first. A verdict's two add to 1; where there is
+/// none, the scores' own go beside `uncertain`, and nothing beside labels that say nothing.
 fn classes(judgement: &Judgement) -> Vec<(glib::Quark, f32)> {
-    let mut classes = vec![(judgement.label, confidence(judgement))];
-    // Whoever takes the likelier of two for the verdict of a classifier must not find them where
-    // its scores mean nothing.
-    if let Some(score) = judgement.score.filter(|_| judgement.label.reason().is_none()) {
-        let both = [(Label::Fake, score.fake.get()), (Label::Real, 1.0 - score.fake.get())];
-        classes.extend(both.into_iter().filter(|(label, _)| *label != judgement.label));
-    }
+    let confidence = judgement.confidence;
+    let classes = match (judgement.label, judgement.score) {
+        (Label::Fake, _) => vec![(Label::Fake, confidence), (Label::Real, 1.0 - confidence)],
+        (Label::Real, _) => vec![(Label::Real, confidence), (Label::Fake, 1.0 - confidence)],
+        (label @ Label::Uncertain(_), Some(score)) => {
+            let fake = score.fake.get();
+            vec![(label, confidence), (Label::Fake, fake), (Label::Real, 1.0 - fake)]
+        }
+        (label, _) => vec![(label, confidence)],
+    };
     let entry =
         |(label, level): (Label, f64)| (glib::Quark::from_str(label.as_str()), level as f32);
     classes.into_iter().map(entry).collect()

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use gst::prelude::*;
 
-use super::classifier_name::ClassifierName;
+use super::classifier_name::{ClassifierName, DASHES};
 use crate::core::audio::Loudness;
-use crate::core::evidence::{Judgement, Label, Probability};
+use crate::core::evidence::{Insufficiency, Judgement, Label, Probability};
 use crate::core::geometry::BBox;
+use crate::core::quality::FaceQuality;
 use crate::core::span::Span;
 use crate::core::track::TrackId;
 
@@ -29,6 +30,8 @@ pub struct ClipReport {
     pub precision: &'static str,
     pub classifier: Arc<ClassifierName>,
     pub frames: usize,
+    /// The median over its frames; `None` where it was not measured.
+    pub quality: Option<FaceQuality>,
     /// `None` without an audio pad.
     pub loudness: Option<Loudness>,
 }
@@ -52,10 +55,18 @@ pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport) -> gst::Messag
         .field("provider", report.provider)
         .field("precision", report.precision)
         .field("provider-ms", report.took.as_secs_f64() * 1e3)
-        .field("model-name", report.classifier.name.as_str())
-        .field("trained", report.classifier.training.is_trained())
-        .field("training", report.classifier.training.as_str())
+        .field_if_some("llr", report.classifier.criteria.llr(report.fake))
         .build();
+    report.classifier.write_into(&mut structure, &DASHES);
+    if let Some(quality) = &report.quality {
+        let shortfall = report.classifier.criteria.sufficiency.check(quality).err();
+        structure.set("sufficient", shortfall.is_none());
+        if let Some(shortfall) = shortfall {
+            structure.set("reason", Insufficiency::as_str(shortfall.what));
+            structure.set("reason-text", shortfall.to_string());
+        }
+        structure.set("quality", super::judgement::quality(quality, Some(&report.classifier)));
+    }
     if let Some(loudness) = report.loudness {
         structure.set("audio-level-db", loudness.level_db);
         structure.set("audio-coverage", loudness.coverage);
@@ -65,18 +76,24 @@ pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport) -> gst::Messag
     gst::message::Element::builder(structure).src(element).build()
 }
 
-/// A track has ended, for this reason; no later frame holds it. `label` is what held last, as far as
-/// it is known.
+/// A track has ended, for this reason; no later frame holds it. `last` is what held last, as far as it
+/// is known.
 pub fn track_end(
     element: &impl IsA<gst::Object>,
     track: TrackId,
     reason: &str,
-    label: Option<Label>,
+    last: Option<&Judgement>,
 ) -> gst::Message {
+    let label = last.map(|last| last.label);
+    let score = last.and_then(|last| last.score);
     let structure = gst::Structure::builder("m2sd-track-end")
         .field("track", track.0)
         .field("reason", reason)
         .field_if_some("label", label.map(Label::as_str))
+        .field_if_some("label-reason", label.and_then(Label::reason))
+        .field_if_some("score", score.map(|score| score.fake.get()))
+        .field_if_some("llr", last.and_then(|last| last.llr))
+        .field_if_some("clips", score.map(|score| score.clips))
         .build();
     gst::message::Element::builder(structure).src(element).build()
 }
@@ -93,20 +110,16 @@ pub fn verdict(
 ) -> gst::Message {
     let mut structure = gst::Structure::builder("m2sd-verdict")
         .field("track", track.0)
-        .field("label", judgement.label.as_str())
         .field("label-before", before.as_str())
-        .field("confidence", super::roi::confidence(judgement))
         .build();
+    super::judgement::write_into(&mut structure, judgement, &DASHES);
     if let Some(classifier) = classifier {
-        structure.set("model-name", classifier.name.as_str());
-        structure.set("trained", classifier.training.is_trained());
-        structure.set("training", classifier.training.as_str());
+        classifier.write_into(&mut structure, &DASHES);
     }
     if let Some(time) = running_time {
         structure.set("running-time", time.nseconds());
     }
     if let Some(score) = judgement.score {
-        structure.set("score", score.fake.get());
         structure.set("start", score.span.start_ns);
         structure.set("end", score.span.end_ns);
         structure.set("clips", score.clips);

@@ -3,6 +3,7 @@
 #[cfg(feature = "v1_24")]
 pub mod analytics;
 pub mod classifier_name;
+mod judgement;
 pub mod messages;
 pub mod roi;
 pub mod unanalysed;

@@ -2,14 +2,14 @@
 //!
 //! One `GstVideoRegionOfInterestMeta` of type `face` for each face, with parameters in the form
 //! that DL Streamer's elements write and read (`detection`, `object_id`), and ours (`m2sd`,
-//! `landmarks`). The names and types are a public contract: `docs/metadata.md`.
+//! `landmarks`, `quality`). The names and types are a public contract: `docs/metadata.md`.
 
 use gst_video::VideoRegionOfInterestMeta;
 
-use crate::core::evidence::{Insufficiency, Judgement, Label};
+use crate::core::evidence::Judgement;
 use crate::core::geometry::{BBox, Point};
 use crate::filter::output::frame::FrameFace;
-use crate::filter::output::metadata::classifier_name::ClassifierName;
+use crate::filter::output::metadata::classifier_name::{ClassifierName, UNDERSCORES};
 
 /// The box in whole pixels inside a frame: x, y, width, height.
 pub fn pixel_rect(bbox: &BBox, frame_width: u32, frame_height: u32) -> (u32, u32, u32, u32) {
@@ -17,15 +17,6 @@ pub fn pixel_rect(bbox: &BBox, frame_width: u32, frame_height: u32) -> (u32, u32
     let (x, y) = (clamp(bbox.x1(), frame_width), clamp(bbox.y1(), frame_height));
     let (right, bottom) = (clamp(bbox.x2(), frame_width), clamp(bbox.y2(), frame_height));
     (x, y, right.saturating_sub(x), bottom.saturating_sub(y))
-}
-
-/// The probability that the classifier gives to the label; 0 for labels it does not know.
-pub fn confidence(judgement: &Judgement) -> f64 {
-    match (judgement.label, judgement.score) {
-        (Label::Fake, Some(score)) => score.fake.get(),
-        (Label::Real, Some(score)) => 1.0 - score.fake.get(),
-        _ => 0.0,
-    }
 }
 
 /// Attaches one face to a frame of this size.
@@ -46,6 +37,9 @@ pub fn attach(
     }
     meta.add_param(judgement_structure(judgement, classifier));
     meta.add_param(landmarks(face, width, height));
+    if let Some(quality) = &face.quality {
+        meta.add_param(super::judgement::quality(quality, classifier));
+    }
 }
 
 fn detection(face: &FrameFace, width: u32, height: u32) -> gst::Structure {
@@ -66,19 +60,14 @@ fn judgement_structure(
     classifier: Option<&ClassifierName>,
 ) -> gst::Structure {
     let mut structure = gst::Structure::builder("m2sd")
-        .field("label", judgement.label.as_str())
         .field("label_id", judgement.label.id())
-        .field("confidence", confidence(judgement))
         .field("clips", judgement.score.map_or(0, |s| s.clips))
-        .field_if_some("reason", judgement.label.reason().map(Insufficiency::as_str))
         .build();
+    super::judgement::write_into(&mut structure, judgement, &UNDERSCORES);
     if let Some(classifier) = classifier {
-        structure.set("model_name", classifier.name.as_str());
-        structure.set("trained", classifier.training.is_trained());
-        structure.set("training", classifier.training.as_str());
+        classifier.write_into(&mut structure, &UNDERSCORES);
     }
     if let Some(score) = judgement.score {
-        structure.set("score", score.fake.get());
         structure.set("clip_start", score.span.start_ns);
         structure.set("clip_end", score.span.end_ns);
     }

@@ -17,8 +17,7 @@ use gst_video::{VideoFrameRef, VideoInfo, VideoOverlayComposition};
 
 use self::picture::{Picture, Placed, composition};
 use self::sprite::Sprite;
-use crate::core::evidence::Judgement;
-use crate::core::evidence::Label;
+use crate::core::evidence::{Insufficiency, Judgement, Label, PointSource};
 use crate::core::geometry::CropRect;
 use crate::core::modelinfo::Training;
 use crate::core::track::TrackId;
@@ -34,13 +33,18 @@ struct Caption {
     thousandths: Option<u16>,
     track: Option<TrackId>,
     training: Option<Training>,
+    /// Nobody here has measured how often a verdict of this threshold is wrong.
+    unmeasured: bool,
 }
 
 impl Caption {
     fn new(face: &FrameFace, judgement: &Judgement, classifier: Option<&ClassifierName>) -> Self {
         let thousandths = judgement.score.map(|s| (s.fake.get() * 1000.0).round() as u16);
-        let (label, training) = (judgement.label, classifier.map(|c| c.training));
-        Self { label, thousandths, track: face.track, training }
+        let (label, training) = (judgement.label, classifier.map(ClassifierName::training));
+        let point = classifier.and_then(|classifier| classifier.criteria.point.as_ref());
+        let published = point.is_some_and(|point| point.source == PointSource::Published);
+        let unmeasured = published && label.is_verdict() && training == Some(Training::Trained);
+        Self { label, thousandths, track: face.track, training, unmeasured }
     }
 
     fn text(&self) -> String {
@@ -48,8 +52,18 @@ impl Caption {
         let score = self.thousandths.map(|n| f64::from(n) / 1000.0);
         let label = match (self.label, score) {
             (Label::Unscored, _) => "unscored".to_owned(),
+            (Label::Insufficient(reason), score) => match (reason, score) {
+                // Which the beginning of the caption says.
+                (Insufficiency::Untrained | Insufficiency::UnknownTraining, Some(score)) => {
+                    format!("{score:.3}")
+                }
+                (reason, _) if reason.is_a_matter_of_time() => "…".to_owned(),
+                (reason, _) => reason.as_str().replace('-', " "),
+            },
             (_, None) => "…".to_owned(),
-            (Label::Insufficient(_), Some(score)) => format!("{score:.3}"),
+            (label, Some(score)) if self.unmeasured => {
+                format!("{} {score:.3} (unmeasured)", label.as_str())
+            }
             (label, Some(score)) => format!("{} {score:.3}", label.as_str()),
         };
         let warning = match self.training {

@@ -13,7 +13,7 @@ fn colour(label: Label) -> Colour {
     match label {
         Label::Fake => (1.0, 1.0, 0.0),
         Label::Real => (0.0, 1.0, 1.0),
-        Label::Uncertain => (1.0, 0.6, 0.0),
+        Label::Uncertain(_) => (1.0, 0.6, 0.0),
         Label::Insufficient(_) => (1.0, 1.0, 1.0),
         Label::Unscored => (0.7, 0.7, 0.7),
     }

@@ -5,7 +5,7 @@ use gst_video::{VideoFormat, VideoFrameRef, VideoInfo};
 
 use super::*;
 use crate::core::detect::Face;
-use crate::core::evidence::{Probability, Score};
+use crate::core::evidence::{Criteria, Probability, Score};
 use crate::core::geometry::BBox;
 use crate::core::modelinfo::Training;
 use crate::core::span::Span;
@@ -14,7 +14,7 @@ use crate::filter::input::negotiation::FORMATS;
 fn face(left: f32, top: f32, right: f32, bottom: f32) -> FrameFace {
     let bbox = BBox::new(left, top, right, bottom).unwrap();
     let face = Face { bbox, score: 1.0, points: Default::default() };
-    FrameFace { track: Some(TrackId(3)), face, landmarks: None }
+    FrameFace { track: Some(TrackId(3)), face, landmarks: None, quality: None }
 }
 
 fn fake() -> Judgement {
@@ -24,7 +24,10 @@ fn fake() -> Judgement {
 }
 
 fn name() -> ClassifierName {
-    ClassifierName { name: "test".to_owned(), training: Training::Trained }
+    ClassifierName {
+        name: "test".to_owned(),
+        criteria: Criteria::of_a_clip(0.5, Training::Trained),
+    }
 }
 
 /// A frame's bytes after `draw`.
