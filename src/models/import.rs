@@ -41,7 +41,13 @@ pub struct ImportOptions {
     /// The model reads bytes and normalises them itself; a network that does so already is kept as
     /// it is.
     pub bytes_in: bool,
+    /// Tries a model out before it takes its place.
+    pub trial: Option<Trial>,
 }
+
+/// What a network is tried out with, given its file, which has no sidecar yet, and what that will say;
+/// what is wrong with it. This layer runs no networks.
+pub type Trial = fn(&Path, &ModelInfo) -> Result<(), String>;
 
 /// What was written.
 #[derive(Clone, Debug)]
@@ -112,6 +118,8 @@ pub enum Problem {
         "it is {known}, by its pinned sha256 or its sidecar, and not {told}; leave the training out"
     )]
     Training { known: Training, told: Training },
+    #[error("it cannot be used: {0}")]
+    Trial(String),
     #[error("cannot copy it: {0}")]
     Copy(std::io::Error),
     #[error(transparent)]
@@ -169,7 +177,7 @@ fn import_or_say_why(
         content.info.training = declared(content.info.training, told)?;
     }
     let vouched = Vouched::of(&out_dir.join(&name));
-    let mut report = content.write(out_dir.join(&name), &named.name())?;
+    let mut report = content.write(out_dir.join(&name), &named.name(), options.trial)?;
     if options.training.is_none() {
         vouched.hold(&report.sha256, &mut report.info)?;
     }

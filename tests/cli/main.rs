@@ -22,6 +22,7 @@ mod setup;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+mod trial;
 mod trust;
 mod unscored;
 mod upright;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::network::Network;
 use super::recognised::told;
-use super::{ImportOptions, ImportReport, Problem};
+use super::{ImportOptions, ImportReport, Problem, Trial};
 use crate::core::image::Normalization;
 use crate::core::modelinfo::{DetectorFamily, ModelInfo, Port, PortType, Role};
 use crate::models::arch::Tensors;
@@ -129,8 +129,21 @@ impl Content {
         if options.bytes_in { content.reading_bytes() } else { Ok(content) }
     }
 
-    pub(super) fn write(self, model: PathBuf, source_name: &str) -> Result<ImportReport, Problem> {
-        let stored = store(&model, &self.info, source_name, |staged| self.body.write(staged))?;
+    /// Writes it, unless a trial finds that it cannot be used.
+    pub(super) fn write(
+        self,
+        model: PathBuf,
+        source_name: &str,
+        trial: Option<Trial>,
+    ) -> Result<ImportReport, Problem> {
+        let stored = store(&model, &self.info, source_name, |staged| {
+            self.body.write(staged)?;
+            staged.flush().map_err(Problem::Copy)?;
+            let Some(trial) = trial else { return Ok(()) };
+            // What is said names the file that it is to be.
+            let [at, named] = [staged.path(), &model].map(|path| path.display().to_string());
+            trial(staged.path(), &self.info).map_err(|why| Problem::Trial(why.replace(&at, &named)))
+        })?;
         Ok(ImportReport {
             model,
             sidecar: stored.sidecar,
