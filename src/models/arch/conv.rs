@@ -11,6 +11,7 @@ pub(super) enum Activation {
     None,
     /// With the slope below zero.
     LeakyRelu(f32),
+    Relu,
     Relu6,
 }
 
@@ -49,6 +50,7 @@ impl Conv<'_> {
         Ok(match self.activation {
             Activation::None => y,
             Activation::LeakyRelu(slope) => g.op("LeakyRelu", &[&y], &[float("alpha", slope)]),
+            Activation::Relu => g.op("Relu", &[&y], &[]),
             Activation::Relu6 => {
                 let (low, high) = (g.scalar(0.0), g.scalar(6.0));
                 g.op("Clip", &[&y, &low, &high], &[])

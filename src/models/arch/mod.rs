@@ -5,7 +5,9 @@ pub mod ftcn;
 pub mod gdconv;
 pub mod gend;
 pub mod m2sd;
+pub mod mobilefacenet;
 mod patches;
+pub mod pfld;
 pub mod retinaface;
 mod transformer;
 

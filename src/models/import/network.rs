@@ -5,7 +5,9 @@ use crate::core::image::{ChannelOrder, Normalization};
 use crate::core::modelinfo::{
     Align, ClassifierOutput, FakeIndex, FrameRates, ModelInfo, Port, PortType, Role, Template,
 };
-use crate::models::arch::{ArchError, Tensors, ftcn, gdconv, gend, m2sd, retinaface};
+use crate::models::arch::{
+    ArchError, Tensors, ftcn, gdconv, gend, m2sd, mobilefacenet, pfld, retinaface,
+};
 use crate::models::checkpoint::{Checkpoint, Config, Signature};
 use crate::models::graph::Graph;
 
@@ -14,15 +16,19 @@ use crate::models::graph::Graph;
 pub(super) enum Network {
     RetinaFace,
     GdConv,
+    Pfld,
+    MobileFaceNet,
     Transformer,
     Ftcn,
     GenD,
 }
 
 /// What each is known by.
-const KNOWN: [(Network, Signature); 6] = [
+const KNOWN: [(Network, Signature); 8] = [
     (Network::RetinaFace, &[retinaface::SIGNATURE]),
     (Network::GdConv, &[gdconv::SIGNATURE]),
+    (Network::Pfld, &pfld::SIGNATURE),
+    (Network::MobileFaceNet, &mobilefacenet::SIGNATURE),
     (Network::Transformer, &m2sd::SIGNATURE),
     (Network::Transformer, &m2sd::HUB_SIGNATURE),
     (Network::Ftcn, &ftcn::SIGNATURE),
@@ -68,6 +74,8 @@ impl Network {
         Ok(match self {
             Self::RetinaFace => (retinaface::build(tensors)?, title.to_owned()),
             Self::GdConv => (gdconv::build(tensors)?, title.to_owned()),
+            Self::Pfld => (pfld::build(tensors)?, title.to_owned()),
+            Self::MobileFaceNet => (mobilefacenet::build(tensors)?, title.to_owned()),
             Self::Ftcn => (ftcn::build(tensors, tuning)?, title.to_owned()),
             Self::Transformer => {
                 let (graph, d) = m2sd::build(tensors, config, options)?;
@@ -94,6 +102,8 @@ impl Network {
         match self {
             Self::RetinaFace => "RetinaFace MobileNet-0.25",
             Self::GdConv => "MobileNetV2 GDConv",
+            Self::Pfld => "PFLD 112",
+            Self::MobileFaceNet => "MobileFaceNet 112",
             Self::Transformer => "M2SD/VideoMAE transformer",
             Self::Ftcn => "FTCN+TT",
             Self::GenD => "GenD, CLIP tower",
@@ -102,7 +112,7 @@ impl Network {
 
     pub(super) fn input(self) -> &'static str {
         match self {
-            Self::RetinaFace | Self::GdConv => "image",
+            Self::RetinaFace | Self::GdConv | Self::Pfld | Self::MobileFaceNet => "image",
             Self::Transformer | Self::Ftcn | Self::GenD => "clip",
         }
     }
@@ -112,7 +122,9 @@ impl Network {
     pub(super) fn info(self, told: Option<ModelInfo>, source: &str, config: &Config) -> ModelInfo {
         let info = told.unwrap_or_else(|| self.stranger(source));
         let default = match self {
-            Self::RetinaFace | Self::GdConv => ModelInfo::default(),
+            Self::RetinaFace | Self::GdConv | Self::Pfld | Self::MobileFaceNet => {
+                ModelInfo::default()
+            }
             Self::Transformer => {
                 ModelInfo { fake_index: fake_index(config.labels()), ..ModelInfo::default() }
             }
@@ -145,6 +157,9 @@ impl Network {
         let (role, order, normalization) = match self {
             Self::RetinaFace => (Role::Detector, ChannelOrder::Bgr, Normalization::RETINAFACE),
             Self::GdConv => (Role::Aligner, ChannelOrder::Rgb, Normalization::IMAGENET_RGB),
+            Self::Pfld | Self::MobileFaceNet => {
+                (Role::Aligner, ChannelOrder::Rgb, Normalization::UNIT)
+            }
             Self::Transformer | Self::Ftcn => {
                 (Role::Classifier, ChannelOrder::Rgb, Normalization::IMAGENET_RGB)
             }
