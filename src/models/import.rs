@@ -1,6 +1,7 @@
 //! A checkpoint or ONNX file becomes a model: the network, its sidecar, its hash.
 
 mod content;
+mod detector;
 mod network;
 mod recognised;
 
@@ -10,11 +11,12 @@ use thiserror::Error;
 
 use self::content::Content;
 use self::recognised::{caution, declared, file_name};
+use super::arch::retinaface::Variant;
 use super::arch::{ArchError, m2sd};
 use super::checkpoint::{CheckpointError, Kept, Source};
 use super::engine_file::{self, EngineFileError};
 use super::file;
-use super::manifest::{Manifest, ManifestError};
+use super::manifest::{Manifest, ManifestError, Recognised};
 use super::onnx::OnnxError;
 use super::onnx::bytes_in::BytesInError;
 use super::package::{self, PackageError};
@@ -33,6 +35,9 @@ pub struct ImportOptions {
     pub name: Option<String>,
     /// What the user says of how the network was trained, where nothing else does.
     pub training: Option<Training>,
+    /// Which of the detectors that have a RetinaFace's tensors it is, where neither a pinned hash nor
+    /// the numbers tell.
+    pub retinaface: Option<Variant>,
     /// The model reads bytes and normalises them itself; a network that does so already is kept as
     /// it is.
     pub bytes_in: bool,
@@ -83,6 +88,18 @@ pub enum Problem {
     Onnx(#[from] OnnxError),
     #[error("not a network that is known here. Known: {known}. Its tensors: {tensors}")]
     UnknownNetwork { known: String, tensors: String },
+    #[error(
+        "its tensors are those of two detectors, which differ in their anchors and in what is below \
+         zero: RetinaFace of Pytorch_Retinaface (anchors 16,32;64,128;256,512), and the one of \
+         Face-Detector-1MB-with-landmark (10,20;32,64;128,256), whose files have the same name. Say \
+         which it is: --retinaface published or --retinaface 1mb"
+    )]
+    WhichRetinaFace,
+    #[error(
+        "its numbers are those of the published RetinaFace, and not of Face-Detector-1MB: leave out \
+         --retinaface"
+    )]
+    PublishedRetinaFace,
     #[error("no role fits inputs {inputs} and outputs {outputs}; give it a .modelinfo with a role")]
     UnknownRole { inputs: String, outputs: String },
     #[error("it cannot be made to read bytes: {0}")]
@@ -149,6 +166,12 @@ fn import_or_say_why(
         Content::onnx(source.file(), recognised, options)?
     } else {
         Content::checkpoint(&source, recognised, options)?
+    };
+    // What has the name of a known file, and is another network, is neither named nor told like it.
+    let own_file = content.own_file.filter(|_| options.name.is_none());
+    let (name, recognised) = match own_file {
+        Some(own) => (own.to_owned(), Recognised::Stranger),
+        None => (name, recognised),
     };
     if let Some(told) = options.training {
         content.info.training = declared(content.info.training, told)?;

@@ -92,7 +92,7 @@ fn a_verdict_takes_clips_that_share_no_frame_in_live_and_complete_streams() {
         assert_eq!(words(&faces), ["insufficient", "fake"], "{mode}");
         let first = faces.iter().position(|face| face.label() == "fake").unwrap();
         let few = faces.iter().filter(|face| face.reason().as_deref() == Some("few-clips"));
-        assert!(few.count() > 20 && (28..=44).contains(&first), "{mode}: {first}");
+        assert!(few.count() > 20 && (28..=52).contains(&first), "{mode}: {first}");
         let verdicts = outcome.named("m2sd-verdict");
         assert_eq!(verdicts.len(), 1, "{mode}");
         assert_eq!(verdicts[0].get::<&str>("label-before"), Ok("insufficient"));

@@ -5,20 +5,21 @@ use gst_video::{VideoFormat, VideoInfo, VideoInterlaceMode};
 use super::picture::{Picture, found, one_face};
 use super::support::{Rig, T, filter, short_clips};
 
-fn info(picture: &Picture, mode: VideoInterlaceMode, fps: i32) -> VideoInfo {
+fn info(picture: &Picture, mode: VideoInterlaceMode, colorimetry: &str) -> VideoInfo {
     let info = VideoInfo::builder(VideoFormat::I420, picture.width, picture.height);
-    info.fps(gst::Fraction::new(fps, 1)).interlace_mode(mode).build().unwrap()
+    let info = info.fps(gst::Fraction::new(25, 1)).interlace_mode(mode);
+    info.colorimetry(&colorimetry.parse().unwrap()).build().unwrap()
 }
 
 /// The warnings of a stream whose caps change once, and how many frames show a face.
 fn warnings(mode: VideoInterlaceMode) -> (Vec<String>, usize) {
     let picture = one_face(90);
     let mut rig = Rig::new(filter(short_clips()));
-    for fps in [25, 30] {
-        rig.caps(&info(&picture, mode, fps));
+    for colorimetry in ["bt601", "bt709"] {
+        rig.caps(&info(&picture, mode, colorimetry));
         for _ in 0..T {
             // The planes of either are the same.
-            rig.push(&picture, &info(&picture, VideoInterlaceMode::Progressive, fps));
+            rig.push(&picture, &info(&picture, VideoInterlaceMode::Progressive, colorimetry));
         }
     }
     assert!(rig.harness.push_event(gst::event::Eos::new()));

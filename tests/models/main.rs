@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+mod detector_checkpoints;
 mod detectors;
 #[path = "../../fuzz/entries.rs"]
 mod entries;

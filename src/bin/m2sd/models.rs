@@ -9,6 +9,7 @@ use gstm2sd::core::modelinfo::{ModelInfo, Role, Training};
 use gstm2sd::infer::{self, Trial};
 use gstm2sd::models::advice;
 use gstm2sd::models::arch::m2sd;
+use gstm2sd::models::arch::retinaface::Variant;
 use gstm2sd::models::checkpoint::Kept;
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
 use gstm2sd::models::resolve::{ResolveError, Search};
@@ -88,6 +89,9 @@ pub struct ImportArgs {
     /// Which weights, where a training has kept their moving average as well
     #[arg(long, value_enum, default_value_t = Weights::Last)]
     weights: Weights,
+    /// Which detector it is, where the tensors of a RetinaFace are those of two
+    #[arg(long, value_enum)]
+    retinaface: Option<RetinaFace>,
     /// What you vouch for, where no pinned sha256 and no sidecar says it: a classifier that is not
     /// known to be trained gives scores and no verdicts
     #[arg(long, value_parser = options::training())]
@@ -147,6 +151,24 @@ impl Weights {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RetinaFace {
+    /// Of Pytorch_Retinaface: anchors 16,32;64,128;256,512
+    Published,
+    /// Of Face-Detector-1MB-with-landmark: anchors 10,20;32,64;128,256
+    #[value(name = "1mb")]
+    OneMb,
+}
+
+impl RetinaFace {
+    fn variant(self) -> Variant {
+        match self {
+            Self::Published => Variant::Published,
+            Self::OneMb => Variant::OneMb,
+        }
+    }
+}
+
 /// The numbers of a model's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Input {
@@ -196,6 +218,7 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
             kept: args.weights.kept(),
             name: args.name.clone(),
             training: args.training,
+            retinaface: args.retinaface.map(RetinaFace::variant),
             bytes_in: args.input.map_or(!import::is_network(file), |input| input == Input::U8),
             trial: Some(trial),
         };

@@ -8,7 +8,9 @@ pub mod m2sd;
 pub mod mobilefacenet;
 mod patches;
 pub mod pfld;
+mod resnet;
 pub mod retinaface;
+pub mod slim;
 mod transformer;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! PFLD, compressed: 68 landmarks from features of three scales (docs/method.md, "Landmarks").
 
-use super::conv::{Activation, Conv};
+use super::conv::{Activation, BiasedConv, Conv};
 use super::{ArchError, Tensors};
 use crate::models::graph::{Axis, Edge, Graph, int, ints};
 
@@ -39,7 +39,7 @@ pub fn build(tensors: &mut Tensors<'_>) -> Result<Graph, ArchError> {
     let relu = Activation::Relu;
     let x = net.conv(&image, ["conv1", "bn1"], [64, 3, 3, 3], 2, relu)?;
     let x = net.conv(&x, ["dw_pool", "dw_bn"], [64, 1, 3, 3], 1, Activation::None)?;
-    let mut x = net.plain(&x, "conv1_extra", [64, 64, 1, 1], false)?;
+    let mut x = net.pointwise(&x, "conv1_extra", 64)?;
     for (name, inputs, outputs, expansion, stride, adds) in BLOCKS {
         let y = net.inverted_residual(&x, name, [inputs, outputs], expansion, stride)?;
         x = if adds { net.g.op("Add", &[&x, &y], &[]) } else { y };
@@ -47,7 +47,9 @@ pub fn build(tensors: &mut Tensors<'_>) -> Result<Graph, ArchError> {
     let fine = net.mean(&x);
     let x = net.conv(&x, ["conv7.0", "conv7.1"], [32, 16, 3, 3], 2, relu)?;
     let middle = net.mean(&x);
-    let coarse = net.plain(&x, "conv8", [128, 32, 7, 7], true)?;
+    let (name, dims) = ("conv8", [128, 32, 7, 7]);
+    let coarse = BiasedConv { name, dims, stride: 1, padding: 0, activation: relu };
+    let coarse = coarse.add(&mut net.g, net.tensors, &x)?;
     let coarse = net.g.reshape(&coarse, &[-1, 128]);
     let all = net.g.op("Concat", &[&fine, &middle, &coarse], &[int("axis", 1)]);
     let dims = [OUTPUTS, FEATURES];
@@ -80,27 +82,12 @@ impl Net<'_, '_> {
         conv.add(&mut self.g, self.tensors, x)
     }
 
-    /// A convolution without a normalisation or padding, and a ReLU.
-    fn plain(
-        &mut self,
-        x: &Edge,
-        name: &str,
-        dims: [usize; 4],
-        has_bias: bool,
-    ) -> Result<Edge, ArchError> {
-        let [outputs, .., height, width] = dims;
-        let weight_name = format!("{name}.weight");
-        let weight = self.tensors.read_expecting(&weight_name, &dims)?;
-        let weight = self.g.floats(&weight_name, &dims, weight);
-        let shape = [ints("kernel_shape", &[height as i64, width as i64])];
-        let y = if has_bias {
-            let bias_name = format!("{name}.bias");
-            let bias = self.tensors.read_expecting(&bias_name, &[outputs])?;
-            let bias = self.g.floats(&bias_name, &[outputs], bias);
-            self.g.op("Conv", &[x, &weight, &bias], &shape)
-        } else {
-            self.g.op("Conv", &[x, &weight], &shape)
-        };
+    /// A convolution of single pixels with neither normalisation nor bias, and a ReLU.
+    fn pointwise(&mut self, x: &Edge, name: &str, channels: usize) -> Result<Edge, ArchError> {
+        let (weight, dims) = (format!("{name}.weight"), [channels, channels, 1, 1]);
+        let values = self.tensors.read_expecting(&weight, &dims)?;
+        let weight = self.g.floats(&weight, &dims, values);
+        let y = self.g.op("Conv", &[x, &weight], &[ints("kernel_shape", &[1, 1])]);
         Ok(self.g.op("Relu", &[&y], &[]))
     }
 

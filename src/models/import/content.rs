@@ -24,6 +24,8 @@ pub(super) struct Content {
     pub(super) info: ModelInfo,
     ignored: Vec<String>,
     note: Option<String>,
+    /// The model's file, where the source has the name of another network's.
+    pub(super) own_file: Option<&'static str>,
 }
 
 enum Body {
@@ -56,8 +58,14 @@ impl Content {
         }
         let file = File::open(source).map_err(Problem::Read)?;
         let network = info.title.clone().unwrap_or_else(|| "ONNX network".to_owned());
-        let content =
-            Self { body: Body::Copied(file), network, info, ignored: Vec::new(), note: None };
+        let content = Self {
+            body: Body::Copied(file),
+            network,
+            info,
+            ignored: Vec::new(),
+            note: None,
+            own_file: None,
+        };
         let reads_bytes = summary.inputs.iter().any(|p| p.element == Some(PortType::Uint8));
         if options.bytes_in && !reads_bytes { content.reading_bytes() } else { Ok(content) }
     }
@@ -66,7 +74,14 @@ impl Content {
     pub(super) fn engine(source: &Path) -> Result<Self, Problem> {
         let (model, info) = engine_file::embedded(source)?;
         let network = info.title.clone().unwrap_or_else(|| "TensorRT engine".to_owned());
-        Ok(Self { body: Body::Whole(model), network, info, ignored: Vec::new(), note: None })
+        Ok(Self {
+            body: Body::Whole(model),
+            network,
+            info,
+            ignored: Vec::new(),
+            note: None,
+            own_file: None,
+        })
     }
 
     /// Itself, with bytes for its pixels.
@@ -95,7 +110,8 @@ impl Content {
         options: &ImportOptions,
     ) -> Result<Self, Problem> {
         let mut checkpoint = Checkpoint::open(source, &Network::signatures(), options.kept)?;
-        let network = Network::of(&checkpoint)?;
+        let network = Network::of(&checkpoint)?.told_apart(&mut checkpoint, recognised, options)?;
+        let own_file = network.own_file();
         let config = checkpoint.config().clone();
         let mut tensors = Tensors::new(&mut checkpoint);
         let (graph, description) = network.build(&mut tensors, &config, &options.transformer)?;
@@ -105,11 +121,11 @@ impl Content {
         ignored.extend(checkpoint.ignored().iter().cloned());
         ignored.sort();
         let name = source.name();
-        let told = told(recognised, network.input());
+        let told = told(recognised, network.input()).filter(|_| own_file.is_none());
         let info = network.info(told, &name, &config);
         let note = checkpoint.note().map(str::to_owned);
         let body = Body::Built { graph: Box::new(graph), checkpoint: Box::new(checkpoint) };
-        let content = Self { body, network: description, info, ignored, note };
+        let content = Self { body, network: description, info, ignored, note, own_file };
         if options.bytes_in { content.reading_bytes() } else { Ok(content) }
     }
 

@@ -18,6 +18,8 @@ pub struct Classifier {
     pub info: ModelInfo,
     /// Of the file, and of what the sidecar says that decides scores.
     pub sha256: String,
+    /// Of the limits by which the sidecar has clips count for no verdict: records tell which do.
+    pub gates: String,
 }
 
 impl Classifier {
@@ -59,9 +61,12 @@ impl Classifier {
     fn find_one(search: &Search, name: Option<&str>) -> Result<Self, CliError> {
         let found = search.find(Role::Classifier, name).map_err(CliError::runtime)?;
         let stem = found.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let limits = ModelInfo { sufficiency: found.info.sufficiency, ..ModelInfo::default() };
+        let gates = super::records::digest([limits.to_string().as_bytes()]);
         Ok(Self {
             name: stem,
             sha256: identity(&found.path, &found.info)?,
+            gates: gates.get(..16).unwrap_or_default().to_owned(),
             path: found.path,
             info: found.info,
         })

@@ -83,6 +83,7 @@ fn row(empty: Row, clip: &Clip) -> Row {
         end: clip.end,
         score: Some(clip.score),
         quality: clip.quality,
+        reason: clip.reason.clone(),
         ..empty
     }
 }
