@@ -9,6 +9,7 @@ mod continuity;
 mod cycles;
 mod determinism;
 mod engines;
+mod ensemble;
 mod errors;
 mod events;
 mod exchange;
