@@ -240,9 +240,10 @@ impl Settings {
         }
     }
 
-    pub fn channel_order(&self, model: Option<image::ChannelOrder>) -> image::ChannelOrder {
+    /// The order in which the detector is given colours, where `model` is its own.
+    pub fn channel_order(&self, model: image::ChannelOrder) -> image::ChannelOrder {
         match self.channel_order {
-            ChannelOrder::Auto => model.unwrap_or(image::ChannelOrder::Bgr),
+            ChannelOrder::Auto => model,
             ChannelOrder::Rgb => image::ChannelOrder::Rgb,
             ChannelOrder::Bgr => image::ChannelOrder::Bgr,
         }

@@ -14,9 +14,11 @@ use crate::core::evidence::Probability;
 pub enum Level {
     /// Each video by its highest track.
     Video,
+    /// The same, as if every clip were sufficient: what is gained by keeping quiet.
+    Ungated,
     /// Each track by the mean over its clips.
     Track,
-    /// Each face on each frame, by the mean over the clips that contain it.
+    /// Each face on each frame, sufficient or not, by the mean over the clips that contain it.
     Frame,
 }
 
@@ -24,6 +26,7 @@ impl Level {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Video => "video",
+            Self::Ungated => "video-ungated",
             Self::Track => "track",
             Self::Frame => "frame",
         }
@@ -50,11 +53,14 @@ pub struct Evaluation {
     pub videos: [usize; 2],
     pub abstentions: Vec<(Video, String)>,
     /// At each level the scores and their figures, or why there are none.
-    pub levels: Vec<(Level, Result<(Sample, Figures), SampleError>)>,
+    pub levels: Vec<(Level, LevelFigures)>,
     pub groups: Vec<GroupFigures>,
     pub across: Option<AcrossGroups>,
     pub coverage: Vec<CoveragePoint>,
 }
+
+/// The scores of one level and their figures, or why there are none.
+pub type LevelFigures = Result<(Sample, Figures), SampleError>;
 
 /// Which scores are evaluated.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +74,7 @@ pub struct Subject<'a> {
 }
 
 impl Evaluation {
+    /// Clips that count for no verdict count for [`Level::Ungated`] and [`Level::Frame`] only.
     pub fn of(subject: &Subject<'_>, bootstrap: Bootstrap) -> Self {
         let Subject { classifier, degradation, threshold, scores, frames } = *subject;
         let measured = |sample: Result<Sample, SampleError>| {
@@ -76,6 +83,8 @@ impl Evaluation {
                 (sample, figures)
             })
         };
+        let ungated = measured(scores.of_videos());
+        let scores = &scores.sufficient();
         let frames = Sample::new(scores.videos.clone(), frames.iter().copied());
         let videos = measured(scores.of_videos());
         let (groups, across) = match &videos {
@@ -95,6 +104,7 @@ impl Evaluation {
             coverage: threshold.map(|at| coverage(scores, at)).unwrap_or_default(),
             levels: vec![
                 (Level::Video, videos),
+                (Level::Ungated, ungated),
                 (Level::Track, measured(scores.of_tracks())),
                 (Level::Frame, measured(frames)),
             ],

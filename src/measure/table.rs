@@ -4,7 +4,7 @@
 //! `label` and `score` have to be there. [`Table::scores`] is the view of one classifier, from which
 //! samples of clips, tracks and videos are made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 
 use strum::{EnumIter, IntoEnumIterator};
@@ -61,6 +61,7 @@ pub struct Row {
     pub end: Option<f64>,
     /// P(fake); without one the row says why the file has none.
     pub score: Option<Probability>,
+    /// With a score: why it counts for no verdict; empty where it does.
     pub reason: String,
     /// In the order of [`QualityNumber`].
     pub quality: [Option<f64>; QUALITY_NUMBERS],
@@ -189,11 +190,18 @@ impl Table {
             }
             if let Some(score) = row.score {
                 let track = row.track.unwrap_or_default();
-                scores.clips.push(Clip { video: number, track, score, quality: row.quality });
+                let reason = row.reason.clone();
+                scores.clips.push(Clip {
+                    video: number,
+                    track,
+                    score,
+                    reason,
+                    quality: row.quality,
+                });
             }
         }
-        let has_score = |number| scores.clips.iter().any(|clip| clip.video == number);
-        let silent = reasons.into_iter().enumerate().filter(|(number, _)| !has_score(*number));
+        let scored: BTreeSet<_> = scores.clips.iter().map(|clip| clip.video).collect();
+        let silent = reasons.into_iter().enumerate().filter(|(number, _)| !scored.contains(number));
         scores.abstentions = silent.map(|(video, reason)| Abstention { video, reason }).collect();
         scores
     }
@@ -301,6 +309,8 @@ pub struct Clip {
     pub video: usize,
     pub track: u64,
     pub score: Probability,
+    /// Why it counts for no verdict; empty where it does.
+    pub reason: String,
     /// In the order of [`QualityNumber`].
     pub quality: [Option<f64>; QUALITY_NUMBERS],
 }
@@ -322,6 +332,22 @@ pub struct Scores {
 }
 
 impl Scores {
+    /// Without the clips that count for no verdict; a video that has no others is one about which
+    /// nothing was said.
+    pub fn sufficient(&self) -> Self {
+        let (clips, others): (Vec<_>, Vec<_>) =
+            self.clips.iter().cloned().partition(|clip| clip.reason.is_empty());
+        let judged: BTreeSet<_> = clips.iter().map(|clip| clip.video).collect();
+        let mut reasons: BTreeMap<usize, String> =
+            self.abstentions.iter().map(|a| (a.video, a.reason.clone())).collect();
+        for clip in others.into_iter().filter(|clip| !judged.contains(&clip.video)) {
+            reasons.entry(clip.video).or_insert_with(|| format!("insufficient: {}", clip.reason));
+        }
+        let abstentions =
+            reasons.into_iter().map(|(video, reason)| Abstention { video, reason }).collect();
+        Self { videos: self.videos.clone(), clips, abstentions }
+    }
+
     /// Every clip's score.
     ///
     /// # Errors
@@ -400,6 +426,21 @@ mod tests {
             let error = Table::read(text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_insufficient_says_nothing() {
+        let text = "file,label,track,score,reason\na,fake,0,0.9,too-small\na,fake,1,0.2,\n\
+                    b,real,0,0.7,blurred\nc,real,,,no face\nd,real,0,0.1,\n";
+        let all = Table::read(text.as_bytes()).unwrap().scores("", NOT_DEGRADED);
+        let scores = all.sufficient();
+        let of = |scores: &Scores| -> Vec<f64> {
+            scores.of_videos().unwrap().scores().map(|(score, _)| score).collect()
+        };
+        assert_eq!((of(&all), of(&scores)), (vec![0.1, 0.7, 0.9], vec![0.1, 0.2]));
+        let reasons: Vec<_> =
+            scores.abstentions.iter().map(|a| (a.video, a.reason.as_str())).collect();
+        assert_eq!(reasons, [(1, "insufficient: blurred"), (2, "no face")]);
     }
 
     #[test]

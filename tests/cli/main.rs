@@ -7,8 +7,10 @@ mod compare;
 mod doctor;
 mod ending;
 mod engines;
+mod eval;
 mod fetch;
 mod formats;
+mod interlaced;
 mod measure;
 mod networks;
 mod outputs;
@@ -20,6 +22,7 @@ mod setup;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+mod trial;
 mod trust;
 mod unscored;
 mod upright;

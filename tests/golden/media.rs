@@ -38,16 +38,16 @@ fn golden_crowd() {
 #[test]
 fn golden_real_classifier() {
     let dir = shared_dir();
-    let expected =
-        [("meso_fake_00204.jpg", "fake", 0.44..=0.54), ("meso_real_00240.jpg", "real", 0.0..=0.12)];
-    for (file, label, scores) in expected {
+    let expected = [("meso_fake_00204.jpg", 0.44..=0.54), ("meso_real_00240.jpg", 0.0..=0.12)];
+    for (file, scores) in expected {
         let found = analyse_file(&dir, file, "decodebin", "classifier=meso4_df threshold=0.3");
         let ([picture], [clip]) = (found.frames.as_slice(), found.clips.as_slice()) else {
             panic!("{file}: {found:?}")
         };
         let [face] = picture.faces.as_slice() else { panic!("{file}: {picture:?}") };
         assert!(scores.contains(&clip.score), "{file}: {clip:?}");
-        assert_eq!((face.label.as_str(), face.score), (label, Some(clip.score)), "{file}");
+        // A single frame never gets a verdict.
+        assert_eq!((face.label.as_str(), face.score), ("insufficient", Some(clip.score)), "{file}");
     }
 }
 

@@ -79,7 +79,7 @@ fn the_template_is_the_published_one() {
         .zip(published)
         .map(|(p, [x, y])| {
             let [u, v] = clip.transform().apply([f64::from(p.x) - 64.0, f64::from(p.y) - 64.0]);
-            (u - f64::from(x)).abs().max((v - f64::from(y)).abs())
+            (u - x).abs().max((v - y).abs())
         })
         .collect();
     assert!(moved.iter().all(|px| *px < 1e-3), "{moved:?}");

@@ -25,10 +25,15 @@ impl Fusion {
         let trainings = members.iter().map(|member| member.training);
         let needs = members.iter().map(|member| member.sufficiency);
         let calibrated = members.iter().all(|member| member.llr.is_some());
+        let mut sufficiency = needs.reduce(Sufficiency::strictest).unwrap_or(first.sufficiency);
+        if calibrated {
+            // A mean spreads no more than what it is of; a sum may spread as much as all together.
+            sufficiency.spread = members.iter().map(|member| spread_of_ratio(member)).sum();
+        }
         let criteria = Criteria {
             training: trainings.max_by_key(|training| training.preference()).unwrap_or_default(),
             point: None,
-            sufficiency: needs.reduce(Sufficiency::strictest).unwrap_or(first.sufficiency),
+            sufficiency,
             // The score is made of the ratio.
             llr: calibrated.then_some(LlrMap::Platt { slope: 1.0, intercept: 0.0 }),
         };
@@ -86,6 +91,16 @@ impl Fusion {
     }
 }
 
+/// How much a classifier's likelihood ratios are assumed to differ by chance.
+fn spread_of_ratio(member: &Criteria) -> f64 {
+    let slope = match &member.llr {
+        Some(LlrMap::Platt { slope, .. }) => slope.abs(),
+        // Steep here and level there: as the scores, all in all.
+        Some(LlrMap::Isotonic(_)) | None => 1.0,
+    };
+    member.sufficiency.spread * slope
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +136,8 @@ mod tests {
         assert!((point.threshold.bounded_logit() - llr(0.6, 0.3)).abs() < 1e-9);
         assert_eq!(point.source.as_str(), "fused");
         assert!(fusion.rule().contains("likelihood"));
+        let [x, y] = [&members[0], &members[1]].map(|member| member.sufficiency.spread);
+        assert!((fusion.criteria().sufficiency.spread - (2.0 * x + 0.5 * y)).abs() < 1e-9);
         // Two that are sure outweigh one that is not, and the other way round.
         assert!(fusion.score(&[p(0.99), p(0.45)]) > fusion.score(&[p(0.9), p(0.45)]));
         assert_eq!(fusion.score(&[p(0.5)]), None);

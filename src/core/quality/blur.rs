@@ -8,15 +8,14 @@ const TAPS: usize = 9;
 /// blurred before. 0 is sharp, 1 is blurred; a picture without any edge is blurred. It depends neither
 /// on brightness nor on contrast.
 ///
-/// `pixels` are row-major, `side` in each of at least two rows.
-pub(super) fn blur(pixels: &[f32], side: usize) -> f32 {
-    let along = |step: usize, across: usize| {
+/// `pixels` are row-major, `side` in each of at least two rows; `blurred` is memory for a line.
+pub(super) fn blur(pixels: &[f32], side: usize, blurred: &mut Vec<f32>) -> f32 {
+    let mut along = |step: usize, across: usize| {
         let lines = (0..side).map(|line| line * across);
-        let mut blurred = Vec::with_capacity(side);
         let (mut all, mut lost) = (0.0f64, 0.0f64);
         for start in lines {
             let at = |n: usize| pixels[start + n * step];
-            low_pass(&at, side, &mut blurred);
+            low_pass(&at, side, blurred);
             for n in 1..side {
                 let sharp = (at(n) - at(n - 1)).abs();
                 let soft = (blurred[n] - blurred[n - 1]).abs();

@@ -9,6 +9,7 @@ pub(super) const SIDE_PX: usize = 112;
 /// The part of the picture, on each side, that is hair and background more than face.
 const RIM_PX: usize = SIDE_PX / 7;
 
+#[derive(Debug, Default)]
 pub(super) struct GreyFace {
     /// Row-major, 0..=255; what the crop does not show is 0.
     pixels: Vec<f32>,
@@ -17,24 +18,25 @@ pub(super) struct GreyFace {
 }
 
 impl GreyFace {
-    /// `None` where the face's points are in one place.
-    pub fn new(crop: &FaceCrop, frame: Size) -> Option<Self> {
+    /// Takes another face; `None` where its points are in one place.
+    pub fn look_at(&mut self, crop: &FaceCrop, frame: Size) -> Option<()> {
         let to_frame = template_fit(crop.points(), SIDE_PX as f64)?;
         let (width, height) = (f64::from(frame.width()), f64::from(frame.height()));
-        let count = SIDE_PX * SIDE_PX;
-        let (mut pixels, mut seen) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let mut outside = 0;
+        let Self { pixels, seen, outside } = self;
+        pixels.clear();
+        seen.clear();
+        *outside = 0;
         for row in 0..SIDE_PX {
             for column in 0..SIDE_PX {
                 let [x, y] = to_frame.apply([column as f64, row as f64]);
                 let inside = (0.0..width).contains(&x) && (0.0..height).contains(&y);
-                outside += usize::from(!inside);
+                *outside += usize::from(!inside);
                 let level = crop.luma(x, y);
                 seen.push(level.is_some());
                 pixels.push(level.unwrap_or(0.0));
             }
         }
-        Some(Self { pixels, seen, outside })
+        Some(())
     }
 
     pub fn pixels(&self) -> &[f32] {

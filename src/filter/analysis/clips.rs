@@ -57,8 +57,8 @@ impl PendingClip {
     ) -> Option<Self> {
         let newest = clip.samples.iter().max_by_key(|sample| sample.frame)?;
         let (frames, span) = (clip.frames(), clip.span()?);
-        let seen: Vec<_> = clip.samples.iter().filter_map(|s| s.payload.quality).collect();
-        let quality = FaceQuality::median(&seen);
+        let seen = clip.samples.iter().filter_map(|sample| sample.payload.quality.as_ref());
+        let quality = FaceQuality::median(seen);
         let expected =
             shared.output.clip_submitted(generation, clip.track, frames, span, due, quality)?;
         shared.stats.clip_begins(clip.track, newest.frame);

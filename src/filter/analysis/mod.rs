@@ -243,7 +243,7 @@ impl Analysis {
         }
     }
 
-    /// Says what of these caps faces cannot be judged by.
+    /// Says what these caps promise that faces cannot be judged by.
     fn warn_of_pictures(&mut self, info: &gst_video::VideoInfo) {
         let par = |info: &gst_video::VideoInfo| info.par();
         let is_new = self.info.as_ref().map(par) != Some(info.par());
@@ -256,10 +256,11 @@ impl Analysis {
             ));
         }
         let is_interlaced = info.is_interlaced();
-        if is_interlaced && !std::mem::replace(&mut self.warned_of_interlacing, is_interlaced) {
+        if is_interlaced && !std::mem::replace(&mut self.warned_of_interlacing, true) {
             self.warn(
-                "the video is interlaced: what moves in it has combs, which faces are judged by. \
-                 Put deinterlace in front: … ! deinterlace ! m2sdfilter ! …",
+                "the video is interlaced: a frame shows two moments in alternate rows, which neither \
+                 detectors nor classifiers were made for. Put deinterlace in front: \
+                 … ! deinterlace fields=top ! m2sdfilter ! …",
             );
         }
     }

@@ -80,7 +80,7 @@ fn a_clip_of_before_a_flush_changes_nothing_after_it() {
     let Some(Ready::Clip(told)) = queue.pop() else { panic!("the clip is told of first") };
     assert_eq!(told.fake.get(), 0.1);
     let Some(Ready::Frame(judged)) = queue.pop() else { panic!("then its frame leaves") };
-    assert_eq!(judged.judgements[0].score.unwrap().fake.get(), 0.1);
+    assert_eq!(judged.judgements[0].frame_score.unwrap().fake.get(), 0.1);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! The place is a limit if, on the second half, the videos beyond it err clearly more often than all:
 //! a split can be found in any noise, and does not show again in other videos.
 
+use std::collections::BTreeMap;
+
 use strum::IntoEnumIterator;
 
 use super::Halves;
@@ -71,35 +73,33 @@ fn learn(
     number: QualityNumber,
     side: Side,
 ) -> Option<Limit> {
-    let seen = |first| -> Vec<Seen> {
-        let videos = scores.video_scores().into_iter();
-        let of_video = |(video, score)| {
-            let known: &crate::measure::Video = scores.videos.get(video)?;
-            let quality = video_quality(scores, video, number)?;
-            Some((
-                known,
-                Seen {
-                    quality: if side == Side::Below { quality } else { -quality },
-                    is_wrong: (crate::core::evidence::Probability::get(score) > threshold)
-                        != (known.class == Class::Fake),
-                },
-            ))
+    let qualities = video_qualities(scores, number);
+    let [mut first, mut second] = [const { Vec::new() }; 2];
+    for (video, score) in scores.video_scores() {
+        let (Some(known), Some(quality)) = (scores.videos.get(video), qualities.get(&video)) else {
+            continue;
         };
-        let of_half = videos.filter_map(of_video);
-        of_half.filter(|(v, _)| halves.is_first(&v.file) == first).map(|(_, seen)| seen).collect()
-    };
-    let limit = best_split(seen(true))?;
-    let second = seen(false);
+        let half = if halves.is_first(&known.file) { &mut first } else { &mut second };
+        half.push(Seen {
+            quality: if side == Side::Below { *quality } else { -quality },
+            is_wrong: (score.get() > threshold) != (known.class == Class::Fake),
+        });
+    }
+    let limit = best_split(first)?;
     let beyond: Vec<_> = second.iter().filter(|seen| seen.quality < limit).copied().collect();
     let (beyond, overall) = (errors(&beyond)?, errors(&second)?.value);
     let value = rounded(if side == Side::Below { limit } else { -limit });
     (beyond.low > overall).then_some(Limit { number, side, value, beyond, overall })
 }
 
-/// The median over a video's clips.
-fn video_quality(scores: &Scores, video: usize, number: QualityNumber) -> Option<f64> {
-    let clips = scores.clips.iter().filter(|clip| clip.video == video);
-    percentile(clips.filter_map(|clip| clip.quality.get(number as usize).copied().flatten()), 0.5)
+/// The median over each video's clips.
+fn video_qualities(scores: &Scores, number: QualityNumber) -> BTreeMap<usize, f64> {
+    let mut all: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    for clip in &scores.clips {
+        let quality = clip.quality.get(number as usize).copied().flatten();
+        all.entry(clip.video).or_default().extend(quality);
+    }
+    all.into_iter().filter_map(|(video, each)| Some((video, percentile(each, 0.5)?))).collect()
 }
 
 /// `None` of too few.

@@ -66,11 +66,13 @@ pub struct Fitted {
     pub measured_on: [usize; 2],
 }
 
-/// Fits all of it; the same seed splits the same videos the same way.
+/// Fits all of it; the same seed splits the same videos the same way. Clips that count for no verdict
+/// count for limits only, which are to say from where on clips count.
 ///
 /// # Errors
 /// When there are too few videos, or their scores say nothing about them.
-pub fn fit(scores: &Scores, seed: u64) -> Result<Fitted, FitError> {
+pub fn fit(all: &Scores, seed: u64) -> Result<Fitted, FitError> {
+    let scores = all.sufficient();
     let videos = scores.of_videos()?;
     for class in Class::BOTH {
         let found = videos.scored(class).len();
@@ -78,7 +80,7 @@ pub fn fit(scores: &Scores, seed: u64) -> Result<Fitted, FitError> {
             return Err(FitError::TooFew { class, found });
         }
     }
-    let halves = halve(&videos, seed);
+    let halves = halve(&all.of_videos()?, seed);
     let clips = halves.split(&scores.of_clips()?)?;
     let videos = halves.split(&videos)?;
     let [fit_on, measure_on] = clips.each_ref().map(Sample::tally_of_videos);
@@ -96,7 +98,7 @@ pub fn fit(scores: &Scores, seed: u64) -> Result<Fitted, FitError> {
     Ok(Fitted {
         map: if costs.isotonic < costs.platt { isotonic } else { platt },
         costs,
-        limits: learn_limits(scores, &halves, videos[0].tally().equal_error().threshold),
+        limits: learn_limits(all, &halves, videos[0].tally().equal_error().threshold),
         points,
         refused,
         fitted_on: counts(&videos[0]),

@@ -19,7 +19,13 @@ fn overconfident(count: usize, seed: u64) -> Scores {
         let x = normal(&mut random) + if class == Class::Fake { 1.0 } else { -1.0 };
         let score = Probability::new(1.0 / (1.0 + (-(4.0 * x + 3.0)).exp())).unwrap();
         scores.videos.push(Video { file: format!("{n:05}"), class, group: String::new() });
-        scores.clips.push(Clip { video: n, track: 0, score, quality: [None; 7] });
+        scores.clips.push(Clip {
+            video: n,
+            track: 0,
+            score,
+            reason: String::new(),
+            quality: [None; 7],
+        });
     }
     scores
 }

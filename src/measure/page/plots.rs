@@ -13,8 +13,12 @@ pub(super) type PlotError = Box<dyn std::error::Error + Send + Sync>;
 
 const SIZE_PX: (u32, u32) = (380, 330);
 /// Of the levels, in their order.
-const LINES: [RGBColor; 3] =
-    [RGBColor(22, 103, 183), RGBColor(214, 105, 20), RGBColor(90, 150, 60)];
+const LINES: [RGBColor; 4] = [
+    RGBColor(22, 103, 183),
+    RGBColor(140, 140, 140),
+    RGBColor(214, 105, 20),
+    RGBColor(90, 150, 60),
+];
 const REAL: RGBColor = RGBColor(22, 103, 183);
 const FAKE: RGBColor = RGBColor(200, 40, 40);
 const FAINT: RGBColor = RGBColor(225, 225, 225);
@@ -41,7 +45,9 @@ pub(super) fn all(of: &Evaluation) -> Result<Vec<String>, PlotError> {
         .filter_map(|((level, measured), color)| Some((*level, &measured.as_ref().ok()?.0, color)))
         .collect();
     let mut plots = Vec::new();
-    let Some((_, videos, _)) = levels.first() else { return Ok(plots) };
+    let Some((_, videos)) = levels.first().map(|(level, videos, _)| (level, videos)) else {
+        return Ok(plots);
+    };
     let curves = |points: fn(&Sample) -> Vec<(f64, f64)>| -> Vec<Curve> {
         let curve = |(level, sample, color): &(crate::measure::evaluation::Level, &Sample, _)| {
             Curve { title: level.as_str().to_owned(), color: *color, points: points(sample) }
@@ -190,7 +196,7 @@ fn histogram(sample: &Sample, threshold: Option<f64>) -> Result<String, PlotErro
     let most = bins.iter().flatten().copied().fold(0.0, f64::max);
     picture(|root| {
         let title = "Scores of videos";
-        let mut chart = builder(root, title).build_cartesian_2d(0.0..1.0, 0.0..most * 1.2)?;
+        let mut chart = builder(root, title).build_cartesian_2d(0.0..1.0, 0.0..most * 1.4)?;
         mesh(&mut chart, "P(fake)", "part of the class")?;
         for ((bins, class), color) in bins.iter().zip(Class::BOTH).zip([REAL, FAKE]) {
             let bar = |(n, height): (usize, &f64)| {
@@ -204,7 +210,7 @@ fn histogram(sample: &Sample, threshold: Option<f64>) -> Result<String, PlotErro
             chart.draw_series(bars)?.label(class.as_str()).legend(legend);
         }
         if let Some(threshold) = threshold {
-            let line = [(threshold, 0.0), (threshold, most * 1.2)];
+            let line = [(threshold, 0.0), (threshold, most * 1.4)];
             chart
                 .draw_series(DashedLineSeries::new(line, 4, 4, BLACK.into()))?
                 .label("threshold")

@@ -6,7 +6,9 @@ pub mod gdconv;
 pub mod gend;
 pub mod m2sd;
 mod patches;
+mod resnet;
 pub mod retinaface;
+pub mod slim;
 mod transformer;
 
 use std::collections::BTreeSet;

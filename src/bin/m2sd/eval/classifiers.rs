@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use gstm2sd::core::evidence::{OperatingPoint, PointChoice};
 use gstm2sd::core::modelinfo::{ModelInfo, Role};
 use gstm2sd::models::resolve::Search;
 use gstm2sd::models::sha256;
@@ -17,6 +18,8 @@ pub struct Classifier {
     pub info: ModelInfo,
     /// Of the file, and of what the sidecar says that decides scores.
     pub sha256: String,
+    /// Of the limits by which the sidecar has clips count for no verdict: records tell which do.
+    pub gates: String,
 }
 
 impl Classifier {
@@ -58,18 +61,28 @@ impl Classifier {
     fn find_one(search: &Search, name: Option<&str>) -> Result<Self, CliError> {
         let found = search.find(Role::Classifier, name).map_err(CliError::runtime)?;
         let stem = found.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let limits = ModelInfo { sufficiency: found.info.sufficiency, ..ModelInfo::default() };
+        let gates = super::records::digest([limits.to_string().as_bytes()]);
         Ok(Self {
             name: stem,
             sha256: identity(&found.path, &found.info)?,
+            gates: gates.get(..16).unwrap_or_default().to_owned(),
             path: found.path,
             info: found.info,
         })
     }
 
-    /// P(fake) above which it calls a face fake: what was published, else the first point that was
-    /// measured.
-    pub fn threshold(&self) -> Option<f64> {
-        self.info.threshold.or(self.info.points.first().map(|point| point.threshold))
+    /// P(fake) above which it calls a face fake, of the operating point of this name, or of the one
+    /// that a scan would take; `None`: it has none.
+    ///
+    /// # Errors
+    /// When it has none of this name.
+    pub fn threshold(&self, point: Option<&str>) -> Result<Option<f64>, CliError> {
+        let named = |name: &str| PointChoice::Named(name.to_owned());
+        let choice = point.map_or(PointChoice::Best, named);
+        let point = OperatingPoint::of(&self.info, &choice);
+        let point = point.map_err(|e| CliError::usage(format!("{}: {e}", self.path.display())))?;
+        Ok(point.map(|point| point.threshold.get()))
     }
 }
 

@@ -23,6 +23,8 @@ use crate::terminal::note;
 const GLANCE: Duration = Duration::from_millis(20);
 /// How long a scan may take to end after a signal: it has 10 s by its own rules.
 const STOP_TIME: Duration = Duration::from_secs(15);
+/// How the folder for what is under way begins.
+const WORK: &str = "work-";
 /// How much of a scan's last words is kept.
 const LONGEST_REASON: usize = 400;
 
@@ -81,9 +83,9 @@ impl Jobs<'_> {
     /// [`CliError::Signal`] when one came; what was done is in the folder.
     pub fn run(self, signals: &Signals) -> Result<Scans, CliError> {
         let _lock = lock(self.out)?;
-        let work = self.out.join("work");
-        // Of a run that was killed: nobody else is here.
-        let _ = std::fs::remove_dir_all(&work);
+        remove_leftovers(self.out);
+        // Scans of a run that was killed may still write into its folder.
+        let work = self.out.join(format!("{WORK}{}", std::process::id()));
         std::fs::create_dir_all(&work)
             .map_err(|e| CliError::input(format!("cannot make {}: {e}", work.display())))?;
         let jobs: Vec<_> = self
@@ -159,6 +161,16 @@ fn tell_failures(bar: &ProgressBar, job: &Job<'_>, results: &[Scanned]) {
     }
 }
 
+/// Removes what runs that were killed left: nobody else is here.
+fn remove_leftovers(out: &Path) {
+    for entry in std::fs::read_dir(out).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(WORK) {
+            // What stays is in nobody's way.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// Held as long as this process writes into the folder.
 fn lock(out: &Path) -> Result<File, CliError> {
     let path = out.join(".lock");
@@ -187,7 +199,7 @@ impl Worker<'_> {
     /// The records of each classifier. What is there is not made again.
     fn job(&self, job: &Job<'_>) -> Vec<Scanned> {
         let place = |classifier: &Classifier| -> Scanned {
-            let key = key(job.item)?;
+            let key = key(job.item, &classifier.gates)?;
             let folder = self.jobs.out.join("records").join(&classifier.name);
             Ok(folder.join(job.degradation.name()).join(format!("{key}.jsonl")))
         };
@@ -299,10 +311,10 @@ fn with_slash(path: &Path) -> PathBuf {
     if path.components().count() > 1 { path.to_owned() } else { Path::new(".").join(path) }
 }
 
-/// The name of an item's records: of its files' names, sizes and times, so that a file that has
-/// changed is scanned again.
-fn key(item: &Source) -> Result<String, String> {
-    let mut parts = vec![item.video.file.clone()];
+/// The name of an item's records: of its files' names, sizes and times and of the classifier's limits,
+/// so that what has changed is scanned again.
+fn key(item: &Source, gates: &str) -> Result<String, String> {
+    let mut parts = vec![item.video.file.clone(), gates.to_owned()];
     for file in &item.files {
         let named = |e: std::io::Error| format!("cannot read {}: {e}", file.display());
         let metadata = std::fs::metadata(file).map_err(named)?;

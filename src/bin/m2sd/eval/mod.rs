@@ -94,14 +94,27 @@ pub struct EvalArgs {
     /// Score degraded copies, too
     #[arg(long, value_enum, value_delimiter = ',')]
     degrade: Vec<Kind>,
-    /// P(fake) above which a video counts as called fake [default: the classifier's own]
-    #[arg(long, value_parser = options::probability)]
+    /// P(fake) above which a video counts as called fake
+    #[arg(long, value_parser = options::probability, conflicts_with = "operating_point")]
     threshold: Option<f64>,
+    /// The classifiers' operating point: a measured one, or published [default: the first measured, else
+    /// the published one]
+    #[arg(long, value_name = "NAME")]
+    operating_point: Option<String>,
     /// How often videos are drawn for the intervals
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     replicates: u32,
     #[command(flatten)]
     scoring: ScoringArgs,
+}
+
+impl EvalArgs {
+    fn threshold_of(&self, classifier: &Classifier) -> Result<Option<f64>, CliError> {
+        match self.threshold {
+            Some(threshold) => Ok(Some(threshold)),
+            None => classifier.threshold(self.operating_point.as_deref()),
+        }
+    }
 }
 
 /// Scores of all classifiers on all data, and what is needed to report them.
@@ -115,6 +128,10 @@ struct Evaluated {
 pub fn run(args: &EvalArgs) -> Result<(), CliError> {
     let EvalArgs { data, out, scoring, .. } = args;
     let degradations = Degradation::levels(&args.degrade);
+    // Before anything is scored: a name may be wrong.
+    for classifier in Classifier::find(&args.classifier, scoring.engines.as_deref())? {
+        args.threshold_of(&classifier)?;
+    }
     let evaluated = score(data, out, &args.classifier, degradations, scoring)?;
     let summary = report::write(args, &evaluated)?;
     crate::terminal::print(&summary)?;

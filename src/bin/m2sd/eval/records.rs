@@ -19,6 +19,8 @@ pub struct Clip {
     pub score: Probability,
     /// x, y, width, height in px.
     pub bbox: Option<[f64; 4]>,
+    /// Why it counts for no verdict; empty where it does.
+    pub reason: String,
     pub quality: [Option<f64>; 7],
 }
 
@@ -94,6 +96,7 @@ fn clip(record: &Value) -> Option<Clip> {
         end: record["end"].as_f64(),
         score: probability(&record["score"])?,
         bbox,
+        reason: record["reason"].as_str().unwrap_or_default().to_owned(),
         quality,
     })
 }

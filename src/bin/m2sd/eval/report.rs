@@ -1,5 +1,6 @@
 //! What an evaluation leaves: metrics.json, scores.csv, page.html, and a table for the terminal.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -82,6 +83,7 @@ fn row(empty: Row, clip: &Clip) -> Row {
         end: clip.end,
         score: Some(clip.score),
         quality: clip.quality,
+        reason: clip.reason.clone(),
         ..empty
     }
 }
@@ -109,7 +111,7 @@ pub fn write(args: &EvalArgs, evaluated: &Evaluated) -> Result<String, CliError>
     let bootstrap = Bootstrap { replicates: args.replicates, seed: 1 };
     let mut shown = Vec::new();
     for (of, parts) in classifiers.iter().zip(parts.chunks(degradations.len().max(1))) {
-        let threshold = args.threshold.or(of.threshold());
+        let threshold = args.threshold_of(of)?;
         let evaluations = degradations.iter().zip(parts).map(|(degradation, part)| {
             let degradation = degradation.name();
             // Its videos have the numbers of the items: each has a row, in their order.
@@ -181,14 +183,21 @@ fn worst(evaluated: &Evaluated, of: &Classifier, evaluation: &Evaluation) -> Vec
     worst
 }
 
-/// The face of an item's clip that is farthest from the truth.
+/// The face of an item's clip that is farthest from the truth, of the track that the video's score
+/// is of.
 fn face(evaluated: &Evaluated, item: usize, classifier: usize, class: Class) -> Option<String> {
     let records = evaluated.scans.of(0, item, classifier)?.as_ref().ok()?;
     let scan = Scan::read(records).ok()?;
+    let mut tracks: BTreeMap<u64, Vec<&Clip>> = BTreeMap::new();
+    scan.clips.iter().for_each(|clip| tracks.entry(clip.track).or_default().push(clip));
+    let mean = |clips: &Vec<&Clip>| {
+        clips.iter().map(|clip| clip.score.get()).sum::<f64>() / clips.len() as f64
+    };
+    let track = tracks.into_values().max_by(|a, b| mean(a).total_cmp(&mean(b)))?.into_iter();
     let by_score = |a: &&Clip, b: &&Clip| a.score.get().total_cmp(&b.score.get());
     let clip = match class {
-        Class::Real => scan.clips.iter().max_by(by_score),
-        Class::Fake => scan.clips.iter().min_by(by_score),
+        Class::Real => track.max_by(by_score),
+        Class::Fake => track.min_by(by_score),
     };
     faces::thumbnail(evaluated.scans.items.get(item)?, clip?)
 }
@@ -216,7 +225,7 @@ fn write_metrics(
             "title": one.info.title,
             "sha256": one.sha256,
             "training": one.info.training.as_str(),
-            "threshold": args.threshold.or(one.threshold()),
+            "threshold": args.threshold_of(one).ok().flatten(),
         })
     });
     let evaluations = shown

@@ -153,11 +153,11 @@ impl Recorder {
                 face["llr"] = llr.into();
             }
             if let Some(quality) = roi.param("quality") {
-                face["quality"] = quality_json(&quality);
+                face["quality"] = quality_json(quality);
             }
             faces.push(face);
             if let Some(track) = track.and_then(|t| u64::try_from(t).ok()) {
-                self.faces.entry(track).or_default().seen(time, said(&judged));
+                self.faces.entry(track).or_default().seen(time, said(judged));
             }
         }
         faces

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gst::prelude::*;
 
-use super::classifier_name::{ClassifierName, Naming};
+use super::classifier_name::{ClassifierName, DASHES};
 use crate::core::audio::Loudness;
 use crate::core::evidence::{Insufficiency, Judgement, Label, Probability};
 use crate::core::geometry::BBox;
@@ -60,7 +60,7 @@ pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport) -> gst::Messag
         .field_if_some("fused-score", report.fused.map(Probability::get))
         .field_if_some("llr", report.classifier.criteria.llr(report.fake))
         .build();
-    report.classifier.write_into(&mut structure, Naming::Dashes);
+    report.classifier.write_into(&mut structure, &DASHES);
     if let Some(quality) = &report.quality {
         let shortfall = report.classifier.criteria.sufficiency.check(quality).err();
         structure.set("sufficient", shortfall.is_none());
@@ -115,9 +115,9 @@ pub fn verdict(
         .field("track", track.0)
         .field("label-before", before.as_str())
         .build();
-    super::judgement::write_into(&mut structure, judgement, Naming::Dashes);
+    super::judgement::write_into(&mut structure, judgement, &DASHES);
     if let Some(classifier) = classifier {
-        classifier.write_into(&mut structure, Naming::Dashes);
+        classifier.write_into(&mut structure, &DASHES);
     }
     if let Some(time) = running_time {
         structure.set("running-time", time.nseconds());
