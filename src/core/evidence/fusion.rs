@@ -170,7 +170,7 @@ mod tests {
         let none = member(None, None, Training::Trained);
         assert_eq!(fusion(&[trained.clone(), unknown]).training(), Training::Unknown);
         assert_eq!(fusion(&[trained.clone(), none]).criteria().point, None);
-        assert!(Fusion::of(&[trained.clone()]).is_none() && Fusion::of(&[]).is_none());
+        assert!(Fusion::of(std::slice::from_ref(&trained)).is_none() && Fusion::of(&[]).is_none());
 
         let keys = |eyes, clips| SufficiencyKeys {
             eye_distance_px: Some(eyes),

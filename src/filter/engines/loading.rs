@@ -1,6 +1,6 @@
 //! The models of a run: finding their files, loading them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,6 +129,10 @@ impl ModelFiles {
 fn classifiers(search: &Search, settings: &Settings) -> Result<Vec<Found>, ResolveError> {
     match Wanted::of(&settings.classifier) {
         Wanted::None => Ok(Vec::new()),
+        // A comma may also be part of a path.
+        Wanted::Named(path) if Path::new(path).is_file() => {
+            search.find(Role::Classifier, Some(path)).map(|found| vec![found])
+        }
         Wanted::Named(names) => {
             let names = names.split(',').map(str::trim);
             names.map(|name| search.find(Role::Classifier, Some(name))).collect()
