@@ -79,7 +79,7 @@ fn initializer(tensor: &[u8]) -> Option<(String, Vec<i64>, Vec<u8>)> {
 /// In 0..1, as `mobilefacenet.py` makes them.
 fn numbers(index: usize, count: usize) -> impl Iterator<Item = f64> {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    const PLASTIC: f64 = 0.324_717_957_244_746_03;
+    const PLASTIC: f64 = 0.324_717_957_244_746;
     (1..=count).map(move |step| (step as f64 * GOLDEN + index as f64 * PLASTIC).fract())
 }
 
