@@ -179,7 +179,6 @@ fn check_pixels(clip: ArrayView4<'_, u8>, path: &Path) {
 fn golden_faces_are_inside_of_gend_s_crop() {
     let dir = shared_dir();
     let (template, side_px) = (Template::GEND, 64);
-    let alignment = Alignment { template, align: Align::Frame, side_px };
     let (mut faces, mut published) = (0, 0);
     for name in SCENES {
         let scene = Scene::read(&dir, name);
@@ -193,6 +192,8 @@ fn golden_faces_are_inside_of_gend_s_crop() {
                     let view = picture.view();
                     let crop = FaceCrop::scaled(&view, &face.bbox, face.points, scale).unwrap();
                     let (memory, crops) = (Vec::new(), std::iter::once(&crop));
+                    let align = Align::Frame;
+                    let alignment = Alignment { template, align, crop_scale: scale, side_px };
                     let mut warp = Warp::default();
                     let clip = AlignedClip::align_in(memory, &mut warp, crops, &alignment).unwrap();
                     clip.pixels().iter().filter(|level| **level == 0).count()

@@ -7,6 +7,7 @@ mod compare;
 mod doctor;
 mod ending;
 mod engines;
+mod ensemble;
 mod eval;
 mod fetch;
 mod formats;

@@ -10,6 +10,7 @@ mod cycles;
 mod detectors;
 mod determinism;
 mod engines;
+mod ensemble;
 mod errors;
 mod events;
 mod evidence;

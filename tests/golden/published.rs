@@ -191,7 +191,11 @@ fn golden_gend_scores() {
         let mut classifier = load_classifier(&report.model, &cpu(), &CancelToken::new()).unwrap();
         let spec = classifier.spec();
         assert_eq!((spec.frames, spec.alignment.align), (1, Align::Frame));
-        assert!(spec.crop_scale >= 3.0, "turned heads need {}", spec.crop_scale);
+        assert!(
+            spec.alignment.crop_scale >= 3.0,
+            "turned heads need {}",
+            spec.alignment.crop_scale
+        );
         assert!(classifier.run(&[], &CancelToken::new()).unwrap().is_empty());
         for (found, golden) in scores(&report, &clips).iter().zip(goldens) {
             let [real, fake] = {

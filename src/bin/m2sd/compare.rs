@@ -127,8 +127,8 @@ impl Contender {
     }
 
     /// How faces are cut out and aligned.
-    fn cut(&self) -> (Alignment, f64) {
-        (self.classifier.spec().alignment, self.classifier.spec().crop_scale)
+    fn cut(&self) -> Alignment {
+        self.classifier.spec().alignment
     }
 
     /// P(fake) of a clip of 8-bit RGB `[3,T,S,S]`.

@@ -73,6 +73,24 @@ impl Sufficiency {
         }
     }
 
+    /// What either of two classifiers needs.
+    pub(super) fn strictest(self, other: Self) -> Self {
+        Self {
+            eye_distance_px: self.eye_distance_px.max(other.eye_distance_px),
+            sharpness: self.sharpness.max(other.sharpness),
+            brightness: (
+                self.brightness.0.max(other.brightness.0),
+                self.brightness.1.min(other.brightness.1),
+            ),
+            contrast: self.contrast.max(other.contrast),
+            pose_deg: self.pose_deg.min(other.pose_deg),
+            outside: self.outside.min(other.outside),
+            clips: self.clips.max(other.clips),
+            seconds: self.seconds.max(other.seconds),
+            spread: self.spread.max(other.spread),
+        }
+    }
+
     /// The least distance between the eyes, in px of the frame.
     pub fn eye_distance_px(&self) -> f32 {
         self.eye_distance_px

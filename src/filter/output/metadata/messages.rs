@@ -19,6 +19,8 @@ use crate::core::track::TrackId;
 pub struct ClipReport {
     pub track: TrackId,
     pub fake: Probability,
+    /// What it says together with those of other classifiers; of several, the first one's has it.
+    pub fused: Option<Probability>,
     /// The model's two numbers, fake first.
     pub outputs: [f32; 2],
     pub span: Span,
@@ -55,6 +57,7 @@ pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport) -> gst::Messag
         .field("provider", report.provider)
         .field("precision", report.precision)
         .field("provider-ms", report.took.as_secs_f64() * 1e3)
+        .field_if_some("fused-score", report.fused.map(Probability::get))
         .field_if_some("llr", report.classifier.criteria.llr(report.fake))
         .build();
     report.classifier.write_into(&mut structure, &DASHES);
