@@ -133,6 +133,24 @@ fn known_videos_give_figures_whatever_becomes_of_one() {
     assert!(page.contains("src=\"data:image/jpeg;base64,"), "the worst error has a face");
 }
 
+#[test]
+fn one_forged_face_makes_a_forged_video() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, engines) = (dir.path().join("out"), engines(dir.path()));
+    draw(&dir.path().join("real.png"), Some(60));
+    // A red face and a bluer one, bluer than the picture's.
+    let drawn = scene().join("scene.mp4");
+    let csv = dir.path().join("list.csv");
+    let list = format!("file,label\nreal.png,real\n{},fake\n", text(&drawn));
+    std::fs::write(&csv, list).unwrap();
+    let run = m2sd(&eval_args(&csv, &out, &engines));
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let levels = &metrics(&out)["evaluations"][0]["levels"];
+    assert_eq!(levels["video"]["auc"]["value"], 1.0, "{levels}");
+    assert!(levels["track"]["auc"]["value"].as_f64().unwrap() < 1.0, "{levels}");
+    assert!(levels["track"]["scores"]["fake"].as_u64().unwrap() > 1, "{levels}");
+}
+
 /// Waits until so many records are there.
 fn wait_for(out: &Path, count: usize, child: &mut Child) {
     let started = Instant::now();

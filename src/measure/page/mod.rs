@@ -52,7 +52,7 @@ body{font:15px/1.45 system-ui,sans-serif;color:#222;max-width:1220px;margin:24px
 h1{font-size:24px}h2{margin-top:40px;border-top:1px solid #ddd;padding-top:20px}h3{margin:26px 0 8px}\
 table{border-collapse:collapse;margin:8px 0}td,th{padding:3px 12px 3px 0;text-align:right;\
 border-bottom:1px solid #eee;font-variant-numeric:tabular-nums;vertical-align:top}\
-th{font-weight:600;border-bottom:1px solid #bbb}td:first-child,th:first-child,td.text{text-align:left}\
+th{font-weight:600;border-bottom:1px solid #bbb}td:first-child,th:first-child,.text{text-align:left}\
 .range{color:#888;font-size:12px;white-space:nowrap}.plots{display:flex;flex-wrap:wrap;gap:8px}\
 .plots svg{border:1px solid #eee}.faces{display:flex;flex-wrap:wrap;gap:14px}\
 .faces figure{margin:0;width:150px;font-size:12px;overflow-wrap:anywhere}\
@@ -96,8 +96,8 @@ fn section(classifier: &Classifier) -> Result<Markup, PageError> {
     Ok(html! {
         h2 { (name) }
         p.note {
-            (standing) " " (real) " real and " (fake) " fake videos, "
-            (evaluation.abstentions.len()) " without a score. "
+            (standing) " Videos: " (real) " real, " (fake) " fake; nothing is said about "
+            (evaluation.abstentions.len()) ". "
             @match evaluation.threshold {
                 Some(threshold) => { "Called fake above " (threshold) "." }
                 None => { "It has no operating point: nothing is called fake or real." }

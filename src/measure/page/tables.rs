@@ -56,8 +56,8 @@ pub(super) fn figures(of: &Evaluation) -> Markup {
             } }
         } }
         @if coarse { p.note {
-            "With " (reals) " real videos, a TPR at an FPR of 1 % is one at none above 1 in " (reals)
-            "; FPRs of 1 % and 0.1 % take 100 and 1000 real videos at least."
+            "Real videos that have a score: " (reals) ". With fewer than 100 and 1000 of them, the TPR at \
+             an FPR of 1 % and 0.1 % is the TPR where none is called fake."
         } }
     }
 }
@@ -131,7 +131,7 @@ pub(super) fn robustness(of: &Evaluation, degraded: &[Evaluation]) -> Markup {
         p.note { "Per video, degraded before it is scored." }
         div.scroll { table {
             tr {
-                th { "degradation" } th { "without a score" }
+                th { "degradation" } th { "nothing said" }
                 @for figure in SHOWN { th { (figure.title()) } }
             }
             (row(of))
@@ -143,9 +143,9 @@ pub(super) fn robustness(of: &Evaluation, degraded: &[Evaluation]) -> Markup {
 /// The videos that have no score.
 pub(super) fn abstentions(of: &Evaluation) -> Markup {
     html! { @if !of.abstentions.is_empty() {
-        h3 { "Without a score" }
+        h3 { "About which nothing is said" }
         div.scroll { table {
-            tr { th { "file" } th { "label" } th { "reason" } }
+            tr { th { "file" } th { "label" } th.text { "reason" } }
             @for (video, reason) in &of.abstentions {
                 tr { td { (video.file) } td { (video.class) } td.text { (reason) } }
             }
