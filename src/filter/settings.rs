@@ -16,7 +16,7 @@ pub use crate::infer::{Precision, Provider};
 #[enum_type(name = "GstM2sdChannelOrder")]
 pub enum ChannelOrder {
     #[default]
-    #[enum_value(name = "What the model's .modelinfo says, else BGR", nick = "auto")]
+    #[enum_value(name = "What the model's .modelinfo says, else its family's", nick = "auto")]
     Auto,
     #[enum_value(name = "RGB, as the published M2SD script feeds it", nick = "rgb")]
     Rgb,

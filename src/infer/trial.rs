@@ -16,6 +16,8 @@ use super::options::{EngineOptions, Provider};
 use super::pool::{ABANDON_AFTER, Counted};
 use super::roles::{Aligner, Classifier, Clip, Detector};
 use super::tensor::Tensor;
+use crate::core::detect::DetectParams;
+use crate::core::geometry::Size;
 use crate::core::image::PixelValues;
 use crate::core::modelinfo::{ModelInfo, Role};
 
@@ -83,7 +85,15 @@ fn run(model: &Path, role: Role, info: &ModelInfo, cancel: &CancelToken) -> Resu
             let height = detector.height_px().unwrap_or(height);
             let width = detector.width_px().unwrap_or(width);
             let picture = grey((3, height, width), detector.values());
-            detector.run(picture.view(), cancel).map(drop)
+            let outputs = detector.run_family(picture.view(), cancel)?;
+            let side = |px: usize| u32::try_from(px).unwrap_or(u32::MAX);
+            let Some(size) = Size::new(side(width), side(height)) else { return Ok(()) };
+            // The rows of the outputs are held against the size of the picture.
+            let faces = outputs.faces(size, size, &DetectParams::default());
+            faces.map(drop).map_err(|error| InferError::WrongValues {
+                what: "the detector's outputs",
+                reason: error.to_string(),
+            })
         }
         Role::Aligner => {
             let mut aligner = Aligner::from_engine(engine, info)?;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use gstm2sd::models::synth::{self, Synth};
+use gstm2sd::core::modelinfo::DetectorFamily;
+use gstm2sd::models::synth::{self, DetectorShape, Synth};
 
 use super::networks::{self, Fault};
 use crate::{m2sd, stderr, text};
@@ -51,6 +52,33 @@ fn a_network_of_another_role_is_refused_with_what_was_found() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(!engines.join("analytic_detector.onnx").exists());
+}
+
+#[test]
+fn detectors_of_every_family_are_tried_and_wrong_anchors_refused() {
+    for family in [DetectorFamily::RetinaFace, DetectorFamily::YuNet, DetectorFamily::Scrfd] {
+        let dir = tempfile::tempdir().unwrap();
+        let [made, engines] = ["made", "engines"].map(|name| dir.path().join(name));
+        let shape = DetectorShape { family, fixed_px: None };
+        let detector = synth::write(&Synth::DetectorOf(shape), &made).unwrap();
+        let (code, said) = import(&detector, &engines, &[]);
+        assert_eq!(code, Some(0), "{family:?}: {said}");
+        let verified = m2sd(&["models", "verify", "--engines", text(&engines)]);
+        let told = String::from_utf8(verified.stdout).unwrap();
+        assert!(told.contains("analytic_detector.onnx is used, and runs"), "{family:?}: {told}");
+
+        let sidecar = made.join("analytic_detector.onnx.modelinfo");
+        let info = std::fs::read_to_string(&sidecar).unwrap();
+        let anchors = "[modelinfo]\nanchors=10,16,24;32,48";
+        std::fs::write(&sidecar, info.replace("[modelinfo]", anchors)).unwrap();
+        let (code, said) = import(&detector, &engines, &[]);
+        if family == DetectorFamily::RetinaFace {
+            assert_eq!(code, Some(4), "{said}");
+            assert!(said.contains("anchors=10,16,24;32,48"), "{said}");
+        } else {
+            assert_eq!(code, Some(0), "it has no anchors: {said}");
+        }
+    }
 }
 
 #[test]

@@ -62,6 +62,25 @@ pub fn analyse_video(dir: &Path, properties: &str) -> Analysis {
     found
 }
 
+/// Nobody in the video or in the picture is forged. Meso4 gives most of them more than 0.3: faces that
+/// are a fraction of what it reads, or were seen for a moment.
+#[test]
+fn golden_genuine_faces_raise_no_false_alarm() {
+    let dir = shared_dir();
+    for point in ["", "threshold=0.3"] {
+        let properties = format!("classifier=meso4_df max-faces=30 {point}");
+        let video = analyse_video(&dir, &properties);
+        let picture = analyse_file(&dir, "group_459.jpg", "decodebin", &properties);
+        let frames = video.frames.iter().chain(&picture.frames);
+        let faces: Vec<_> = frames.flat_map(|frame| &frame.faces).collect();
+        let above = faces.iter().filter(|face| face.score.is_some_and(|score| score > 0.3));
+        assert!(above.count() > 300, "the scores alone would have called them fake");
+        for face in faces {
+            assert_eq!(face.label, "insufficient", "{point}: {face:?}");
+        }
+    }
+}
+
 /// The first and the last frame of each track.
 fn track_extents(found: &Analysis) -> BTreeMap<i32, [usize; 2]> {
     let mut extents = BTreeMap::new();

@@ -4,10 +4,13 @@ use gstm2sd::core::detect::{DetectParams, FamilyOutputs};
 use gstm2sd::core::geometry::Size;
 use gstm2sd::core::image::{ChannelOrder, Normalization, PixelValues};
 use gstm2sd::core::modelinfo::{DetectorFamily, ModelInfo};
-use gstm2sd::infer::{CancelToken, Detector, InferError, TensorInfo};
+use gstm2sd::infer::{CancelToken, Detector, InferError, TensorInfo, load_detector};
+use gstm2sd::models::arch::{Tensors, Weights};
+use gstm2sd::models::checkpoint::CheckpointError;
+use gstm2sd::models::graph::{Axis, Graph, int, ints};
 use ndarray::{Array3, ArrayD};
 
-use crate::common::{Fake, tensor};
+use crate::common::{Fake, on, providers, tensor};
 
 /// Of a picture of 64×64, for each of three maps.
 const CELLS: [usize; 3] = [64, 16, 4];
@@ -142,4 +145,60 @@ fn a_retinaface_goes_by_the_anchors_of_its_sidecar() {
     assert!(matches!(outputs, FamilyOutputs::RetinaFace { anchors: Some(_), .. }));
     let size = Size::new(64, 64).unwrap();
     assert_eq!(outputs.faces(size, size, &DetectParams::default()).unwrap().len(), 0);
+}
+
+/// As InsightFace's files are: any size goes in, and outputs are declared as those of 640×640.
+fn declared_for_another_size(path: &std::path::Path) {
+    let mut g = Graph::new("scrfd");
+    let axes = [Axis::Size(1), Axis::Size(3), Axis::Any("H"), Axis::Any("W")];
+    let image = g.input("input.1", &axes);
+    let mut name = 448;
+    for columns in [1usize, 4, 10] {
+        for stride in [8, 16, 32] {
+            let pool = [ints("kernel_shape", &[stride; 2]), ints("strides", &[stride; 2])];
+            let cells = g.op("MaxPool", &[&image], &pool);
+            let one = g.slice(&cells, 1, 0..1, 1);
+            let channels = vec![&one; 2 * columns];
+            let all = g.op("Concat", &channels, &[int("axis", 1)]);
+            let rows = g.transpose(&all, &[0, 2, 3, 1]);
+            let rows = g.reshape(&rows, &[-1, columns as i64]);
+            let declared = (640 / stride as usize).pow(2) * 2;
+            g.output(&name.to_string(), &rows, &[Axis::Size(declared), Axis::Size(columns)]);
+            name += 1;
+        }
+    }
+    let mut none = Nothing;
+    g.write(&mut Tensors::new(&mut none), std::fs::File::create(path).unwrap()).unwrap();
+}
+
+/// Weights of a network that has none.
+struct Nothing;
+
+impl Weights for Nothing {
+    fn shape(&self, _: &str) -> Option<&[usize]> {
+        None
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, CheckpointError> {
+        Err(CheckpointError::NoSuchTensor(name.to_owned()))
+    }
+}
+
+#[test]
+fn outputs_may_have_other_rows_than_the_file_declares() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("det_10g.onnx");
+    declared_for_another_size(&model);
+    for provider in providers() {
+        let mut detector = load_detector(&model, &on(provider), &CancelToken::new()).unwrap();
+        assert_eq!(detector.family(), DetectorFamily::Scrfd);
+        for (width, height) in [(320, 192), (64, 96), (640, 640)] {
+            let picture = Array3::<f32>::from_elem((3, height, width), 0.75);
+            let outputs = detector.run_family(picture.view(), &CancelToken::new()).unwrap();
+            let size = Size::new(width as u32, height as u32).unwrap();
+            let found = outputs.faces(size, size, &DetectParams::default()).unwrap();
+            assert_eq!(found.len(), 10, "{provider}: {width}x{height}");
+            assert!(found.iter().all(|face| (face.score - 0.75).abs() < 1e-2), "{provider}");
+        }
+    }
 }

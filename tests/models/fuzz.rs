@@ -4,7 +4,8 @@ use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::synth::{self, ClipShape, Synth};
 
 use crate::entries;
-use crate::forge::{Forge, bytes, safetensors};
+use crate::forge::{Forge, bytes};
+use crate::support::formats::safetensors;
 
 /// Marsaglia's xorshift64.
 struct Random(u64);

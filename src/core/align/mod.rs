@@ -134,28 +134,6 @@ impl FaceCrop {
     pub fn held(&self) -> (CropRect, &RgbImage) {
         (self.held, &self.image)
     }
-
-    /// The luma (BT.601), 0..=255, between the centres of the pixels around a place in px of the frame;
-    /// `None` outside of what was copied.
-    pub(super) fn luma(&self, x: f64, y: f64) -> Option<f32> {
-        let (x, y) = (x - f64::from(self.held.x()), y - f64::from(self.held.y()));
-        let (width, height) = (self.held.width() as usize, self.held.height() as usize);
-        if !(x >= 0.0 && y >= 0.0 && x <= (width - 1) as f64 && y <= (height - 1) as f64) {
-            return None;
-        }
-        let (column, row) = (x as usize, y as usize);
-        let (right, below) = ((column + 1).min(width - 1), (row + 1).min(height - 1));
-        let level = |column: usize, row: usize| {
-            let place = 3 * (row * width + column);
-            let [r, g, b] = *self.image.data().get(place..)?.first_chunk::<3>()?;
-            Some((77 * u32::from(r) + 150 * u32::from(g) + 29 * u32::from(b)) as f32 / 256.0)
-        };
-        let (fx, fy) = (x.fract() as f32, y.fract() as f32);
-        let mix = |a: f32, b: f32, part: f32| a + (b - a) * part;
-        let upper = mix(level(column, row)?, level(right, row)?, fx);
-        let lower = mix(level(column, below)?, level(right, below)?, fx);
-        Some(mix(upper, lower, fy))
-    }
 }
 
 /// The frames of a clip, aligned: T square pictures of S×S px.

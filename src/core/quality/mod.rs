@@ -42,7 +42,6 @@ pub struct FaceQuality {
 #[derive(Debug, Default)]
 pub struct QualityMeter {
     grey: GreyFace,
-    line: Vec<f32>,
 }
 
 impl QualityMeter {
@@ -67,18 +66,19 @@ impl QualityMeter {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn measure(&mut self, crop: &FaceCrop, frame: Size) -> Option<FaceQuality> {
-        let Self { grey, line } = self;
+        let grey = &mut self.grey;
         grey.look_at(crop, frame)?;
+        let (held, _) = crop.held();
         let [left, right, ..] = *crop.points();
         let (brightness, contrast) = grey.levels();
         Some(FaceQuality {
             eye_distance_px: (right.x - left.x).hypot(right.y - left.y),
-            sharpness: 1.0 - blur::blur(grey.pixels(), SIDE_PX, line),
+            sharpness: 1.0 - blur::blur(grey.pixels(), SIDE_PX),
             brightness,
             contrast,
             pose_deg: pose::pose_deg(crop.points())?,
             outside: grey.outside(),
-            blockiness: blocks::blockiness(crop),
+            blockiness: blocks::blockiness(grey.luma(), held.width() as usize, held.x() as usize),
         })
     }
 }

@@ -182,11 +182,12 @@ fn rows<'o>(
     what: &'static str,
 ) -> Result<ArrayView2<'o, f32>, InferError> {
     let output = take::<IxDyn>(outputs, place, what, "[1, A, columns]")?;
-    let wrong = shape_error(what, &[Some(1), None, Some(last)], output.shape());
+    let wrong = |shape: &[usize]| shape_error(what, &[Some(1), None, Some(last)], shape);
     let output = match *output.shape() {
         [1, _, found] if found == last => output.index_axis_move(Axis(0), 0),
         [_, found] if found == last => output,
-        _ => return Err(wrong),
+        _ => return Err(wrong(output.shape())),
     };
-    output.into_dimensionality().map_err(|_| wrong)
+    // Its axes were counted above.
+    output.into_dimensionality().map_err(|_| wrong(&[]))
 }

@@ -76,7 +76,11 @@ impl Detector {
             Some(Variant::OneMb) if is_published => Err(Problem::PublishedRetinaFace),
             Some(variant @ (Variant::Published | Variant::OneMb)) => Ok(Self::RetinaFace(variant)),
             Some(Variant::ResNet50) | None if is_published => Ok(self),
-            Some(Variant::ResNet50) | None => Err(Problem::WhichRetinaFace),
+            Some(Variant::ResNet50) | None => {
+                // A damaged file is neither.
+                retinaface::build(&mut Tensors::new(checkpoint), Variant::Published)?;
+                Err(Problem::WhichRetinaFace)
+            }
         }
     }
 }

@@ -7,7 +7,9 @@ use crate::core::modelinfo::{
     Align, ClassifierOutput, FakeIndex, FrameRates, ModelInfo, Port, PortType, Role, Template,
 };
 use crate::models::arch::retinaface::{self, Variant};
-use crate::models::arch::{ArchError, Tensors, ftcn, gdconv, gend, m2sd, slim};
+use crate::models::arch::{
+    ArchError, Tensors, ftcn, gdconv, gend, m2sd, mobilefacenet, pfld, slim,
+};
 use crate::models::checkpoint::{Checkpoint, Config, Signature};
 use crate::models::graph::Graph;
 use crate::models::manifest::Recognised;
@@ -17,18 +19,22 @@ use crate::models::manifest::Recognised;
 pub(super) enum Network {
     Detector(Detector),
     GdConv,
+    Pfld,
+    MobileFaceNet,
     Transformer,
     Ftcn,
     GenD,
 }
 
 /// What each is known by.
-const KNOWN: [(Network, Signature); 9] = [
+const KNOWN: [(Network, Signature); 11] = [
     (Network::Detector(Detector::RetinaFace(Variant::Published)), &retinaface::SIGNATURE),
     (Network::Detector(Detector::RetinaFace(Variant::ResNet50)), &retinaface::RESNET_SIGNATURE),
     (Network::Detector(Detector::Slim), &slim::SIGNATURE),
     (Network::Detector(Detector::Rfb), &slim::RFB_SIGNATURE),
     (Network::GdConv, &[gdconv::SIGNATURE]),
+    (Network::Pfld, &pfld::SIGNATURE),
+    (Network::MobileFaceNet, &mobilefacenet::SIGNATURE),
     (Network::Transformer, &m2sd::SIGNATURE),
     (Network::Transformer, &m2sd::HUB_SIGNATURE),
     (Network::Ftcn, &ftcn::SIGNATURE),
@@ -97,6 +103,8 @@ impl Network {
         Ok(match self {
             Self::Detector(detector) => (detector.build(tensors)?, title.to_owned()),
             Self::GdConv => (gdconv::build(tensors)?, title.to_owned()),
+            Self::Pfld => (pfld::build(tensors)?, title.to_owned()),
+            Self::MobileFaceNet => (mobilefacenet::build(tensors)?, title.to_owned()),
             Self::Ftcn => (ftcn::build(tensors, tuning)?, title.to_owned()),
             Self::Transformer => {
                 let (graph, d) = m2sd::build(tensors, config, options)?;
@@ -123,6 +131,8 @@ impl Network {
         match self {
             Self::Detector(detector) => detector.title(),
             Self::GdConv => "MobileNetV2 GDConv",
+            Self::Pfld => "PFLD 112",
+            Self::MobileFaceNet => "MobileFaceNet 112",
             Self::Transformer => "M2SD/VideoMAE transformer",
             Self::Ftcn => "FTCN+TT",
             Self::GenD => "GenD, CLIP tower",
@@ -131,7 +141,7 @@ impl Network {
 
     pub(super) fn input(self) -> &'static str {
         match self {
-            Self::Detector(_) | Self::GdConv => "image",
+            Self::Detector(_) | Self::GdConv | Self::Pfld | Self::MobileFaceNet => "image",
             Self::Transformer | Self::Ftcn | Self::GenD => "clip",
         }
     }
@@ -144,7 +154,7 @@ impl Network {
             Self::Detector(detector) => {
                 ModelInfo { anchors: detector.anchors(), ..ModelInfo::default() }
             }
-            Self::GdConv => ModelInfo::default(),
+            Self::GdConv | Self::Pfld | Self::MobileFaceNet => ModelInfo::default(),
             Self::Transformer => {
                 ModelInfo { fake_index: fake_index(config.labels()), ..ModelInfo::default() }
             }
@@ -178,6 +188,9 @@ impl Network {
         let (role, order, normalization) = match self {
             Self::Detector(_) => (Role::Detector, ChannelOrder::Bgr, Normalization::RETINAFACE),
             Self::GdConv => (Role::Aligner, ChannelOrder::Rgb, Normalization::IMAGENET_RGB),
+            Self::Pfld | Self::MobileFaceNet => {
+                (Role::Aligner, ChannelOrder::Rgb, Normalization::UNIT)
+            }
             Self::Transformer | Self::Ftcn => {
                 (Role::Classifier, ChannelOrder::Rgb, Normalization::IMAGENET_RGB)
             }
