@@ -106,6 +106,30 @@ pub fn importer(data: &[u8]) {
     }
 }
 
+/// A folder as Hugging Face lays it out: the first byte says what is in it, two are the length of its
+/// configuration, or of its index; that, and a file of tensors, follow.
+pub fn folder(data: &[u8]) {
+    let Some((&[kind, low, high], rest)) = data.split_first_chunk() else { return };
+    let len = usize::from(u16::from_le_bytes([low, high])).min(rest.len());
+    let (text, tensors) = rest.split_at(len);
+    let Ok(dir) = tempfile::tempdir() else { return };
+    let files = match kind % 2 {
+        0 => [("config.json", text), ("model.safetensors", tensors)],
+        _ => [("model.safetensors.index.json", text), ("1.safetensors", tensors)],
+    };
+    for (name, content) in files {
+        if std::fs::write(dir.path().join(name), content).is_err() {
+            return;
+        }
+    }
+    let out = dir.path().join("out");
+    let options = ImportOptions { transformer: tiny_options(), ..ImportOptions::default() };
+    match import(dir.path(), &out, &options) {
+        Ok(report) => assert!(onnx::summary(&report.model).is_ok()),
+        Err(_) => assert!(std::fs::read_dir(&out).map_or(0, Iterator::count) <= 1),
+    }
+}
+
 /// Tensors whose shapes are only claimed.
 struct Claims(Vec<(&'static str, Vec<usize>)>);
 

@@ -203,13 +203,13 @@ impl Rig {
 fn a_frame_with_one_face_and_one_clip() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // ONNX Runtime's binding makes half of them; OpenVINO is handed the inputs as they lie.
-    for (provider, most) in [("cpu", 66.0), ("openvino", 33.0)] {
+    for (provider, most) in [("cpu", 73.0), ("openvino", 42.0)] {
         let (per_frame, megabytes) = of_a_frame(provider);
         println!("{provider}: {per_frame} allocations, {megabytes} MB a frame");
         // What GstAnalytics is told is put together in vectors.
         let most = if cfg!(feature = "v1_24") { most + 6.0 } else { most };
         assert!(per_frame <= most, "{provider}: {per_frame} allocations a frame");
-        assert!(megabytes <= 0.01, "{provider}: {megabytes} MB allocated a frame");
+        assert!(megabytes <= 0.011, "{provider}: {megabytes} MB allocated a frame");
     }
 }
 

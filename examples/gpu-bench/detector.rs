@@ -28,8 +28,8 @@ pub fn bench(bench: &Bench, models: &[PathBuf]) -> Outcome<()> {
             });
             let floats = bytes.mapv(f32::from);
             let mut run = || match detector.values() {
-                PixelValues::U8 => detector.run(bytes.view(), &cancel).map(drop),
-                PixelValues::Normalized(_) => detector.run(floats.view(), &cancel).map(drop),
+                PixelValues::U8 => detector.run_family(bytes.view(), &cancel).map(drop),
+                PixelValues::Normalized(_) => detector.run_family(floats.view(), &cancel).map(drop),
             };
             let started = Instant::now();
             while started.elapsed() < WARM_UP {

@@ -68,8 +68,12 @@ impl<P> ClipWindow<P> {
     /// The numbers of the frames that it speaks of in playing order, repetitions and those that were
     /// left out included.
     pub fn frames(&self) -> Vec<FrameNumber> {
-        let frames = |s: &'_ Arc<Sample<P>>| s.left_out.iter().copied().chain([s.frame]).collect();
-        self.samples.iter().flat_map(|s| -> Vec<_> { frames(s) }).collect()
+        let mut frames = Vec::with_capacity(self.samples.len());
+        for sample in &self.samples {
+            frames.extend_from_slice(&sample.left_out);
+            frames.push(sample.frame);
+        }
+        frames
     }
 }
 

@@ -62,8 +62,8 @@ pub struct M2sdFilter {
     #[property(name = "classifier", get, set, type = Option<String>, member = classifier,
         nick = "Classifier", mutable_ready,
         blurb = "Forgery classification model (M2SD, ONNX): a path, a file name in the engines \
-                 directory, or \"none\": faces are followed and not judged. Unset: the best one \
-                 there, if any")]
+                 directory, several of either separated by commas, which judge together, or \
+                 \"none\": faces are followed and not judged. Unset: the best one there, if any")]
     #[property(name = "provider", get, set, type = Provider, member = provider, mutable_ready,
         nick = "Provider",
         blurb = "What runs the models. One that is named and missing is an error",

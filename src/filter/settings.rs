@@ -16,7 +16,7 @@ pub use crate::infer::{Precision, Provider};
 #[enum_type(name = "GstM2sdChannelOrder")]
 pub enum ChannelOrder {
     #[default]
-    #[enum_value(name = "What the model's .modelinfo says, else BGR", nick = "auto")]
+    #[enum_value(name = "What the model's .modelinfo says, else its family's", nick = "auto")]
     Auto,
     #[enum_value(name = "RGB, as the published M2SD script feeds it", nick = "rgb")]
     Rgb,
@@ -240,9 +240,10 @@ impl Settings {
         }
     }
 
-    pub fn channel_order(&self, model: Option<image::ChannelOrder>) -> image::ChannelOrder {
+    /// The order in which the detector is given colours, where `model` is its own.
+    pub fn channel_order(&self, model: image::ChannelOrder) -> image::ChannelOrder {
         match self.channel_order {
-            ChannelOrder::Auto => model.unwrap_or(image::ChannelOrder::Bgr),
+            ChannelOrder::Auto => model,
             ChannelOrder::Rgb => image::ChannelOrder::Rgb,
             ChannelOrder::Bgr => image::ChannelOrder::Bgr,
         }

@@ -38,7 +38,7 @@ struct ClipHealth {
 #[derive(Clone, Default)]
 struct Work {
     detection: CancelToken,
-    clips: Option<Canceller>,
+    clips: Vec<Canceller>,
 }
 
 /// Why upstream's buffers are refused.
@@ -104,8 +104,8 @@ impl Shared {
     }
 
     /// Whose clips a flush or a stop drops and cancels.
-    pub fn set_clip_canceller(&self, canceller: Option<Canceller>) {
-        self.work().clips = canceller;
+    pub fn set_clip_cancellers(&self, cancellers: Vec<Canceller>) {
+        self.work().clips = cancellers;
     }
 
     /// Cancels what the models are doing, from whatever thread: the analysis thread may be waiting
@@ -115,9 +115,7 @@ impl Shared {
         let Work { detection, clips } = self.work().clone();
         detection.cancel();
         self.audio.interrupt();
-        if let Some(canceller) = clips {
-            canceller.flush();
-        }
+        clips.iter().for_each(Canceller::flush);
     }
 
     pub fn set_classifier(&self, name: Option<Arc<ClassifierName>>) {

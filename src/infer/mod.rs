@@ -31,6 +31,7 @@ mod register;
 mod request;
 mod roles;
 mod tensor;
+mod trial;
 
 pub use cancel::{CancelToken, Hook, HookGuard};
 pub use engine::{Engine, Staged, Stager};
@@ -56,3 +57,4 @@ pub use roles::{
     StagedClips,
 };
 pub use tensor::{Tensor, TensorIn, TensorView};
+pub use trial::{Trial, try_out};

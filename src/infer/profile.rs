@@ -11,6 +11,8 @@ use super::options::Shapes;
 /// Two axes of a picture: the smallest that is detected on, and a frame in live mode.
 const DETECT_MIN_PX: usize = 32;
 const DETECT_OPT_PX: [usize; 2] = [360, 640];
+/// Some families' pictures are padded to a multiple of this.
+const DETECT_MULTIPLE_PX: usize = 32;
 
 /// From which to which size an axis can go, and for which it is fastest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +122,7 @@ fn open_axis(role: Role, axis: usize, shapes: Shapes) -> Range {
     let side = |opt: usize| Range {
         min: DETECT_MIN_PX.min(shapes.detect_px),
         opt: opt.min(shapes.detect_px),
-        max: shapes.detect_px,
+        max: shapes.detect_px.next_multiple_of(DETECT_MULTIPLE_PX),
     };
     match (role, axis) {
         (Role::Classifier, 0) => Range::up_to(shapes.batch),

@@ -42,9 +42,6 @@ pub struct GroupFigures {
     pub figures: Figures,
 }
 
-/// The scores of a level and their figures, or why there are none.
-pub type AtLevel = Result<(Sample, Figures), SampleError>;
-
 /// What a classifier says of videos, measured.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
@@ -55,11 +52,15 @@ pub struct Evaluation {
     /// All videos, real and fake, scored or not.
     pub videos: [usize; 2],
     pub abstentions: Vec<(Video, String)>,
-    pub levels: Vec<(Level, AtLevel)>,
+    /// At each level the scores and their figures, or why there are none.
+    pub levels: Vec<(Level, LevelFigures)>,
     pub groups: Vec<GroupFigures>,
     pub across: Option<AcrossGroups>,
     pub coverage: Vec<CoveragePoint>,
 }
+
+/// The scores of one level and their figures, or why there are none.
+pub type LevelFigures = Result<(Sample, Figures), SampleError>;
 
 /// Which scores are evaluated.
 #[derive(Clone, Copy, Debug)]

@@ -101,6 +101,12 @@ pub(crate) fn folder(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// The SHA-256 of these numbers' bytes, the lowest first, in lower-case hexadecimal.
+pub(crate) fn sha256_of_numbers(numbers: &[f32]) -> String {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The SHA-256 of a file, in lower-case hexadecimal.
 pub fn sha256(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;

@@ -1,6 +1,7 @@
 //! A checkpoint or ONNX file becomes a model: the network, its sidecar, its hash.
 
 mod content;
+mod detector;
 mod network;
 mod recognised;
 
@@ -10,11 +11,12 @@ use thiserror::Error;
 
 use self::content::Content;
 use self::recognised::{caution, declared, file_name};
+use super::arch::retinaface::Variant;
 use super::arch::{ArchError, m2sd};
 use super::checkpoint::{CheckpointError, Kept, Source};
 use super::engine_file::{self, EngineFileError};
 use super::file;
-use super::manifest::{Manifest, ManifestError};
+use super::manifest::{Manifest, ManifestError, Recognised};
 use super::onnx::OnnxError;
 use super::onnx::bytes_in::BytesInError;
 use super::package::{self, PackageError};
@@ -33,10 +35,19 @@ pub struct ImportOptions {
     pub name: Option<String>,
     /// What the user says of how the network was trained, where nothing else does.
     pub training: Option<Training>,
+    /// Which of the detectors that have a RetinaFace's tensors it is, where neither a pinned hash nor
+    /// the numbers tell.
+    pub retinaface: Option<Variant>,
     /// The model reads bytes and normalises them itself; a network that does so already is kept as
     /// it is.
     pub bytes_in: bool,
+    /// Tries a model out before it takes its place.
+    pub trial: Option<Trial>,
 }
+
+/// What a network is tried out with, given its file, which has no sidecar yet, and what that will say;
+/// what is wrong with it. This layer runs no networks.
+pub type Trial = fn(&Path, &ModelInfo) -> Result<(), String>;
 
 /// What was written.
 #[derive(Clone, Debug)]
@@ -77,6 +88,18 @@ pub enum Problem {
     Onnx(#[from] OnnxError),
     #[error("not a network that is known here. Known: {known}. Its tensors: {tensors}")]
     UnknownNetwork { known: String, tensors: String },
+    #[error(
+        "its tensors are those of two detectors, which differ in their anchors and in what is below \
+         zero: RetinaFace of Pytorch_Retinaface (anchors 16,32;64,128;256,512), and the one of \
+         Face-Detector-1MB-with-landmark (10,20;32,64;128,256), whose files have the same name. Say \
+         which it is: --retinaface published or --retinaface 1mb"
+    )]
+    WhichRetinaFace,
+    #[error(
+        "its numbers are those of the published RetinaFace, and not of Face-Detector-1MB: leave out \
+         --retinaface"
+    )]
+    PublishedRetinaFace,
     #[error("no role fits inputs {inputs} and outputs {outputs}; give it a .modelinfo with a role")]
     UnknownRole { inputs: String, outputs: String },
     #[error("it cannot be made to read bytes: {0}")]
@@ -95,6 +118,8 @@ pub enum Problem {
         "it is {known}, by its pinned sha256 or its sidecar, and not {told}; leave the training out"
     )]
     Training { known: Training, told: Training },
+    #[error("it cannot be used: {0}")]
+    Trial(String),
     #[error("cannot copy it: {0}")]
     Copy(std::io::Error),
     #[error(transparent)]
@@ -142,11 +167,17 @@ fn import_or_say_why(
     } else {
         Content::checkpoint(&source, recognised, options)?
     };
+    // What has the name of a known file, and is another network, is neither named nor told like it.
+    let own_file = content.own_file.filter(|_| options.name.is_none());
+    let (name, recognised) = match own_file {
+        Some(own) => (own.to_owned(), Recognised::Stranger),
+        None => (name, recognised),
+    };
     if let Some(told) = options.training {
         content.info.training = declared(content.info.training, told)?;
     }
     let vouched = Vouched::of(&out_dir.join(&name));
-    let mut report = content.write(out_dir.join(&name), &named.name())?;
+    let mut report = content.write(out_dir.join(&name), &named.name(), options.trial)?;
     if options.training.is_none() {
         vouched.hold(&report.sha256, &mut report.info)?;
     }

@@ -165,8 +165,11 @@ fn ranked(dir: &Path, role: Role) -> Result<Vec<Found>, ResolveError> {
     Ok(models.into_iter().map(|(_, model)| model).collect())
 }
 
-/// The models for `role` in one folder, each with its rank; those that the manifest does not know
-/// come after all that it does.
+/// The rank of models that the manifest does not know: behind those that it recommends, before those
+/// that it lists as a last resort.
+const STRANGER: u32 = 50;
+
+/// The models for `role` in one folder, each with its rank.
 fn models_of(dir: &Path, role: Role) -> Result<Vec<(u32, Found)>, ResolveError> {
     let files = onnx_files(dir);
     if files.is_empty() {
@@ -179,7 +182,7 @@ fn models_of(dir: &Path, role: Role) -> Result<Vec<(u32, Found)>, ResolveError> 
         let known = manifest.by_file(&name);
         let info = sidecar(&path)?;
         if info.role.or(known.map(|k| k.role)) == Some(role) {
-            models.push((known.map_or(u32::MAX, |k| k.rank), Found { path, info }));
+            models.push((known.map_or(STRANGER, |k| k.rank), Found { path, info }));
         }
     }
     Ok(models)
@@ -219,12 +222,12 @@ mod tests {
         let [a, b] = [(), ()].map(|()| tempfile::tempdir().unwrap());
         let role = "[modelinfo]\nrole=classifier";
         put(a.path(), "m2sd_tiny.onnx", role);
-        put(a.path(), "meso4_df.onnx", role);
+        put(a.path(), "ftcn.onnx", role);
         put(a.path(), "aaa.onnx", role);
         put(b.path(), "m2sd.onnx", role);
         let search = Search::in_dirs([a.path().to_owned(), b.path().to_owned()]);
         let find = |wanted| search.find(Role::Classifier, wanted).unwrap();
-        assert_eq!(name(&find(None)), "meso4_df.onnx");
+        assert_eq!(name(&find(None)), "ftcn.onnx");
         assert_eq!(name(&find(Some("aaa"))), "aaa.onnx");
         let path = b.path().join("m2sd.onnx");
         assert_eq!(find(Some(path.to_str().unwrap())).path, path);
@@ -254,6 +257,19 @@ mod tests {
         put(dir.path(), "b.onnx", "[modelinfo]\nrole=classifier");
         let search = Search::in_dirs([dir.path().to_owned()]);
         assert_eq!(name(&search.find(Role::Classifier, None).unwrap()), "b.onnx");
+    }
+
+    #[test]
+    fn the_last_resort_comes_after_any_other_trained_classifier() {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "meso4_df.onnx", "[modelinfo]\nrole=classifier\ntraining=trained");
+        let search = Search::in_dirs([dir.path().to_owned()]);
+        let best = || name(&search.find(Role::Classifier, None).unwrap());
+        assert_eq!(best(), "meso4_df.onnx");
+        put(dir.path(), "mine.onnx", "[modelinfo]\nrole=classifier\ntraining=trained");
+        assert_eq!(best(), "mine.onnx");
+        put(dir.path(), "gend.onnx", "[modelinfo]\nrole=classifier\ntraining=trained");
+        assert_eq!(best(), "gend.onnx");
     }
 
     #[test]

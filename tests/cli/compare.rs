@@ -85,6 +85,24 @@ fn a_classifier_that_reads_bytes_is_compared_with_its_origin() {
     assert_eq!(result["label-changes"], 0);
 }
 
+#[test]
+fn classifiers_that_align_in_other_ways_have_no_clip_in_common() {
+    let (engines, folder) = (scene().join("engines"), clips().join("clips"));
+    let dir = tempfile::tempdir().unwrap();
+    let other = classifier(dir.path(), ClipShape::default());
+    let sidecar = other.with_added_extension("modelinfo");
+    let plain = std::fs::read_to_string(&sidecar).unwrap();
+    for key in ["template=gend", "align=frame", "crop-scale=3"] {
+        let text_of = plain.replacen("[modelinfo]", &format!("[modelinfo]\n{key}"), 1);
+        std::fs::write(&sidecar, text_of).unwrap();
+        let args = ["models", "compare", "analytic_classifier", text(&other)];
+        let places = ["--clips", text(&folder), "--engines", text(&engines), "--provider", "cpu"];
+        let run = m2sd(&[&args[..], &places].concat());
+        assert_eq!(run.status.code(), Some(4), "{key}: {}", stderr(&run));
+        assert!(stderr(&run).contains("align faces in other ways"), "{key}: {}", stderr(&run));
+    }
+}
+
 /// A small transformer, and clips of noise for it: what calibrates and what compares.
 fn transformer_and_clips(dir: &Path) -> [std::path::PathBuf; 3] {
     let shape =

@@ -288,9 +288,15 @@ fn missing_elements_and_encoders_are_named_with_their_packages() {
     assert_finding(&run, "elements", "stops-a-scan", "uridecodebin", "gstreamer1.0-plugins-base");
     assert_finding(&run, "video", "stops-a-scan", "no video encoder", "gstreamer1.0-plugins-good");
 
-    for name in
-        ["playback", "videoconvertscale", "audioconvert", "audioresample", "videofilter", "isomp4"]
-    {
+    for name in [
+        "playback",
+        "videoconvertscale",
+        "audioconvert",
+        "audioresample",
+        "videofilter",
+        "deinterlace",
+        "isomp4",
+    ] {
         link(name);
     }
     let run = home.doctor(&engines(), &["--json"], &variables);

@@ -200,6 +200,56 @@ fn what_has_no_pinned_hash_is_trained_only_for_those_who_trust_its_address() {
     }
 }
 
+/// The hub's model under its name, from a server of ours.
+#[test]
+fn golden_a_model_of_the_hub_is_fetched_by_its_name() {
+    let tiny = crate::support::shared_dir().join("models/gend_tiny");
+    let file = |name: &str| std::fs::read(tiny.join(name)).unwrap();
+    let tensors = file("model.safetensors");
+    let (json, binary) = ("application/json", "application/octet-stream");
+    let at = |name: &str| format!("/owner/GenD_x/resolve/main/{name}");
+    let server = serve(HashMap::from([
+        (at("config.json"), (json, file("config.json"))),
+        (at("model.safetensors"), (binary, tensors.clone())),
+    ]));
+    for (pin, works, training) in [
+        (String::new(), true, "not verified"),
+        (format!(", sha256 = \"{}\"", sha256(&tensors)), true, "training=trained"),
+        (format!(", sha256 = \"{}\"", sha256(b"another")), false, ""),
+    ] {
+        let engines = tempfile::tempdir().unwrap();
+        let source = format!("by-name = true\nfrom = [{{ hub = \"owner/GenD_x\"{pin} }}]");
+        let manifest = model("gend.onnx", 1, &source)
+            .replace("\"detector\"", "\"classifier\"")
+            .replace("licence", "terms = \"research\"\nlicence");
+        std::fs::write(engines.path().join("models.toml"), manifest).unwrap();
+        let fetch = |names: &[&str]| {
+            let args = [&["models", "fetch", "--engines", text(engines.path())], names].concat();
+            command(&args).env("HF_ENDPOINT", &server).output().unwrap()
+        };
+        // Nothing that is fetched by name only comes without its name.
+        assert!(fetch(&[]).status.success());
+        assert_eq!(names(engines.path(), ".onnx"), Vec::<String>::new());
+        let fetched = fetch(&["gend"]);
+        let told = String::from_utf8_lossy(&fetched.stdout).into_owned();
+        assert_eq!(fetched.status.success(), works, "{} {told}", stderr(&fetched));
+        if !works {
+            assert!(stderr(&fetched).contains("expected"), "{}", stderr(&fetched));
+            assert_eq!(names(engines.path(), ".onnx"), Vec::<String>::new());
+            continue;
+        }
+        assert!(told.contains("terms beside its licence: research"), "{told}");
+        let sidecar = engines.path().join("gend.onnx.modelinfo");
+        let sidecar = std::fs::read_to_string(sidecar).unwrap();
+        for line in ["fake-index=1", "template=gend", "align=frame", "terms=research", training] {
+            assert!(sidecar.contains(line), "{line}: {sidecar}");
+        }
+        let wrong = fetch(&["gendarme"]);
+        assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+        assert!(stderr(&wrong).contains("it has gend"), "{}", stderr(&wrong));
+    }
+}
+
 #[test]
 fn a_role_without_a_source_that_works_is_named() {
     let place = Place::new(true);

@@ -50,6 +50,43 @@ fn frames_between_clips_say_the_same_in_every_scan() {
 }
 
 #[test]
+fn clips_have_the_frame_rate_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let shape = ClipShape { frames: 4, size_px: 32, ..ClipShape::default() };
+    let model = classifier(dir.path(), shape);
+    let sidecar = model.with_added_extension("modelinfo");
+    let plain = std::fs::read_to_string(&sidecar).unwrap();
+    let longest = |more: &[&str]| {
+        let (code, text, said) = scan(&model, more);
+        assert_eq!(code, Some(0), "{said}");
+        let records = records(&text);
+        let seconds = of_type(&records, "clip")
+            .iter()
+            .map(|clip| clip["end"].as_f64().unwrap() - clip["start"].as_f64().unwrap())
+            .fold(0.0, f64::max);
+        let frames = of_type(&records, "frame").len();
+        (seconds, frames, records[0]["clip-fps"].as_str().unwrap().to_owned())
+    };
+    let (native, frames, asked) = longest(&[]);
+    assert_eq!(asked, "auto");
+    // The scene has 30 frames a second: three steps and a frame of it, and then of every other one.
+    assert!((native - 4.0 / 30.0).abs() < 1e-3, "{native}");
+    let (half, as_many, asked) = longest(&["--clip-fps", "15"]);
+    assert!((half - 7.0 / 30.0).abs() < 1e-3, "{half}");
+    assert_eq!((as_many, asked.as_str()), (frames, "15"));
+
+    let slow = plain.replacen("[modelinfo]", "[modelinfo]\nfps=13,16", 1);
+    std::fs::write(&sidecar, slow).unwrap();
+    assert!((longest(&[]).0 - 7.0 / 30.0).abs() < 1e-3);
+    assert!((longest(&["--clip-fps", "native"]).0 - 4.0 / 30.0).abs() < 1e-3);
+    let (code, _, said) = scan(&model, &["--clip-fps", "fast"]);
+    assert!(
+        code == Some(2) && said.contains("expected auto, native, or frames a second"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_clip_is_told_of_when_it_has_ended() {
     let dir = tempfile::tempdir().unwrap();
     let shape = ClipShape { frames: 4, size_px: 32, ..ClipShape::default() };

@@ -138,7 +138,7 @@ fn a_classifier_without_a_sidecar_is_not_called_trained() {
     let records = records(std::str::from_utf8(&run.stdout).unwrap());
     assert_eq!(
         (&records[0]["trained"], &records[0]["training"], &records[0]["threshold"]),
-        (&false.into(), &"unknown".into(), &0.002584857167676091.into())
+        (&false.into(), &"unknown".into(), &serde_json::Value::Null)
     );
     let most =
         of_type(&records, "frame").iter().map(|f| f["faces"].as_array().unwrap().len()).max();

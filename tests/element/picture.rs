@@ -99,19 +99,31 @@ pub struct FoundFace {
     pub track: Option<i32>,
     pub m2sd: gst::Structure,
     pub landmarks: Vec<f64>,
+    pub quality: Option<gst::Structure>,
 }
 
 impl FoundFace {
+    /// Of the frame itself.
     pub fn score(&self) -> Option<f64> {
+        self.m2sd.get("frame_score").ok()
+    }
+
+    /// What the label speaks of.
+    pub fn evidence(&self) -> Option<f64> {
         self.m2sd.get("score").ok()
+    }
+
+    pub fn reason(&self) -> Option<String> {
+        self.m2sd.get("reason").ok()
     }
 
     pub fn label(&self) -> String {
         self.m2sd.get("label").unwrap()
     }
 
+    /// In the frame's own score.
     pub fn clips(&self) -> u32 {
-        self.m2sd.get("clips").unwrap()
+        self.m2sd.get("frame_clips").unwrap_or(0)
     }
 
     /// The largest distance of an edge of the box from the drawn square's.
@@ -137,6 +149,7 @@ pub fn found(buffer: &gst::BufferRef) -> Vec<FoundFace> {
                 detection: param("detection").unwrap(),
                 track: param("object_id").map(|s| s.get("id").unwrap()),
                 m2sd: param("m2sd").unwrap(),
+                quality: param("quality"),
                 landmarks: points.iter().map(|v| v.get().unwrap()).collect(),
             }
         })

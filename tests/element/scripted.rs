@@ -50,16 +50,30 @@ fn tensor(name: &str, dims: &[usize]) -> TensorInfo {
 pub fn scripted(
     answer: impl FnMut(&CancelToken) -> Result<f32, InferError> + Send + 'static,
 ) -> (gst::Element, tempfile::TempDir, Arc<Pool>) {
+    scripted_with(answer, |_| ())
+}
+
+/// As [`scripted`], with another sidecar than the analytic classifier's.
+pub fn scripted_with(
+    answer: impl FnMut(&CancelToken) -> Result<f32, InferError> + Send + 'static,
+    change: impl FnOnce(&mut ModelInfo),
+) -> (gst::Element, tempfile::TempDir, Arc<Pool>) {
     let dir = tempfile::tempdir().unwrap();
     let element = filter(dir.path());
-    let pool = lend(dir.path(), Box::new(answer));
+    let pool = lend(dir.path(), Box::new(answer), change);
     (element, dir, pool)
 }
 
-fn lend(dir: &Path, answer: Answer) -> Arc<Pool> {
+fn lend(dir: &Path, answer: Answer, change: impl FnOnce(&mut ModelInfo)) -> Arc<Pool> {
     for network in Synth::analytic() {
         write(&network, dir).unwrap();
     }
+    let model = dir.join("analytic_classifier.onnx");
+    let mut sidecar = ModelInfo::beside(&model).unwrap();
+    change(&mut sidecar);
+    let mut beside = model.clone().into_os_string();
+    beside.push(".modelinfo");
+    std::fs::write(beside, sidecar.to_sidecar().unwrap()).unwrap();
     let info = EngineInfo {
         model: "scripted".into(),
         inputs: vec![tensor("clip", &[1, 3, T, 32, 32])],
@@ -72,13 +86,12 @@ fn lend(dir: &Path, answer: Answer) -> Arc<Pool> {
         passed_over: Vec::new(),
     };
     let engine = Box::new(Scripted { info, answer });
-    let classifier = Classifier::from_engine(engine, &ModelInfo::default()).unwrap();
+    let classifier = Classifier::from_engine(engine, &sidecar).unwrap();
     // What the element asks for by default.
     let batch_timeout = Duration::from_millis(10);
     let options = PoolOptions { queue: 2, batch_size: 1, batch_timeout };
     let asked = EngineOptions { provider: Provider::Cpu, threads: 1, ..EngineOptions::default() };
     let pool = Pool::new(classifier, options).unwrap();
-    let model = dir.join("analytic_classifier.onnx");
     lend_classifier(&model, &asked, options, &pool).expect("nobody else uses this file");
     pool
 }

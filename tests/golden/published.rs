@@ -1,12 +1,14 @@
-//! Other published classifiers: their own code's numbers, with the networks run as they are. How a
-//! sidecar makes scores of them is tested with the classifier's role.
+//! Other published classifiers: their own code's numbers, with the networks run as they are, and as
+//! the scores that their sidecars make of them.
 
 use std::path::Path;
 
 use gstm2sd::core::geometry::CropRect;
 use gstm2sd::core::image::{ChannelOrder, Normalization, PlaneWriter, Region};
 use gstm2sd::core::modelinfo::{Align, ClassifierOutput, FakeIndex, Template};
-use gstm2sd::infer::{CancelToken, Outputs, TensorView, load_engine};
+use gstm2sd::infer::{
+    CancelToken, Clip, ClipScore, Outputs, TensorView, load_classifier, load_engine,
+};
 use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::import::{ImportOptions, ImportReport, import};
 use ndarray::{Array3, Array5, Axis, concatenate, stack};
@@ -73,19 +75,27 @@ fn both() -> [ImportOptions; 2] {
     })
 }
 
+/// Two sheets of 16 frames, one after the other.
+fn ftcn_clip(dir: &Path, golden: &serde_json::Value) -> Array5<u8> {
+    let sheet = |key: &str| dir.join("golden").join(golden[key].as_str().unwrap());
+    let mut frames = tiles(&sheet("first_16_frames"), 0..16);
+    frames.extend(tiles(&sheet("last_16_frames"), 0..16));
+    clip(&frames)
+}
+
+/// One tile of a sheet.
+fn gend_clip(dir: &Path, golden: &serde_json::Value) -> Array5<u8> {
+    let number = golden["tile"].as_u64().unwrap() as u32;
+    let sheet = dir.join("golden").join(golden["sheet"].as_str().unwrap());
+    clip(&tiles(&sheet, number..number + 1))
+}
+
 #[test]
 fn golden_ftcn_logits() {
     let dir = shared_dir();
     let golden = read_json(&dir.join("golden/ftcn_tiny.json"));
-    let clips: Vec<_> = list(&golden["clips"])
-        .iter()
-        .map(|golden| {
-            let sheet = |key: &str| dir.join("golden").join(golden[key].as_str().unwrap());
-            let mut frames = tiles(&sheet("first_16_frames"), 0..16);
-            frames.extend(tiles(&sheet("last_16_frames"), 0..16));
-            clip(&frames)
-        })
-        .collect();
+    let clips: Vec<_> =
+        list(&golden["clips"]).iter().map(|golden| ftcn_clip(&dir, golden)).collect();
     for options in both() {
         let out = tempfile::tempdir().unwrap();
         let report = import(&dir.join("models/ftcn_tiny.pth"), out.path(), &options).unwrap();
@@ -109,14 +119,8 @@ fn golden_ftcn_logits() {
 fn golden_gend_logits() {
     let dir = shared_dir();
     let golden = read_json(&dir.join("golden/gend_tiny.json"));
-    let clips: Vec<_> = list(&golden["tiles"])
-        .iter()
-        .map(|golden| {
-            let number = golden["tile"].as_u64().unwrap() as u32;
-            let sheet = dir.join("golden").join(golden["sheet"].as_str().unwrap());
-            clip(&tiles(&sheet, number..number + 1))
-        })
-        .collect();
+    let clips: Vec<_> =
+        list(&golden["tiles"]).iter().map(|golden| gend_clip(&dir, golden)).collect();
     for (head, key) in [("LinearNorm", "logits_LinearNorm"), ("linear", "logits_linear")] {
         for options in both() {
             let out = tempfile::tempdir().unwrap();
@@ -135,6 +139,77 @@ fn golden_gend_logits() {
                 }
             }
             assert!(worst < 2e-3, "{head}: a logit is {worst} off");
+        }
+    }
+}
+
+/// The scores of an imported classifier, all clips in one run.
+fn scores(report: &ImportReport, clips: &[Array5<u8>]) -> Vec<ClipScore> {
+    let mut classifier = load_classifier(&report.model, &cpu(), &CancelToken::new()).unwrap();
+    let spec = classifier.spec().clone();
+    let tensors: Vec<_> = clips
+        .iter()
+        .map(|clip| spec.clip(clip.index_axis(Axis(0), 0), Vec::new).unwrap())
+        .collect();
+    let clips: Vec<_> =
+        tensors.iter().map(|clip| Clip { frames: clip.view(), audio: None }).collect();
+    classifier.run(&clips, &CancelToken::new()).unwrap()
+}
+
+#[test]
+fn golden_ftcn_scores() {
+    let dir = shared_dir();
+    let golden = read_json(&dir.join("golden/ftcn_tiny.json"));
+    for options in both() {
+        let out = tempfile::tempdir().unwrap();
+        let report = import(&dir.join("models/ftcn_tiny.pth"), out.path(), &options).unwrap();
+        let clips: Vec<_> =
+            list(&golden["clips"]).iter().map(|golden| ftcn_clip(&dir, golden)).collect();
+        let found = scores(&report, &clips);
+        assert_eq!(found.len(), 3);
+        for (found, golden) in found.iter().zip(list(&golden["clips"])) {
+            let [logit, fake] =
+                ["logit", "fake_probability"].map(|key| golden[key].as_f64().unwrap());
+            assert!((found.fake - fake).abs() < 1e-3, "{found:?}, not {fake}");
+            assert!((f64::from(found.outputs[0]) - logit).abs() < 2e-3, "{found:?}, not {logit}");
+            assert_eq!(found.outputs[1], 0.0);
+        }
+    }
+}
+
+/// Its class 1 is "fake": taken for the first, every score would be turned round.
+#[test]
+fn golden_gend_scores() {
+    let dir = shared_dir();
+    let golden = read_json(&dir.join("golden/gend_tiny.json"));
+    let goldens = list(&golden["tiles"]);
+    let clips: Vec<_> = goldens.iter().map(|golden| gend_clip(&dir, golden)).collect();
+    for options in both() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = with_head(&dir.join("models/gend_tiny"), "linear", out.path());
+        let report = import(&folder, &out.path().join("out"), &options).unwrap();
+        let mut classifier = load_classifier(&report.model, &cpu(), &CancelToken::new()).unwrap();
+        let spec = classifier.spec();
+        assert_eq!((spec.frames, spec.alignment.align), (1, Align::Frame));
+        assert!(
+            spec.alignment.crop_scale >= 3.0,
+            "turned heads need {}",
+            spec.alignment.crop_scale
+        );
+        assert!(classifier.run(&[], &CancelToken::new()).unwrap().is_empty());
+        for (found, golden) in scores(&report, &clips).iter().zip(goldens) {
+            let [real, fake] = {
+                let logits = list(&golden["logits_linear"]);
+                [0, 1].map(|class: usize| logits[class].as_f64().unwrap())
+            };
+            let expected = 1.0 / (1.0 + (real - fake).exp());
+            assert!((found.fake - expected).abs() < 1e-3, "{found:?}, not {expected}");
+            let near = found
+                .outputs
+                .iter()
+                .zip([fake, real])
+                .all(|(a, b)| (f64::from(*a) - b).abs() < 2e-3);
+            assert!(near, "{found:?}, not {fake} and {real}");
         }
     }
 }

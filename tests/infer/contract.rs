@@ -9,10 +9,10 @@ use gstm2sd::infer::{
     load_classifier,
 };
 use gstm2sd::models::arch::{Tensors, Weights};
+use gstm2sd::models::checkpoint::CheckpointError;
 use gstm2sd::models::graph::{Axis, Edge, Graph, int, ints};
 use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::onnx::{Attention, to_half};
-use gstm2sd::models::checkpoint::CheckpointError;
 use ndarray::Array4;
 
 use crate::common::{Fake, on, providers, tensor};
@@ -258,7 +258,7 @@ fn what_the_sidecar_leaves_out_is_the_published_contract() {
     assert_eq!((plain.layout, plain.clip_dims()), (InputLayout::Ncthw, [3, 16, 224, 224]));
     assert_eq!(plain.answer.fake_index, FakeIndex::Zero);
     assert_eq!((plain.alignment.template, plain.alignment.align), (Template::M2SD, Align::Clip));
-    assert_eq!((plain.alignment.side_px, plain.crop_scale), (224, 2.0));
+    assert_eq!((plain.alignment.side_px, plain.alignment.crop_scale), (224, 2.0));
     // Ambiguous without the key.
     let three = spec("input-layout=NTCHW", &[-1, 3, 3, 8, 8]);
     assert_eq!((three.frames, three.layout), (3, InputLayout::Ntchw));
@@ -266,6 +266,6 @@ fn what_the_sidecar_leaves_out_is_the_published_contract() {
     assert_eq!(open.clip_dims(), [16, 3, 8, 8]);
     let gend = spec("template=gend\nalign=frame\nfake-index=1", &[-1, 3, 224, 224]);
     assert_eq!((gend.alignment.template, gend.alignment.align), (Template::GEND, Align::Frame));
-    assert_eq!((gend.frames, gend.crop_scale), (1, 3.5));
-    assert_eq!(spec("template=gend\ncrop-scale=3", &[-1, 3, 1, 8, 8]).crop_scale, 3.0);
+    assert_eq!((gend.frames, gend.alignment.crop_scale), (1, 3.5));
+    assert_eq!(spec("template=gend\ncrop-scale=3", &[-1, 3, 1, 8, 8]).alignment.crop_scale, 3.0);
 }

@@ -6,6 +6,7 @@ mod common;
 mod contract;
 #[path = "../support/mod.rs"]
 mod data;
+mod detectors;
 mod engines;
 mod gpu;
 mod half;

@@ -188,25 +188,3 @@ impl Pickle {
         self.0.extend(b"\x89NtR");
     }
 }
-
-/// A tensor of a safetensors file: its name, type, shape and bytes.
-pub type Stored<'a> = (&'a str, &'a str, &'a [i64], Vec<u8>);
-
-/// A sound safetensors file.
-pub fn safetensors(tensors: &[Stored<'_>]) -> Vec<u8> {
-    let (mut header, mut data) = (Vec::new(), Vec::new());
-    for (name, dtype, shape, bytes) in tensors {
-        let from = data.len();
-        data.extend(bytes);
-        let offsets = [from, data.len()];
-        header.push(format!(
-            r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":{offsets:?}}}"#
-        ));
-    }
-    with_header(&format!(r#"{{"__metadata__":{{"format":"pt"}},{}}}"#, header.join(",")), &data)
-}
-
-/// Any header before any data.
-pub fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
-    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
-}

@@ -4,7 +4,8 @@ use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::synth::{self, ClipShape, Synth};
 
 use crate::entries;
-use crate::forge::Forge;
+use crate::forge::{Forge, bytes};
+use crate::support::formats::safetensors;
 
 /// Marsaglia's xorshift64.
 struct Random(u64);
@@ -55,7 +56,11 @@ fn pickle() -> Target {
 
 fn checkpoint() -> Target {
     let wrapped = Forge { wrapper: Some("module"), ..Forge::sound() };
-    let seeds = vec![Forge::sound().zip(), Forge::sound().legacy(), wrapped.zip()];
+    let flat = safetensors(&[
+        ("a", "F32", &[2, 3], bytes(&[0., 1., 2., 3., 4., 5.])),
+        ("b", "BF16", &[2], vec![1, 2, 3, 4]),
+    ]);
+    let seeds = vec![Forge::sound().zip(), Forge::sound().legacy(), wrapped.zip(), flat];
     ("checkpoint", seeds, 20_000, entries::checkpoint)
 }
 
@@ -90,6 +95,24 @@ fn importer() -> Target {
     let files = [forge.zip(), classifier.clone(), forge.legacy(), classifier];
     let seeds = files.into_iter().enumerate().map(|(kind, file)| [vec![kind as u8], file].concat());
     ("importer", seeds.collect(), 1_000, entries::importer)
+}
+
+fn folder() -> Target {
+    let tensors = entries::TINY.map(|(name, shape)| {
+        let shape: Vec<_> = shape.iter().map(|size| *size as i64).collect();
+        let values = bytes(&vec![0.0; shape.iter().product::<i64>() as usize]);
+        (name, shape, values)
+    });
+    let stored = tensors.iter().map(|(n, shape, values)| (*n, "F32", &shape[..], values.clone()));
+    let file = safetensors(&stored.collect::<Vec<_>>());
+    let config = br#"{"num_frames": 2, "id2label": {"0": "real", "1": "fake"}}"#.to_vec();
+    let map = tensors.iter().map(|(name, ..)| format!(r#""{name}":"1.safetensors""#));
+    let index = format!(r#"{{"weight_map":{{{}}}}}"#, map.collect::<Vec<_>>().join(","));
+    let seeds = [(0, config), (1, index.into_bytes())].map(|(kind, text)| {
+        let head = [&[kind][..], &(text.len() as u16).to_le_bytes()].concat();
+        [head, text, file.clone()].concat()
+    });
+    ("folder", seeds.to_vec(), 1_000, entries::folder)
 }
 
 fn transformer() -> Target {
@@ -135,6 +158,11 @@ fn fuzz_importer() {
 }
 
 #[test]
+fn fuzz_folder() {
+    check(folder());
+}
+
+#[test]
 fn fuzz_transformer() {
     check(transformer());
 }
@@ -158,11 +186,18 @@ fn seeds_reach_the_end_of_what_they_are_for() {
 #[test]
 #[ignore = "writes seeds for cargo fuzz into the folder that M2SD_SEEDS names"]
 fn write_seeds() {
-    let folder = std::path::PathBuf::from(std::env::var_os("M2SD_SEEDS").expect("M2SD_SEEDS"));
-    for (target, seeds, _, _) in
-        [pickle(), checkpoint(), onnx_summary(), sidecar(), literal(), importer(), transformer()]
-    {
-        let folder = folder.join(target);
+    let root = std::path::PathBuf::from(std::env::var_os("M2SD_SEEDS").expect("M2SD_SEEDS"));
+    for (target, seeds, _, _) in [
+        pickle(),
+        checkpoint(),
+        onnx_summary(),
+        sidecar(),
+        literal(),
+        importer(),
+        folder(),
+        transformer(),
+    ] {
+        let folder = root.join(target);
         std::fs::create_dir_all(&folder).unwrap();
         for (n, seed) in seeds.iter().enumerate() {
             std::fs::write(folder.join(format!("seed-{n}")), seed).unwrap();

@@ -85,7 +85,8 @@ fn golden_import_onnx_files() {
     let roles: Vec<_> = listed.iter().map(|m| m.role).collect();
     assert_eq!(roles, [Some(Role::Aligner), Some(Role::Classifier)]);
     let thresholds: Vec<_> = listed.iter().map(|m| m.info.as_ref().unwrap().threshold).collect();
-    assert_eq!(thresholds, [None, Some(0.3)]);
+    // Nobody has measured, or published, one of Meso4.
+    assert_eq!(thresholds, [None, None]);
 
     std::fs::write(out.path().join("meso4_df.onnx"), "damaged").unwrap();
     let changed = verify(out.path()).unwrap();

@@ -192,13 +192,14 @@ fn other_files_are_recognised_as_such() {
 
 #[test]
 fn a_missing_or_misshapen_tensor_is_named() {
-    let missing = Forge::network(&[("body.stage1.0.0.weight", &[8, 3, 3, 3])]);
+    let known = ("fpn.output1.0.weight", &[64, 64, 1, 1][..]);
+    let missing = Forge::network(&[("body.stage1.0.0.weight", &[8, 3, 3, 3]), known]);
     let Problem::Arch(ArchError::Missing { tensor }) = refused(&missing.zip()) else {
         panic!("another error")
     };
     assert_eq!(tensor, "body.stage1.0.1.weight");
 
-    let misshapen = Forge::network(&[("body.stage1.0.0.weight", &[16, 3, 3, 3])]);
+    let misshapen = Forge::network(&[("body.stage1.0.0.weight", &[16, 3, 3, 3]), known]);
     let text = refused(&misshapen.zip()).to_string();
     let expected = "tensor body.stage1.0.0.weight is [16, 3, 3, 3], expected [8, 3, 3, 3]";
     assert_eq!(text, expected);
@@ -212,7 +213,10 @@ fn a_missing_or_misshapen_tensor_is_named() {
 
 #[test]
 fn numbers_that_are_none_are_refused() {
-    let mut forge = Forge::network(&[("body.stage1.0.0.weight", &[8, 3, 3, 3])]);
+    let mut forge = Forge::network(&[
+        ("body.stage1.0.0.weight", &[8, 3, 3, 3]),
+        ("fpn.output1.0.weight", &[64, 64, 1, 1]),
+    ]);
     forge.storages[0].1[..4].copy_from_slice(&f32::NAN.to_le_bytes());
     let Problem::Arch(e) = refused(&forge.zip()) else { panic!("another error") };
     assert!(matches!(e, ArchError::NotFinite { tensor } if tensor == "body.stage1.0.0.weight"));

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+mod detector_checkpoints;
+mod detectors;
 #[path = "../../fuzz/entries.rs"]
 mod entries;
 mod finding;
@@ -153,6 +155,34 @@ fn a_known_name_alone_makes_nothing_trained() {
     let stranger = import_as("mine.pt");
     assert_eq!(stranger.info.training, Training::Unknown);
     assert!(stranger.caution.is_some_and(|caution| caution.contains("--training trained")));
+}
+
+/// Whoever has the name of a known file, and is another, leaves the known one's model alone.
+#[test]
+fn another_file_under_a_known_name_replaces_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let good = out.join("m2sd_tiny.onnx");
+    std::fs::write(&good, "the good one").unwrap();
+    let weights = Forge::network(&transformer()).zip();
+    for name in ["m2sd_tiny.pt", "m2sd_tiny.pth", "m2sd.pth"] {
+        let source = dir.path().join(name);
+        std::fs::write(&source, &weights).unwrap();
+        let report = import(&source, &out, &small()).unwrap();
+        let sha256 = gstm2sd::models::sha256(&source).unwrap();
+        let (stem, _) = name.split_once('.').unwrap();
+        let expected = format!("{stem}-{}.onnx", &sha256[..8]);
+        assert!(report.model.ends_with(&expected), "{}", report.model.display());
+        let caution = report.caution.unwrap();
+        if name == "m2sd_tiny.pt" {
+            assert!(
+                caution.contains(&expected) && caution.contains("replaces nothing"),
+                "{caution}"
+            );
+        }
+    }
+    assert_eq!(std::fs::read(&good).unwrap(), b"the good one");
 }
 
 /// What nobody else knows the user may say, and nothing else.

@@ -7,7 +7,8 @@ use gstm2sd::core::modelinfo::FakeIndex;
 use gstm2sd::models::checkpoint::{Checkpoint, CheckpointError};
 use gstm2sd::models::import::{ImportOptions, ImportReport, import};
 
-use crate::forge::{Forge, bytes, safetensors, with_header};
+use crate::forge::{Forge, bytes};
+use crate::support::formats::{parts, safetensors, with_header};
 
 fn sound() -> Vec<u8> {
     safetensors(&[
@@ -163,47 +164,13 @@ fn import_into(source: &Path, out: &Path, options: &ImportOptions) -> ImportRepo
 const CONFIG: &str = r#"{"num_attention_heads": 1, "num_frames": 16, "image_size": 224,
     "tubelet_size": 2, "layer_norm_eps": 1e-6, "id2label": {"0": "real", "1": "fake"}}"#;
 
-/// The fields of a protobuf message that are messages, strings or bytes.
-fn fields(mut message: &[u8]) -> Vec<(u64, &[u8])> {
-    fn varint(message: &mut &[u8]) -> u64 {
-        let mut value = 0;
-        for shift in (0..).step_by(7) {
-            let (&byte, rest) = message.split_first().unwrap();
-            *message = rest;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                break;
-            }
-        }
-        value
-    }
-    let mut found = Vec::new();
-    while !message.is_empty() {
-        let key = varint(&mut message);
-        match key & 7 {
-            0 => drop(varint(&mut message)),
-            5 => message = &message[4..],
-            _ => {
-                let len = varint(&mut message) as usize;
-                let (value, rest) = message.split_at(len);
-                found.push((key >> 3, value));
-                message = rest;
-            }
-        }
-    }
-    found
-}
-
 /// The operators of a network, and the numbers of its weights, each in their order.
 fn network(report: &ImportReport) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let model = std::fs::read(&report.model).unwrap();
-    let graph = fields(&model).into_iter().find(|(field, _)| *field == 7).unwrap().1;
+    let [graph] = parts(&model, 7)[..] else { panic!("no graph") };
     let part = |of: u64, wanted: u64| {
-        let parts = fields(graph).into_iter().filter(move |(field, _)| *field == of);
-        let parts = parts.flat_map(move |(_, part)| {
-            fields(part).into_iter().filter(move |(field, _)| *field == wanted)
-        });
-        parts.map(|(_, value)| value.to_vec()).collect::<Vec<_>>()
+        let all = parts(graph, of).into_iter().flat_map(|part| parts(part, wanted));
+        all.map(<[u8]>::to_vec).collect::<Vec<_>>()
     };
     (part(1, 4), part(5, 9))
 }

@@ -4,6 +4,7 @@
 // Each test program uses its own part.
 #![allow(dead_code)]
 
+pub mod formats;
 pub mod golden;
 pub mod watchdog;
 

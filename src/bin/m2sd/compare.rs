@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use gstm2sd::core::align::Alignment;
 use gstm2sd::core::evidence::{OperatingPoint, PointChoice, Probability};
 use gstm2sd::core::modelinfo::Role;
 use gstm2sd::core::modelinfo::Training;
@@ -63,6 +64,14 @@ pub fn run(args: &CompareArgs) -> Result<(), CliError> {
             b.path.display()
         )));
     }
+    if a.cut() != b.cut() {
+        return Err(CliError::runtime(format!(
+            "{} and {} align faces in other ways (template, align and crop-scale in their sidecars): \
+             no stored clip fits both. Score videos with each, and compare their records",
+            a.path.display(),
+            b.path.display()
+        )));
+    }
     let bar = ProgressBar::new(clips.len() as u64);
     let mut pairs = Vec::with_capacity(clips.len());
     for path in &clips {
@@ -115,6 +124,11 @@ impl Contender {
     /// T and S.
     fn clip_shape(&self) -> (usize, usize) {
         (self.classifier.spec().frames, self.classifier.spec().size_px)
+    }
+
+    /// How faces are cut out and aligned.
+    fn cut(&self) -> Alignment {
+        self.classifier.spec().alignment
     }
 
     /// P(fake) of a clip of 8-bit RGB `[3,T,S,S]`.

@@ -13,7 +13,7 @@ use gstm2sd::models::manifest::{Known, Manifest, Source};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::CliError;
-use crate::models::print_import;
+use crate::models::{print_import, trial};
 use crate::options::tuning_here;
 use crate::terminal::{note, print_line};
 
@@ -47,7 +47,7 @@ fn named<'a>(manifest: &'a Manifest, names: &[String]) -> Result<Vec<&'a Known>,
     let find = |name: &String| {
         manifest.by_name(name).filter(can).ok_or_else(|| {
             let all: Vec<_> = manifest.models.iter().filter(can).map(Known::name).collect();
-            CliError::input(format!(
+            CliError::usage(format!(
                 "models.toml has no model {name:?} that can be fetched; it has {}",
                 all.join(", ")
             ))
@@ -177,7 +177,9 @@ fn import_fetched(
 ) -> Result<ImportReport, import::ImportError> {
     let transformer = m2sd::Options { tuning: tuning_here(), ..m2sd::Options::default() };
     let bytes_in = !import::is_network(path);
-    let options = ImportOptions { transformer, bytes_in, training, ..ImportOptions::default() };
+    let trial = Some(trial as import::Trial);
+    let options =
+        ImportOptions { transformer, bytes_in, training, trial, ..ImportOptions::default() };
     import::import(path, engines, &options)
 }
 

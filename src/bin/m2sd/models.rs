@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use gstm2sd::core::modelinfo::{ModelInfo, Role, Training};
+use gstm2sd::infer::{self, Trial};
 use gstm2sd::models::advice;
 use gstm2sd::models::arch::m2sd;
+use gstm2sd::models::arch::retinaface::Variant;
 use gstm2sd::models::checkpoint::Kept;
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
 use gstm2sd::models::resolve::{ResolveError, Search};
@@ -86,6 +89,9 @@ pub struct ImportArgs {
     /// Which weights, where a training has kept their moving average as well
     #[arg(long, value_enum, default_value_t = Weights::Last)]
     weights: Weights,
+    /// Which detector it is, where the tensors of a RetinaFace are those of two
+    #[arg(long, value_enum)]
+    retinaface: Option<RetinaFace>,
     /// What you vouch for, where no pinned sha256 and no sidecar says it: a classifier that is not
     /// known to be trained gives scores and no verdicts
     #[arg(long, value_parser = options::training())]
@@ -145,6 +151,24 @@ impl Weights {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RetinaFace {
+    /// Of Pytorch_Retinaface: anchors 16,32;64,128;256,512
+    Published,
+    /// Of Face-Detector-1MB-with-landmark: anchors 10,20;32,64;128,256
+    #[value(name = "1mb")]
+    OneMb,
+}
+
+impl RetinaFace {
+    fn variant(self) -> Variant {
+        match self {
+            Self::Published => Variant::Published,
+            Self::OneMb => Variant::OneMb,
+        }
+    }
+}
+
 /// The numbers of a model's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Input {
@@ -194,7 +218,9 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
             kept: args.weights.kept(),
             name: args.name.clone(),
             training: args.training,
+            retinaface: args.retinaface.map(RetinaFace::variant),
             bytes_in: args.input.map_or(!import::is_network(file), |input| input == Input::U8),
+            trial: Some(trial),
         };
         match import::import(file, &args.dir.folder(), &options) {
             Ok(report) => print_import(&report, args.verbose)?,
@@ -211,6 +237,32 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
     }
     let all = args.files.len();
     Err(CliError::runtime(format!("{refused} of {all} files were not imported; see above")))
+}
+
+/// Larger networks are tried out by `m2sd models verify` only: to run one takes twice its size of
+/// memory, to import it a hundredth.
+const LARGEST_TRIED_BYTES: u64 = 512 << 20;
+
+/// For a model's first answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tries a model out that is to be imported.
+pub fn trial(model: &Path, info: &ModelInfo) -> Result<(), String> {
+    let Some(role) = info.role else { return Ok(()) };
+    let bytes = std::fs::metadata(model).map_err(|e| e.to_string())?.len();
+    if bytes > LARGEST_TRIED_BYTES {
+        let verify = advice::command("models verify");
+        note(&format!("m2sd: the {role} is large; {verify} tells whether it runs"));
+        return Ok(());
+    }
+    match infer::try_out(model, role, info, PATIENCE) {
+        Ok(Trial::Ran) => Ok(()),
+        Ok(Trial::Untried(why)) => {
+            note(&format!("m2sd: the {role} was not tried out: {why}"));
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 pub fn print_import(report: &ImportReport, verbose: bool) -> Result<(), CliError> {
@@ -319,7 +371,7 @@ fn verify_models(engines: &Path) -> Result<(), CliError> {
     let search = Search::in_dirs([engines.to_owned()]);
     for role in Role::ALL {
         let found = match search.find(role, None) {
-            Ok(found) => format!("{} is used", found.path.display()),
+            Ok(found) => format!("{} is used{}", found.path.display(), tried(&found.path, role)?),
             Err(_) if role == Role::Aligner => "none, which will do".to_owned(),
             Err(ResolveError::Nowhere { .. }) if role == Role::Classifier => {
                 "none: faces are followed and not judged".to_owned()
@@ -329,6 +381,19 @@ fn verify_models(engines: &Path) -> Result<(), CliError> {
         print_line(&format!("{role}: {found}"))?;
     }
     Ok(())
+}
+
+/// What a trial says of a model that a scan would use.
+fn tried(model: &Path, role: Role) -> Result<String, CliError> {
+    let info = ModelInfo::beside(model).map_err(CliError::runtime)?;
+    match infer::try_out(model, role, &info, PATIENCE) {
+        Ok(Trial::Ran) => Ok(", and runs".to_owned()),
+        Ok(Trial::Untried(why)) => Ok(format!("; it was not tried out: {why}")),
+        Err(error) => {
+            let model = model.display();
+            Err(CliError::runtime(format!("{role}: {model} cannot be used: {error}")))
+        }
+    }
 }
 
 fn write_synthetic(args: &SynthArgs) -> Result<(), CliError> {

@@ -46,7 +46,8 @@ pub struct NetworkArgs {
     /// Landmark model, or "none"
     #[arg(long, value_name = "MODEL")]
     pub aligner: Option<String>,
-    /// Classification model, or "none": faces are followed and not judged
+    /// Classification model; several, separated by commas, which judge together; or "none": faces are
+    /// followed and not judged
     #[arg(long, value_name = "MODEL")]
     pub classifier: Option<String>,
     /// What runs the networks

@@ -23,6 +23,8 @@ pub struct Alignment {
     pub template: Template,
     /// Whether one transform serves a whole clip.
     pub align: Align,
+    /// The side of what of the frame is in the picture, in sides of the face's box; the rest is black.
+    pub crop_scale: f64,
     /// The side of the aligned pictures.
     pub side_px: u32,
 }
@@ -30,7 +32,8 @@ pub struct Alignment {
 impl Alignment {
     /// As M2SD and FTCN were published: one transform for each clip.
     pub fn published(side_px: u32) -> Self {
-        Self { template: Template::M2SD, align: Align::Clip, side_px }
+        let (template, align) = (Template::M2SD, Align::Clip);
+        Self { template, align, crop_scale: CROP_SCALE, side_px }
     }
 
     /// The side of the crop that pictures of this template need, in sides of the box; a template that

@@ -62,6 +62,11 @@ pub fn crop_rect(bbox: &BBox, frame: Size, scale: f64) -> Option<CropRect> {
 /// One face of one frame, copied out of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaceCrop {
+    /// Whose surroundings it shows, in a frame of this size.
+    bbox: BBox,
+    frame: Size,
+    /// In sides of the box.
+    scale: f64,
     rect: CropRect,
     /// Of `held`.
     image: RgbImage,
@@ -87,7 +92,7 @@ impl FaceCrop {
         let rect = crop_rect(bbox, frame.size(), scale)?;
         let held = frame.from_chroma(rect);
         let image = frame.crop(held).ok()?;
-        Some(Self { rect, image, held, points })
+        Some(Self { bbox: *bbox, frame: frame.size(), scale, rect, image, held, points })
     }
 
     /// As [`Self::new`], in the memory of a crop that is done with.
@@ -101,6 +106,7 @@ impl FaceCrop {
         let rect = crop_rect(bbox, frame.size(), scale)?;
         let held = frame.from_chroma(rect);
         frame.crop_into(held, &mut self.image).ok()?;
+        (self.bbox, self.frame, self.scale) = (*bbox, frame.size(), scale);
         (self.rect, self.held, self.points) = (rect, held, points);
         Some(())
     }
@@ -108,6 +114,15 @@ impl FaceCrop {
     /// Where it lay in the frame.
     pub fn rect(&self) -> CropRect {
         self.rect
+    }
+
+    /// The part of it that is `scale` times the box's sides, or all of it, if that is less.
+    fn part(&self, scale: f64) -> CropRect {
+        if scale >= self.scale {
+            return self.rect;
+        }
+        // Smaller than the crop, it lies inside.
+        crop_rect(&self.bbox, self.frame, scale).unwrap_or(self.rect)
     }
 
     /// In px of the frame.
@@ -118,28 +133,6 @@ impl FaceCrop {
     /// The pixels that were copied, and where in the frame they lay.
     pub fn held(&self) -> (CropRect, &RgbImage) {
         (self.held, &self.image)
-    }
-
-    /// The luma (BT.601), 0..=255, between the centres of the pixels around a place in px of the frame;
-    /// `None` outside of what was copied.
-    pub(super) fn luma(&self, x: f64, y: f64) -> Option<f32> {
-        let (x, y) = (x - f64::from(self.held.x()), y - f64::from(self.held.y()));
-        let (width, height) = (self.held.width() as usize, self.held.height() as usize);
-        if !(x >= 0.0 && y >= 0.0 && x <= (width - 1) as f64 && y <= (height - 1) as f64) {
-            return None;
-        }
-        let (column, row) = (x as usize, y as usize);
-        let (right, below) = ((column + 1).min(width - 1), (row + 1).min(height - 1));
-        let level = |column: usize, row: usize| {
-            let place = 3 * (row * width + column);
-            let [r, g, b] = *self.image.data().get(place..)?.first_chunk::<3>()?;
-            Some((77 * u32::from(r) + 150 * u32::from(g) + 29 * u32::from(b)) as f32 / 256.0)
-        };
-        let (fx, fy) = (x.fract() as f32, y.fract() as f32);
-        let mix = |a: f32, b: f32, part: f32| a + (b - a) * part;
-        let upper = mix(level(column, row)?, level(right, row)?, fx);
-        let lower = mix(level(column, below)?, level(right, below)?, fx);
-        Some(mix(upper, lower, fy))
     }
 }
 
@@ -205,7 +198,8 @@ impl AlignedClip {
         if !(1..=MAX_SIDE_PX).contains(&side_px) {
             return Err(AlignError::Side { found: side_px });
         }
-        let rects = crops.clone().map(FaceCrop::rect);
+        let scale = alignment.crop_scale;
+        let rects = crops.clone().map(|crop| crop.part(scale));
         let union = rects.reduce(CropRect::union).ok_or(AlignError::NoFrames)?;
         let first = alignment.fit(crops.clone(), union).ok_or(AlignError::Points)?;
         let transform = first.inverse().ok_or(AlignError::Points)?;
@@ -221,9 +215,10 @@ impl AlignedClip {
                 let own = alignment.fit(std::iter::once(crop), union);
                 warp.aim(&own.ok_or(AlignError::Points)?, side);
             }
-            let offset = [crop.rect.x() - union.x(), crop.rect.y() - union.y()];
-            let inset = [crop.rect.x() - crop.held.x(), crop.rect.y() - crop.held.y()];
-            let source = Source::new(&crop.image, inset);
+            let rect = crop.part(scale);
+            let offset = [rect.x() - union.x(), rect.y() - union.y()];
+            let inset = [rect.x() - crop.held.x(), rect.y() - crop.held.y()];
+            let source = Source::new(&crop.image, inset, [rect.width(), rect.height()]);
             warp.sample(&source, offset, &mut picture);
         }
         Ok(Self { pixels, union, transform })

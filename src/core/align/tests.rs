@@ -79,7 +79,7 @@ fn the_template_is_the_published_one() {
         .zip(published)
         .map(|(p, [x, y])| {
             let [u, v] = clip.transform().apply([f64::from(p.x) - 64.0, f64::from(p.y) - 64.0]);
-            (u - f64::from(x)).abs().max((v - f64::from(y)).abs())
+            (u - x).abs().max((v - y).abs())
         })
         .collect();
     assert!(moved.iter().all(|px| *px < 1e-3), "{moved:?}");
@@ -337,7 +337,7 @@ fn each_frame_is_aligned_by_its_own_points_where_the_classifier_wants_it_so() {
     for template in [Template::GEND, Template::M2SD] {
         let crops = two_faces(template);
         let align = |align| {
-            let alignment = Alignment { template, align, side_px: 64 };
+            let alignment = Alignment { template, align, crop_scale: 3.5, side_px: 64 };
             AlignedClip::align_in(Vec::new(), &mut Warp::default(), crops.iter(), &alignment)
                 .unwrap()
         };
@@ -398,7 +398,8 @@ fn the_crop_has_the_scale_that_the_classifier_says_and_all_else_is_black() {
     let black = |scale| {
         let crop =
             FaceCrop::scaled(&view, &bbox(410.0, 410.0, 490.0, 520.0), points, scale).unwrap();
-        let alignment = Alignment { template, align: Align::Frame, side_px: 100 };
+        let alignment =
+            Alignment { template, align: Align::Frame, crop_scale: scale, side_px: 100 };
         let clip = AlignedClip::align_in(
             Vec::new(),
             &mut Warp::default(),
@@ -410,4 +411,36 @@ fn the_crop_has_the_scale_that_the_classifier_says_and_all_else_is_black() {
     assert!(black(CROP_SCALE) > 500, "{}", black(CROP_SCALE));
     assert_eq!(black(Alignment::crop_scale(&template)), 0);
     assert_eq!(Alignment::crop_scale(&Template::M2SD), CROP_SCALE);
+}
+
+/// One copy serves classifiers that cut out more and less: what is aligned is as if it had been cut out
+/// for each.
+#[test]
+fn a_smaller_crop_is_part_of_a_larger_one() {
+    let frame = size(400, 300);
+    let mut data = gradient(400, 300);
+    // Nothing is black.
+    data.iter_mut().for_each(|level| *level |= 1);
+    let view = FrameView::new(&data, frame, 1200, PixelLayout::Rgb).unwrap();
+    for corner in [[150.0, 100.0], [5.0, 8.0], [350.0, 240.0]] {
+        let [x, y] = corner;
+        let face = bbox(x, y, x + 43.0, y + 51.0);
+        let points = Template::GEND
+            .0
+            .map(|[u, v]| Point { x: x - 20.0 + 90.0 * u as f32, y: y - 20.0 + 90.0 * v as f32 });
+        let large = FaceCrop::scaled(&view, &face, points, 3.5).unwrap();
+        let small = FaceCrop::new(&view, &face, points).unwrap();
+        let align = |crop: &FaceCrop, align: Align| {
+            let alignment =
+                Alignment { template: Template::GEND, align, ..Alignment::published(96) };
+            let crops = [crop, crop].into_iter();
+            AlignedClip::align_in(Vec::new(), &mut Warp::default(), crops, &alignment).unwrap()
+        };
+        for kind in [Align::Clip, Align::Frame] {
+            let (of_large, of_small) = (align(&large, kind), align(&small, kind));
+            assert_eq!(of_large.union(), of_small.union());
+            assert_eq!(of_large.pixels(), of_small.pixels(), "{corner:?} {kind:?}");
+        }
+        assert!(align(&small, Align::Clip).pixels().iter().any(|level| *level == 0));
+    }
 }

@@ -96,7 +96,7 @@ impl Warp {
     }
 }
 
-/// What is sampled: a picture without its first columns and rows.
+/// What is sampled: a part of a picture.
 pub(super) struct Source<'a> {
     data: &'a [u8],
     pixels: &'a [[u8; 3]],
@@ -107,12 +107,13 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(image: &'a RgbImage, [columns, rows]: [u32; 2]) -> Self {
+    /// Without the first columns and rows of `image`, and no larger than `size`.
+    pub(super) fn new(image: &'a RgbImage, [columns, rows]: [u32; 2], size: [u32; 2]) -> Self {
         let row_px = image.size().width() as usize;
         let start = (rows as usize * row_px + columns as usize) * 3;
         let data = image.data().get(start..).unwrap_or_default();
-        let width = image.size().width().saturating_sub(columns) as usize;
-        let height = image.size().height().saturating_sub(rows) as usize;
+        let width = image.size().width().saturating_sub(columns).min(size[0]) as usize;
+        let height = image.size().height().saturating_sub(rows).min(size[1]) as usize;
         Self { data, pixels: data.as_chunks::<3>().0, row_px, width, height }
     }
 

@@ -1,25 +1,33 @@
-//! RetinaFace's outputs to faces (docs/method.md, "Detection").
+//! Detectors' outputs to faces (docs/method.md, "Detection"): a file for each family.
 
 #![warn(missing_docs)]
 
 mod anchors;
 #[cfg(test)]
+mod family_tests;
+mod letterbox;
+mod levels;
+mod retinaface;
+mod scrfd;
+#[cfg(test)]
 mod tests;
+mod yunet;
 
 use ndarray::ArrayView2;
 use thiserror::Error;
 
-use super::geometry::{BBox, FivePoints, Point, Size};
+use super::geometry::{BBox, FivePoints, Size};
+use super::modelinfo::AnchorSides;
 
 pub use anchors::{Anchor, Anchors};
+pub use letterbox::{FixedSides, Letterbox};
+pub use levels::LevelOutputs;
+pub use retinaface::{DetectorOutputs, decode};
 
 /// Scores up to here are never looked at, however low the threshold.
 const MIN_SCORE: f32 = 0.02;
 const MAX_CANDIDATES: usize = 5000;
-const MAX_OVERLAP: f64 = 0.4;
 const MAX_KEPT: usize = 750;
-/// How the network scales its regressions: places, and logarithms of sizes.
-const VARIANCES: [f32; 2] = [0.1, 0.2];
 
 /// A detected face; coordinates in px of the frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,15 +63,46 @@ impl Default for DetectParams {
     }
 }
 
-/// What the network gives for one picture, a row for each of `A` anchors.
-#[derive(Clone, Copy, Debug)]
-pub struct DetectorOutputs<'a> {
-    /// `[A, 4]`: box regressions.
-    pub boxes: ArrayView2<'a, f32>,
-    /// `[A, 2]`: probabilities of background and face.
-    pub classes: ArrayView2<'a, f32>,
-    /// `[A, 10]`: regressions of the five points.
-    pub landmarks: ArrayView2<'a, f32>,
+/// What a detector gives for one picture, in the terms of its family.
+#[derive(Clone, Debug)]
+pub enum FamilyOutputs<'a> {
+    /// Regressions from anchors.
+    RetinaFace {
+        /// The numbers.
+        outputs: DetectorOutputs<'a>,
+        /// The sides of the anchors; `None` for the published ones.
+        anchors: Option<&'a AnchorSides>,
+    },
+    /// OpenCV's YuNet.
+    YuNet(LevelOutputs<'a>),
+    /// InsightFace's SCRFD.
+    Scrfd(LevelOutputs<'a>),
+}
+
+impl FamilyOutputs<'_> {
+    /// The faces that the network found, best first: at most `max_faces`, none below `threshold`,
+    /// no two over one another.
+    ///
+    /// `input` is the size of the picture that the network read, and `region` that of what it
+    /// shows, in px of the frame ([`Letterbox`]); the faces come out in the frame's px. A number
+    /// that is none, or a box beyond [`BBox::LIMIT_PX`], is no face.
+    ///
+    /// # Errors
+    /// [`DetectError`] when the outputs are not those of the family for an input of this size.
+    pub fn faces(
+        &self,
+        input: Size,
+        region: Size,
+        params: &DetectParams,
+    ) -> Result<Vec<Face>, DetectError> {
+        match self {
+            Self::RetinaFace { outputs, anchors } => {
+                retinaface::faces(outputs, *anchors, input, region, params)
+            }
+            Self::YuNet(outputs) => yunet::faces(outputs, input, region, params),
+            Self::Scrfd(outputs) => scrfd::faces(outputs, input, region, params),
+        }
+    }
 }
 
 /// Why outputs cannot be decoded.
@@ -73,91 +112,42 @@ pub enum DetectError {
     /// An output does not have a row for each anchor, or other columns.
     #[error(
         "the detector's {output} have the shape {found:?}; expected {expected:?} for an input of \
-         {}x{} pixels: is the model a RetinaFace with strides 8, 16 and 32?",
+         {}x{} pixels: is the model a RetinaFace with {anchors}?",
         input.width(), input.height()
     )]
-    Shape { output: &'static str, found: [usize; 2], expected: [usize; 2], input: Size },
+    Shape {
+        output: &'static str,
+        found: [usize; 2],
+        expected: [usize; 2],
+        input: Size,
+        anchors: String,
+    },
+    /// The levels of a family that has its outputs apart are not of the expected sizes.
+    #[error(
+        "the detector's {output} have the rows {found:?}; expected {expected:?}, level by level, \
+         for an input of {}x{} pixels: is the model a {family}?",
+        input.width(), input.height()
+    )]
+    Levels {
+        family: &'static str,
+        output: &'static str,
+        found: Vec<usize>,
+        expected: Vec<usize>,
+        input: Size,
+    },
 }
 
-/// The faces that the network found, best first: at most `max_faces`, none below `threshold`, no
-/// two over one another.
-///
-/// `input` is the size of the picture that the network read, `frame` that of the frame which it
-/// shows; the faces come out in the frame's px. A regression that is not a number, or a box
-/// beyond [`BBox::LIMIT_PX`], is no face.
-///
-/// # Errors
-/// [`DetectError::Shape`] when an output does not have a row for each anchor of `input`.
-///
-/// # Examples
-///
-/// A network that finds nothing but a face on the anchor in the picture's middle:
-///
-/// ```
-/// use gstm2sd::core::detect::{Anchors, DetectParams, DetectorOutputs, decode};
-/// use gstm2sd::core::geometry::Size;
-/// use ndarray::Array2;
-///
-/// let size = Size::new(64, 64).unwrap();
-/// let anchors = Anchors::new(size).count();
-/// let (boxes, landmarks) = (Array2::zeros((anchors, 4)), Array2::zeros((anchors, 10)));
-/// let mut classes = Array2::zeros((anchors, 2));
-/// // The first map has 8×8 cells of two anchors; row 3, column 4, the larger one.
-/// classes[[2 * (3 * 8 + 4) + 1, 1]] = 0.9;
-///
-/// let outputs = DetectorOutputs {
-///     boxes: boxes.view(),
-///     classes: classes.view(),
-///     landmarks: landmarks.view(),
-/// };
-/// let faces = decode(&outputs, size, size, &DetectParams::default())?;
-/// assert_eq!(faces.len(), 1);
-/// // The anchor itself, 32 px around (36, 28).
-/// assert_eq!((faces[0].bbox.x1(), faces[0].bbox.y1()), (20.0, 12.0));
-/// # Ok::<(), gstm2sd::core::detect::DetectError>(())
-/// ```
-pub fn decode(
-    outputs: &DetectorOutputs<'_>,
-    input: Size,
-    frame: Size,
-    params: &DetectParams,
-) -> Result<Vec<Face>, DetectError> {
-    let anchors = Anchors::new(input);
-    let check = |output, view: &ArrayView2<'_, f32>, columns| {
-        let (found, expected) = (view.dim().into(), [anchors.count(), columns]);
-        let wrong = DetectError::Shape { output, found, expected, input };
-        if found == expected { Ok(()) } else { Err(wrong) }
-    };
-    check("boxes", &outputs.boxes, 4)?;
-    check("classes", &outputs.classes, 2)?;
-    check("landmarks", &outputs.landmarks, 10)?;
-
-    let decoded = candidates(&outputs.classes, params.threshold).into_iter().filter_map(
-        |Candidate { index, score }| {
-            let anchor = anchors.get(index)?;
-            let bbox = decode_box(anchor, row(&outputs.boxes, index)?, frame)?;
-            let points = decode_points(anchor, row(&outputs.landmarks, index)?, frame)?;
-            Some(Face { bbox, score, points })
-        },
-    );
-    let mut faces = suppress(decoded);
-    faces.retain(|f| f.bbox.width().min(f.bbox.height()) >= params.min_face_px);
-    faces.truncate(params.max_faces);
-    Ok(faces)
-}
-
+/// A row of an output, or of several one behind the other, and its score.
 struct Candidate {
     index: usize,
     score: f32,
 }
 
-/// The best anchors, best first; of equal ones the earlier.
+/// The best rows, best first; of equal ones the earlier.
 ///
 /// The reference applies its threshold last. Suppression only ever removes a face for a better
-/// one, so applying it first gives the same faces and decodes a handful of anchors, not
-/// thousands.
-fn candidates(classes: &ArrayView2<'_, f32>, threshold: f32) -> Vec<Candidate> {
-    let scores = classes.rows().into_iter().map(|row| row.get(1).copied().unwrap_or_default());
+/// one, so applying it first gives the same faces and decodes a handful of rows, not thousands.
+fn candidates(scores: impl Iterator<Item = f32>, threshold: f32) -> Vec<Candidate> {
     let mut best: Vec<_> = scores
         .enumerate()
         .filter(|(_, score)| score.is_finite() && *score > MIN_SCORE && *score >= threshold)
@@ -168,33 +158,19 @@ fn candidates(classes: &ArrayView2<'_, f32>, threshold: f32) -> Vec<Candidate> {
     best
 }
 
-fn decode_box(anchor: Anchor, [dx, dy, dw, dh]: [f32; 4], frame: Size) -> Option<BBox> {
-    let centre = anchor.displaced(dx, dy);
-    let half_width = anchor.width * (dw * VARIANCES[1]).exp() / 2.0;
-    let half_height = anchor.height * (dh * VARIANCES[1]).exp() / 2.0;
-    let (w, h) = (frame.width() as f32, frame.height() as f32);
-    BBox::new(
-        (centre.x - half_width) * w,
-        (centre.y - half_height) * h,
-        (centre.x + half_width) * w,
-        (centre.y + half_height) * h,
-    )
-}
-
-fn decode_points(anchor: Anchor, regression: [f32; 10], frame: Size) -> Option<FivePoints> {
-    let mut points = FivePoints::default();
-    for (point, [dx, dy]) in points.iter_mut().zip(regression.as_chunks::<2>().0) {
-        let place = anchor.displaced(*dx, *dy);
-        *point = Point { x: place.x * frame.width() as f32, y: place.y * frame.height() as f32 };
-    }
-    points.iter().all(|p| p.x.is_finite() && p.y.is_finite()).then_some(points)
+/// Those of the faces, which come best first, that are kept.
+fn keep(faces: impl Iterator<Item = Face>, max_overlap: f64, params: &DetectParams) -> Vec<Face> {
+    let mut faces = suppress(faces, max_overlap);
+    faces.retain(|f| f.bbox.width().min(f.bbox.height()) >= params.min_face_px);
+    faces.truncate(params.max_faces);
+    faces
 }
 
 /// Greedy non-maximum suppression of faces that come best first.
-fn suppress(faces: impl Iterator<Item = Face>) -> Vec<Face> {
+fn suppress(faces: impl Iterator<Item = Face>, max_overlap: f64) -> Vec<Face> {
     let mut kept = Vec::<Face>::new();
     for face in faces {
-        if kept.iter().all(|better| better.bbox.iou_inclusive(&face.bbox) <= MAX_OVERLAP) {
+        if kept.iter().all(|better| better.bbox.iou_inclusive(&face.bbox) <= max_overlap) {
             kept.push(face);
             if kept.len() == MAX_KEPT {
                 break;
@@ -211,4 +187,16 @@ fn row<const N: usize>(output: &ArrayView2<'_, f32>, index: usize) -> Option<[f3
         *value = *output.get((index, column))?;
     }
     Some(values)
+}
+
+/// The points, unless one is none.
+fn finite(points: FivePoints) -> Option<FivePoints> {
+    points.iter().all(|p| p.x.is_finite() && p.y.is_finite()).then_some(points)
+}
+
+/// Px of the frame for one of the input, across and down.
+fn growth(input: Size, region: Size) -> (f32, f32) {
+    let x = f64::from(region.width()) / f64::from(input.width());
+    let y = f64::from(region.height()) / f64::from(input.height());
+    (x as f32, y as f32)
 }

@@ -1,7 +1,9 @@
 use ndarray::Array2;
 use proptest::prelude::*;
 
+use super::retinaface::{MAX_OVERLAP, scores};
 use super::*;
+use crate::core::geometry::Point;
 
 /// Outputs in which no anchor shows a face, to draw faces into.
 struct Drawn {
@@ -143,7 +145,7 @@ fn boxed(edges: [f32; 4], score: f32) -> Face {
 fn an_overlap_of_four_tenths_stays_and_a_hair_more_does_not() {
     let better = boxed([0.0, 0.0, 9.0, 9.0], 0.9);
     let scores = |narrow: Face| -> Vec<f32> {
-        suppress([better, narrow].into_iter()).iter().map(|f| f.score).collect()
+        suppress([better, narrow].into_iter(), MAX_OVERLAP).iter().map(|f| f.score).collect()
     };
     let at_limit = boxed([0.0, 0.0, 3.0, 9.0], 0.8);
     assert_eq!(better.bbox.iou_inclusive(&at_limit.bbox), 0.4);
@@ -158,7 +160,7 @@ fn an_overlap_of_four_tenths_stays_and_a_hair_more_does_not() {
 fn only_kept_boxes_suppress() {
     let row = [0.0, 4.0, 8.0].map(|x| boxed([x, 0.0, x + 9.0, 9.0], 0.9 - x / 100.0));
     assert!(row[0].bbox.iou_inclusive(&row[1].bbox) > MAX_OVERLAP);
-    assert_eq!(suppress(row.into_iter()), [row[0], row[2]]);
+    assert_eq!(suppress(row.into_iter(), MAX_OVERLAP), [row[0], row[2]]);
 }
 
 #[test]
@@ -210,7 +212,7 @@ fn ten_faces_are_kept_unless_told_otherwise() {
 fn five_thousand_candidates_are_looked_at_and_of_equal_ones_the_first() {
     let mut classes = Array2::from_elem((5002, 2), 0.5);
     classes[[5001, 1]] = 0.6;
-    let best = candidates(&classes.view(), 0.0);
+    let best = candidates(scores(&classes.view()), 0.0);
     assert_eq!(best.len(), 5000);
     assert_eq!((best[0].index, best[1].index, best[4999].index), (5001, 0, 4998));
     assert_eq!(best[0].score, 0.6);
@@ -219,10 +221,10 @@ fn five_thousand_candidates_are_looked_at_and_of_equal_ones_the_first() {
 #[test]
 fn seven_hundred_and_fifty_boxes_are_kept() {
     let apart = |n: usize| boxed([n as f32 * 20.0, 0.0, n as f32 * 20.0 + 9.0, 9.0], 0.9);
-    let kept = suppress((0..760).map(apart));
+    let kept = suppress((0..760).map(apart), MAX_OVERLAP);
     assert_eq!(kept.len(), 750);
     assert_eq!(kept.last(), Some(&apart(749)));
-    assert_eq!(suppress((0..749).map(apart)).len(), 749);
+    assert_eq!(suppress((0..749).map(apart), MAX_OVERLAP).len(), 749);
 }
 
 #[test]

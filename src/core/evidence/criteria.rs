@@ -24,6 +24,8 @@ pub enum PointSource {
     Published,
     /// The user's own.
     User,
+    /// Where each classifier of an ensemble has its own threshold.
+    Fused,
 }
 
 impl PointSource {
@@ -32,6 +34,7 @@ impl PointSource {
             Self::Measured(_) => "measured",
             Self::Published => "published",
             Self::User => "user",
+            Self::Fused => "fused",
         }
     }
 
@@ -41,6 +44,7 @@ impl PointSource {
             Self::Measured(name) => name,
             Self::Published => PUBLISHED,
             Self::User => "user",
+            Self::Fused => "fused",
         }
     }
 }
@@ -149,6 +153,12 @@ impl Criteria {
     /// calibrated.
     pub fn llr(&self, fake: Probability) -> Option<f64> {
         self.llr.as_ref().map(|map| map.llr(fake.bounded_logit()))
+    }
+
+    /// How far a score is above the threshold, or above 0.5 without one, in log odds.
+    pub(super) fn distance_in_log_odds(&self, fake: Probability) -> f64 {
+        let threshold = self.point.as_ref().map(|point| point.threshold.bounded_logit());
+        fake.bounded_logit() - threshold.unwrap_or_default()
     }
 
     /// How far a score is above the threshold: in likelihood ratios where they are known, else in log

@@ -11,6 +11,7 @@
 mod board;
 mod criteria;
 mod frame_scores;
+mod fusion;
 mod judgement;
 mod label;
 mod probability;
@@ -22,6 +23,7 @@ mod track_evidence;
 pub use board::{ClipId, ExpectedClip, FrameRule, VerdictBoard};
 pub use criteria::{Criteria, Judge, NoSuchPoint, OperatingPoint, PointChoice, PointSource};
 pub use frame_scores::Score;
+pub use fusion::Fusion;
 pub use judgement::Judgement;
 pub use label::{Doubt, Insufficiency, Label};
 pub use probability::{NotAProbability, Probability};

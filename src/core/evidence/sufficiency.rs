@@ -17,6 +17,8 @@ pub struct Sufficiency {
     outside: f32,
     pub clips: u32,
     pub seconds: f64,
+    /// In log odds, what is assumed before observations show it.
+    pub spread: f64,
 }
 
 /// What was found, and what was needed.
@@ -31,7 +33,8 @@ impl Sufficiency {
     /// A face may be enlarged so many times for the classifier's input: what is enlarged more has not
     /// the detail that the classifier was trained on.
     pub const MOST_ENLARGEMENT: f64 = 2.0;
-    /// Below it, the blur of Crete et al. exceeds what the paper's viewers called annoying.
+    /// A sharp face falls below it when it is blurred by a Gaussian whose standard deviation is a
+    /// twentieth of the distance between the eyes.
     const SHARPNESS: f64 = 0.3;
     const BRIGHTNESS: (f64, f64) = (0.08, 0.92);
     const CONTRAST: f64 = 0.04;
@@ -41,6 +44,7 @@ impl Sufficiency {
     /// The fewest from which a spread can be told.
     const CLIPS: u32 = 3;
     const SECONDS: f64 = 1.5;
+    const SPREAD: f64 = 1.0;
 
     /// What the sidecar says, and else the defaults for a classifier that reads faces of `side_px`
     /// aligned to `template`.
@@ -65,6 +69,25 @@ impl Sufficiency {
             outside: keys.outside.unwrap_or(Self::OUTSIDE) as f32,
             clips: keys.clips.unwrap_or(Self::CLIPS).max(1),
             seconds: keys.seconds.unwrap_or(Self::SECONDS),
+            spread: keys.spread.unwrap_or(Self::SPREAD),
+        }
+    }
+
+    /// What either of two classifiers needs.
+    pub(super) fn strictest(self, other: Self) -> Self {
+        Self {
+            eye_distance_px: self.eye_distance_px.max(other.eye_distance_px),
+            sharpness: self.sharpness.max(other.sharpness),
+            brightness: (
+                self.brightness.0.max(other.brightness.0),
+                self.brightness.1.min(other.brightness.1),
+            ),
+            contrast: self.contrast.max(other.contrast),
+            pose_deg: self.pose_deg.min(other.pose_deg),
+            outside: self.outside.min(other.outside),
+            clips: self.clips.max(other.clips),
+            seconds: self.seconds.max(other.seconds),
+            spread: self.spread.max(other.spread),
         }
     }
 

@@ -36,9 +36,7 @@ const MARGIN: f64 = 0.2;
 const DECIDES: f64 = 3.5;
 /// So many of the newest observations alone contradict the rest: there are many ways to pick them.
 const CONTRADICTS: f64 = 4.5;
-/// What is assumed of the spread of observations, in log odds, before they show it, and what
-/// number of them this assumption counts for.
-const SPREAD: f64 = 1.0;
+/// The number of observations that the spread that is assumed before they show it counts for.
 const SPREAD_COUNTS: f64 = 4.0;
 /// A verdict that was left asks for twice the observations for so long.
 const MEMORY_NS: u64 = 60_000_000_000;
@@ -272,7 +270,8 @@ impl TrackEvidence {
             (count, sum, largest) = (count + 1.0, sum + half, largest.max(half));
         }
         let (count, sum) = ((count - 1.0f64).max(0.0), sum - largest);
-        ((SPREAD_COUNTS * SPREAD * SPREAD + sum) / (SPREAD_COUNTS + count)).sqrt()
+        let assumed = SPREAD_COUNTS * self.criteria.sufficiency.spread.powi(2);
+        ((assumed + sum) / (SPREAD_COUNTS + count)).sqrt()
     }
 
     /// Observations that a verdict needs: of a face that has lost one lately, twice as many.

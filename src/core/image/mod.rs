@@ -113,6 +113,9 @@ impl Normalization {
     /// `x - (104, 117, 123)`, RetinaFace's means in the order in which it subtracts them.
     pub const RETINAFACE: Self = Self { scale: [1.0; 3], offset: [-104.0, -117.0, -123.0] };
 
+    /// `(x - 127.5) / 128`, as InsightFace's detectors read pixels.
+    pub const SCRFD: Self = Self { scale: [1.0 / 128.0; 3], offset: [-127.5 / 128.0; 3] };
+
     /// From the values that 0 and 255 map to, one `(min, max)` pair for each channel: the
     /// `ranges` of a GStreamer `.modelinfo`.
     pub fn from_ranges(ranges: [(f32, f32); 3]) -> Self {

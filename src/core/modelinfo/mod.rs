@@ -193,10 +193,10 @@ impl ModelInfo {
     }
 
     /// How levels become what the network computes with, in the role `role`: the sidecar's word,
-    /// else RetinaFace's, 0..=1 for aligners and ImageNet's for classifiers.
+    /// else its family's for detectors, 0..=1 for aligners and ImageNet's for classifiers.
     pub fn normalization_as(&self, role: Role) -> Normalization {
         self.normalization.unwrap_or(match role {
-            Role::Detector => Normalization::RETINAFACE,
+            Role::Detector => self.family.unwrap_or(DetectorFamily::RetinaFace).normalization(),
             Role::Aligner => Normalization::UNIT,
             Role::Classifier => Normalization::IMAGENET_RGB,
         })

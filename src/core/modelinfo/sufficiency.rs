@@ -20,4 +20,6 @@ pub struct SufficiencyKeys {
     pub clips: Option<u32>,
     /// The shortest time that the clips cover.
     pub seconds: Option<f64>,
+    /// How much scores of one face are expected to differ by chance, in log odds.
+    pub spread: Option<f64>,
 }

@@ -125,6 +125,7 @@ fn every_key_of_ours_is_read_back() {
             outside: Some(0.1),
             clips: Some(3),
             seconds: Some(1.5),
+            spread: Some(0.5),
         },
         calibration: Some(Calibration {
             map: LlrMap::Platt { slope: 0.75, intercept: -0.5 },

@@ -1,23 +1,30 @@
 //! The traces of compression in blocks.
 
-use crate::core::align::FaceCrop;
-
 /// The side of the blocks of JPEG, and of the smallest transforms of most video codecs.
-const BLOCK_PX: u32 = 8;
+const BLOCK_PX: usize = 8;
+/// Rows that are looked at are enough for a mean.
+const MOST_ROWS: usize = 64;
 
 /// How much stronger the steps between blocks are than the steps inside them, of the blocks of 8 px
 /// that a frame is divided into, after Wang, Sheikh and Bovik, "No-reference perceptual quality
 /// assessment of JPEG compressed images" (2002): 0 where they are not, towards 1 where there is nothing
 /// but blocks. Frames that were scaled or turned after they were compressed show none.
-pub(super) fn blockiness(crop: &FaceCrop) -> f32 {
-    let (mut between, mut inside) = (Mean::default(), Mean::default());
-    let (place, image) = crop.held();
-    for row in image.data().chunks_exact(3 * image.size().width() as usize) {
-        let greens = row.iter().skip(1).step_by(3);
-        let steps = greens.clone().zip(greens.skip(1)).map(|(a, b)| a.abs_diff(*b));
-        for (step, x) in steps.zip(place.x() + 1..) {
-            if x.is_multiple_of(BLOCK_PX) { &mut between } else { &mut inside }.add(step);
-        }
+///
+/// `luma` are rows of `width`, which begin at `left` in the frame.
+pub(super) fn blockiness(luma: &[u8], width: usize, left: usize) -> f32 {
+    let [mut between, mut inside] = [Mean::default(); 2];
+    let rows = luma.chunks_exact(width.max(1));
+    let step = rows.len().div_ceil(MOST_ROWS).max(1);
+    for row in rows.step_by(step) {
+        let all: u32 = sum(row.iter().zip(row.iter().skip(1)));
+        // The first pixel of each block, with the one before it.
+        let first = (BLOCK_PX - left % BLOCK_PX) % BLOCK_PX;
+        let first = if first == 0 { BLOCK_PX } else { first };
+        let before = row.iter().skip(first - 1).step_by(BLOCK_PX);
+        let edges = before.zip(row.iter().skip(first).step_by(BLOCK_PX));
+        let (edge_sum, edge_count) = (sum(edges.clone()), edges.count());
+        between.add(edge_sum, edge_count);
+        inside.add(all - edge_sum, row.len() - 1 - edge_count);
     }
     match (between.get(), inside.get()) {
         (Some(between), Some(inside)) if between > inside => 1.0 - inside / between,
@@ -25,16 +32,20 @@ pub(super) fn blockiness(crop: &FaceCrop) -> f32 {
     }
 }
 
-#[derive(Default)]
+fn sum<'a>(pairs: impl Iterator<Item = (&'a u8, &'a u8)>) -> u32 {
+    pairs.map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
+}
+
+#[derive(Clone, Copy, Default)]
 struct Mean {
     sum: u64,
-    count: u64,
+    count: usize,
 }
 
 impl Mean {
-    fn add(&mut self, value: u8) {
-        self.sum += u64::from(value);
-        self.count += 1;
+    fn add(&mut self, sum: u32, count: usize) {
+        self.sum += u64::from(sum);
+        self.count += count;
     }
 
     fn get(&self) -> Option<f32> {

@@ -38,7 +38,13 @@ pub struct FaceQuality {
     pub blockiness: f32,
 }
 
-impl FaceQuality {
+/// Measures faces, in memory that is kept from one to the next.
+#[derive(Debug, Default)]
+pub struct QualityMeter {
+    grey: GreyFace,
+}
+
+impl QualityMeter {
     /// Of a face on a frame of the size `frame`. `None` where its points are in one place.
     ///
     /// # Examples
@@ -47,7 +53,7 @@ impl FaceQuality {
     /// use gstm2sd::core::align::FaceCrop;
     /// use gstm2sd::core::geometry::{BBox, Point, Size};
     /// use gstm2sd::core::image::{FrameView, PixelLayout};
-    /// use gstm2sd::core::quality::FaceQuality;
+    /// use gstm2sd::core::quality::QualityMeter;
     ///
     /// let (pixels, size) = (vec![128; 320 * 240 * 3], Size::new(320, 240).unwrap());
     /// let frame = FrameView::new(&pixels, size, 320 * 3, PixelLayout::Rgb)?;
@@ -55,31 +61,38 @@ impl FaceQuality {
     /// let points = [(140, 110), (165, 110), (152, 125), (142, 140), (163, 140)];
     /// let points = points.map(|(x, y)| Point { x: x as f32, y: y as f32 });
     /// let crop = FaceCrop::new(&frame, &bbox, points).expect("the box is in the frame");
-    /// let quality = FaceQuality::measure(&crop, size).expect("the points are apart");
+    /// let quality = QualityMeter::default().measure(&crop, size).expect("the points are apart");
     /// assert_eq!((quality.eye_distance_px, quality.contrast), (25.0, 0.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn measure(crop: &FaceCrop, frame: Size) -> Option<Self> {
-        let grey = GreyFace::new(crop, frame)?;
+    pub fn measure(&mut self, crop: &FaceCrop, frame: Size) -> Option<FaceQuality> {
+        let grey = &mut self.grey;
+        grey.look_at(crop, frame)?;
+        let (held, _) = crop.held();
         let [left, right, ..] = *crop.points();
         let (brightness, contrast) = grey.levels();
-        Some(Self {
+        Some(FaceQuality {
             eye_distance_px: (right.x - left.x).hypot(right.y - left.y),
             sharpness: 1.0 - blur::blur(grey.pixels(), SIDE_PX),
             brightness,
             contrast,
             pose_deg: pose::pose_deg(crop.points())?,
             outside: grey.outside(),
-            blockiness: blocks::blockiness(crop),
+            blockiness: blocks::blockiness(grey.luma(), held.width() as usize, held.x() as usize),
         })
     }
+}
 
+impl FaceQuality {
     /// The median of each number over the frames of a clip; `None` of none.
-    pub fn median(all: &[Self]) -> Option<Self> {
-        let of = |number: fn(&Self) -> f32| {
-            let mut numbers: Vec<f32> = all.iter().map(number).collect();
-            numbers.sort_by(f32::total_cmp);
-            numbers.get(numbers.len() / 2).copied()
+    pub fn median<'a>(all: impl Iterator<Item = &'a Self> + Clone) -> Option<Self> {
+        let mut numbers = Vec::with_capacity(all.clone().count());
+        let mut of = |number: fn(&Self) -> f32| {
+            numbers.clear();
+            numbers.extend(all.clone().map(number));
+            let middle = numbers.len() / 2;
+            let is_any = !numbers.is_empty();
+            is_any.then(|| *numbers.select_nth_unstable_by(middle, f32::total_cmp).1)
         };
         Some(Self {
             eye_distance_px: of(|q| q.eye_distance_px)?,

@@ -95,7 +95,7 @@ impl Analysis {
         let room = self.settings.batch_size as usize;
         let for_sound = self.waiting.as_ref().map_or(0, WaitingClips::depth);
         let engine = self.supervisor.clips.get();
-        for_sound < WAITING_FOR_SOUND && engine.is_some_and(|e| e.submitter.waiting() < room)
+        for_sound < WAITING_FOR_SOUND && engine.is_some_and(|engine| engine.waiting() < room)
     }
 
     /// Sends a clip to the classifier, waiting for room; when its sound is there. Without a
@@ -109,7 +109,8 @@ impl Analysis {
         let Some(engine) = self.supervisor.clips.get().map(Arc::clone) else {
             return pending.fail();
         };
-        self.send_with_sound(Submission { clip, pending, engine, ticket: self.ticket });
+        let tickets = Arc::clone(&self.tickets);
+        self.send_with_sound(Submission { clip, pending, engine, tickets });
     }
 
     /// Sends a clip on: at once where nothing is to be heard, else when its sound is there.

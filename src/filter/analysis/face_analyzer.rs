@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::format::StreamFormat;
 use super::model_inputs::{AlignerInput, DetectorInput};
 use super::pixels::{PixelError, Pixels};
-use crate::core::detect::{self, DetectError, DetectParams, Face};
+use crate::core::detect::{DetectError, DetectParams, Face, Letterbox};
 use crate::core::geometry::{Point, Size};
 use crate::core::image::{ChannelOrder, FrameView, ImageError};
 use crate::core::landmarks::{LandmarkCrop, LandmarkError};
@@ -52,7 +52,7 @@ impl AsRef<Face> for DetectedFace {
 /// The part of the settings that detection works by.
 struct Rules {
     params: DetectParams,
-    input: Size,
+    letterbox: Letterbox,
     order: ChannelOrder,
 }
 
@@ -77,25 +77,23 @@ impl FaceAnalyzer {
     ) -> Result<Self, PixelError> {
         let detector = &engines.detector;
         let frame = format.upright();
-        let input = match (detector.width_px(), detector.height_px()) {
-            (None, None) => limited(frame, settings.detect_size_px(format.delivery)),
-            (w, h) => {
-                let side = |px: Option<usize>, own| px.map_or(own, |px| px as u32);
-                let (w, h) = (side(w, frame.width()), side(h, frame.height()));
-                Size::new(w, h).unwrap_or(frame)
-            }
-        };
+        let letterbox = Letterbox::new(
+            frame,
+            detector.fixed_sides(),
+            settings.detect_size_px(format.delivery),
+            detector.multiple_px(),
+        );
         let rules = Rules {
             params: DetectParams {
                 threshold: settings.detect_threshold as f32,
                 max_faces: settings.max_faces as usize,
                 min_face_px: settings.min_face as f32,
             },
-            input,
-            order: settings.channel_order(detector.sidecar().channel_order),
+            letterbox,
+            order: settings.channel_order(detector.channel_order()),
         };
         Ok(Self {
-            detector_input: DetectorInput::new(detector.values(), input),
+            detector_input: DetectorInput::new(detector.values(), letterbox),
             pixels: Pixels::new(format, stages.clone())?,
             rules,
             frame,
@@ -119,8 +117,11 @@ impl FaceAnalyzer {
         pixels.with_view(buffer, |view| -> Result<_, AnalysisError> {
             stages.time(Stage::Prepare, || detector_input.fill(&view, rules.order))?;
             let picture = detector_input.view();
-            let outputs = stages.time(Stage::Detect, || engines.detector.run(picture, cancel))?;
-            let decode = || detect::decode(&outputs, rules.input, *frame, &rules.params);
+            let detector = &mut engines.detector;
+            let outputs =
+                stages.time(Stage::Detect, move || detector.run_family(picture, cancel))?;
+            let (input, region) = (rules.letterbox.input(), rules.letterbox.region());
+            let decode = || outputs.faces(input, region, &rules.params);
             let faces = stages.time(Stage::Decode, decode)?;
             let detected = |face| DetectedFace { face, landmarks: None, quality: None };
             let mut faces: Vec<_> = faces.into_iter().map(detected).collect();
@@ -151,30 +152,4 @@ fn landmarks(
         face.landmarks = Some(Arc::new(points));
     }
     Ok(())
-}
-
-/// `frame`, scaled down so that its longer side is at most `longest_px`.
-fn limited(frame: Size, longest_px: Option<u32>) -> Size {
-    let longest = frame.width().max(frame.height());
-    let Some(limit) = longest_px.filter(|limit| *limit < longest) else { return frame };
-    let scale = |side: u32| {
-        let scaled = f64::from(side) * f64::from(limit) / f64::from(longest);
-        (scaled.round() as u32).max(1)
-    };
-    Size::new(scale(frame.width()), scale(frame.height())).unwrap_or(frame)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn large_frames_are_scaled_to_the_limit_and_small_ones_stay() {
-        let size = |w, h| Size::new(w, h).unwrap();
-        assert_eq!(limited(size(1920, 1080), Some(640)), size(640, 360));
-        assert_eq!(limited(size(1080, 1920), Some(640)), size(360, 640));
-        assert_eq!(limited(size(320, 240), Some(640)), size(320, 240));
-        assert_eq!(limited(size(4000, 2), Some(64)), size(64, 1));
-        assert_eq!(limited(size(1920, 1080), None), size(1920, 1080));
-    }
 }

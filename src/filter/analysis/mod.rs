@@ -50,6 +50,7 @@ use crate::core::window::FrameNumber;
 use crate::filter::M2sdFilter;
 use crate::filter::audio::WaitingClips;
 use crate::filter::debug::CAT;
+use crate::filter::engines::loading::Tickets;
 use crate::filter::engines::supervisor::{EngineSupervisor, Loader};
 use crate::filter::generation::{Generation, Stale};
 use crate::filter::input::queue::Input;
@@ -57,7 +58,7 @@ use crate::filter::output::queue::{Output, is_end};
 use crate::filter::running_time::Segment;
 use crate::filter::settings::{Delivery, Settings};
 use crate::filter::shared::Shared;
-use crate::infer::{CancelToken, Ticket};
+use crate::infer::CancelToken;
 pub use stream::FaceSample;
 pub use worker::Worker;
 
@@ -69,7 +70,7 @@ struct Analysis {
     supervisor: EngineSupervisor,
     generation: Generation,
     /// What clips of this generation are submitted with.
-    ticket: Ticket,
+    tickets: Tickets,
     /// The frame that is being analysed, else the next one.
     present: FrameNumber,
     /// When the newest frame is shown, and when it came.
@@ -112,7 +113,7 @@ impl Analysis {
             settings,
             cancel,
             generation: Generation::default(),
-            ticket: Ticket::default(),
+            tickets: Tickets::default(),
             present: 0,
             newest: None,
             continuity: Continuity::default(),
@@ -156,7 +157,7 @@ impl Analysis {
     fn begin_generation(&mut self, generation: Generation) {
         self.generation = generation;
         if let Some(engine) = self.supervisor.clips.get() {
-            self.ticket = engine.submitter.ticket();
+            self.tickets = engine.tickets();
         }
         // Nothing of before may become a clip; what waits is stale.
         if let Some(clips) = &mut self.clips {
@@ -242,7 +243,7 @@ impl Analysis {
         }
     }
 
-    /// Says what of these caps faces cannot be judged by.
+    /// Says what these caps promise that faces cannot be judged by.
     fn warn_of_pictures(&mut self, info: &gst_video::VideoInfo) {
         let par = |info: &gst_video::VideoInfo| info.par();
         let is_new = self.info.as_ref().map(par) != Some(info.par());
@@ -255,10 +256,11 @@ impl Analysis {
             ));
         }
         let is_interlaced = info.is_interlaced();
-        if is_interlaced && !std::mem::replace(&mut self.warned_of_interlacing, is_interlaced) {
+        if is_interlaced && !std::mem::replace(&mut self.warned_of_interlacing, true) {
             self.warn(
-                "the video is interlaced: what moves in it has combs, which faces are judged by. \
-                 Put deinterlace in front: … ! deinterlace ! m2sdfilter ! …",
+                "the video is interlaced: a frame shows two moments in alternate rows, which neither \
+                 detectors nor classifiers were made for. Put deinterlace in front: \
+                 … ! deinterlace fields=top ! m2sdfilter ! …",
             );
         }
     }
@@ -319,6 +321,6 @@ impl Analysis {
 impl Drop for Analysis {
     /// Nobody may keep the classifier once its run is over.
     fn drop(&mut self) {
-        self.shared.set_clip_canceller(None);
+        self.shared.set_clip_cancellers(Vec::new());
     }
 }

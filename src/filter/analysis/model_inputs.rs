@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, ArrayView4, ArrayViewMut3, Ix3, Ix4, ShapeError};
 
-use crate::core::geometry::Size;
+use crate::core::detect::Letterbox;
 use crate::core::image::{
     ChannelOrder, FrameView, ImageError, Normalization, PixelValues, PlaneWriter, Region,
 };
@@ -12,6 +12,7 @@ use crate::infer::{Aligner, TensorView};
 /// The detector's input, `[3,H,W]`.
 pub struct DetectorInput {
     writer: PlaneWriter,
+    region: Region,
     planes: Planes,
 }
 
@@ -21,23 +22,25 @@ enum Planes {
 }
 
 impl DetectorInput {
-    pub fn new(values: PixelValues, size: Size) -> Self {
+    pub fn new(values: PixelValues, letterbox: Letterbox) -> Self {
+        let size = letterbox.input();
         let dims = (3, size.height() as usize, size.width() as usize);
         let planes = match values {
             PixelValues::Normalized(norm) => Planes::Normalized(norm, Array3::zeros(dims)),
             PixelValues::U8 => Planes::U8(Array3::zeros(dims)),
         };
-        Self { writer: PlaneWriter::default(), planes }
+        let region = Region::whole(letterbox.region());
+        Self { writer: PlaneWriter::default(), region, planes }
     }
 
     /// Writes the whole frame, as the detector reads it.
     pub fn fill(&mut self, view: &FrameView<'_>, order: ChannelOrder) -> Result<(), ImageError> {
-        let whole = Region::whole(view.size());
+        let region = self.region;
         match &mut self.planes {
             Planes::Normalized(norm, planes) => {
-                self.writer.write(view, whole, order, *norm, planes.view_mut())
+                self.writer.write(view, region, order, *norm, planes.view_mut())
             }
-            Planes::U8(planes) => self.writer.write_u8(view, whole, order, planes.view_mut()),
+            Planes::U8(planes) => self.writer.write_u8(view, region, order, planes.view_mut()),
         }
     }
 

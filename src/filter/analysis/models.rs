@@ -66,17 +66,25 @@ impl Analysis {
 
     fn clip_models_ready(&mut self) {
         let Some(engine) = self.supervisor.clips.get().map(Arc::clone) else { return };
-        let spec = engine.submitter.pool().spec();
-        gst::info!(CAT, "Classifier {} on {}", engine.classifier.name, spec.info.provider);
-        if engine.criteria.training == Training::Unknown {
-            self.warn_of_unknown_training(&spec.info.model);
+        for member in &engine.members {
+            let info = &member.spec().info;
+            gst::info!(CAT, "Classifier {} on {}", member.classifier.name, info.provider);
+            if member.classifier.training() == Training::Unknown {
+                self.warn_of_unknown_training(&info.model);
+            }
         }
-        self.shared.stats.set_classifier((&spec.info).into());
+        if let Some(fusion) = &engine.fusion {
+            gst::info!(CAT, "The scores of {} are {}", engine.classifier.name, fusion.rule());
+        }
+        // Of several, the first one's.
+        if let Some(first) = engine.members.first() {
+            self.shared.stats.set_classifier((&first.spec().info).into());
+        }
         self.shared.set_classifier(Some(Arc::clone(&engine.classifier)));
-        let (frames, rates) = (spec.frames, self.clip_rates(spec.sidecar.fps));
+        let (frames, rates) = (engine.frames(), self.clip_rates(engine.rates()));
         // From here on a flush reaches the clips; those of after it need a ticket of after it.
-        self.shared.set_clip_canceller(Some(engine.submitter.canceller()));
-        self.ticket = engine.submitter.ticket();
+        self.shared.set_clip_cancellers(engine.cancellers());
+        self.tickets = engine.tickets();
         self.change_clips(frames, rates);
         self.assemble_clips();
     }
@@ -124,15 +132,14 @@ impl Analysis {
     /// Has clips made as the classifier and the mode want them.
     pub(super) fn assemble_clips(&mut self) {
         let Some(engine) = self.supervisor.clips.get() else { return };
-        let spec = engine.submitter.pool().spec();
-        let (frames, crop_scale) = (spec.frames, spec.crop_scale);
+        let (frames, crop_scale) = (engine.frames(), engine.crop_scale());
+        let rates = self.clip_rates(engine.rates());
         let stride = self.settings.clip_stride(self.delivery(), frames);
         let (Some(frames), Some(stride)) = (NonZeroUsize::new(frames), NonZeroUsize::new(stride))
         else {
             // Loading has ruled out clips without frames.
             return;
         };
-        let rates = self.clip_rates(spec.sidecar.fps);
         let step = self.stream.as_ref().and_then(|stream| stream.format.frame_duration());
         let sampling = Sampling::of(rates, step.map(gst::ClockTime::nseconds));
         let window = WindowParams { frames, stride };
@@ -151,8 +158,8 @@ impl Analysis {
     /// Says once that the stream has fewer frames than clips should have.
     pub(super) fn tell_slow(&mut self, fps: f64) {
         let engine = self.supervisor.clips.get();
-        let Some(spec) = engine.map(|engine| engine.submitter.pool().spec()) else { return };
-        let Some(rates) = self.clip_rates(spec.sidecar.fps) else { return };
+        let Some(engine) = engine.map(Arc::clone) else { return };
+        let Some(rates) = self.clip_rates(engine.rates()) else { return };
         if std::mem::replace(&mut self.told_slow, true) {
             return;
         }
@@ -163,7 +170,7 @@ impl Analysis {
             "The stream has {fps:.3} frames a second, and clips for {} want {wanted}. None can be made \
              up: a clip spans more time than wanted, and scores may say less. Give it a stream with \
              more frames, or set clip-fps=native to have it so without a word",
-            spec.info.model
+            engine.classifier.name
         ));
     }
 
@@ -203,7 +210,7 @@ impl Analysis {
             return self.fail(error);
         }
         self.drop_waiting_clips();
-        self.shared.set_clip_canceller(None);
+        self.shared.set_clip_cancellers(Vec::new());
         let pause = self.supervisor.clips.mark_failed().as_secs();
         self.warn(&format!(
             "Scoring clips failed: {error}. Faces are followed and not scored; next try in {pause} s"

@@ -9,7 +9,7 @@ use crate::core::align::{Crops, FaceCrop};
 use crate::core::geometry::BBox;
 use crate::core::landmarks::five_from_68;
 use crate::core::pressure::DetectionSchedule;
-use crate::core::quality::FaceQuality;
+use crate::core::quality::{FaceQuality, QualityMeter};
 use crate::core::track::TrackId;
 use crate::core::window::FrameNumber;
 use crate::filter::output::frame::FrameFace;
@@ -55,6 +55,7 @@ pub struct Stream {
     found_on: Option<FrameNumber>,
     /// How well the faces can be seen is known.
     measured: bool,
+    meter: QualityMeter,
     /// Unreadable frames in a row.
     unreadable: u32,
     /// Whether a frame could be read.
@@ -80,6 +81,7 @@ impl Stream {
             held: Arc::default(),
             found_on: None,
             measured: true,
+            meter: QualityMeter::default(),
             unreadable: 0,
             was_readable: false,
             landmark_source: settings.landmark_source,
@@ -190,7 +192,7 @@ impl Stream {
         if !measures && self.held.is_empty() {
             return Ok(Vec::new());
         }
-        let Self { pixels, crops, faces, shown, landmark_source, stages, .. } = self;
+        let Self { pixels, crops, faces, shown, landmark_source, stages, meter, .. } = self;
         let samples = pixels.with_view(buffer, |view| {
             let mut sample = |face: &mut DetectedFace, shown: &FrameFace| {
                 let points = match (&face.landmarks, *landmark_source) {
@@ -199,7 +201,7 @@ impl Stream {
                 };
                 let crop = crops.take(&view, &face.face.bbox, points, crop_scale)?;
                 if measures {
-                    face.quality = FaceQuality::measure(&crop, view.size());
+                    face.quality = meter.measure(&crop, view.size());
                 }
                 let (quality, bbox) = (face.quality, shown.face.bbox);
                 Some((shown.track?, FaceSample { crop, quality, bbox }))

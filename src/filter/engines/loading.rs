@@ -1,21 +1,22 @@
 //! The models of a run: finding their files, loading them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::core::audio::LogMel;
-use crate::core::evidence::{Criteria, NoSuchPoint, NotAProbability, OperatingPoint};
-use crate::core::modelinfo::{Role, Training};
+use crate::core::evidence::{Criteria, Fusion, NoSuchPoint, NotAProbability, OperatingPoint};
+use crate::core::modelinfo::{FrameRates, Role, Training};
 use crate::core::sampling::NoClipFps;
 use crate::filter::analysis::buffer_pool::BufferPool;
 use crate::filter::debug::ORT_CAT;
 use crate::filter::output::metadata::classifier_name::ClassifierName;
 use crate::filter::settings::Settings;
 use crate::infer::{
-    self, Aligner, Detector, EngineOptions, InferError, Loading, PoolOptions, Provider, Submitter,
+    self, Aligner, Canceller, ClassifierSpec, Detector, EngineOptions, InferError, Loading,
+    PoolOptions, Provider, Submitter, Ticket,
 };
 use crate::models::resolve::{Found, ResolveError, Search};
 
@@ -34,6 +35,8 @@ pub enum SessionError {
     Threshold(#[from] NotAProbability),
     #[error("operating-point: {0}")]
     Point(#[from] NoSuchPoint),
+    #[error("{} is named twice as a classifier; name each once", path.display())]
+    Twice { path: PathBuf },
     #[error("loading the models panicked, please report this")]
     LoadPanicked,
     #[error("the detection thread could not be started: {0}")]
@@ -70,12 +73,12 @@ impl<'a> Wanted<'a> {
 pub struct ModelFiles {
     pub detector: PathBuf,
     pub aligner: Option<PathBuf>,
-    /// `None`: faces are followed and not judged.
-    pub classifier: Option<ClassifierFile>,
+    /// Those that judge together; none: faces are followed and not judged.
+    pub classifiers: Vec<ClassifierFile>,
     pub options: EngineOptions,
 }
 
-/// The classifier of a run.
+/// A classifier of a run.
 #[derive(Debug)]
 pub struct ClassifierFile {
     pub path: PathBuf,
@@ -103,37 +106,54 @@ impl ModelFiles {
         }
         let detector = settings.detector.as_deref().filter(|name| !name.is_empty());
         let detector = search.find(Role::Detector, detector)?;
-        let classifier = classifier(&search, settings)?;
-        if let Some(found) = &classifier {
+        let found = classifiers(&search, settings)?;
+        for classifier in &found {
             // Told before anything is loaded.
-            OperatingPoint::of(&found.info, &settings.point()?)?;
+            OperatingPoint::of(&classifier.info, &settings.point()?)?;
         }
-        let classifier = classifier.map(|found| ClassifierFile {
+        let file = |found: Found| ClassifierFile {
             path: found.path,
             training: found.info.training.on_faces_of(detector.info.training),
-        });
+        };
+        let classifiers: Vec<_> = found.into_iter().map(file).collect();
+        if let Some(twice) = twice(&classifiers) {
+            return Err(SessionError::Twice { path: twice });
+        }
         let options = settings.engine_options()?;
         settings.clip_fps()?;
-        Ok(Self { detector: detector.path, aligner, classifier, options })
+        Ok(Self { detector: detector.path, aligner, classifiers, options })
     }
 }
 
-/// The classifier that the settings name, else the best one there is, if any.
-fn classifier(search: &Search, settings: &Settings) -> Result<Option<Found>, ResolveError> {
+/// The classifiers that the settings name, separated by commas, else the best one there is, if any.
+fn classifiers(search: &Search, settings: &Settings) -> Result<Vec<Found>, ResolveError> {
     match Wanted::of(&settings.classifier) {
-        Wanted::None => Ok(None),
-        Wanted::Named(name) => search.find(Role::Classifier, Some(name)).map(Some),
+        Wanted::None => Ok(Vec::new()),
+        // A comma may also be part of a path.
+        Wanted::Named(path) if Path::new(path).is_file() => {
+            search.find(Role::Classifier, Some(path)).map(|found| vec![found])
+        }
+        Wanted::Named(names) => {
+            let names = names.split(',').map(str::trim);
+            names.map(|name| search.find(Role::Classifier, Some(name))).collect()
+        }
         Wanted::Best => match search.find(Role::Classifier, None) {
-            Err(ResolveError::Nowhere { .. }) => Ok(None),
-            found => found.map(Some),
+            Err(ResolveError::Nowhere { .. }) => Ok(Vec::new()),
+            found => found.map(|found| vec![found]),
         },
     }
+}
+
+/// A file that is named more than once: it would count for two.
+fn twice(files: &[ClassifierFile]) -> Option<PathBuf> {
+    let is_before = |n: usize| files.iter().take(n).any(|other| other.path == files[n].path);
+    (1..files.len()).find(|n| is_before(*n)).map(|n| files[n].path.clone())
 }
 
 /// Whether a run with these settings will have a classifier, as far as can be said before it starts.
 pub fn has_classifier(settings: &Settings) -> bool {
     let engines_dir = settings.engines_dir();
-    !matches!(classifier(&Search::new(engines_dir.as_deref()), settings), Ok(None))
+    !classifiers(&Search::new(engines_dir.as_deref()), settings).is_ok_and(|found| found.is_empty())
 }
 
 /// Whether the settings say that no classifier is wanted.
@@ -169,28 +189,38 @@ impl FaceEngines {
     }
 }
 
-/// What scores clips.
+/// What scores clips: one classifier, or several together.
 pub struct ClipEngine {
+    /// At least one.
+    pub members: Vec<ClipMember>,
+    /// Of several.
+    pub fusion: Option<Fusion>,
+    /// Who scores; all of them.
+    pub classifier: Arc<ClassifierName>,
+    pub criteria: Arc<Criteria>,
+}
+
+/// One classifier that scores clips.
+pub struct ClipMember {
     /// This element's place in the classifier's queue, which elements in one process share.
     pub submitter: Submitter,
     pub buffers: BufferPool,
     /// For a classifier that listens.
     pub log_mel: Option<LogMel>,
     pub classifier: Arc<ClassifierName>,
-    pub criteria: Arc<Criteria>,
 }
 
 /// Clips of one element that may wait while one is being scored.
 const WAITING_CLIPS: usize = 2;
 
-impl ClipEngine {
-    /// Loads the classifier, or joins those in this process who have. `None` for a run without one.
-    pub fn load(
+impl ClipMember {
+    /// Loads a classifier, or joins those in this process who have.
+    fn load(
+        ClassifierFile { path, training }: &ClassifierFile,
         files: &ModelFiles,
         settings: &Settings,
         loading: Loading<'_>,
-    ) -> Result<Option<Self>, SessionError> {
-        let Some(ClassifierFile { path, training }) = &files.classifier else { return Ok(None) };
+    ) -> Result<Self, SessionError> {
         let pool = PoolOptions {
             queue: WAITING_CLIPS.max(settings.batch_size as usize),
             batch_size: settings.batch_size as usize,
@@ -200,15 +230,87 @@ impl ClipEngine {
         let spec = pool.spec();
         let side_px = u32::try_from(spec.size_px).unwrap_or(u32::MAX);
         let criteria = Criteria::new(&spec.sidecar, *training, side_px, &settings.point()?)?;
-        let criteria = Arc::new(criteria);
         // The file's stem, as DL Streamer names models.
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Some(Self {
-            classifier: Arc::new(ClassifierName { name, criteria: Arc::clone(&criteria) }),
-            criteria,
+        Ok(Self {
+            classifier: Arc::new(ClassifierName { name, criteria: Arc::new(criteria) }),
             submitter: pool.submitter(),
             buffers: BufferPool::default(),
             log_mel: pool.spec().audio.map(|audio| LogMel::new(audio.mels, audio.frames)),
-        }))
+        })
+    }
+
+    pub fn spec(&self) -> &ClassifierSpec {
+        self.submitter.pool().spec()
     }
 }
+
+impl ClipEngine {
+    /// Loads the classifiers one after the other. `None` for a run without one.
+    pub fn load(
+        files: &ModelFiles,
+        settings: &Settings,
+        loading: Loading<'_>,
+    ) -> Result<Option<Self>, SessionError> {
+        let load = |file| ClipMember::load(file, files, settings, loading);
+        let members = files.classifiers.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        let [first, ..] = members.as_slice() else { return Ok(None) };
+        let all: Vec<_> =
+            members.iter().map(|member| Arc::clone(&member.classifier.criteria)).collect();
+        let fusion = Fusion::of(&all);
+        let classifier = match &fusion {
+            None => Arc::clone(&first.classifier),
+            Some(fusion) => {
+                let names: Vec<_> =
+                    members.iter().map(|member| member.classifier.name.as_str()).collect();
+                let (name, criteria) = (names.join(","), Arc::clone(fusion.criteria()));
+                Arc::new(ClassifierName { name, criteria })
+            }
+        };
+        let criteria = Arc::clone(&classifier.criteria);
+        Ok(Some(Self { members, fusion, classifier, criteria }))
+    }
+
+    /// The frames of a clip: of the classifier that has most.
+    pub fn frames(&self) -> usize {
+        self.members.iter().map(|member| member.spec().frames).max().unwrap_or_default()
+    }
+
+    /// The rates that clips of several frames should have: those that suit all of the classifiers, else
+    /// those of the one with most frames.
+    pub fn rates(&self) -> Option<FrameRates> {
+        let mut specs: Vec<_> = self.members.iter().map(ClipMember::spec).collect();
+        specs.sort_by_key(|spec| std::cmp::Reverse(spec.frames));
+        let mut rates = specs.iter().filter(|spec| spec.frames > 1).map(|spec| spec.sidecar.fps);
+        let first = rates.next().flatten()?;
+        Some(rates.flatten().fold(first, |all, other| {
+            let lowest = all.lowest.max(other.lowest);
+            let highest = all.highest.min(other.highest);
+            if lowest <= highest { FrameRates { lowest, highest } } else { all }
+        }))
+    }
+
+    /// The side of what is copied around a face, in sides of its box: as much as any needs.
+    pub fn crop_scale(&self) -> f64 {
+        let scales = self.members.iter().map(|member| member.spec().alignment.crop_scale);
+        scales.fold(1.0, f64::max)
+    }
+
+    /// What clips of this generation are submitted with, to each of the classifiers.
+    pub fn tickets(&self) -> Tickets {
+        self.members.iter().map(|member| member.submitter.ticket()).collect()
+    }
+
+    /// What drops and cancels the clips of all of them.
+    pub fn cancellers(&self) -> Vec<Canceller> {
+        self.members.iter().map(|member| member.submitter.canceller()).collect()
+    }
+
+    /// Clips that wait where most do.
+    pub fn waiting(&self) -> usize {
+        self.members.iter().map(|member| member.submitter.waiting()).max().unwrap_or_default()
+    }
+}
+
+/// One for each classifier.
+pub type Tickets = Arc<[Ticket]>;

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::core::evidence::{ExpectedClip, FrameRule, Judge, Judgement, VerdictBoard};
+use crate::core::evidence::{ExpectedClip, FrameRule, Judge, Judgement, Probability, VerdictBoard};
 use crate::core::quality::FaceQuality;
 use crate::core::span::Span;
 use crate::core::track::TrackId;
@@ -69,8 +69,8 @@ struct State {
     delivery: Delivery,
     board: VerdictBoard,
     /// What is to be said of clips, in the order of their announcement, with the frame before
-    /// which it is said.
-    reports: BTreeMap<u64, (FrameNumber, ClipReport)>,
+    /// which it is said; several of a clip that several classifiers score.
+    reports: BTreeMap<(u64, usize), (FrameNumber, ClipReport)>,
 }
 
 /// See the module's text.
@@ -195,20 +195,22 @@ impl OutputQueue {
         self.with_board(generation, expect).flatten()
     }
 
-    /// A clip announced by [`Self::clip_submitted`] has its score and what is to be said of it, or
-    /// `None` if it failed or was skipped.
+    /// A clip announced by [`Self::clip_submitted`] has its score, or `None` if it failed or was
+    /// skipped, and what is to be said of it.
     pub fn clip_settled(
         &self,
         generation: Generation,
         clip: &ExpectedClip,
-        report: Option<ClipReport>,
+        fake: Option<Probability>,
+        reports: Vec<ClipReport>,
     ) {
         let mut state = self.lock();
         if state.generation == generation {
-            state.board.settle(clip, report.as_ref().map(|report| report.fake));
-            if let Some(report) = report {
-                state.reports.insert(clip.id.number(), (clip.due, report));
-            }
+            state.board.settle(clip, fake);
+            let number = clip.id.number();
+            let reports = reports.into_iter().enumerate();
+            let reports = reports.map(|(place, report)| ((number, place), (clip.due, report)));
+            state.reports.extend(reports);
             drop(state);
             self.changed.notify_all();
         }

@@ -17,6 +17,7 @@ fn report(score: f64) -> ClipReport {
         outputs: [0.0, 0.0],
         span: SPAN,
         bbox: crate::core::geometry::BBox::new(0.0, 0.0, 1.0, 1.0).unwrap(),
+        fused: None,
         took: std::time::Duration::ZERO,
         provider: "cpu",
         precision: "auto",
@@ -71,15 +72,15 @@ fn a_clip_of_before_a_flush_changes_nothing_after_it() {
     queue.open();
     // It has the stale one's number.
     let clip = push(&queue, 0);
-    queue.clip_settled(before, &stale, Some(report(0.9)));
+    queue.clip_settled(before, &stale, Some(report(0.9).fake), vec![report(0.9)]);
     assert_eq!(queue.depths(), (1, 1), "still waiting for its own clip");
     assert!(queue.clip_submitted(before, TRACK, vec![0], SPAN, 0, None).is_none());
     assert!(queue.push(before, frame(1)).is_err());
-    queue.clip_settled(queue.generation(), &clip, Some(report(0.1)));
+    queue.clip_settled(queue.generation(), &clip, Some(report(0.1).fake), vec![report(0.1)]);
     let Some(Ready::Clip(told)) = queue.pop() else { panic!("the clip is told of first") };
     assert_eq!(told.fake.get(), 0.1);
     let Some(Ready::Frame(judged)) = queue.pop() else { panic!("then its frame leaves") };
-    assert_eq!(judged.judgements[0].score.unwrap().fake.get(), 0.1);
+    assert_eq!(judged.judgements[0].frame_score.unwrap().fake.get(), 0.1);
 }
 
 #[test]
@@ -88,7 +89,7 @@ fn clips_are_told_of_in_the_order_of_their_announcement() {
     let clips: Vec<_> = (0..3).map(|number| push(&queue, number)).collect();
     let generation = queue.generation();
     for (clip, score) in clips.iter().zip([0.1, 0.2, 0.3]).rev() {
-        queue.clip_settled(generation, clip, Some(report(score)));
+        queue.clip_settled(generation, clip, Some(report(score).fake), vec![report(score)]);
     }
     let said = (0..6).map(|_| match queue.pop() {
         Some(Ready::Clip(clip)) => format!("clip {}", clip.fake.get()),

@@ -10,7 +10,7 @@ use super::Shared;
 /// until the run ends, if it does, and keeps the engine.
 pub const ABANDON_AFTER: Duration = Duration::from_secs(2);
 
-/// Threads of all pools of the process that have not ended. A leaf lock.
+/// Threads of all pools and trials of the process that have not ended. A leaf lock.
 static LIVE: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
@@ -28,22 +28,35 @@ pub fn settle(patience: Duration) -> usize {
     *left.unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// Counts a thread until it ends, however that happens.
-pub(super) struct Alive(Arc<Shared>);
+/// A thread that runs a network, counted until it ends.
+pub(in crate::infer) struct Counted(());
+
+impl Counted {
+    pub(in crate::infer) fn new() -> Self {
+        *live() += 1;
+        Self(())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut live = live();
+        *live = live.saturating_sub(1);
+        ENDED.notify_all();
+    }
+}
+
+/// Counts a pool's thread until it ends, however that happens.
+pub(super) struct Alive(Arc<Shared>, Counted);
 
 impl Alive {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        *live() += 1;
-        Self(Arc::clone(shared))
+        Self(Arc::clone(shared), Counted::new())
     }
 }
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        let mut live = live();
-        *live = live.saturating_sub(1);
-        ENDED.notify_all();
-        drop(live);
         // Who waits for room would wait for ever, were it to end before its pool.
         self.0.state().ended = true;
         self.0.room.notify_all();

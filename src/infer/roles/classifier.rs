@@ -69,8 +69,7 @@ impl Classifier {
             channel_order: sidecar.channel_order.unwrap_or(ChannelOrder::Rgb),
             values,
             // No larger than `limits::MOST_SIDE`.
-            alignment: Alignment { template, align, side_px: size_px as u32 },
-            crop_scale,
+            alignment: Alignment { template, align, crop_scale, side_px: size_px as u32 },
             answer,
             audio,
             batches: batch != Batch::One,

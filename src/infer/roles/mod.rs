@@ -6,6 +6,7 @@ mod answer;
 mod classifier;
 mod clips;
 mod detector;
+mod detector_outputs;
 mod layout;
 mod signature;
 mod spec;

@@ -33,8 +33,6 @@ pub struct ClassifierSpec {
     pub values: PixelValues,
     /// How faces become pictures of S px: as M2SD's unless the sidecar says otherwise.
     pub alignment: Alignment,
-    /// The side of what is cut out of the frame, in sides of the face's box.
-    pub crop_scale: f64,
     /// How its numbers are read.
     pub answer: Answer,
     /// What the network wants to hear, if anything.

@@ -1,6 +1,6 @@
 //! From scores to log-likelihood ratios, thresholds with known error rates, and limits of quality.
 //!
-//! Everything is fitted on one half of the videos and reported on the other ([`halves`]). The map is
+//! Everything is fitted on one half of the videos and reported on the other (`halves`). The map is
 //! fitted on clips, since it is clips that the element gives ratios for, each video counting once; the
 //! operating points on videos, since it is videos whose false alarms people count.
 

@@ -17,7 +17,7 @@ const BY_FPR: [(&str, f64); 2] = [("fpr-1e-2", 1e-2), ("fpr-1e-3", 1e-3)];
 
 /// Operating points from the first half, with what was measured on the second: Wilson's 95 %
 /// intervals ([`wilson`]). A new real video is called fake with at most the probability that the name
-/// says ([`threshold_for`]); `eer` is where both errors are equally frequent.
+/// says (`threshold_for`); `eer` is where both errors are equally frequent.
 pub fn operating_points(halves: &[Sample; 2]) -> (Vec<MeasuredPoint>, Vec<Refused>) {
     let [first, second] = halves;
     let reals = scores(first, Class::Real);

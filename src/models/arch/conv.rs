@@ -11,7 +11,22 @@ pub(super) enum Activation {
     None,
     /// With the slope below zero.
     LeakyRelu(f32),
+    Relu,
     Relu6,
+}
+
+impl Activation {
+    fn add(self, g: &mut Graph, x: Edge) -> Edge {
+        match self {
+            Self::None => x,
+            Self::LeakyRelu(slope) => g.op("LeakyRelu", &[&x], &[float("alpha", slope)]),
+            Self::Relu => g.op("Relu", &[&x], &[]),
+            Self::Relu6 => {
+                let (low, high) = (g.scalar(0.0), g.scalar(6.0));
+                g.op("Clip", &[&x, &low, &high], &[])
+            }
+        }
+    }
 }
 
 /// One convolution and the batch normalisation that follows it, by the names of their tensors.
@@ -27,34 +42,77 @@ pub(super) struct Conv<'a> {
 }
 
 impl Conv<'_> {
-    /// Channel by channel where each filter sees one input.
-    fn groups(&self) -> usize {
-        if self.dims[1] == 1 { self.dims[0] } else { 1 }
-    }
-
     pub(super) fn add(
         &self,
         g: &mut Graph,
         tensors: &mut Tensors<'_>,
         x: &Edge,
     ) -> Result<Edge, ArchError> {
-        let [weight, bias] = folded(g, tensors, self.conv, self.norm, &self.dims)?;
-        let attributes = [
-            ints("kernel_shape", &[self.dims[2] as i64, self.dims[3] as i64]),
-            ints("strides", &[self.stride; 2]),
-            ints("pads", &[self.padding; 4]),
-            int("group", self.groups() as i64),
-        ];
-        let y = g.op("Conv", &[x, &weight, &bias], &attributes);
-        Ok(match self.activation {
-            Activation::None => y,
-            Activation::LeakyRelu(slope) => g.op("LeakyRelu", &[&y], &[float("alpha", slope)]),
-            Activation::Relu6 => {
-                let (low, high) = (g.scalar(0.0), g.scalar(6.0));
-                g.op("Clip", &[&y, &low, &high], &[])
-            }
-        })
+        self.add_dilated(g, tensors, x, 1)
     }
+
+    /// As [`Self::add`], with filters whose taps lie `dilation` apart.
+    pub(super) fn add_dilated(
+        &self,
+        g: &mut Graph,
+        tensors: &mut Tensors<'_>,
+        x: &Edge,
+        dilation: i64,
+    ) -> Result<Edge, ArchError> {
+        let weights = folded(g, tensors, self.conv, self.norm, &self.dims)?;
+        let y = convolve(g, x, &weights, self.dims, [self.stride, self.padding, dilation]);
+        Ok(self.activation.add(g, y))
+    }
+}
+
+/// A convolution with a bias of its own and no normalisation, by the name of its tensors.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BiasedConv<'a> {
+    pub(super) name: &'a str,
+    /// `[out, in per group, height, width]`.
+    pub(super) dims: [usize; 4],
+    pub(super) stride: i64,
+    pub(super) padding: i64,
+    pub(super) activation: Activation,
+}
+
+impl BiasedConv<'_> {
+    pub(super) fn add(
+        &self,
+        g: &mut Graph,
+        tensors: &mut Tensors<'_>,
+        x: &Edge,
+    ) -> Result<Edge, ArchError> {
+        let names = ["weight", "bias"].map(|part| format!("{}.{part}", self.name));
+        let [out, ..] = self.dims;
+        let weight = tensors.read_expecting(&names[0], &self.dims)?;
+        let bias = tensors.read_expecting(&names[1], &[out])?;
+        let weights = [g.floats(&names[0], &self.dims, weight), g.floats(&names[1], &[out], bias)];
+        let y = convolve(g, x, &weights, self.dims, [self.stride, self.padding, 1]);
+        Ok(self.activation.add(g, y))
+    }
+}
+
+fn convolve(
+    g: &mut Graph,
+    x: &Edge,
+    [weight, bias]: &[Edge; 2],
+    [out, inputs, height, width]: [usize; 4],
+    [stride, padding, dilation]: [i64; 3],
+) -> Edge {
+    // Channel by channel where each filter sees one input.
+    let groups = if inputs == 1 { out } else { 1 };
+    let mut attributes = vec![
+        ints("kernel_shape", &[height as i64, width as i64]),
+        ints("strides", &[stride; 2]),
+        ints("pads", &[padding; 4]),
+        int("group", groups as i64),
+    ];
+    // What is not dilated stays what it was, byte for byte: files are known by their hashes.
+    if dilation != 1 {
+        attributes.push(ints("dilations", &[dilation; 2]));
+    }
+    g.op("Conv", &[x, weight, bias], &attributes)
 }
 
 /// Weight and bias of a convolution with the batch normalisation `norm` folded into them; `dims` are

@@ -5,8 +5,12 @@ pub mod ftcn;
 pub mod gdconv;
 pub mod gend;
 pub mod m2sd;
+pub mod mobilefacenet;
 mod patches;
+pub mod pfld;
+mod resnet;
 pub mod retinaface;
+pub mod slim;
 mod transformer;
 
 use std::collections::BTreeSet;

@@ -24,6 +24,15 @@ pub(super) enum FlatEntry {
     Placeholder(String),
 }
 
+impl FlatEntry {
+    fn view(&self) -> Entry<'_> {
+        match self {
+            Self::Tensor(tensor) => Entry::Tensor(tensor),
+            Self::Placeholder(what) => Entry::Placeholder(what),
+        }
+    }
+}
+
 /// A tensor in a dictionary, or what is in the place of one and is not read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Entry<'a> {
@@ -45,11 +54,7 @@ impl Contents {
         match self {
             Self::Pickle(pickle) => dicts_of(pickle),
             Self::Flat(tensors) => {
-                let entry = |entry| match entry {
-                    &FlatEntry::Tensor(ref tensor) => Entry::Tensor(tensor),
-                    FlatEntry::Placeholder(what) => Entry::Placeholder(what),
-                };
-                let entries = tensors.iter().map(|(name, e)| (name.as_str(), entry(e)));
+                let entries = tensors.iter().map(|(name, entry)| (name.as_str(), entry.view()));
                 let all = Dict { path: Vec::new(), entries: entries.collect() };
                 if all.entries.is_empty() { Vec::new() } else { vec![all] }
             }

@@ -1,9 +1,9 @@
 //! Checkpoints of PyTorch and of Hugging Face: which tensors a file holds, and their numbers on demand.
 //!
 //! Every kind of file is read into the same two things: dictionaries of tensors, as views of storages
-//! ([`TensorRef`]), and the places of the storages. Opening checks both against the file, so that a
-//! truncated or lying file fails before any work is done. Which dictionary is the network is found by
-//! looking for tensors that a known network has ([`choose`]). The numbers stay in the file until
+//! (as pickles describe them), and the places of the storages. Opening checks both against the file, so
+//! that a truncated or lying file fails before any work is done. Which dictionary is the network is found
+//! by looking for tensors that a known network has ([`Signature`]). The numbers stay in the file until
 //! [`Checkpoint::read`] asks for one tensor: importing a large network never holds all of it.
 
 mod choose;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::network::Network;
 use super::recognised::told;
-use super::{ImportOptions, ImportReport, Problem};
+use super::{ImportOptions, ImportReport, Problem, Trial};
 use crate::core::image::Normalization;
-use crate::core::modelinfo::{ModelInfo, Port, PortType, Role};
+use crate::core::modelinfo::{DetectorFamily, ModelInfo, Port, PortType, Role};
 use crate::models::arch::Tensors;
 use crate::models::checkpoint::{Checkpoint, Source};
 use crate::models::engine_file;
@@ -24,6 +24,8 @@ pub(super) struct Content {
     pub(super) info: ModelInfo,
     ignored: Vec<String>,
     note: Option<String>,
+    /// The model's file, where the source has the name of another network's.
+    pub(super) own_file: Option<&'static str>,
 }
 
 enum Body {
@@ -51,10 +53,19 @@ impl Content {
         if info.role.is_none() {
             info.role = Some(role_of(&summary)?);
         }
+        if info.role == Some(Role::Detector) {
+            info.family = info.family.or(family_of(&summary));
+        }
         let file = File::open(source).map_err(Problem::Read)?;
         let network = info.title.clone().unwrap_or_else(|| "ONNX network".to_owned());
-        let content =
-            Self { body: Body::Copied(file), network, info, ignored: Vec::new(), note: None };
+        let content = Self {
+            body: Body::Copied(file),
+            network,
+            info,
+            ignored: Vec::new(),
+            note: None,
+            own_file: None,
+        };
         let reads_bytes = summary.inputs.iter().any(|p| p.element == Some(PortType::Uint8));
         if options.bytes_in && !reads_bytes { content.reading_bytes() } else { Ok(content) }
     }
@@ -63,7 +74,14 @@ impl Content {
     pub(super) fn engine(source: &Path) -> Result<Self, Problem> {
         let (model, info) = engine_file::embedded(source)?;
         let network = info.title.clone().unwrap_or_else(|| "TensorRT engine".to_owned());
-        Ok(Self { body: Body::Whole(model), network, info, ignored: Vec::new(), note: None })
+        Ok(Self {
+            body: Body::Whole(model),
+            network,
+            info,
+            ignored: Vec::new(),
+            note: None,
+            own_file: None,
+        })
     }
 
     /// Itself, with bytes for its pixels.
@@ -92,7 +110,8 @@ impl Content {
         options: &ImportOptions,
     ) -> Result<Self, Problem> {
         let mut checkpoint = Checkpoint::open(source, &Network::signatures(), options.kept)?;
-        let network = Network::of(&checkpoint)?;
+        let network = Network::of(&checkpoint)?.told_apart(&mut checkpoint, recognised, options)?;
+        let own_file = network.own_file();
         let config = checkpoint.config().clone();
         let mut tensors = Tensors::new(&mut checkpoint);
         let (graph, description) = network.build(&mut tensors, &config, &options.transformer)?;
@@ -102,16 +121,29 @@ impl Content {
         ignored.extend(checkpoint.ignored().iter().cloned());
         ignored.sort();
         let name = source.name();
-        let told = told(recognised, network.input());
+        let told = told(recognised, network.input()).filter(|_| own_file.is_none());
         let info = network.info(told, &name, &config);
         let note = checkpoint.note().map(str::to_owned);
         let body = Body::Built { graph: Box::new(graph), checkpoint: Box::new(checkpoint) };
-        let content = Self { body, network: description, info, ignored, note };
+        let content = Self { body, network: description, info, ignored, note, own_file };
         if options.bytes_in { content.reading_bytes() } else { Ok(content) }
     }
 
-    pub(super) fn write(self, model: PathBuf, source_name: &str) -> Result<ImportReport, Problem> {
-        let stored = store(&model, &self.info, source_name, |staged| self.body.write(staged))?;
+    /// Writes it, unless a trial finds that it cannot be used.
+    pub(super) fn write(
+        self,
+        model: PathBuf,
+        source_name: &str,
+        trial: Option<Trial>,
+    ) -> Result<ImportReport, Problem> {
+        let stored = store(&model, &self.info, source_name, |staged| {
+            self.body.write(staged)?;
+            staged.flush().map_err(Problem::Copy)?;
+            let Some(trial) = trial else { return Ok(()) };
+            // What is said names the file that it is to be.
+            let [at, named] = [staged.path(), &model].map(|path| path.display().to_string());
+            trial(staged.path(), &self.info).map_err(|why| Problem::Trial(why.replace(&at, &named)))
+        })?;
         Ok(ImportReport {
             model,
             sidecar: stored.sidecar,
@@ -147,6 +179,14 @@ fn input_name(summary: &Summary) -> String {
     summary.inputs.first().map(|i| i.name.clone()).unwrap_or_default()
 }
 
+/// The family of detectors that an ONNX file's outputs show.
+fn family_of(summary: &Summary) -> Option<DetectorFamily> {
+    DetectorFamily::of_outputs(summary.outputs.iter().map(|port| match port.dims.last() {
+        Some(Dim::Fixed(columns)) => Some(*columns),
+        _ => None,
+    }))
+}
+
 /// The role that an ONNX file's shapes show.
 fn role_of(summary: &Summary) -> Result<Role, Problem> {
     let rank = |ports: &[onnx::Port]| ports.first().map(|p| p.dims.len());
@@ -154,6 +194,7 @@ fn role_of(summary: &Summary) -> Result<Role, Problem> {
     match (rank(&summary.inputs), summary.outputs.len(), last) {
         (Some(5), 1, _) => Ok(Role::Classifier),
         (Some(4), 3, _) => Ok(Role::Detector),
+        (Some(4), _, _) if family_of(summary).is_some() => Ok(Role::Detector),
         (Some(4), 1, Some(Dim::Fixed(136))) => Ok(Role::Aligner),
         _ => {
             let all = |ports: &[onnx::Port]| {

@@ -1,28 +1,40 @@
 //! Networks that are built from a checkpoint, known by tensors that only they have.
 
-use super::Problem;
+use super::detector::Detector;
+use super::{ImportOptions, Problem};
 use crate::core::image::{ChannelOrder, Normalization};
 use crate::core::modelinfo::{
-    Align, ClassifierOutput, FakeIndex, ModelInfo, Port, PortType, Role, Template,
+    Align, ClassifierOutput, FakeIndex, FrameRates, ModelInfo, Port, PortType, Role, Template,
 };
-use crate::models::arch::{ArchError, Tensors, ftcn, gdconv, gend, m2sd, retinaface};
+use crate::models::arch::retinaface::{self, Variant};
+use crate::models::arch::{
+    ArchError, Tensors, ftcn, gdconv, gend, m2sd, mobilefacenet, pfld, slim,
+};
 use crate::models::checkpoint::{Checkpoint, Config, Signature};
 use crate::models::graph::Graph;
+use crate::models::manifest::Recognised;
 
 /// The networks that can be built from a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Network {
-    RetinaFace,
+    Detector(Detector),
     GdConv,
+    Pfld,
+    MobileFaceNet,
     Transformer,
     Ftcn,
     GenD,
 }
 
 /// What each is known by.
-const KNOWN: [(Network, Signature); 6] = [
-    (Network::RetinaFace, &[retinaface::SIGNATURE]),
+const KNOWN: [(Network, Signature); 11] = [
+    (Network::Detector(Detector::RetinaFace(Variant::Published)), &retinaface::SIGNATURE),
+    (Network::Detector(Detector::RetinaFace(Variant::ResNet50)), &retinaface::RESNET_SIGNATURE),
+    (Network::Detector(Detector::Slim), &slim::SIGNATURE),
+    (Network::Detector(Detector::Rfb), &slim::RFB_SIGNATURE),
     (Network::GdConv, &[gdconv::SIGNATURE]),
+    (Network::Pfld, &pfld::SIGNATURE),
+    (Network::MobileFaceNet, &mobilefacenet::SIGNATURE),
     (Network::Transformer, &m2sd::SIGNATURE),
     (Network::Transformer, &m2sd::HUB_SIGNATURE),
     (Network::Ftcn, &ftcn::SIGNATURE),
@@ -31,7 +43,7 @@ const KNOWN: [(Network, Signature); 6] = [
 
 /// CLIP's statistics, for RGB.
 const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 impl Network {
     /// What the networks are known by.
@@ -57,6 +69,29 @@ impl Network {
         }
     }
 
+    /// As [`Detector::told_apart`]; other networks are what their tensors say.
+    pub(super) fn told_apart(
+        self,
+        checkpoint: &mut Checkpoint,
+        recognised: Recognised<'_>,
+        options: &ImportOptions,
+    ) -> Result<Self, Problem> {
+        match self {
+            Self::Detector(detector) => {
+                Ok(Self::Detector(detector.told_apart(checkpoint, recognised, options)?))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// As [`Detector::own_file`].
+    pub(super) fn own_file(self) -> Option<&'static str> {
+        match self {
+            Self::Detector(detector) => detector.own_file(),
+            _ => None,
+        }
+    }
+
     pub(super) fn build(
         self,
         tensors: &mut Tensors<'_>,
@@ -66,8 +101,10 @@ impl Network {
         let title = self.title();
         let m2sd::Options { heads, tuning, .. } = *options;
         Ok(match self {
-            Self::RetinaFace => (retinaface::build(tensors)?, title.to_owned()),
+            Self::Detector(detector) => (detector.build(tensors)?, title.to_owned()),
             Self::GdConv => (gdconv::build(tensors)?, title.to_owned()),
+            Self::Pfld => (pfld::build(tensors)?, title.to_owned()),
+            Self::MobileFaceNet => (mobilefacenet::build(tensors)?, title.to_owned()),
             Self::Ftcn => (ftcn::build(tensors, tuning)?, title.to_owned()),
             Self::Transformer => {
                 let (graph, d) = m2sd::build(tensors, config, options)?;
@@ -92,8 +129,10 @@ impl Network {
 
     pub(super) fn title(self) -> &'static str {
         match self {
-            Self::RetinaFace => "RetinaFace MobileNet-0.25",
+            Self::Detector(detector) => detector.title(),
             Self::GdConv => "MobileNetV2 GDConv",
+            Self::Pfld => "PFLD 112",
+            Self::MobileFaceNet => "MobileFaceNet 112",
             Self::Transformer => "M2SD/VideoMAE transformer",
             Self::Ftcn => "FTCN+TT",
             Self::GenD => "GenD, CLIP tower",
@@ -102,7 +141,7 @@ impl Network {
 
     pub(super) fn input(self) -> &'static str {
         match self {
-            Self::RetinaFace | Self::GdConv => "image",
+            Self::Detector(_) | Self::GdConv | Self::Pfld | Self::MobileFaceNet => "image",
             Self::Transformer | Self::Ftcn | Self::GenD => "clip",
         }
     }
@@ -112,13 +151,21 @@ impl Network {
     pub(super) fn info(self, told: Option<ModelInfo>, source: &str, config: &Config) -> ModelInfo {
         let info = told.unwrap_or_else(|| self.stranger(source));
         let default = match self {
-            Self::RetinaFace | Self::GdConv => ModelInfo::default(),
+            Self::Detector(detector) => {
+                ModelInfo { anchors: detector.anchors(), ..ModelInfo::default() }
+            }
+            Self::GdConv | Self::Pfld | Self::MobileFaceNet => ModelInfo::default(),
             Self::Transformer => {
                 ModelInfo { fake_index: fake_index(config.labels()), ..ModelInfo::default() }
             }
-            Self::Ftcn => {
-                ModelInfo { outputs: Some(ClassifierOutput::Logit), ..ModelInfo::default() }
-            }
+            // Its one number's sigmoid is P(fake).
+            Self::Ftcn => ModelInfo {
+                outputs: Some(ClassifierOutput::Logit),
+                fake_index: Some(FakeIndex::One),
+                // Those of FaceForensics++, consecutive ones.
+                fps: Some(FrameRates { lowest: 23.0, highest: 31.0 }),
+                ..ModelInfo::default()
+            },
             Self::GenD => ModelInfo {
                 fake_index: Some(FakeIndex::One),
                 template: Some(Template::GEND),
@@ -131,14 +178,19 @@ impl Network {
             fake_index: info.fake_index.or(default.fake_index),
             template: info.template.or(default.template),
             align: info.align.or(default.align),
+            fps: info.fps.or(default.fps),
+            anchors: info.anchors.or(default.anchors),
             ..info
         }
     }
 
     fn stranger(self, source: &str) -> ModelInfo {
         let (role, order, normalization) = match self {
-            Self::RetinaFace => (Role::Detector, ChannelOrder::Bgr, Normalization::RETINAFACE),
+            Self::Detector(_) => (Role::Detector, ChannelOrder::Bgr, Normalization::RETINAFACE),
             Self::GdConv => (Role::Aligner, ChannelOrder::Rgb, Normalization::IMAGENET_RGB),
+            Self::Pfld | Self::MobileFaceNet => {
+                (Role::Aligner, ChannelOrder::Rgb, Normalization::UNIT)
+            }
             Self::Transformer | Self::Ftcn => {
                 (Role::Classifier, ChannelOrder::Rgb, Normalization::IMAGENET_RGB)
             }

@@ -1,10 +1,11 @@
-//! The analytic detector: exact boxes of drawn faces, in RetinaFace's own terms.
+//! The analytic detector: exact boxes of drawn faces, in the terms of a family.
 //!
 //! At the centre of every 8-pixel cell it asks how far the face's colour reaches left, right, up
-//! and down. The one cell that is nearest to the middle of what it found regresses the box from
-//! its first anchor; all other anchors, and the coarser levels, see nothing. Reaches are running
+//! and down. The one cell that is nearest to the middle of what it found tells the box, with its
+//! first anchor; all other anchors, and the coarser levels, see nothing. Reaches are running
 //! maxima over 512 pixels, built by doubling, so a frame costs about as much as the real network.
 
+use crate::core::modelinfo::DetectorFamily;
 use crate::models::graph::{Axis, Edge, Graph, int};
 
 use super::scene::{FIVE_POINTS, LARGEST_PX, SMALLEST_PX};
@@ -20,34 +21,46 @@ const DOUBLINGS: u32 = LARGEST_PX.ilog2();
 /// Farther than any pixel of any picture, and exact in single precision.
 const FAR: f32 = 1_048_576.0;
 /// "To the end", for slices.
-const END: i64 = i64::MAX;
+pub(super) const END: i64 = i64::MAX;
 
 /// The two directions in which reaches are measured: the tensor axis of each.
-const VERTICAL: i64 = 2;
-const HORIZONTAL: i64 = 3;
+pub(super) const VERTICAL: i64 = 2;
+pub(super) const HORIZONTAL: i64 = 3;
 
-pub(super) fn build() -> Graph {
-    let mut d = Detector { g: Graph::new("analytic_detector") };
-    let axes = [Axis::Any("N"), Axis::Size(3), Axis::Any("H"), Axis::Any("W")];
-    let image = d.g.input("image", &axes);
-    let mask = d.mask(&image);
-    let found = d.faces(&mask);
-    let nothing = [16, 32].map(|stride| d.empty_level(&mask, stride));
-
-    let boxes = d.output(&found.boxes, &nothing, &[false; 8], 4);
-    let classes = d.output(&found.classes, &nothing, &[true, false, true, false], 2);
-    let points = d.output(&found.points, &nothing, &[false; 20], 10);
-    let mut g = d.g;
-    for (name, edge, values) in
-        [("boxes", boxes, 4), ("classes", classes, 2), ("landmarks", points, 10)]
-    {
-        g.output(name, &edge, &[Axis::Any("N"), Axis::Any("A"), Axis::Size(values)]);
-    }
-    g
+/// A detector of drawn faces to make up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DetectorShape {
+    /// Whose outputs it has.
+    pub family: DetectorFamily,
+    /// Width and height, where it reads pictures of one size only.
+    pub fixed_px: Option<[usize; 2]>,
 }
 
-struct Detector {
-    g: Graph,
+impl Default for DetectorShape {
+    fn default() -> Self {
+        Self { family: DetectorFamily::RetinaFace, fixed_px: None }
+    }
+}
+
+pub(super) fn build(shape: DetectorShape) -> Graph {
+    let mut d = Detector { g: Graph::new("analytic_detector") };
+    let [height, width] = match shape.fixed_px {
+        Some([width, height]) => [Axis::Size(height), Axis::Size(width)],
+        None => [Axis::Any("H"), Axis::Any("W")],
+    };
+    let image = d.g.input("image", &[Axis::Any("N"), Axis::Size(3), height, width]);
+    let mask = d.mask(&image, shape.family);
+    let found = d.faces(&mask, shape.family);
+    match shape.family {
+        DetectorFamily::RetinaFace => d.anchored_outputs(&mask, &found),
+        DetectorFamily::YuNet => d.yunet_outputs(&mask, &found),
+        DetectorFamily::Scrfd => d.scrfd_outputs(&mask, &found),
+    }
+    d.g
+}
+
+pub(super) struct Detector {
+    pub g: Graph,
 }
 
 /// Where the colour around each cell's centre begins and ends along one axis, in pixels.
@@ -60,29 +73,37 @@ struct Reach {
     inside: Edge,
 }
 
-/// One axis of a box as the cell's anchor regresses it.
-struct Side {
-    centre: Edge,
-    size: Edge,
-}
-
-/// The finest level: for each output its values for both anchors, `[N,1,cells,cells]` each.
-struct Faces {
-    boxes: Vec<Edge>,
-    classes: Vec<Edge>,
-    points: Vec<Edge>,
+/// The finest level: what each cell says, `[N,1,cells,cells]` each.
+pub(super) struct Faces {
+    /// Four numbers of a box.
+    pub boxes: Vec<Edge>,
+    /// 1 where there is a face.
+    pub face: Edge,
+    /// Ten numbers of five points.
+    pub points: Vec<Edge>,
+    /// 0 everywhere.
+    pub nothing: Edge,
 }
 
 impl Detector {
-    fn binary(&mut self, op: &str, a: &Edge, b: f32) -> Edge {
+    pub(super) fn binary(&mut self, op: &str, a: &Edge, b: f32) -> Edge {
         let b = self.g.scalar(b);
         self.g.op(op, &[a, &b], &[])
     }
 
     /// 1 where a pixel has a face's colour. The same whichever of red and blue comes first.
-    fn mask(&mut self, image: &Edge) -> Edge {
-        let means = self.g.floats("means", &[1, 3, 1, 1], vec![104.0, 117.0, 123.0]);
-        let pixels = self.g.op("Add", &[image, &means], &[]);
+    fn mask(&mut self, image: &Edge, family: DetectorFamily) -> Edge {
+        let pixels = match family {
+            DetectorFamily::RetinaFace => {
+                let means = self.g.floats("means", &[1, 3, 1, 1], vec![104.0, 117.0, 123.0]);
+                self.g.op("Add", &[image, &means], &[])
+            }
+            DetectorFamily::YuNet => image.clone(),
+            DetectorFamily::Scrfd => {
+                let halves = self.binary("Mul", image, 128.0);
+                self.binary("Add", &halves, 127.5)
+            }
+        };
         let [first, green, third] = [0, 1, 2].map(|c| self.g.slice(&pixels, 1, c..c + 1, 1));
         let strongest = self.g.op("Max", &[&first, &third], &[]);
         let excess = self.g.op("Sub", &[&strongest, &green], &[]);
@@ -90,7 +111,7 @@ impl Detector {
         self.g.op("Cast", &[&is_face], &[int("to", 1)])
     }
 
-    fn faces(&mut self, mask: &Edge) -> Faces {
+    fn faces(&mut self, mask: &Edge, family: DetectorFamily) -> Faces {
         // Centres of cells that hang over the edge lie beyond the picture: there is nothing.
         let padding = self.g.shape(&[0, 0, 0, 0, 0, 0, CELL_PX / 2, CELL_PX / 2]);
         let mask = self.g.op("Pad", &[mask, &padding], &[]);
@@ -107,23 +128,21 @@ impl Detector {
         }
         let face = self.all(&rules);
         let nothing = self.binary("Mul", &face, 0.0);
-        let everything = self.binary("Add", &nothing, 1.0);
-
-        let (across, down) = (self.side(&x, &width), self.side(&y, &height));
-        let parts = [&across.centre, &down.centre, &across.size, &down.size];
-        let mut boxes = parts.map(|v| self.g.op("Mul", &[v, &face], &[])).to_vec();
+        let (across, down) = match family {
+            DetectorFamily::RetinaFace => (self.side(&x, &width), self.side(&y, &height)),
+            DetectorFamily::YuNet => (self.cell_side(&x, &width), self.cell_side(&y, &height)),
+            DetectorFamily::Scrfd => (self.distances(&x), self.distances(&y)),
+        };
+        let parts = [&across.0, &down.0, &across.1, &down.1];
+        let boxes = parts.map(|v| self.g.op("Mul", &[v, &face], &[])).to_vec();
         let mut points = Vec::new();
         for [fx, fy] in FIVE_POINTS {
             for (reach, size, fraction) in [(&x, &width, fx), (&y, &height, fy)] {
-                let at = self.point(reach, size, fraction);
+                let at = self.point(reach, size, fraction, family);
                 points.push(self.g.op("Mul", &[&at, &face], &[]));
             }
         }
-        boxes.extend(vec![nothing.clone(); 4]);
-        points.extend(vec![nothing.clone(); 10]);
-        let background = self.g.op("Sub", &[&everything, &face], &[]);
-        let classes = vec![background, face, everything, nothing];
-        Faces { boxes, classes, points }
+        Faces { boxes, face, points, nothing }
     }
 
     /// Measures along `axis` in the lines through the cells' centres.
@@ -204,54 +223,52 @@ impl Detector {
         rules.fold(first, |all, rule| self.g.op("Mul", &[&all, &rule], &[]))
     }
 
-    fn side(&mut self, reach: &Reach, size: &Edge) -> Side {
+    /// One axis of a box as the cell's anchor regresses it: centre and size.
+    fn side(&mut self, reach: &Reach, size: &Edge) -> (Edge, Edge) {
         let offset = self.offset(reach);
         let centre = self.binary("Mul", &offset, 1.0 / (CENTRE_VARIANCE * ANCHOR_PX));
-        // Where there is no face the size may be below zero, and its logarithm no number.
-        let size = self.binary("Max", size, 1.0);
-        let ratio = self.binary("Mul", &size, 1.0 / ANCHOR_PX);
-        let log = self.g.op("Log", &[&ratio], &[]);
-        Side { centre, size: self.binary("Mul", &log, 1.0 / SIZE_VARIANCE) }
+        let log = self.log_of(size, ANCHOR_PX);
+        (centre, self.binary("Mul", &log, 1.0 / SIZE_VARIANCE))
     }
 
-    fn point(&mut self, reach: &Reach, size: &Edge, fraction: f32) -> Edge {
+    /// One axis of a box in cells: its centre from the cell's beginning, and its size.
+    fn cell_side(&mut self, reach: &Reach, size: &Edge) -> (Edge, Edge) {
+        let offset = self.offset(reach);
+        let centre = self.in_cells(&offset);
+        (centre, self.log_of(size, CELL_PX as f32))
+    }
+
+    /// One axis of a box in cells: how far it reaches from the cell's beginning, back and forth.
+    fn distances(&mut self, reach: &Reach) -> (Edge, Edge) {
+        let [start, end] = [&reach.start, &reach.end].map(|edge| {
+            let offset = self.g.op("Sub", &[edge, &reach.cell], &[]);
+            self.in_cells(&offset)
+        });
+        (self.binary("Mul", &start, -1.0), end)
+    }
+
+    /// From px from a cell's centre to cells from its beginning.
+    fn in_cells(&mut self, offset: &Edge) -> Edge {
+        let cells = self.binary("Mul", offset, 1.0 / CELL_PX as f32);
+        self.binary("Add", &cells, 0.5)
+    }
+
+    fn log_of(&mut self, size: &Edge, unit_px: f32) -> Edge {
+        // Where there is no face the size may be below zero, and its logarithm no number.
+        let size = self.binary("Max", size, 1.0);
+        let ratio = self.binary("Mul", &size, 1.0 / unit_px);
+        self.g.op("Log", &[&ratio], &[])
+    }
+
+    fn point(&mut self, reach: &Reach, size: &Edge, fraction: f32, family: DetectorFamily) -> Edge {
         let inside = self.binary("Mul", size, fraction);
         let at = self.g.op("Add", &[&reach.start, &inside], &[]);
         let offset = self.g.op("Sub", &[&at, &reach.cell], &[]);
-        self.binary("Mul", &offset, 1.0 / (CENTRE_VARIANCE * ANCHOR_PX))
-    }
-
-    /// Zeros in the shape of a coarser level.
-    fn empty_level(&mut self, mask: &Edge, stride: i64) -> Edge {
-        let lines = self.g.slice(mask, VERTICAL, 0..END, stride);
-        let cells = self.g.slice(&lines, HORIZONTAL, 0..END, stride);
-        self.binary("Mul", &cells, 0.0)
-    }
-
-    /// One output of all levels; `pattern` says which values of an anchor pair are 1 where there
-    /// is no face.
-    fn output(
-        &mut self,
-        finest: &[Edge],
-        coarser: &[Edge; 2],
-        pattern: &[bool],
-        values: i64,
-    ) -> Edge {
-        let mut levels = vec![self.flatten(finest, values)];
-        for zeros in coarser {
-            let ones = self.binary("Add", zeros, 1.0);
-            let parts: Vec<_> =
-                pattern.iter().map(|one| if *one { ones.clone() } else { zeros.clone() }).collect();
-            levels.push(self.flatten(&parts, values));
+        match family {
+            DetectorFamily::RetinaFace => {
+                self.binary("Mul", &offset, 1.0 / (CENTRE_VARIANCE * ANCHOR_PX))
+            }
+            DetectorFamily::YuNet | DetectorFamily::Scrfd => self.in_cells(&offset),
         }
-        let levels: Vec<&Edge> = levels.iter().collect();
-        self.g.op("Concat", &levels, &[int("axis", 1)])
-    }
-
-    fn flatten(&mut self, parts: &[Edge], values: i64) -> Edge {
-        let parts: Vec<&Edge> = parts.iter().collect();
-        let channels = self.g.op("Concat", &parts, &[int("axis", 1)]);
-        let cells_last = self.g.transpose(&channels, &[0, 2, 3, 1]);
-        self.g.reshape(&cells_last, &[0, -1, values])
     }
 }

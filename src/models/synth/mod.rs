@@ -7,6 +7,7 @@
 mod aligner;
 mod classifier;
 mod detector;
+mod detector_outputs;
 pub mod product;
 pub mod scene;
 mod seeded;
@@ -21,8 +22,11 @@ use super::checkpoint::Config;
 use super::graph::Graph;
 use super::store::{StoreError, store};
 use crate::core::image::{ChannelOrder, Normalization};
-use crate::core::modelinfo::{ModelInfo, Port, PortType, Role, SufficiencyKeys, Training};
+use crate::core::modelinfo::{
+    DetectorFamily, ModelInfo, Port, PortType, Role, SufficiencyKeys, Training,
+};
 pub use classifier::{Audio, ClipShape};
+pub use detector::DetectorShape;
 use seeded::Seeded;
 pub use seeded::TransformerShape;
 
@@ -31,6 +35,8 @@ pub use seeded::TransformerShape;
 pub enum Synth {
     /// Finds the faces that [`scene`] draws, exactly. RetinaFace's input and outputs.
     Detector,
+    /// The same with the outputs of another family, or for pictures of one size.
+    DetectorOf(DetectorShape),
     /// Gives [`scene::landmarks68`], whatever it sees. `image` `[N,3,112,112]`.
     Aligner,
     /// P(fake) is the mean redness of the clip's middle: [`scene::fake_probability`].
@@ -56,7 +62,7 @@ impl Synth {
     /// The file that [`write()`] makes.
     pub fn file_name(&self) -> &'static str {
         match self {
-            Self::Detector => "analytic_detector.onnx",
+            Self::Detector | Self::DetectorOf(_) => "analytic_detector.onnx",
             Self::Aligner => "analytic_aligner.onnx",
             Self::Classifier(_) => "analytic_classifier.onnx",
             Self::Transformer { .. } => "seeded_transformer.onnx",
@@ -65,7 +71,8 @@ impl Synth {
 
     fn build(&self, tensors: &mut Tensors<'_>) -> Result<Graph, ArchError> {
         Ok(match self {
-            Self::Detector => detector::build(),
+            Self::Detector => detector::build(DetectorShape::default()),
+            Self::DetectorOf(shape) => detector::build(*shape),
             Self::Aligner => aligner::build(),
             Self::Classifier(shape) => classifier::build(shape),
             Self::Transformer { shape, tuning, .. } => {
@@ -77,7 +84,9 @@ impl Synth {
     fn info(&self) -> ModelInfo {
         use {ChannelOrder::*, Normalization as To};
         let (role, title, input, order, normalization) = match self {
-            Self::Detector => (Role::Detector, "analytic detector", "image", Bgr, To::RETINAFACE),
+            Self::Detector | Self::DetectorOf(_) => {
+                (Role::Detector, "analytic detector", "image", Bgr, To::RETINAFACE)
+            }
             Self::Aligner => (Role::Aligner, "analytic aligner", "image", Rgb, To::UNIT),
             Self::Classifier(_) => {
                 (Role::Classifier, "analytic classifier: redness", "clip", Rgb, To::IMAGENET_RGB)
@@ -87,17 +96,26 @@ impl Synth {
             }
         };
         let threshold = matches!(self, Self::Classifier(_)).then_some(0.5);
+        let family = match self {
+            Self::DetectorOf(shape) => Some(shape.family),
+            _ => None,
+        };
+        // Other families read pixels as those of their kind do, and need not be told.
+        let own_terms = matches!(family, None | Some(DetectorFamily::RetinaFace));
         ModelInfo {
             role: Some(role),
             title: Some(title.to_owned()),
             licence: Some("none needed".to_owned()),
             source: Some("made up by m2sd models synth".to_owned()),
             training: match self {
-                Self::Detector | Self::Aligner | Self::Classifier(_) => Training::Analytic,
+                Self::Detector | Self::DetectorOf(_) | Self::Aligner | Self::Classifier(_) => {
+                    Training::Analytic
+                }
                 Self::Transformer { .. } => Training::Untrained,
             },
-            channel_order: Some(order),
-            normalization: Some(normalization),
+            channel_order: own_terms.then_some(order),
+            normalization: own_terms.then_some(normalization),
+            family,
             ports: vec![Port::pixels(input, PortType::Float32)],
             threshold,
             sufficiency: match self {
@@ -119,13 +137,16 @@ const ANALYTIC_NEEDS: SufficiencyKeys = SufficiencyKeys {
     outside: Some(1.0),
     clips: Some(1),
     seconds: Some(0.0),
+    spread: Some(0.0),
 };
 
 /// Writes one made-up network and its sidecar into `out_dir`; returns the model's path.
 pub fn write(network: &Synth, out_dir: &Path) -> Result<PathBuf, SynthError> {
     let mut weights = match network {
         Synth::Transformer { shape, seed, .. } => Seeded::transformer(shape, *seed),
-        Synth::Detector | Synth::Aligner | Synth::Classifier(_) => Seeded::default(),
+        Synth::Detector | Synth::DetectorOf(_) | Synth::Aligner | Synth::Classifier(_) => {
+            Seeded::default()
+        }
     };
     let graph = network.build(&mut Tensors::new(&mut weights))?;
     let path = out_dir.join(network.file_name());

@@ -52,7 +52,14 @@ impl Networks {
             gflop = gflop.or(Some(M2SD_GFLOP));
         }
         let files = filter(args, &named)?.model_files().map_err(CliError::runtime)?;
-        let classifier = files.classifier.as_ref().map(|classifier| classifier.path.clone());
+        let classifier = match files.classifiers.as_slice() {
+            [_, _, ..] => {
+                return Err(CliError::usage(
+                    "the benchmark is of one classifier; name one with --classifier",
+                ));
+            }
+            found => found.first().map(|classifier| classifier.path.clone()),
+        };
         let classifier = classifier.ok_or_else(|| {
             CliError::runtime(
                 "there is no classifier to measure: name one with --classifier, or make one up with \

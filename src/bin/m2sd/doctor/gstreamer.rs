@@ -15,12 +15,13 @@ const FILE: &str = "libgstm2sd.so";
 const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID"));
 
 /// What a scan is made of, each with the Debian package that has it.
-const NEEDED: [(&str, &str); 8] = [
+const NEEDED: [(&str, &str); 9] = [
     ("uridecodebin", "gstreamer1.0-plugins-base"),
     ("videoconvert", "gstreamer1.0-plugins-base"),
     ("audioconvert", "gstreamer1.0-plugins-base"),
     ("audioresample", "gstreamer1.0-plugins-base"),
     ("videoflip", "gstreamer1.0-plugins-good"),
+    ("deinterlace", "gstreamer1.0-plugins-good"),
     ("queue", "libgstreamer1.0-0"),
     ("fakesink", "libgstreamer1.0-0"),
     ("fdsink", "libgstreamer1.0-0"),

@@ -6,6 +6,7 @@ use gst::prelude::*;
 
 use super::data::Source;
 use super::records::Clip;
+use crate::scan::UPRIGHT;
 
 /// More than a large file takes on a slow machine.
 const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(20);
@@ -35,9 +36,11 @@ pub fn thumbnail(source: &Source, clip: &Clip) -> Option<String> {
 
 /// The upright frame at a time in seconds, as packed RGB.
 fn frame(file: &Path, at: f64) -> Option<gst::Sample> {
-    let launch = "filesrc name=source ! decodebin ! videoconvert ! videoflip video-direction=auto ! \
-                  videoconvert ! video/x-raw,format=RGB ! appsink name=sink sync=false";
-    let pipeline = gst::parse::launch(launch).ok()?.downcast::<gst::Pipeline>().ok()?;
+    let launch = format!(
+        "filesrc name=source ! decodebin ! {UPRIGHT} ! videoconvert ! video/x-raw,format=RGB ! \
+         appsink name=sink sync=false"
+    );
+    let pipeline = gst::parse::launch(&launch).ok()?.downcast::<gst::Pipeline>().ok()?;
     pipeline.by_name("source")?.set_property("location", file);
     let sample = (|| {
         pipeline.set_state(gst::State::Paused).ok()?;

@@ -10,6 +10,7 @@ use gst::prelude::*;
 use super::data::Source;
 use super::degrade::{Degradation, check_elements};
 use crate::bounded;
+use crate::scan::UPRIGHT;
 use crate::signals::Signals;
 
 /// How long nothing may come out before a copy is given up.
@@ -33,7 +34,7 @@ pub fn copy(
         frames_input(&source.files)?
     } else {
         // Whatever way a phone was held: nothing after this knows.
-        "filesrc name=source ! decodebin ! videoconvert ! videoflip video-direction=auto".to_owned()
+        format!("filesrc name=source ! decodebin ! {UPRIGHT}")
     };
     let launch = format!(
         "{input} ! videoconvert ! {} ! matroskamux ! filesink name=sink",

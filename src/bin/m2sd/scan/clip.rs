@@ -11,6 +11,9 @@ pub struct ClipRecord {
     pub start_ns: u64,
     pub end_ns: u64,
     pub score: Option<f64>,
+    /// Of several classifiers: who scored it, and on the clip of the first what they say together.
+    pub classifier: Option<String>,
+    pub fused: Option<f64>,
     /// x, y, width, height in pixels.
     pub bbox: [Option<f64>; 4],
     /// Of fake and of real.
@@ -38,6 +41,8 @@ impl ClipRecord {
             start_ns: clip.get("start").ok()?,
             end_ns: clip.get("end").ok()?,
             score: float("score"),
+            classifier: clip.get("model-name").ok(),
+            fused: float("fused-score"),
             bbox: ["x", "y", "width", "height"].map(float),
             logits: ["logit-fake", "logit-real"].map(float),
             precision: clip.get("precision").ok(),
@@ -49,11 +54,12 @@ impl ClipRecord {
     }
 
     /// By what records of clips are sorted.
-    pub fn turn(&self) -> (u64, u64, u64) {
-        (self.end_ns, self.start_ns, self.track)
+    pub fn turn(&self) -> (u64, u64, u64, Option<&str>) {
+        (self.end_ns, self.start_ns, self.track, self.classifier.as_deref())
     }
 
-    pub fn json(&self) -> Value {
+    /// Of an `ensemble`, with the classifier.
+    pub fn json(&self, ensemble: bool) -> Value {
         let mut record = json!({
             "type": "clip",
             "track": self.track,
@@ -64,6 +70,10 @@ impl ClipRecord {
             "logits": self.logits,
             "precision": self.precision,
         });
+        if let Some(classifier) = self.classifier.as_ref().filter(|_| ensemble) {
+            record["classifier"] = classifier.as_str().into();
+            record["fused-score"] = self.fused.into();
+        }
         if let Some(llr) = self.llr {
             record["llr"] = llr.into();
         }

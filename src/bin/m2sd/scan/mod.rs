@@ -28,7 +28,7 @@ use serde_json::json;
 pub use self::input::Input;
 use self::outcome::{Outcome, Unscored};
 use self::pipeline::ScanPipeline;
-pub use self::pipeline::file_sink;
+pub use self::pipeline::{UPRIGHT, file_sink};
 use self::play::{Cause, Play};
 use self::record::Totals;
 use self::recording::Recording;
@@ -156,16 +156,17 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     // Finds the models and the runtime before anything is written.
     prepare(&filter)?;
     let models = filter.model_files().map_err(CliError::runtime)?;
-    if args.clips.is_some() && models.classifier.is_none() {
-        return Err(CliError::usage(
-            "--clips stores what a classifier reads, and there is none; name one with --classifier",
-        ));
+    if args.clips.is_some() && models.classifiers.len() != 1 {
+        let found = if models.classifiers.is_empty() { "none" } else { "more than one" };
+        return Err(CliError::usage(format!(
+            "--clips stores what a classifier reads, and there is {found}; name one with --classifier"
+        )));
     }
-    let classifier = models.classifier.as_ref().map(|classifier| &*classifier.path);
-    let paths = [Some(&*models.detector), models.aligner.as_deref(), classifier];
-    inputs.extend(targets::models(paths));
+    let classifiers = models.classifiers.iter().map(|classifier| &*classifier.path);
+    let paths = [Some(&*models.detector), models.aligner.as_deref()];
+    inputs.extend(targets::models(paths.into_iter().flatten().chain(classifiers)));
     targets.check(&inputs)?;
-    let judged = judged(models.classifier.as_ref(), &args.point()?)?;
+    let judged = judged(&models.classifiers, &args.point()?)?;
     let header = header(args, &input, &models, judged.as_ref())?;
     let mut files = targets.begin(&input)?;
     // After a pipe was opened, which waits for its reader.
@@ -310,18 +311,20 @@ pub fn prepare(filter: &M2sdFilter) -> Result<(), CliError> {
 }
 
 fn judged(
-    classifier: Option<&ClassifierFile>,
+    classifiers: &[ClassifierFile],
     choice: &PointChoice,
 ) -> Result<Option<Judged>, CliError> {
-    let Some(ClassifierFile { path, training }) = classifier else { return Ok(None) };
-    // It has been read, and what is asked for found in it.
-    let info = ModelInfo::beside(path).map_err(CliError::runtime)?;
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = match &info.title {
-        Some(title) => format!("{title} ({file})"),
-        None => file.into_owned(),
-    };
-    Judged::new(name, *training, &info, choice).map(Some).map_err(CliError::runtime)
+    let judged = classifiers.iter().map(|ClassifierFile { path, training }| {
+        // It has been read, and what is asked for found in it.
+        let info = ModelInfo::beside(path).map_err(CliError::runtime)?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = match &info.title {
+            Some(title) => format!("{title} ({file})"),
+            None => file.into_owned(),
+        };
+        Judged::new(name, *training, &info, choice).map_err(CliError::runtime)
+    });
+    Ok(Judged::together(judged.collect::<Result<_, _>>()?))
 }
 
 fn header(
@@ -336,6 +339,12 @@ fn header(
         Ok(json!({ "file": path.file_name().map(|n| n.to_string_lossy()), "sha256": hash }))
     };
     let point = judged.and_then(|judged| judged.point.as_ref());
+    let classifiers = files.classifiers.iter().map(|file| model(&file.path));
+    let mut classifiers = classifiers.collect::<Result<Vec<_>, _>>()?;
+    let classifier = match classifiers.len() {
+        0 | 1 => classifiers.pop().unwrap_or_default(),
+        _ => classifiers.into(),
+    };
     Ok(json!({
         "type": "header",
         "version": env!("CARGO_PKG_VERSION"),
@@ -343,10 +352,10 @@ fn header(
         "input": input.name,
         "detector": model(&files.detector)?,
         "aligner": files.aligner.as_deref().map(model).transpose()?,
-        "classifier": files.classifier.as_ref().map(|file| model(&file.path)).transpose()?,
+        "classifier": classifier,
         "trained": judged.map(|judged| judged.training.is_trained()),
         "training": judged.map(|judged| judged.training.as_str()),
-        "calibrated": judged.map(|judged| judged.population.is_some()),
+        "calibrated": judged.map(Judged::is_calibrated),
         "threshold": point.map(|point| point.threshold.get()),
         "threshold-source": point.map(|point| point.source.as_str()),
         "operating-point": point.map(|point| point.source.name()),

@@ -1,4 +1,5 @@
 //! The pipeline of a scan: `uridecodebin → upright → filter → encoder → muxer → file`.
+//! `upright` also makes interlaced video progressive.
 
 use std::os::fd::IntoRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -185,10 +186,16 @@ fn sees_end(sink: &gst::Element) -> Arc<AtomicBool> {
     written
 }
 
-/// Turns frames as the tag `image-orientation` has them shown, for the analysis and for the
-/// annotated video, which no player turns.
+/// What makes decoded frames whole and upright. Video that its caps call interlaced or mixed becomes
+/// progressive at its own frame rate: each frame shows the moment of its upper field. Then frames are
+/// turned as the tag `image-orientation` has them shown.
+pub const UPRIGHT: &str = "videoconvert ! deinterlace mode=auto fields=top method=linear ! \
+                           videoconvert ! videoflip video-direction=auto";
+
+/// What is between the decoder and the filter, for the analysis and for the annotated video, which no
+/// player turns.
 fn upright() -> Result<gst::Element, CliError> {
-    let upright = bin("videoconvert ! videoflip video-direction=auto ! videoconvert")?;
+    let upright = bin(&format!("{UPRIGHT} ! videoconvert"))?;
     if let Some(pad) = upright.static_pad("src") {
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
             // videoflip 1.22 turns the frames and passes the tag on: they would be turned twice.

@@ -25,6 +25,8 @@ const UNANALYSED: &str = "m2sd-unanalysed";
 pub struct Recorder {
     out: Box<dyn Write + Send>,
     header: Option<Value>,
+    /// Several classifiers score together.
+    ensemble: bool,
     faces: BTreeMap<u64, Face>,
     /// Scored clips whose turn has not come, in no order.
     waiting: Vec<ClipRecord>,
@@ -56,6 +58,7 @@ impl Recorder {
     pub fn new(out: Box<dyn Write + Send>, header: Value) -> Self {
         Self {
             out,
+            ensemble: header["classifier"].is_array(),
             header: Some(header),
             faces: BTreeMap::new(),
             waiting: Vec::new(),
@@ -150,11 +153,11 @@ impl Recorder {
                 face["llr"] = llr.into();
             }
             if let Some(quality) = roi.param("quality") {
-                face["quality"] = quality_json(&quality);
+                face["quality"] = quality_json(quality);
             }
             faces.push(face);
             if let Some(track) = track.and_then(|t| u64::try_from(t).ok()) {
-                self.faces.entry(track).or_default().seen(time, said(&judged));
+                self.faces.entry(track).or_default().seen(time, said(judged));
             }
         }
         faces
@@ -164,16 +167,18 @@ impl Recorder {
     fn write_clips(&mut self, due: impl Fn(&ClipRecord) -> bool) -> io::Result<()> {
         let (mut now, later): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(due);
         self.waiting = later;
-        now.sort_by_key(ClipRecord::turn);
+        now.sort_by(|a, b| a.turn().cmp(&b.turn()));
         // All are counted, whether they can be written or not: the table tells of what was scored.
         let mut written = Ok(());
         for clip in now {
             self.clips += 1;
-            if let Some(fake) = clip.score.and_then(|score| Probability::new(score).ok()) {
+            // Of several classifiers, what they say together is counted.
+            let score = if self.ensemble { clip.fused } else { clip.score };
+            if let Some(fake) = score.and_then(|score| Probability::new(score).ok()) {
                 let span = Span { start_ns: clip.start_ns, end_ns: clip.end_ns };
                 self.faces.entry(clip.track).or_default().scored(fake, span);
             }
-            written = written.and_then(|()| self.write(&clip.json()));
+            written = written.and_then(|()| self.write(&clip.json(self.ensemble)));
         }
         written
     }

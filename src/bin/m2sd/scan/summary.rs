@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use gstm2sd::core::evidence::{
-    Insufficiency, NoSuchPoint, OperatingPoint, PointChoice, PointSource, Probability, TrackSummary,
+    Criteria, Fusion, Insufficiency, NoSuchPoint, OperatingPoint, PointChoice, PointSource,
+    Probability, TrackSummary,
 };
 use gstm2sd::core::modelinfo::{ModelInfo, Population, Training};
 use gstm2sd::core::span::Span;
@@ -55,6 +57,9 @@ impl Face {
     }
 }
 
+/// M2SD's pictures.
+const SIDE_PX: u32 = 224;
+
 /// What the table and the header say of the classifier.
 pub struct Judged {
     /// As people know it.
@@ -62,7 +67,10 @@ pub struct Judged {
     pub training: Training,
     pub point: Option<OperatingPoint>,
     /// Of its calibration.
-    pub population: Option<Population>,
+    population: Option<Population>,
+    criteria: Arc<Criteria>,
+    /// Of several classifiers.
+    fusion: Option<Fusion>,
 }
 
 impl Judged {
@@ -75,8 +83,37 @@ impl Judged {
         choice: &PointChoice,
     ) -> Result<Self, NoSuchPoint> {
         let population = info.calibration.as_ref().map(|found| found.population.clone());
-        let point = OperatingPoint::of(info, choice)?;
-        Ok(Self { classifier, training, point, population })
+        // How large its pictures are says nothing here.
+        let criteria = Criteria::new(info, training, SIDE_PX, choice)?;
+        let point = criteria.point.clone();
+        Ok(Self {
+            classifier,
+            training,
+            point,
+            population,
+            criteria: Arc::new(criteria),
+            fusion: None,
+        })
+    }
+
+    /// Those that score together, if any does.
+    pub fn together(mut members: Vec<Self>) -> Option<Self> {
+        let all: Vec<_> = members.iter().map(|member| Arc::clone(&member.criteria)).collect();
+        let Some(fusion) = Fusion::of(&all) else { return members.pop() };
+        let names: Vec<_> = members.iter().map(|member| member.classifier.as_str()).collect();
+        let criteria = Arc::clone(fusion.criteria());
+        Some(Self {
+            classifier: names.join(" and "),
+            training: criteria.training,
+            point: criteria.point.clone(),
+            population: None,
+            criteria,
+            fusion: Some(fusion),
+        })
+    }
+
+    pub fn is_calibrated(&self) -> bool {
+        self.criteria.llr.is_some()
     }
 
     fn heading(&self) -> String {
@@ -86,14 +123,15 @@ impl Judged {
             Training::Untrained => "UNTRAINED: the scores mean nothing",
             Training::Unknown => "no sidecar says whether it was trained: nothing can be believed",
         };
-        let calibration = match &self.population {
-            Some(on) => format!(
+        let calibration = match (&self.fusion, &self.population) {
+            (Some(fusion), _) => fusion.rule().to_owned(),
+            (None, Some(on)) => format!(
                 "calibrated on {} real and {} fake videos{}",
                 on.real,
                 on.fake,
                 if on.name.is_empty() { String::new() } else { format!(" ({})", on.name) }
             ),
-            None => "uncalibrated".to_owned(),
+            (None, None) => "uncalibrated".to_owned(),
         };
         format!("Scored by {} ({training}; {calibration}).", self.classifier)
     }
@@ -115,6 +153,7 @@ impl Judged {
                 "published; how often it is wrong was not measured".to_owned()
             }
             PointSource::User => "yours".to_owned(),
+            PointSource::Fused => "of each one's own threshold; not measured together".to_owned(),
         };
         format!(
             "A face is called fake when the evidence of its clips is clearly above P(fake) = {} \

@@ -86,7 +86,7 @@ impl Targets {
 }
 
 /// What is read beside the input: models, with their sidecars.
-pub fn models(paths: [Option<&Path>; 3]) -> Vec<Named> {
+pub fn models<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<Named> {
     let with_sidecar = |path: &Path| {
         ["", ".modelinfo"].map(|ending| {
             let mut name = path.as_os_str().to_owned();
@@ -95,9 +95,5 @@ pub fn models(paths: [Option<&Path>; 3]) -> Vec<Named> {
         })
     };
     let sidecar = |path: &Path| Named::new("the model", path.with_extension("modelinfo"));
-    paths
-        .into_iter()
-        .flatten()
-        .flat_map(|p| with_sidecar(p).into_iter().chain([sidecar(p)]))
-        .collect()
+    paths.flat_map(|p| with_sidecar(p).into_iter().chain([sidecar(p)])).collect()
 }

@@ -78,6 +78,7 @@ impl<'a> Section<'a> {
             outside: self.read("outside", |key| key.part())?,
             clips: self.read("clips", |key| key.count())?,
             seconds: self.read("seconds", length)?,
+            spread: self.read("spread", length)?,
         })
     }
 

@@ -78,7 +78,8 @@ fn sufficiency(f: &mut Formatter<'_>, keys: &SufficiencyKeys) -> fmt::Result {
     line(f, "pose", keys.pose_deg)?;
     line(f, "outside", keys.outside)?;
     line(f, "clips", keys.clips)?;
-    line(f, "seconds", keys.seconds)
+    line(f, "seconds", keys.seconds)?;
+    line(f, "spread", keys.spread)
 }
 
 fn calibration(f: &mut Formatter<'_>, found: &Calibration) -> fmt::Result {

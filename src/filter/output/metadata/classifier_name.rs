@@ -18,36 +18,48 @@ impl ClassifierName {
         self.criteria.training
     }
 
-    /// What metadata and messages say of it, each name with what stands between its words.
-    pub fn write_into(&self, structure: &mut gst::StructureRef, names: Naming) {
+    /// What metadata and messages say of it.
+    pub fn write_into(&self, structure: &mut gst::StructureRef, names: &Naming) {
         let criteria = &self.criteria;
-        structure.set(names.join("model", "name"), self.name.as_str());
+        structure.set(names.model_name, self.name.as_str());
         structure.set("trained", self.training().is_trained());
         structure.set("training", self.training().as_str());
         structure.set("calibrated", criteria.llr.is_some());
         if let Some(point) = &criteria.point {
             structure.set("threshold", point.threshold.get());
-            structure.set(names.join("operating", "point"), point.source.name());
-            structure.set(names.join("threshold", "source"), point.source.as_str());
+            structure.set(names.operating_point, point.source.name());
+            structure.set(names.threshold_source, point.source.as_str());
         }
     }
 }
 
 /// How names of several words are written.
-#[derive(Clone, Copy, Debug)]
-pub enum Naming {
-    /// `model_name`, in the structure `m2sd` on frames.
-    Underscores,
-    /// `model-name`, in messages.
-    Dashes,
+#[derive(Debug)]
+pub struct Naming {
+    model_name: &'static str,
+    operating_point: &'static str,
+    threshold_source: &'static str,
+    pub reason_text: &'static str,
+    pub frame_score: &'static str,
+    pub frame_clips: &'static str,
 }
 
-impl Naming {
-    pub fn join(self, first: &str, second: &str) -> String {
-        let between = match self {
-            Self::Underscores => '_',
-            Self::Dashes => '-',
-        };
-        format!("{first}{between}{second}")
-    }
-}
+/// In the structure `m2sd` on frames.
+pub const UNDERSCORES: Naming = Naming {
+    model_name: "model_name",
+    operating_point: "operating_point",
+    threshold_source: "threshold_source",
+    reason_text: "reason_text",
+    frame_score: "frame_score",
+    frame_clips: "frame_clips",
+};
+
+/// In messages.
+pub const DASHES: Naming = Naming {
+    model_name: "model-name",
+    operating_point: "operating-point",
+    threshold_source: "threshold-source",
+    reason_text: "reason-text",
+    frame_score: "frame-score",
+    frame_clips: "frame-clips",
+};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gst::prelude::*;
 
-use super::classifier_name::{ClassifierName, Naming};
+use super::classifier_name::{ClassifierName, DASHES};
 use crate::core::audio::Loudness;
 use crate::core::evidence::{Insufficiency, Judgement, Label, Probability};
 use crate::core::geometry::BBox;
@@ -19,6 +19,8 @@ use crate::core::track::TrackId;
 pub struct ClipReport {
     pub track: TrackId,
     pub fake: Probability,
+    /// What it says together with those of other classifiers; of several, the first one's has it.
+    pub fused: Option<Probability>,
     /// The model's two numbers, fake first.
     pub outputs: [f32; 2],
     pub span: Span,
@@ -55,9 +57,10 @@ pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport) -> gst::Messag
         .field("provider", report.provider)
         .field("precision", report.precision)
         .field("provider-ms", report.took.as_secs_f64() * 1e3)
+        .field_if_some("fused-score", report.fused.map(Probability::get))
         .field_if_some("llr", report.classifier.criteria.llr(report.fake))
         .build();
-    report.classifier.write_into(&mut structure, Naming::Dashes);
+    report.classifier.write_into(&mut structure, &DASHES);
     if let Some(quality) = &report.quality {
         let shortfall = report.classifier.criteria.sufficiency.check(quality).err();
         structure.set("sufficient", shortfall.is_none());
@@ -112,9 +115,9 @@ pub fn verdict(
         .field("track", track.0)
         .field("label-before", before.as_str())
         .build();
-    super::judgement::write_into(&mut structure, judgement, Naming::Dashes);
+    super::judgement::write_into(&mut structure, judgement, &DASHES);
     if let Some(classifier) = classifier {
-        classifier.write_into(&mut structure, Naming::Dashes);
+        classifier.write_into(&mut structure, &DASHES);
     }
     if let Some(time) = running_time {
         structure.set("running-time", time.nseconds());

@@ -9,7 +9,7 @@ use gst_video::VideoRegionOfInterestMeta;
 use crate::core::evidence::Judgement;
 use crate::core::geometry::{BBox, Point};
 use crate::filter::output::frame::FrameFace;
-use crate::filter::output::metadata::classifier_name::{ClassifierName, Naming};
+use crate::filter::output::metadata::classifier_name::{ClassifierName, UNDERSCORES};
 
 /// The box in whole pixels inside a frame: x, y, width, height.
 pub fn pixel_rect(bbox: &BBox, frame_width: u32, frame_height: u32) -> (u32, u32, u32, u32) {
@@ -63,9 +63,9 @@ fn judgement_structure(
         .field("label_id", judgement.label.id())
         .field("clips", judgement.score.map_or(0, |s| s.clips))
         .build();
-    super::judgement::write_into(&mut structure, judgement, Naming::Underscores);
+    super::judgement::write_into(&mut structure, judgement, &UNDERSCORES);
     if let Some(classifier) = classifier {
-        classifier.write_into(&mut structure, Naming::Underscores);
+        classifier.write_into(&mut structure, &UNDERSCORES);
     }
     if let Some(score) = judgement.score {
         structure.set("clip_start", score.span.start_ns);
