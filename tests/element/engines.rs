@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 
 use gst::prelude::*;
+use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::infer::{CancelToken, InferError, Provider};
 
 use super::picture::{Picture, face, found, one_face};
-use super::scripted::{gated, scripted};
+use super::scripted::{gated, scripted, scripted_with};
 use super::support::{Rig, T};
 
 fn two_faces() -> Picture {
@@ -47,19 +48,12 @@ fn a_stuck_classifier_holds_up_no_live_frame() {
     drop(open);
 }
 
-#[test]
-fn live_faces_share_a_slow_classifier_evenly() {
-    let (open, answer) = gated();
-    let (element, _dir, _pool) = scripted(answer);
-    element.set_property_from_str("mode", "live");
-    element.set_property("clip-stride", 1u32);
-    element.set_property("detect-interval", 1u32);
-    let mut rig = Rig::new(element);
-    let picture = two_faces();
+/// How many of twenty clips each face gets of a classifier that is slower than they come.
+fn shares_of_twenty(rig: &mut Rig, open: &Sender<()>, picture: &Picture) -> [u32; 2] {
     rig.caps(&picture.rgb_info());
-    rig.await_engines(&picture);
+    rig.await_engines(picture);
     for round in 1..=20u64 {
-        (0..6).for_each(|_| drop(pass(&mut rig, &picture)));
+        (0..6).for_each(|_| drop(pass(rig, picture)));
         open.send(()).unwrap();
         rig.await_stat("clips-scored", round);
     }
@@ -71,11 +65,41 @@ fn live_faces_share_a_slow_classifier_evenly() {
         }
     }
     assert_eq!(shares[0] + shares[1], 20);
+    shares
+}
+
+fn live(element: gst::Element) -> Rig {
+    element.set_property_from_str("mode", "live");
+    element.set_property("clip-stride", 1u32);
+    element.set_property("detect-interval", 1u32);
+    Rig::new(element)
+}
+
+#[test]
+fn live_faces_share_a_slow_classifier_evenly() {
+    let (open, answer) = gated();
+    let (element, _dir, _pool) = scripted(answer);
+    let mut rig = live(element);
+    let shares = shares_of_twenty(&mut rig, &open, &two_faces());
     assert!(shares[0].abs_diff(shares[1]) <= 2, "{shares:?}");
     // Six frames a clip and two faces: each face gets one in about twelve frames.
     let stats: gst::Structure = rig.element.property("stats");
     let tracks: gst::Array = stats.get("tracks").unwrap();
     assert_eq!(tracks.len(), 2, "{stats}");
+}
+
+#[test]
+fn a_face_that_can_be_judged_does_not_wait_for_one_that_cannot() {
+    let (open, answer) = gated();
+    let needs = |info: &mut ModelInfo| info.sufficiency.eye_distance_px = Some(18.0);
+    let (element, _dir, _pool) = scripted_with(answer, needs);
+    let mut rig = live(element);
+    // Eyes are a third of a drawn face's side apart.
+    let picture = Picture::new(320, 120, &[face(40, 24, 32, 90), face(200, 24, 64, 90)]);
+    let shares = shares_of_twenty(&mut rig, &open, &picture);
+    let [small, large] = [shares[0].min(shares[1]), shares[0].max(shares[1])];
+    // What was under way before the larger one had its first clip.
+    assert!(small <= 3 && large >= 17, "{shares:?}");
 }
 
 /// An answer that fails unless the switch is on.

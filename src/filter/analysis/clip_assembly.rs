@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::clips::{PendingClip, Submission};
+use super::clips::{PendingClip, Submission, clip_quality};
 use super::{Analysis, FaceSample};
 use crate::core::latest_wins::LatestWinsQueue;
 use crate::core::sampling::{FrameSampler, Sampling};
@@ -68,14 +68,19 @@ impl Analysis {
         if self.delivery() == Delivery::Complete {
             return self.score(clip);
         }
+        let criteria = self.supervisor.clips.get().map(|engine| Arc::clone(&engine.criteria));
+        let quality = clip_quality(&clip);
+        let fails = |face| criteria.is_some_and(|needs| needs.sufficiency.check(&face).is_err());
+        let counts = !quality.is_some_and(fails);
         if let Some(clips) = &mut self.clips
-            && clips.line.offer(clip.track, clip).is_some()
+            && clips.line.offer(clip.track, counts, clip).is_some()
         {
             self.shared.stats.clip(ClipEnd::Skipped);
         }
     }
 
-    /// Live mode: gives the classifier what it has room for, the longest unserved face first.
+    /// Live mode: gives the classifier what it has room for, the longest unserved face first, of those
+    /// that it can judge.
     pub(super) fn serve_line(&mut self) {
         while self.has_room() {
             let next = self.clips.as_mut().and_then(|clips| clips.line.serve());

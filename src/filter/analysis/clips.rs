@@ -30,6 +30,11 @@ use crate::infer::{
     ClassifierSpec, ClipJob, ClipScore, InferError, Precision, Provider, Scored, Tensor,
 };
 
+/// How well the face of a clip can be seen: the medians over its frames. `None`: not measured.
+pub fn clip_quality(clip: &ClipWindow<FaceSample>) -> Option<FaceQuality> {
+    FaceQuality::median(clip.samples.iter().filter_map(|sample| sample.payload.quality.as_ref()))
+}
+
 /// A clip that the verdict board waits for. However it ends, the board hears of it once: also when
 /// the job that holds it is thrown away.
 pub struct PendingClip {
@@ -47,8 +52,8 @@ pub struct PendingClip {
 }
 
 impl PendingClip {
-    /// Announces a clip, made while the frame `due` is analysed, to the verdict board. `None` for a window without frames, and after a
-    /// flush: nobody waits for it.
+    /// Announces a clip, made while the frame `due` is analysed, to the verdict board. `None` for a
+    /// window without frames, and after a flush: nobody waits for it.
     pub fn announce(
         shared: &Arc<Shared>,
         generation: Generation,
@@ -57,8 +62,7 @@ impl PendingClip {
     ) -> Option<Self> {
         let newest = clip.samples.iter().max_by_key(|sample| sample.frame)?;
         let (frames, span) = (clip.frames(), clip.span()?);
-        let seen = clip.samples.iter().filter_map(|sample| sample.payload.quality.as_ref());
-        let quality = FaceQuality::median(seen);
+        let quality = clip_quality(clip);
         let expected =
             shared.output.clip_submitted(generation, clip.track, frames, span, due, quality)?;
         shared.stats.clip_begins(clip.track, newest.frame);
