@@ -91,7 +91,7 @@ mod tests {
             let mut line = LatestWinsQueue::default();
             let mut shares = vec![0usize; tracks as usize];
             for _ in 0..rounds {
-                (0..tracks).for_each(|track| { line.offer(TrackId(track), track); });
+                (0..tracks).for_each(|track| { line.offer(TrackId(track), true, track); });
                 if let Some(track) = line.serve() {
                     shares[track as usize] += 1;
                 }

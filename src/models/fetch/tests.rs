@@ -41,6 +41,8 @@ fn serve(server: Server) -> (String, Shared) {
             let head: Vec<_> = lines.map_while(Result::ok).take_while(|l| !l.is_empty()).collect();
             told.lock().unwrap().asked.clone_from(&head);
             let (head, body) = told.lock().unwrap().clone().answer(&head);
+            // One answer for each connection, which nobody may keep for the next request.
+            let head = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
             // Who has heard enough closes the connection.
             let _closed = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
         }
