@@ -178,9 +178,7 @@ fn import_or_say_why(
     }
     let vouched = Vouched::of(&out_dir.join(&name));
     let mut report = content.write(out_dir.join(&name), &named.name(), options.trial)?;
-    if options.training.is_none() {
-        vouched.hold(&report.sha256, &mut report.info)?;
-    }
+    vouched.hold(&report.sha256, options.training, &mut report.info)?;
     report.caution = caution(recognised, &report.info, &named.name(), &sha256, &name);
     Ok(report)
 }

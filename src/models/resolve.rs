@@ -176,16 +176,30 @@ fn models_of(dir: &Path, role: Role) -> Result<Vec<(u32, Found)>, ResolveError> 
         return Ok(Vec::new());
     }
     let manifest = Manifest::of(dir)?;
-    let mut models = Vec::new();
+    let (mut models, mut unreadable) = (Vec::new(), None);
     for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let known = manifest.by_file(&name);
-        let info = sidecar(&path)?;
+        let info = match sidecar(&path) {
+            Ok(info) => info,
+            // Of another role, or nobody knows of which: others may serve.
+            Err(error) => match known {
+                Some(known) if known.role == role => return Err(error),
+                Some(_) => continue,
+                None => {
+                    unreadable = unreadable.or(Some(error));
+                    continue;
+                }
+            },
+        };
         if info.role.or(known.map(|k| k.role)) == Some(role) {
             models.push((known.map_or(STRANGER, |k| k.rank), Found { path, info }));
         }
     }
-    Ok(models)
+    match unreadable {
+        Some(error) if models.is_empty() => Err(error),
+        _ => Ok(models),
+    }
 }
 
 /// The `.onnx` files of a folder, sorted; none where the folder cannot be read.
@@ -248,6 +262,17 @@ mod tests {
         assert_eq!(path, Path::new("./Cargo.toml"));
         put(dir.path(), "Cargo.toml.onnx", "[modelinfo]\nrole=classifier");
         assert_eq!(name(&search.find(Role::Classifier, Some(here)).unwrap()), "Cargo.toml.onnx");
+    }
+
+    #[test]
+    fn a_broken_sidecar_of_another_role_stands_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "meso4_df.onnx", "[modelinfo]\nfake-index=7");
+        put(dir.path(), "found.onnx", "[modelinfo]\nrole=detector");
+        let search = Search::in_dirs([dir.path().to_owned()]);
+        assert_eq!(name(&search.find(Role::Detector, None).unwrap()), "found.onnx");
+        let error = search.find(Role::Classifier, None).unwrap_err().to_string();
+        assert!(error.contains("fake-index=7"), "{error}");
     }
 
     #[test]

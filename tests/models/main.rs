@@ -12,6 +12,7 @@ mod fuzz;
 mod golden;
 mod hostile;
 mod lock;
+mod measured;
 mod memory;
 mod safetensors;
 #[path = "../support/mod.rs"]

@@ -21,6 +21,9 @@ pub struct Sufficiency {
     pub spread: f64,
 }
 
+/// Beyond it, what the eyes' distance says of a face's size is more noise than not.
+const MOST_TURNED_DEG: f32 = 80.0;
+
 /// What was found, and what was needed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shortfall {
@@ -102,8 +105,13 @@ impl Sufficiency {
         let (low, high) = self.brightness;
         let below = |what, found: f32, needed: f32| (found < needed, what, found, needed);
         let above = |what, found: f32, needed: f32| (found > needed, what, found, needed);
+        // The eyes of a face that is turned are closer together than those of one that is small.
+        let turned = face.pose_deg > self.pose_deg;
+        let facing = face.pose_deg.min(MOST_TURNED_DEG).to_radians().cos();
+        let large = turned && face.eye_distance_px / facing >= self.eye_distance_px;
+        let eyes = if large { self.eye_distance_px } else { face.eye_distance_px };
         let all = [
-            below(I::TooSmall, face.eye_distance_px, self.eye_distance_px),
+            below(I::TooSmall, eyes, self.eye_distance_px),
             above(I::CutOff, face.outside, self.outside),
             above(I::Turned, face.pose_deg, self.pose_deg),
             below(I::TooDark, face.brightness, low),
@@ -147,7 +155,7 @@ impl fmt::Display for Shortfall {
                 percent(needed)
             ),
             I::FewClips => {
-                write!(f, "too few clips: {found:.0} that share no frame, {needed:.0} needed")
+                write!(f, "too few clips half a second apart: {found:.0}, {needed:.0} needed")
             }
             I::TooShort => {
                 write!(f, "seen too briefly: clips of {found:.1} s, {needed:.1} s needed")
@@ -197,6 +205,11 @@ mod tests {
         ] {
             assert_eq!(needs.check(&face).unwrap_err().to_string(), text);
         }
+        // In profile, 12 px apart: 70 px from the front.
+        let profile = FaceQuality { eye_distance_px: 12.0, pose_deg: 85.0, ..fine() };
+        assert_eq!(needs.check(&profile).unwrap_err().what, Insufficiency::Turned);
+        let far = FaceQuality { eye_distance_px: 4.0, ..profile };
+        assert_eq!(needs.check(&far).unwrap_err().what, Insufficiency::TooSmall);
         let both = FaceQuality { sharpness: 0.1, eye_distance_px: 20.0, ..fine() };
         let names: Vec<_> = needs.shortfalls(&both).map(|s| s.what).collect();
         assert_eq!(names, [Insufficiency::TooSmall, Insufficiency::Blurred]);

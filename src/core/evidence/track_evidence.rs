@@ -55,8 +55,10 @@ pub struct ScoredClip {
 /// Clips that are not independent of one another, as one.
 #[derive(Clone, Copy, Debug)]
 struct Observation {
-    /// Of the distances.
+    /// Of the distances, each as far as it counts.
     sum: f64,
+    /// Of the distances as they are.
+    whole_sum: f64,
     clips: u32,
     span: Span,
     /// A clip that begins later is not part of it.
@@ -66,13 +68,20 @@ struct Observation {
 impl Observation {
     fn new(distance: f64, span: Span) -> Self {
         let until_ns = span.end_ns.max(span.start_ns.saturating_add(OBSERVATION_NS));
-        Self { sum: distance, clips: 1, span, until_ns }
+        let mut new = Self { sum: 0.0, whole_sum: 0.0, clips: 0, span, until_ns };
+        new.add(distance, span);
+        new
     }
 
     fn add(&mut self, distance: f64, span: Span) {
-        self.sum += distance;
+        self.sum += distance.clamp(-MOST_DISTANCE, MOST_DISTANCE);
+        self.whole_sum += distance;
         self.clips += 1;
         self.span = self.span.union(span);
+    }
+
+    fn whole_distance(&self) -> f64 {
+        self.whole_sum / f64::from(self.clips)
     }
 
     fn distance(&self) -> f64 {
@@ -85,6 +94,8 @@ impl Observation {
 struct Evidence {
     count: f64,
     distance: f64,
+    /// Of the distances as they are.
+    whole_distance: f64,
     span: Span,
     clips: u32,
 }
@@ -94,17 +105,26 @@ impl Evidence {
     fn of<'a>(observations: impl Iterator<Item = (f64, &'a Observation)>) -> Option<Self> {
         let mut all: Option<Self> = None;
         for (weight, one) in observations {
-            let before =
-                all.unwrap_or(Self { count: 0.0, distance: 0.0, span: one.span, clips: 0 });
+            let nothing =
+                Self { count: 0.0, distance: 0.0, whole_distance: 0.0, span: one.span, clips: 0 };
+            let before = all.unwrap_or(nothing);
             let count = before.count + weight;
+            let mean = |before: f64, one: f64| before + (one - before) * weight / count;
             all = Some(Self {
                 count,
-                distance: before.distance + (one.distance() - before.distance) * weight / count,
+                distance: mean(before.distance, one.distance()),
+                whole_distance: mean(before.whole_distance, one.whole_distance()),
                 span: before.span.union(one.span),
                 clips: before.clips.saturating_add(one.clips),
             });
         }
         all
+    }
+
+    /// What is told: as it is, where what counts is on the same side of the threshold.
+    fn told_distance(&self) -> f64 {
+        let agree = self.whole_distance.signum() == self.distance.signum();
+        if agree { self.whole_distance } else { self.distance }
     }
 
     /// The verdict, if the mean is clear of the threshold by so many standard errors.
@@ -160,7 +180,7 @@ impl TrackEvidence {
         }
         let evidence = self.evidence()?;
         let threshold = self.criteria.point.as_ref()?.threshold.bounded_logit();
-        let fake = Probability::of_logit(evidence.distance + threshold);
+        let fake = Probability::of_logit(evidence.told_distance() + threshold);
         Some(Score { fake, span: evidence.span, clips: evidence.clips })
     }
 
@@ -176,7 +196,7 @@ impl TrackEvidence {
         }
         let threshold = self.criteria.point.as_ref().map(|point| point.threshold.bounded_logit());
         let distance = clip.fake.bounded_logit() - threshold.unwrap_or_default();
-        self.observe(distance.clamp(-MOST_DISTANCE, MOST_DISTANCE), clip.span);
+        self.observe(distance, clip.span);
         self.decide(clip.span.end_ns);
     }
 
@@ -251,7 +271,7 @@ impl TrackEvidence {
     /// What there is too little of.
     fn shortfall_of(&self, evidence: &Evidence) -> Option<Shortfall> {
         let needs = &self.criteria.sufficiency;
-        let (count, seconds) = (evidence.count as f32, evidence.span.seconds());
+        let (count, seconds) = (evidence.count.floor() as f32, evidence.span.seconds());
         if evidence.count < f64::from(needs.clips) {
             let (what, needed) = (Insufficiency::FewClips, needs.clips as f32);
             return Some(Shortfall { what, found: count, needed });

@@ -205,3 +205,17 @@ fn what_is_kept_does_not_grow() {
     assert_eq!((evidence.observations.len(), evidence.label()), (MOST, Label::Fake));
     assert!(evidence.score().unwrap().clips as usize <= MOST);
 }
+
+#[test]
+fn what_is_told_is_not_cut_short_though_what_counts_is() {
+    let mut evidence = TrackEvidence::new(Arc::new(criteria(0.9999)));
+    (0..4).for_each(|n| evidence.add(&clip(0.01, n * CLIP_NS)));
+    let told = evidence.score().unwrap().fake.get();
+    assert_eq!(evidence.label(), Label::Real);
+    assert!((told - 0.01).abs() < 1e-6, "{told}");
+    // One saturated clip decides nothing against three others, and the number does not say so either.
+    let mut evidence = TrackEvidence::new(Arc::new(criteria(0.5)));
+    let fakes = [0.05, 1.0, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05];
+    fakes.iter().zip(0..).for_each(|(fake, n)| evidence.add(&clip(*fake, n * CLIP_NS)));
+    assert_eq!(evidence.label(), Label::Uncertain(Doubt::Close));
+}

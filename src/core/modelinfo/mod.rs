@@ -142,6 +142,8 @@ pub enum ModelInfoError {
     Syntax { line: usize, text: String },
     #[error("[{section}] {key}={value}: expected {expected}")]
     Value { section: String, key: String, value: String, expected: String },
+    #[error("[{section}] {key}: no such key; expected {known}")]
+    UnknownKey { section: String, key: String, known: String },
     #[error("[{section}] has no {key}")]
     Missing { section: String, key: &'static str },
     #[error(
@@ -190,6 +192,22 @@ impl ModelInfo {
     pub fn input(&self) -> Option<&str> {
         let input = self.ports.iter().find(|port| port.direction == Direction::Input);
         input.map(|port| port.name.as_str())
+    }
+
+    /// Takes over what `other` says was measured of the same weights: calibration, operating points and
+    /// what a face needs. Whether that changed anything.
+    pub fn take_measured(&mut self, other: &Self) -> bool {
+        let before = self.clone();
+        if other.calibration.is_some() {
+            self.calibration.clone_from(&other.calibration);
+        }
+        if !other.points.is_empty() {
+            self.points.clone_from(&other.points);
+        }
+        if other.sufficiency != SufficiencyKeys::default() {
+            self.sufficiency = other.sufficiency;
+        }
+        *self != before
     }
 
     /// How levels become what the network computes with, in the role `role`: the sidecar's word,

@@ -171,6 +171,11 @@ fn wrong_values_of_keys_say_what_was_expected() {
         ("[calibration]\nmethod=magic\nreal=1\nfake=1", "platt or isotonic"),
         ("[calibration]\nmethod=platt\nslope=1\nreal=1\nfake=1", "[calibration] has no intercept"),
         ("[calibration]\nmethod=isotonic\nknots=1,1;0,0\nreal=1\nfake=1", "rising order"),
+        ("[sufficiency]\neyedistance=5", "[sufficiency] eyedistance: no such key; expected eye"),
+        ("[calibration]\nslop=1", "no such key; expected method"),
+        ("[operating-point x]\ntreshold=1", "no such key; expected threshold"),
+        ("[modelinfo]\nfake_index=1", "fake_index: no such key; expected fake-index"),
+        ("[modelinfo]\nChannel-Order=bgr", "expected channel-order"),
         ("[operating-point x]\nfpr=0,0,1\ntpr=1,0,1", "has no threshold"),
         ("[operating-point x]\nthreshold=1\nfpr=0.5,0.6,1\ntpr=1,0,1", "value,low,high"),
     ] {

@@ -99,7 +99,7 @@ fn section(classifier: &Classifier) -> Result<Markup, PageError> {
             (standing) " Videos: " (real) " real, " (fake) " fake; nothing is said about "
             (evaluation.abstentions.len()) ". "
             @match evaluation.threshold {
-                Some(threshold) => { "Called fake above " (threshold) "." }
+                Some(threshold) => { "Called fake above " (format!("{threshold:.6}")) "." }
                 None => { "It has no operating point: nothing is called fake or real." }
             }
         }

@@ -46,9 +46,13 @@ impl Content {
         options: &ImportOptions,
     ) -> Result<Self, Problem> {
         let summary = onnx::summary(source)?;
+        let beside = ModelInfo::beside(source)?;
         let mut info = match told(recognised, &input_name(&summary)) {
-            Some(info) => info,
-            None => ModelInfo::beside(source)?,
+            Some(mut known) => {
+                known.take_measured(&beside);
+                known
+            }
+            None => beside,
         };
         if info.role.is_none() {
             info.role = Some(role_of(&summary)?);

@@ -158,7 +158,7 @@ impl Judged {
         format!(
             "A face is called fake when the evidence of its clips is clearly above P(fake) = {} \
              ({source}). A score is the classifier's opinion, not a proof.",
-            point.threshold.get()
+            rounded(point.threshold.get())
         )
     }
 }
@@ -189,6 +189,12 @@ pub fn table(faces: &BTreeMap<u64, Face>, judged: Option<&Judged>) -> String {
     text.push_str(&footing.unwrap_or_else(nobody));
     text.push('\n');
     text
+}
+
+/// To six digits: a threshold that was measured has many more, which say nothing.
+fn rounded(threshold: f64) -> f64 {
+    let digits = |x: f64| format!("{x:.5e}").parse().unwrap_or(x);
+    digits(threshold)
 }
 
 fn row(track: u64, face: &Face) -> String {

@@ -8,6 +8,43 @@ use crate::core::modelinfo::{
     ModelInfo, ModelInfoError, Population, Port, PortType, Rate, SufficiencyKeys, Training,
 };
 
+/// The keys of the sections that are ours alone.
+const SUFFICIENCY_KEYS: [&str; 9] = [
+    "eye-distance",
+    "sharpness",
+    "brightness",
+    "contrast",
+    "pose",
+    "outside",
+    "clips",
+    "seconds",
+    "spread",
+];
+const CALIBRATION_KEYS: [&str; 9] =
+    ["method", "slope", "intercept", "knots", "population", "real", "fake", "date", "list-sha256"];
+const POINT_KEYS: [&str; 3] = ["threshold", "fpr", "tpr"];
+/// Those of the whole file, which others share.
+const GLOBAL_KEYS: [&str; 18] = [
+    "title",
+    "licence",
+    "source",
+    "terms",
+    "role",
+    "trained",
+    "training",
+    "channel-order",
+    "threshold",
+    "output",
+    "outputs",
+    "fake-index",
+    "input-layout",
+    "template",
+    "align",
+    "crop-scale",
+    "family",
+    "anchors",
+];
+
 /// The highest frame rate that a key may name.
 const HIGHEST_FPS: f64 = 1000.0;
 /// The largest crop, in sides of the face's box.
@@ -22,10 +59,19 @@ impl std::str::FromStr for ModelInfo {
             let section = Section { name: section, keys };
             match section.name {
                 GLOBAL => info.set_globals(&section)?,
-                SUFFICIENCY => info.sufficiency = section.sufficiency()?,
-                CALIBRATION => info.calibration = Some(section.calibration()?),
+                SUFFICIENCY => {
+                    section.has_only(&SUFFICIENCY_KEYS)?;
+                    info.sufficiency = section.sufficiency()?;
+                }
+                CALIBRATION => {
+                    section.has_only(&CALIBRATION_KEYS)?;
+                    info.calibration = Some(section.calibration()?);
+                }
                 name => match name.strip_prefix(OPERATING_POINT) {
-                    Some(point) => info.points.push(section.point(point)?),
+                    Some(point) => {
+                        section.has_only(&POINT_KEYS)?;
+                        info.points.push(section.point(point)?);
+                    }
                     None => info.set_tensor(&section)?,
                 },
             }
@@ -63,6 +109,31 @@ impl<'a> Section<'a> {
     ) -> Result<T, ModelInfoError> {
         let missing = || ModelInfoError::Missing { section: self.name.to_owned(), key };
         self.read(key, read)?.ok_or_else(missing)
+    }
+
+    /// Whether there is no key but these.
+    fn has_only(&self, known: &[&str]) -> Result<(), ModelInfoError> {
+        match self.keys.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => Err(self.unknown(key, known)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether no key is one of these but for dashes and capitals: other elements may have keys of
+    /// their own.
+    fn has_none_like(&self, known: &[&str]) -> Result<(), ModelInfoError> {
+        let plain = |key: &str| key.to_ascii_lowercase().replace(['_', ' '], "-");
+        let like =
+            |key: &&String| !known.contains(&key.as_str()) && known.contains(&plain(key).as_str());
+        match self.keys.keys().find(like) {
+            Some(key) => Err(self.unknown(key, &[plain(key).as_str()])),
+            None => Ok(()),
+        }
+    }
+
+    fn unknown(&self, key: &str, known: &[&str]) -> ModelInfoError {
+        let (section, key) = (self.name.to_owned(), key.to_owned());
+        ModelInfoError::UnknownKey { section, key, known: known.join(", ") }
     }
 
     fn sufficiency(&self) -> Result<SufficiencyKeys, ModelInfoError> {
@@ -150,6 +221,7 @@ impl ModelInfo {
     }
 
     fn set_globals(&mut self, section: &Section<'_>) -> Result<(), ModelInfoError> {
+        section.has_none_like(&GLOBAL_KEYS)?;
         let text = |key| section.read(key, |key| Ok(key.text()));
         self.title = text("title")?;
         self.licence = text("licence")?;
