@@ -122,7 +122,7 @@ fn uncalibrated_classifiers_are_fused_by_their_distance_from_their_thresholds() 
 fn calibrated_classifiers_are_fused_by_the_sum_of_their_likelihood_ratios() {
     let calibration = |slope: f64, intercept: f64| {
         format!(
-            "\n\n[calibration]\nmethod=platt\nslope={slope}\nintercept={intercept}\nname=drawn\n\
+            "\n\n[calibration]\nmethod=platt\nslope={slope}\nintercept={intercept}\npopulation=drawn\n\
              real=10\nfake=10\ndate=2026-11-26\nlist-sha256=ab\n"
         )
     };
