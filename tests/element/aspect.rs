@@ -6,7 +6,7 @@ use gst_video::{VideoFormat, VideoInfo};
 
 use super::formats::all_formats;
 use super::picture::{FoundFace, Picture, face, found};
-use super::support::{Rig, T, error_text, filter, init, short_clips};
+use super::support::{Rig, T, error_text, filter, init, pass_clip, short_clips};
 
 /// How a picture is stored: width, height and pixel aspect ratio.
 type Stored = (u32, u32, (i32, i32));
@@ -19,14 +19,7 @@ fn info(format: VideoFormat, (width, height, par): Stored) -> VideoInfo {
 
 /// Sends a clip of the picture, stored so.
 fn look(picture: &Picture, info: &VideoInfo) -> Vec<FoundFace> {
-    let mut rig = Rig::new(filter(short_clips()));
-    rig.caps(info);
-    for _ in 0..T {
-        rig.push(picture, info);
-    }
-    let outcome = rig.finish();
-    assert_eq!(outcome.buffers.len(), T);
-    found(&outcome.buffers[T - 1])
+    found(&pass_clip(picture, info)[T - 1])
 }
 
 /// The edges of a face's box, as parts of the picture.

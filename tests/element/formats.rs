@@ -4,7 +4,7 @@ use gst::prelude::*;
 use gst_video::{VideoFormat, VideoInfo, VideoMeta};
 
 use super::picture::{Picture, bytes, face, found, found_one};
-use super::support::{Rig, T, filter, init, short_clips};
+use super::support::{Rig, T, filter, init, pass_clip, short_clips};
 
 /// Level of red of the drawn face: far from both ends, where errors would be clipped.
 const RED: u8 = 150;
@@ -33,18 +33,6 @@ fn tolerance(info: &VideoInfo) -> f64 {
     }
 }
 
-/// Sends a clip of the picture through the element.
-fn look(picture: &Picture, info: &VideoInfo) -> Vec<gst::Buffer> {
-    let mut rig = Rig::new(filter(short_clips()));
-    rig.caps(info);
-    for _ in 0..T {
-        rig.push(picture, info);
-    }
-    let outcome = rig.finish();
-    assert_eq!(outcome.buffers.len(), T);
-    outcome.buffers
-}
-
 fn assert_found(picture: &Picture, info: &VideoInfo, buffers: &[gst::Buffer]) {
     for buffer in buffers {
         let face = found_one(buffer);
@@ -63,7 +51,7 @@ fn every_format_gives_box_and_score() {
     assert!(formats.len() >= 15, "{formats:?}");
     for format in formats {
         let info = picture.info(format);
-        let buffers = look(&picture, &info);
+        let buffers = pass_clip(&picture, &info);
         if info.is_gray() {
             // Without colour there is none of these faces.
             assert!(buffers.iter().all(|buffer| found(buffer).is_empty()));
@@ -125,7 +113,7 @@ fn colorimetry_and_range_count() {
         info.colorimetry(&colorimetry.parse().unwrap()).build().unwrap()
     };
     for kind in kinds {
-        assert_found(&picture, &info(kind), &look(&picture, &info(kind)));
+        assert_found(&picture, &info(kind), &pass_clip(&picture, &info(kind)));
     }
     // The same numbers in other colours are another score.
     let (written, read) = (info("1:4:16:4"), info("bt709"));

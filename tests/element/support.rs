@@ -221,6 +221,18 @@ impl Rig {
     }
 }
 
+/// Sends a clip of the picture through the element.
+pub fn pass_clip(picture: &Picture, info: &gst_video::VideoInfo) -> Vec<gst::Buffer> {
+    let mut rig = Rig::new(filter(short_clips()));
+    rig.caps(info);
+    for _ in 0..T {
+        rig.push(picture, info);
+    }
+    let outcome = rig.finish();
+    assert_eq!(outcome.buffers.len(), T);
+    outcome.buffers
+}
+
 impl Drop for Rig {
     fn drop(&mut self) {
         // The bus holds messages, and these hold the element.

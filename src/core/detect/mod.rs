@@ -16,7 +16,7 @@ mod yunet;
 use ndarray::ArrayView2;
 use thiserror::Error;
 
-use super::geometry::{BBox, FivePoints, Size};
+use super::geometry::{BBox, FivePoints, Point, Size};
 use super::modelinfo::AnchorSides;
 
 pub use anchors::{Anchor, Anchors};
@@ -189,8 +189,12 @@ fn row<const N: usize>(output: &ArrayView2<'_, f32>, index: usize) -> Option<[f3
     Some(values)
 }
 
-/// The points, unless one is none.
-fn finite(points: FivePoints) -> Option<FivePoints> {
+/// The points that these offsets across and down put in their `place`, unless one is none.
+fn points(offsets: [f32; 10], place: impl Fn(f32, f32) -> Point) -> Option<FivePoints> {
+    let mut points = FivePoints::default();
+    for (point, [dx, dy]) in points.iter_mut().zip(offsets.as_chunks::<2>().0) {
+        *point = place(*dx, *dy);
+    }
     points.iter().all(|p| p.x.is_finite() && p.y.is_finite()).then_some(points)
 }
 

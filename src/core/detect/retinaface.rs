@@ -4,7 +4,7 @@ use ndarray::ArrayView2;
 
 use super::anchors::VARIANCES;
 use super::{
-    Anchor, Anchors, Candidate, DetectError, DetectParams, Face, candidates, finite, keep, row,
+    Anchor, Anchors, Candidate, DetectError, DetectParams, Face, candidates, keep, points, row,
 };
 use crate::core::geometry::{BBox, FivePoints, Point, Size};
 use crate::core::modelinfo::AnchorSides;
@@ -118,10 +118,8 @@ fn decode_box(anchor: Anchor, [dx, dy, dw, dh]: [f32; 4], frame: Size) -> Option
 }
 
 fn decode_points(anchor: Anchor, regression: [f32; 10], frame: Size) -> Option<FivePoints> {
-    let mut points = FivePoints::default();
-    for (point, [dx, dy]) in points.iter_mut().zip(regression.as_chunks::<2>().0) {
-        let place = anchor.displaced(*dx, *dy);
-        *point = Point { x: place.x * frame.width() as f32, y: place.y * frame.height() as f32 };
-    }
-    finite(points)
+    points(regression, |dx, dy| {
+        let place = anchor.displaced(dx, dy);
+        Point { x: place.x * frame.width() as f32, y: place.y * frame.height() as f32 }
+    })
 }

@@ -1,8 +1,8 @@
 //! SCRFD (Guo et al., ICLR 2022), as InsightFace publishes it with five points (`*_kps`).
 
 use super::levels::{Layout, Level, LevelOutputs, cells, of_row};
-use super::{Candidate, DetectError, DetectParams, Face, candidates, finite, growth, keep, row};
-use crate::core::geometry::{BBox, FivePoints, Point, Size};
+use super::{Candidate, DetectError, DetectParams, Face, candidates, growth, keep, points, row};
+use crate::core::geometry::{BBox, Point, Size};
 
 const MAX_OVERLAP: f64 = 0.4;
 /// Anchors in one place, which networks with three maps have; those with five have one.
@@ -37,13 +37,11 @@ pub(super) fn faces(
             (centre.x + right) * x,
             (centre.y + down) * y,
         )?;
-        let mut points = FivePoints::default();
-        let offsets: [f32; 10] = row(&level.landmarks, index)?;
-        for (point, [dx, dy]) in points.iter_mut().zip(offsets.as_chunks::<2>().0) {
-            point.x = (centre.x + dx * stride) * x;
-            point.y = (centre.y + dy * stride) * y;
-        }
-        Some(Face { bbox, score, points: finite(points)? })
+        let points = points(row(&level.landmarks, index)?, |dx, dy| Point {
+            x: (centre.x + dx * stride) * x,
+            y: (centre.y + dy * stride) * y,
+        })?;
+        Some(Face { bbox, score, points })
     });
     Ok(keep(decoded, MAX_OVERLAP, params))
 }

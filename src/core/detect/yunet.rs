@@ -1,8 +1,8 @@
 //! YuNet (Wu et al., 2023), as in OpenCV's model zoo and its `FaceDetectorYN`.
 
 use super::levels::{Layout, Level, LevelOutputs, of_row};
-use super::{Candidate, DetectError, DetectParams, Face, candidates, finite, growth, keep, row};
-use crate::core::geometry::{BBox, FivePoints, Point, Size};
+use super::{Candidate, DetectError, DetectParams, Face, candidates, growth, keep, points, row};
+use crate::core::geometry::{BBox, Point, Size};
 
 const LAYOUT: Layout =
     Layout { family: "YuNet", levels: 3, anchors_of_a_cell: 1, scores_of_a_level: 2 };
@@ -23,8 +23,10 @@ pub(super) fn faces(
         let cell = Cell::of(level, index);
         let bbox = cell.bbox(row(&level.boxes, index)?);
         let bbox = BBox::new(bbox[0] * x, bbox[1] * y, bbox[2] * x, bbox[3] * y)?;
-        let points = cell.points(row(&level.landmarks, index)?);
-        let points = finite(points.map(|p| Point { x: p.x * x, y: p.y * y }))?;
+        let points = points(row(&level.landmarks, index)?, |dx, dy| {
+            let place = cell.place(dx, dy);
+            Point { x: place.x * x, y: place.y * y }
+        })?;
         Some(Face { bbox, score, points })
     });
     Ok(keep(decoded, MAX_OVERLAP, params))
@@ -61,17 +63,13 @@ impl Cell {
 
     /// The edges, in px of the input.
     fn bbox(&self, [dx, dy, dw, dh]: [f32; 4]) -> [f32; 4] {
-        let (x, y) = ((self.column + dx) * self.stride, (self.line + dy) * self.stride);
+        let Point { x, y } = self.place(dx, dy);
         let (w, h) = (dw.exp() * self.stride / 2.0, dh.exp() * self.stride / 2.0);
         [x - w, y - h, x + w, y + h]
     }
 
-    fn points(&self, offsets: [f32; 10]) -> FivePoints {
-        let mut points = FivePoints::default();
-        for (point, [dx, dy]) in points.iter_mut().zip(offsets.as_chunks::<2>().0) {
-            point.x = (self.column + dx) * self.stride;
-            point.y = (self.line + dy) * self.stride;
-        }
-        points
+    /// In px of the input.
+    fn place(&self, dx: f32, dy: f32) -> Point {
+        Point { x: (self.column + dx) * self.stride, y: (self.line + dy) * self.stride }
     }
 }

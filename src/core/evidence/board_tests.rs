@@ -168,15 +168,7 @@ fn a_label_says_the_number_beside_it_and_how_sure_it_is() {
 #[test]
 fn a_face_that_is_seen_too_badly_is_told_so_before_its_first_clip() {
     let mut board = board(FrameRule::Own);
-    let quality = FaceQuality {
-        eye_distance_px: 24.0,
-        sharpness: 0.6,
-        brightness: 0.5,
-        contrast: 0.2,
-        pose_deg: 10.0,
-        outside: 0.0,
-        blockiness: 0.0,
-    };
+    let quality = FaceQuality { eye_distance_px: 24.0, ..FaceQuality::good() };
     let small = Label::Insufficient(Insufficiency::TooSmall);
     board.open(TRACK, 0);
     assert_eq!(board.judge(TRACK, 0, Some(&quality)).label, small);

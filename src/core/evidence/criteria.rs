@@ -42,14 +42,10 @@ impl PointSource {
     pub fn name(&self) -> &str {
         match self {
             Self::Measured(name) => name,
-            Self::Published => PUBLISHED,
-            Self::User => "user",
-            Self::Fused => "fused",
+            Self::Published | Self::User | Self::Fused => self.as_str(),
         }
     }
 }
-
-const PUBLISHED: &str = "published";
 
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,6 +1,6 @@
 //! What is known about a face when its frame leaves.
 
-use super::{Criteria, Insufficiency, Judge, Label, Score, Shortfall, TrackEvidence};
+use super::{Criteria, Insufficiency, Judge, Label, Probability, Score, Shortfall, TrackEvidence};
 use crate::core::audio::Loudness;
 use crate::core::quality::FaceQuality;
 
@@ -60,7 +60,7 @@ impl Judgement {
         let criteria = evidence.criteria();
         let (label, score) = (evidence.label(), evidence.score().or(frame_score));
         let distance = score.and_then(|score| criteria.distance(score.fake));
-        let certainty = |distance: f64| 1.0 / (1.0 + (-distance.abs()).exp());
+        let certainty = |distance: f64| Probability::of_logit(distance.abs()).get();
         let confidence = distance.filter(|_| label.is_verdict()).map(certainty);
         let mut judgement = Self {
             label,

@@ -34,7 +34,7 @@ impl Probability {
     }
 
     /// The probability of these log odds.
-    pub(super) fn of_logit(logit: f64) -> Self {
+    pub fn of_logit(logit: f64) -> Self {
         Self(1.0 / (1.0 + (-logit).exp()))
     }
 

@@ -170,15 +170,7 @@ mod tests {
     use super::*;
 
     fn fine() -> FaceQuality {
-        FaceQuality {
-            eye_distance_px: 80.0,
-            sharpness: 0.6,
-            brightness: 0.5,
-            contrast: 0.2,
-            pose_deg: 10.0,
-            outside: 0.0,
-            blockiness: 0.0,
-        }
+        FaceQuality::good()
     }
 
     #[test]

@@ -194,9 +194,7 @@ impl TrackEvidence {
         if let Err(shortfall) = checked {
             return self.add_insufficient(shortfall, clip.span.end_ns);
         }
-        let threshold = self.criteria.point.as_ref().map(|point| point.threshold.bounded_logit());
-        let distance = clip.fake.bounded_logit() - threshold.unwrap_or_default();
-        self.observe(distance, clip.span);
+        self.observe(self.criteria.distance_in_log_odds(clip.fake), clip.span);
         self.decide(clip.span.end_ns);
     }
 

@@ -26,15 +26,7 @@ fn clip(fake: f64, start_ns: u64) -> ScoredClip {
 }
 
 fn face(eye_distance_px: f32) -> FaceQuality {
-    FaceQuality {
-        eye_distance_px,
-        sharpness: 0.6,
-        brightness: 0.5,
-        contrast: 0.2,
-        pose_deg: 10.0,
-        outside: 0.0,
-        blockiness: 0.0,
-    }
+    FaceQuality { eye_distance_px, ..FaceQuality::good() }
 }
 
 /// Clips that begin so often, of these scores, and what is said after each.

@@ -84,6 +84,20 @@ impl QualityMeter {
 }
 
 impl FaceQuality {
+    /// For tests: of a face that every classifier can judge.
+    #[cfg(test)]
+    pub(in crate::core) fn good() -> Self {
+        Self {
+            eye_distance_px: 80.0,
+            sharpness: 0.6,
+            brightness: 0.5,
+            contrast: 0.2,
+            pose_deg: 10.0,
+            outside: 0.0,
+            blockiness: 0.0,
+        }
+    }
+
     /// The median of each number over the frames of a clip; `None` of none.
     pub fn median<'a>(all: impl Iterator<Item = &'a Self> + Clone) -> Option<Self> {
         let mut numbers = Vec::with_capacity(all.clone().count());

@@ -1,5 +1,6 @@
 //! Logistic regression from a score's log odds.
 
+use crate::core::evidence::Probability;
 use crate::core::modelinfo::LlrMap;
 use crate::measure::{Tally, log_odds};
 
@@ -83,7 +84,7 @@ fn newton_step(points: &[Point], a: f64, b: f64) -> (f64, f64) {
     let (mut ga, mut gb) = (0.0, 0.0);
     let (mut haa, mut hab, mut hbb) = (RIDGE, 0.0, RIDGE);
     for Point { x, fake, real } in points {
-        let p = 1.0 / (1.0 + (-(a * x + b)).exp());
+        let p = Probability::of_logit(a * x + b).get();
         let weight = fake + real;
         let slope = weight * p - fake;
         let curve = weight * p * (1.0 - p);

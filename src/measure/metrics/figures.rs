@@ -25,6 +25,10 @@ pub enum Figure {
 const FIGURES: usize = 10;
 
 impl Figure {
+    /// Those that evaluations are compared by where there is little room.
+    pub const IN_SHORT: [Self; 5] =
+        [Self::Auc, Self::EqualErrorRate, Self::TprAtFpr1e2, Self::BalancedAccuracy, Self::Cllr];
+
     /// Its key in `metrics.json`.
     pub fn key(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 //! Figures that only the order of the scores decides: ROC, AUC, average precision, equal error rate.
 
+use crate::core::evidence::Probability;
 use crate::measure::{Tally, log_odds};
 
 /// What holds when all scores of `threshold` and above are called fake.
@@ -104,7 +105,7 @@ fn below(roc: &[RocPoint], point: usize) -> f64 {
     let upper = roc.get(point).map_or(1.0, |p| p.threshold.min(1.0));
     let Some(lower) = roc.get(point + 1).map(|p| p.threshold) else { return 0.0 };
     let middle = (log_odds(upper) + log_odds(lower)) / 2.0;
-    let middle = 1.0 / (1.0 + (-middle).exp());
+    let middle = Probability::of_logit(middle).get();
     // Rounding does not push it out from between the two.
     if middle >= lower && middle < upper { middle } else { lower }
 }

@@ -111,19 +111,12 @@ pub(super) fn across(of: &Evaluation) -> Markup {
 
 /// The videos as they are, and degraded.
 pub(super) fn robustness(of: &Evaluation, degraded: &[Evaluation]) -> Markup {
-    const SHOWN: [Figure; 5] = [
-        Figure::Auc,
-        Figure::EqualErrorRate,
-        Figure::TprAtFpr1e2,
-        Figure::BalancedAccuracy,
-        Figure::Cllr,
-    ];
     let row = |of: &Evaluation| -> Markup {
         let figures: Option<&Figures> = of.level(Level::Video).map(|(_, figures)| figures);
         html! { tr {
             td { (of.degradation) }
             td { (format!("{:.3}", of.abstention_rate())) }
-            @for figure in SHOWN { (cell(figures.and_then(|figures| figures.get(figure)))) }
+            @for figure in Figure::IN_SHORT { (cell(figures.and_then(|figures| figures.get(figure)))) }
         } }
     };
     html! { @if !degraded.is_empty() {
@@ -132,7 +125,7 @@ pub(super) fn robustness(of: &Evaluation, degraded: &[Evaluation]) -> Markup {
         div.scroll { table {
             tr {
                 th { "degradation" } th { "nothing said" }
-                @for figure in SHOWN { th { (figure.title()) } }
+                @for figure in Figure::IN_SHORT { th { (figure.title()) } }
             }
             (row(of))
             @for of in degraded { (row(of)) }

@@ -1,8 +1,9 @@
 //! MobileNetV2 with a global depthwise convolution: 68 landmarks (docs/method.md, "Landmarks").
 
 use super::conv::{Activation, Conv};
+use super::landmarks::{self, OUTPUTS};
 use super::{ArchError, Tensors};
-use crate::models::graph::{Axis, Edge, Graph};
+use crate::models::graph::{Edge, Graph};
 
 /// A tensor that only this network has.
 pub const SIGNATURE: &str = "linear7.conv.weight";
@@ -11,8 +12,6 @@ pub const SIGNATURE: &str = "linear7.conv.weight";
 const SIZE_PX: usize = 224;
 /// Channels of the last feature map.
 const FEATURES: usize = 1280;
-/// x and y of 68 points.
-const OUTPUTS: usize = 136;
 
 /// Inverted residuals: expansion, channels out, repetitions, stride of the first.
 const STAGES: [(usize, usize, usize, i64); 7] = [
@@ -28,8 +27,7 @@ const STAGES: [(usize, usize, usize, i64); 7] = [
 /// `image` `[N,3,224,224]` → `landmarks` `[N,136]`, in 0..=1 of the crop; N is dynamic.
 pub fn build(tensors: &mut Tensors<'_>) -> Result<Graph, ArchError> {
     let mut net = Net { g: Graph::new("mobilenet_gdconv"), tensors };
-    let size = Axis::Size(SIZE_PX);
-    let image = net.g.input("image", &[Axis::Any("N"), Axis::Size(3), size, size]);
+    let image = landmarks::add_input(&mut net.g, SIZE_PX);
     let mut x = net.conv(&image, "base_net.0.0", [32, 3, 3, 3], 2, Activation::Relu6)?;
     let (mut channels, mut index) = (32, 1);
     for (expansion, outputs, repetitions, first_stride) in STAGES {
@@ -51,10 +49,10 @@ pub fn build(tensors: &mut Tensors<'_>) -> Result<Graph, ArchError> {
     };
     let pool = linear("linear7.conv", "linear7.bn", [FEATURES, 1, 7, 7]);
     x = pool.add(&mut net.g, net.tensors, &x)?;
-    let points = linear("linear1.conv", "linear1.bn", [OUTPUTS, FEATURES, 1, 1]);
-    x = points.add(&mut net.g, net.tensors, &x)?;
-    let landmarks = net.g.reshape(&x, &[-1, OUTPUTS as i64]);
-    net.g.output("landmarks", &landmarks, &[Axis::Any("N"), Axis::Size(OUTPUTS)]);
+    let last = linear("linear1.conv", "linear1.bn", [OUTPUTS, FEATURES, 1, 1]);
+    x = last.add(&mut net.g, net.tensors, &x)?;
+    let points = net.g.reshape(&x, &[-1, OUTPUTS as i64]);
+    landmarks::add_output(&mut net.g, &points);
     Ok(net.g)
 }
 

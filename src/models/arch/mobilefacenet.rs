@@ -1,8 +1,9 @@
 //! MobileFaceNet with a global depthwise convolution: 68 landmarks (docs/method.md, "Landmarks").
 
 use super::conv::{Activation, Conv, folded};
+use super::landmarks::{self, OUTPUTS};
 use super::{ArchError, Tensors};
-use crate::models::graph::{Axis, Edge, Graph, int};
+use crate::models::graph::{Edge, Graph, int};
 
 /// Tensors that together only this network has.
 pub const SIGNATURE: [&str; 3] =
@@ -12,8 +13,6 @@ pub const SIGNATURE: [&str; 3] =
 const SIZE_PX: usize = 112;
 /// Channels of the last feature map.
 const FEATURES: usize = 512;
-/// x and y of 68 points.
-const OUTPUTS: usize = 136;
 
 /// Bottlenecks: name, channels in, within and out, stride, and how many that add their input follow
 /// each other; none: one that does not.
@@ -29,8 +28,7 @@ const BLOCKS: [(&str, usize, usize, usize, i64, usize); 6] = [
 /// `image` `[N,3,112,112]` → `landmarks` `[N,136]`, in 0..=1 of the crop; N is dynamic.
 pub fn build(tensors: &mut Tensors<'_>) -> Result<Graph, ArchError> {
     let mut net = Net { g: Graph::new("mobilefacenet"), tensors };
-    let size = Axis::Size(SIZE_PX);
-    let image = net.g.input("image", &[Axis::Any("N"), Axis::Size(3), size, size]);
+    let image = landmarks::add_input(&mut net.g, SIZE_PX);
     let x = net.conv(&image, "conv1", [64, 3, 3, 3], 2)?;
     let mut x = net.conv(&x, "conv2_dw", [64, 1, 3, 3], 1)?;
     for (name, inputs, wide, outputs, stride, repetitions) in BLOCKS {
@@ -49,8 +47,8 @@ pub fn build(tensors: &mut Tensors<'_>) -> Result<Graph, ArchError> {
     let (layer, norm) = ("output_layer.linear", "output_layer.bn");
     let dims = [OUTPUTS, FEATURES];
     let [weight, bias] = folded(&mut net.g, net.tensors, layer, norm, &dims)?;
-    let landmarks = net.g.op("Gemm", &[&x, &weight, &bias], &[int("transB", 1)]);
-    net.g.output("landmarks", &landmarks, &[Axis::Any("N"), Axis::Size(OUTPUTS)]);
+    let points = net.g.op("Gemm", &[&x, &weight, &bias], &[int("transB", 1)]);
+    landmarks::add_output(&mut net.g, &points);
     Ok(net.g)
 }
 

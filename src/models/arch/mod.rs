@@ -1,9 +1,11 @@
 //! One file for each network: its tensors by name, and the graph that computes with them.
 
 mod conv;
+mod detections;
 pub mod ftcn;
 pub mod gdconv;
 pub mod gend;
+mod landmarks;
 pub mod m2sd;
 pub mod mobilefacenet;
 mod patches;

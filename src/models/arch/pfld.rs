@@ -1,16 +1,15 @@
 //! PFLD, compressed: 68 landmarks from features of three scales (docs/method.md, "Landmarks").
 
 use super::conv::{Activation, BiasedConv, Conv};
+use super::landmarks::{self, OUTPUTS};
 use super::{ArchError, Tensors};
-use crate::models::graph::{Axis, Edge, Graph, int, ints};
+use crate::models::graph::{Edge, Graph, int, ints};
 
 /// Tensors that together only this network has.
 pub const SIGNATURE: [&str; 3] = ["conv1_extra.weight", "block3_2.conv.0.weight", "fc.weight"];
 
 /// The input's side.
 const SIZE_PX: usize = 112;
-/// x and y of 68 points.
-const OUTPUTS: usize = 136;
 /// Of the three scales together.
 const FEATURES: usize = 16 + 32 + 128;
 
@@ -34,8 +33,7 @@ const BLOCKS: [(&str, usize, usize, usize, i64, bool); 13] = [
 /// `image` `[N,3,112,112]` → `landmarks` `[N,136]`, in 0..=1 of the crop; N is dynamic.
 pub fn build(tensors: &mut Tensors<'_>) -> Result<Graph, ArchError> {
     let mut net = Net { g: Graph::new("pfld"), tensors };
-    let size = Axis::Size(SIZE_PX);
-    let image = net.g.input("image", &[Axis::Any("N"), Axis::Size(3), size, size]);
+    let image = landmarks::add_input(&mut net.g, SIZE_PX);
     let relu = Activation::Relu;
     let x = net.conv(&image, ["conv1", "bn1"], [64, 3, 3, 3], 2, relu)?;
     let x = net.conv(&x, ["dw_pool", "dw_bn"], [64, 1, 3, 3], 1, Activation::None)?;
@@ -57,8 +55,8 @@ pub fn build(tensors: &mut Tensors<'_>) -> Result<Graph, ArchError> {
     let weight = net.g.floats("fc.weight", &dims, weight);
     let bias = net.tensors.read_expecting("fc.bias", &[OUTPUTS])?;
     let bias = net.g.floats("fc.bias", &[OUTPUTS], bias);
-    let landmarks = net.g.op("Gemm", &[&all, &weight, &bias], &[int("transB", 1)]);
-    net.g.output("landmarks", &landmarks, &[Axis::Any("N"), Axis::Size(OUTPUTS)]);
+    let points = net.g.op("Gemm", &[&all, &weight, &bias], &[int("transB", 1)]);
+    landmarks::add_output(&mut net.g, &points);
     Ok(net.g)
 }
 

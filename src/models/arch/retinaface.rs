@@ -1,6 +1,7 @@
 //! RetinaFace with a MobileNet-0.25 or a ResNet-50 backbone (docs/method.md, "Detection").
 
 use super::conv::{Activation, BiasedConv, Conv};
+use super::detections::{OUTPUTS, add_output, rows};
 use super::resnet;
 use super::{ArchError, Tensors};
 use crate::models::graph::{Axis, Edge, Graph, int, string};
@@ -77,14 +78,9 @@ pub fn build(tensors: &mut Tensors<'_>, variant: Variant) -> Result<Graph, ArchE
     for (level, map) in pyramid.iter().enumerate() {
         levels.push(net.context(level + 1, map)?);
     }
-    for (head, name, values) in
-        [("BboxHead", "boxes", 4), ("ClassHead", "classes", 2), ("LandmarkHead", "landmarks", 10)]
-    {
-        let mut all = net.heads(head, &levels, values)?;
-        if head == "ClassHead" {
-            all = net.g.op("Softmax", &[&all], &[int("axis", -1)]);
-        }
-        net.g.output(name, &all, &[Axis::Any("N"), Axis::Any("A"), Axis::Size(values)]);
+    for (head, output) in ["BboxHead", "ClassHead", "LandmarkHead"].into_iter().zip(OUTPUTS) {
+        let rows = net.heads(head, &levels, output.1)?;
+        add_output(&mut net.g, output, &rows);
     }
     Ok(net.g)
 }
@@ -175,7 +171,12 @@ impl Net<'_, '_> {
     }
 
     /// One head on every level, as `[N,A,values]`: level by level, row-major, anchor by anchor.
-    fn heads(&mut self, head: &str, levels: &[Edge], values: usize) -> Result<Edge, ArchError> {
+    fn heads(
+        &mut self,
+        head: &str,
+        levels: &[Edge],
+        values: usize,
+    ) -> Result<Vec<Edge>, ArchError> {
         let mut parts = Vec::new();
         for (level, x) in levels.iter().enumerate() {
             let name = format!("{head}.{level}.conv1x1");
@@ -184,10 +185,8 @@ impl Net<'_, '_> {
             let conv = BiasedConv { name: &name, dims, stride: 1, padding: 0, activation };
             let g = &mut self.g;
             let y = conv.add(g, self.tensors, x)?;
-            let cells_last = g.transpose(&y, &[0, 2, 3, 1]);
-            parts.push(g.reshape(&cells_last, &[0, -1, values as i64]));
+            parts.push(rows(g, &y, values));
         }
-        let parts: Vec<&Edge> = parts.iter().collect();
-        Ok(self.g.op("Concat", &parts, &[int("axis", 1)]))
+        Ok(parts)
     }
 }

@@ -2,6 +2,7 @@
 //! block of several receptive fields (docs/method.md, "Detection").
 
 use super::conv::{Activation, BiasedConv, Conv};
+use super::detections::{OUTPUTS, add_output, rows};
 use super::{ArchError, Tensors};
 use crate::models::graph::{Axis, Edge, Graph, int};
 
@@ -47,14 +48,9 @@ pub fn build(tensors: &mut Tensors<'_>, rfb: bool) -> Result<Graph, ArchError> {
     let any = [Axis::Any("N"), Axis::Size(3), Axis::Any("H"), Axis::Any("W")];
     let image = net.g.input("image", &any);
     let maps = net.maps(&image, rfb)?;
-    for (head, name, values) in
-        [("loc", "boxes", 4), ("conf", "classes", 2), ("landm", "landmarks", 10)]
-    {
-        let mut all = net.heads(head, &maps, values)?;
-        if head == "conf" {
-            all = net.g.op("Softmax", &[&all], &[int("axis", -1)]);
-        }
-        net.g.output(name, &all, &[Axis::Any("N"), Axis::Any("A"), Axis::Size(values)]);
+    for (head, output) in ["loc", "conf", "landm"].into_iter().zip(OUTPUTS) {
+        let rows = net.heads(head, &maps, output.1)?;
+        add_output(&mut net.g, output, &rows);
     }
     Ok(net.g)
 }
@@ -169,7 +165,7 @@ impl Net<'_, '_> {
     }
 
     /// One head on every level, as `[N,A,values]`: level by level, row-major, anchor by anchor.
-    fn heads(&mut self, head: &str, maps: &[Edge], values: usize) -> Result<Edge, ArchError> {
+    fn heads(&mut self, head: &str, maps: &[Edge], values: usize) -> Result<Vec<Edge>, ArchError> {
         let mut parts = Vec::new();
         for (level, (x, (width, anchors))) in maps.iter().zip(LEVELS).enumerate() {
             let (name, out) = (format!("{head}.{level}"), anchors * values);
@@ -178,10 +174,8 @@ impl Net<'_, '_> {
                 3 => self.biased(x, &name, [out, width, 3, 3], 1, plain)?,
                 _ => self.separable(x, &name, [width, out], 1, plain)?,
             };
-            let cells_last = self.g.transpose(&y, &[0, 2, 3, 1]);
-            parts.push(self.g.reshape(&cells_last, &[0, -1, values as i64]));
+            parts.push(rows(&mut self.g, &y, values));
         }
-        let parts: Vec<&Edge> = parts.iter().collect();
-        Ok(self.g.op("Concat", &parts, &[int("axis", 1)]))
+        Ok(parts)
     }
 }

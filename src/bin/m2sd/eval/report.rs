@@ -246,19 +246,12 @@ fn write_metrics(
 
 /// For the terminal.
 fn summary(out: &Path, shown: &[page::Classifier]) -> String {
-    const SHOWN: [Figure; 5] = [
-        Figure::Auc,
-        Figure::EqualErrorRate,
-        Figure::TprAtFpr1e2,
-        Figure::BalancedAccuracy,
-        Figure::Cllr,
-    ];
     let mut text = String::new();
     for page::Classifier { name, standing, evaluation, degraded, .. } in shown {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{name}. {standing}");
         let _ = write!(text, "{:<12}{:>6}{:>6}{:>10}", "per video", "real", "fake", "no score");
-        for figure in SHOWN {
+        for figure in Figure::IN_SHORT {
             let _ = write!(text, "  {:>17}", figure.title());
         }
         text.push('\n');
@@ -266,7 +259,7 @@ fn summary(out: &Path, shown: &[page::Classifier]) -> String {
             let [real, fake] = of.videos;
             let silent = of.abstentions.len();
             let _ = write!(text, "{:<12}{real:>6}{fake:>6}{silent:>10}", of.degradation);
-            for figure in SHOWN {
+            for figure in Figure::IN_SHORT {
                 let measured = of.level(Level::Video).and_then(|(_, figures)| figures.get(figure));
                 let value = measured.map_or("-".to_owned(), |m| format!("{:.3}", m.value));
                 let _ = write!(text, "  {value:>17}");
