@@ -5,6 +5,8 @@
 //! published checkpoints into network files; [`filter`] is the GStreamer element.
 
 pub mod core;
+#[cfg(feature = "events")]
+pub mod events;
 #[cfg(feature = "plugin")]
 pub mod filter;
 #[cfg(feature = "infer")]
@@ -13,6 +15,8 @@ pub mod infer;
 pub mod measure;
 #[cfg(feature = "models")]
 pub mod models;
+#[cfg(feature = "watch")]
+pub mod watch;
 
 #[cfg(feature = "plugin")]
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

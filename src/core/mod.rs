@@ -17,6 +17,7 @@ pub mod percentile;
 pub mod presentation;
 pub mod pressure;
 pub mod quality;
+pub mod redact;
 pub mod sampling;
 pub mod span;
 pub mod track;

@@ -19,7 +19,6 @@ mod options;
 mod outputs;
 mod partial_file;
 mod quantise;
-mod redact;
 mod scan;
 mod signals;
 mod synth_video;

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use crate::error::CliError;
-use crate::redact::redact;
+use gstm2sd::core::redact::redact;
 
 /// Whether a character would change how a terminal shows what follows: control characters, and
 /// those that turn the direction of a line.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::redact::redact;
+use gstm2sd::core::redact::redact;
 
 /// What a finding means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::CliError;
-use crate::redact::redact;
+use gstm2sd::core::redact::redact;
 
 /// The input as GStreamer reads it, and as users are told of it.
 #[derive(Clone, Debug)]

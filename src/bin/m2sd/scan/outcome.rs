@@ -132,7 +132,7 @@ impl Outcome {
         json!({
             "type": "end",
             "status": self.status.as_str(),
-            "reason": self.error.as_ref().map(|e| crate::redact::redact(&e.to_string()).into_owned()),
+            "reason": self.error.as_ref().map(|e| gstm2sd::core::redact::redact(&e.to_string()).into_owned()),
             "time": totals.time_ns.map(seconds),
             "frames": totals.frames,
             "frames-not-analysed": unscored.frames_not_analysed,
