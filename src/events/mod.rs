@@ -10,6 +10,7 @@
 //! | `event` | the envelope: id, camera, time |
 //! | `body` | the seven types of event and their fields |
 //! | `schema` | the JSON Schema, `docs/events.schema.json` |
+//! | `spool` | the durable queue between video and sinks |
 //!
 //! Names are those of bus messages and records (`docs/metadata.md`); `docs/events.md` describes all.
 
@@ -18,9 +19,11 @@
 pub mod body;
 mod event;
 mod schema;
+pub mod spool;
 
 pub use body::Body;
 pub use event::{
     CameraId, Draft, Event, EventId, EventMaker, InvalidCameraId, TimeSource, UtcTime,
 };
 pub use schema::json_schema;
+pub use spool::{Spool, SpoolError};
