@@ -12,10 +12,12 @@
 //! | --- | --- |
 //! | `config` | what the file, and REST, say of a camera |
 //! | `control` | what the REST server asks of the running service |
+//! | `rest` | the REST server and the page |
 //! | `status` | what is known of a camera |
 
 #![warn(missing_docs)]
 
 pub mod config;
 pub mod control;
+pub mod rest;
 pub mod status;
