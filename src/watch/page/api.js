@@ -33,8 +33,9 @@ async function request(path, signal) {
   try {
     response = await fetch(path, { signal: both, cache: "no-store" });
   } catch (error) {
-    if (!signal?.aborted) failed();
-    throw error;
+    if (signal?.aborted) throw error;
+    failed();
+    throw new Error("the server does not answer");
   }
   answered();
   if (response.status === 401) {

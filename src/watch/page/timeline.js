@@ -3,8 +3,10 @@
 import { el, svg } from "./api.js";
 import { because, clock, faceName, score } from "./words.js";
 
-const WIDTH = 960;
+const LEAST_WIDTH = 280;
+const USUAL_WIDTH = 960;
 const LEFT = 44;
+const RIGHT = 8;
 const TOP = 12;
 const PLOT = 200;
 const LANES = 8;
@@ -81,24 +83,28 @@ export class Timeline {
   draw() {
     const to = Date.now();
     const from = to - this.minutes * 60000;
+    // One unit is one pixel, so that text is as large on a phone as elsewhere.
+    const width = Math.max(this.plot.clientWidth || USUAL_WIDTH, LEAST_WIDTH);
+    const right = width - RIGHT;
     const lanes = this.spans(from, to);
     const clips = this.clips.filter((clip) => clip.at >= from);
     const alerts = this.alerts.filter((alert) => alert.at >= from);
     const height = TOP + PLOT + 30 + lanes.length * LANE + (lanes.length ? 8 : 0);
-    const x = (at) => LEFT + ((at - from) / (to - from)) * (WIDTH - LEFT - 8);
+    const x = (at) => LEFT + ((at - from) / (to - from)) * (right - LEFT);
     const y = (value) => TOP + (1 - value) * PLOT;
-    const drawing = svg("svg", { class: "timeline", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": "Scores of clips over time; the table below says the same in words" });
+    const drawing = svg("svg", { class: "timeline", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Scores of clips over time; the table below says the same in words" });
     [0, 0.5, 1].forEach((value) => drawing.append(
-      svg("line", { class: "grid", x1: LEFT, x2: WIDTH - 8, y1: y(value), y2: y(value) }),
+      svg("line", { class: "grid", x1: LEFT, x2: right, y1: y(value), y2: y(value) }),
       svg("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(1)),
     ));
-    for (let n = 0; n <= 4; n += 1) {
-      const at = from + ((to - from) * n) / 4;
-      const anchor = n === 0 ? "start" : n === 4 ? "end" : "middle";
+    const ticks = width < 600 ? 2 : 4;
+    for (let n = 0; n <= ticks; n += 1) {
+      const at = from + ((to - from) * n) / ticks;
+      const anchor = n === 0 ? "start" : n === ticks ? "end" : "middle";
       drawing.append(svg("text", { x: x(at), y: TOP + PLOT + 18, "text-anchor": anchor }, clock(new Date(at))));
     }
     if (this.threshold !== null)
-      drawing.append(svg("line", { class: "threshold", x1: LEFT, x2: WIDTH - 8, y1: y(this.threshold), y2: y(this.threshold) }));
+      drawing.append(svg("line", { class: "threshold", x1: LEFT, x2: right, y1: y(this.threshold), y2: y(this.threshold) }));
     drawing.append(...clips.map((clip) => svg("circle", { class: `dot ${clip.label}`, cx: x(clip.at).toFixed(1), cy: y(clip.value).toFixed(1), r: 4 },
       svg("title", {}, `${faceName(clip.track)}, ${clip.label}: ${score(clip.value)}${clip.why ? `, ${clip.why}` : ""}`))));
     drawing.append(...alerts.map((alert) => svg("path", { class: "alert", d: `M${x(alert.at) - 7} ${TOP - 8}h14l-7 12z` },
