@@ -11,11 +11,23 @@
 //! | file or folder | holds |
 //! | --- | --- |
 //! | `config` | what the file, and REST, say of a camera |
+//! | `pipeline` | a camera's pipeline |
+//! | `supervisor` | when it is started, stopped and started again |
+//! | `service` | all cameras together |
+//! | `process` | the whole of `m2sd watch` |
+//! | `kept` | what REST has changed, over restarts |
 //! | `control` | what the REST server asks of the running service |
 //! | `status` | what is known of a camera |
+//! | `bounded` | work that may never return |
 
 #![warn(missing_docs)]
 
+pub mod bounded;
 pub mod config;
 pub mod control;
+mod kept;
+pub mod pipeline;
+pub mod process;
+pub mod service;
 pub mod status;
+pub mod supervisor;
