@@ -9,12 +9,14 @@
 //! | --- | --- |
 //! | `event` | the envelope: id, camera, time |
 //! | `body` | the seven types of event and their fields |
+//! | `alert` | when a verdict of fake becomes an alert |
 //! | `schema` | the JSON Schema, `docs/events.schema.json` |
 //!
 //! Names are those of bus messages and records (`docs/metadata.md`); `docs/events.md` describes all.
 
 #![warn(missing_docs)]
 
+pub mod alert;
 pub mod body;
 mod event;
 mod schema;
