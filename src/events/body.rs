@@ -27,6 +27,10 @@ pub enum Body {
 }
 
 impl Body {
+    /// What [`Self::type_name`] may be.
+    pub const TYPES: [&str; 7] =
+        ["clip", "verdict", "track-start", "track-end", "alert", "camera", "health"];
+
     /// As the field `type` has it.
     pub fn type_name(&self) -> &'static str {
         match self {

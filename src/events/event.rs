@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ulid::{Generator, Ulid};
+use ulid::Ulid;
 
 use super::Body;
 
@@ -66,13 +66,14 @@ impl Draft {
 #[derive(Debug)]
 pub struct EventMaker {
     instance: String,
-    ids: Mutex<Generator>,
+    /// The last id that was made.
+    last: Mutex<Ulid>,
 }
 
 impl EventMaker {
     /// `instance` names this process among those that send to the same place.
     pub fn new(instance: impl Into<String>) -> Self {
-        Self { instance: instance.into(), ids: Mutex::new(Generator::new()) }
+        Self { instance: instance.into(), last: Mutex::new(Ulid::nil()) }
     }
 
     /// The event of a draft. Ids grow from call to call, also when the clock is set back.
@@ -91,9 +92,22 @@ impl EventMaker {
 
     /// An id for what an event names, such as a recording.
     pub fn next_id(&self) -> EventId {
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        // It overflows after 2^80 ids in one millisecond.
-        EventId(ids.generate().unwrap_or_else(|overflow| overflow.commit_overflow_increment()))
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = Ulid::generate();
+        *last = if fresh.timestamp_ms() > last.timestamp_ms() {
+            fresh
+        } else {
+            // After 2^80 ids in one millisecond they run into the next.
+            last.increment().unwrap_or_else(|overflowed| overflowed)
+        };
+        EventId(*last)
+    }
+
+    /// Has all further ids be greater than this one, also when the clock was set back since it was
+    /// made: what an earlier process made sorts before what this one makes.
+    pub fn continue_after(&self, id: EventId) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = id.0.max(*last);
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `body` | the seven types of event and their fields |
 //! | `alert` | when a verdict of fake becomes an alert |
 //! | `schema` | the JSON Schema, `docs/events.schema.json` |
+//! | `spool` | the durable queue between video and sinks |
 //!
 //! Names are those of bus messages and records (`docs/metadata.md`); `docs/events.md` describes all.
 
@@ -20,9 +21,11 @@ pub mod alert;
 pub mod body;
 mod event;
 mod schema;
+pub mod spool;
 
 pub use body::Body;
 pub use event::{
     CameraId, Draft, Event, EventId, EventMaker, InvalidCameraId, TimeSource, UtcTime,
 };
 pub use schema::json_schema;
+pub use spool::{Spool, SpoolError};
