@@ -12,10 +12,18 @@
 //! | --- | --- |
 //! | `config` | what the file, and REST, say of a camera |
 //! | `control` | what the REST server asks of the running service |
+//! | `recording` | alerts as video files |
 //! | `status` | what is known of a camera |
 
 #![warn(missing_docs)]
 
+use std::sync::LazyLock;
+
 pub mod config;
 pub mod control;
+pub mod recording;
 pub mod status;
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new("m2sdwatch", gst::DebugColorFlags::empty(), Some("m2sd watch"))
+});
