@@ -17,10 +17,13 @@
 //! | `process` | the whole of `m2sd watch` |
 //! | `kept` | what REST has changed, over restarts |
 //! | `control` | what the REST server asks of the running service |
+//! | `recording` | alerts as video files |
 //! | `status` | what is known of a camera |
 //! | `bounded` | work that may never return |
 
 #![warn(missing_docs)]
+
+use std::sync::LazyLock;
 
 pub mod bounded;
 pub mod config;
@@ -28,6 +31,11 @@ pub mod control;
 mod kept;
 pub mod pipeline;
 pub mod process;
+pub mod recording;
 pub mod service;
 pub mod status;
 pub mod supervisor;
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new("m2sdwatch", gst::DebugColorFlags::empty(), Some("m2sd watch"))
+});
