@@ -11,6 +11,7 @@
 //! | `body` | the seven types of event and their fields |
 //! | `schema` | the JSON Schema, `docs/events.schema.json` |
 //! | `spool` | the durable queue between video and sinks |
+//! | `sinks` | the ways by which events leave |
 //!
 //! Names are those of bus messages and records (`docs/metadata.md`); `docs/events.md` describes all.
 
@@ -19,6 +20,7 @@
 pub mod body;
 mod event;
 mod schema;
+pub mod sinks;
 pub mod spool;
 
 pub use body::Body;
