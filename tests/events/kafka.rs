@@ -1,6 +1,6 @@
 //! Kafka against the mock cluster of librdkafka.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gstm2sd::events::{Event, EventId};
 use rdkafka::ClientConfig;
@@ -20,8 +20,11 @@ fn read(brokers: &str, topic: &str, count: usize) -> Vec<EventId> {
         .unwrap();
     consumer.subscribe(&[topic]).unwrap();
     let mut ids = Vec::new();
+    let begun = Instant::now();
     while once(&ids).0.len() < count {
-        let message = consumer.poll(crate::PATIENCE).expect("a message comes").unwrap();
+        assert!(begun.elapsed() < crate::PATIENCE, "only {} came", ids.len());
+        let Some(message) = consumer.poll(Duration::from_secs(1)) else { continue };
+        let message = message.unwrap();
         let event: Event = serde_json::from_slice(message.payload().unwrap()).unwrap();
         let header = message.headers().unwrap().get(0);
         assert_eq!(header.key, "id");

@@ -175,6 +175,7 @@ fn a_wrong_password_is_told_without_it() {
     assert!(error.contains("refuses the user or the password"), "{error}");
     delivery.wait_until("it is told", |sink| sink.failures >= 2);
     delivery.stop();
+    assert!(delivery.spool.flush(crate::PATIENCE));
     let events = delivery.spool.read_after(0, 100).unwrap();
     assert!(events.iter().all(|stored| !stored.json.contains("falsch")));
     assert!(events.iter().any(|stored| stored.json.contains("refuses the user")));

@@ -19,7 +19,10 @@ fn stored(address: &str, stream: &str) -> Vec<(String, EventId)> {
         let mut stream = context.get_stream(stream).await.unwrap();
         let count = usize::try_from(stream.info().await.unwrap().state.messages).unwrap();
         let consumer = stream
-            .create_consumer(async_nats::jetstream::consumer::pull::Config::default())
+            .create_consumer(async_nats::jetstream::consumer::pull::Config {
+                ack_policy: async_nats::jetstream::consumer::AckPolicy::None,
+                ..Default::default()
+            })
             .await
             .unwrap();
         let messages = consumer.messages().await.unwrap().take(count);
