@@ -13,9 +13,11 @@
 //! | `config` | what the file, and REST, say of a camera |
 //! | `control` | what the REST server asks of the running service |
 //! | `status` | what is known of a camera |
+//! | `leases` | cameras that several workers share |
 
 #![warn(missing_docs)]
 
 pub mod config;
 pub mod control;
+pub mod leases;
 pub mod status;
