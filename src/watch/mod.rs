@@ -19,6 +19,7 @@
 //! | `control` | what the REST server asks of the running service |
 //! | `recording` | alerts as video files |
 //! | `status` | what is known of a camera |
+//! | `leases` | cameras that several workers share |
 //! | `bounded` | work that may never return |
 
 #![warn(missing_docs)]
@@ -29,6 +30,7 @@ pub mod bounded;
 pub mod config;
 pub mod control;
 mod kept;
+pub mod leases;
 pub mod pipeline;
 pub mod process;
 pub mod recording;
