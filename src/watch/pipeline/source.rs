@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use gst::prelude::*;
 
 use super::address::Source;
+use super::clock::StreamClock;
 use super::jitter::JitterBuffers;
 use super::traffic::Traffic;
 use super::{Recipe, bin, drawn, make};
@@ -26,6 +27,7 @@ pub struct Intake<'a> {
     /// Where decoded frames go.
     pub decoded: gst::Pad,
     pub traffic: &'a Arc<Traffic>,
+    pub clock: &'a Arc<StreamClock>,
 }
 
 impl Intake<'_> {
@@ -106,8 +108,8 @@ impl Intake<'_> {
              gstreamer1.0-plugins-ugly or gstreamer1.0-plugins-bad",
         )?;
         let encoder = bin(&format!(
-            "queue ! videoconvert ! video/x-raw,format=I420 ! {encoder} ! h264parse ! \
-             video/x-h264,alignment=au"
+            "queue ! videoconvert ! video/x-raw,format=I420 ! {encoder} ! h264parse \
+             config-interval=-1 ! capsfilter caps=video/x-h264,alignment=au"
         ))?;
         self.chain(&[&encoder])?;
         self.traffic.set_codec("video/x-h264");
@@ -143,10 +145,12 @@ impl Intake<'_> {
             target: way.sink,
             taken: AtomicBool::new(false),
             traffic: Arc::clone(self.traffic),
+            clock: Arc::clone(self.clock),
         });
         source.connect_pad_added(move |source, pad| {
             if pad.direction() == gst::PadDirection::Src {
                 streams.traffic.count_bytes(pad);
+                streams.clock.follow(pad);
                 report(source, streams.parse(pad));
             }
         });
@@ -185,6 +189,7 @@ struct Streams {
     target: gst::Pad,
     taken: AtomicBool,
     traffic: Arc<Traffic>,
+    clock: Arc<StreamClock>,
 }
 
 impl Streams {
@@ -220,8 +225,12 @@ impl Streams {
         let Some(pipeline) = self.pipeline.upgrade() else { return Ok(()) };
         self.traffic.set_codec(media);
         let whole = match media {
-            "video/x-h264" => "h264parse config-interval=-1 ! video/x-h264,alignment=au",
-            "video/x-h265" => "h265parse config-interval=-1 ! video/x-h265,alignment=au",
+            "video/x-h264" => {
+                "h264parse config-interval=-1 ! capsfilter caps=video/x-h264,alignment=au"
+            }
+            "video/x-h265" => {
+                "h265parse config-interval=-1 ! capsfilter caps=video/x-h265,alignment=au"
+            }
             _ => "identity silent=true",
         };
         let whole = bin(whole)?;
