@@ -15,6 +15,8 @@ pub mod infer;
 pub mod measure;
 #[cfg(feature = "models")]
 pub mod models;
+#[cfg(feature = "publish")]
+pub mod publish;
 #[cfg(feature = "watch")]
 pub mod watch;
 

@@ -185,6 +185,9 @@ pub struct Judgement {
     /// P(fake) of the frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame_score: Option<f64>,
+    /// Clips in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame_clips: Option<u32>,
     /// The natural logarithm of the likelihood ratio of fake against real.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub llr: Option<f64>,

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `event` | the envelope: id, camera, time |
 //! | `body` | the seven types of event and their fields |
+//! | `alert` | when a verdict of fake becomes an alert |
 //! | `schema` | the JSON Schema, `docs/events.schema.json` |
 //! | `spool` | the durable queue between video and sinks |
 //!
@@ -16,6 +17,7 @@
 
 #![warn(missing_docs)]
 
+pub mod alert;
 pub mod body;
 mod event;
 mod schema;

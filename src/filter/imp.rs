@@ -153,7 +153,7 @@ pub struct M2sdFilter {
                  uncertain, white not to be judged, grey not scored")]
     #[property(name = "post-messages", get, set, type = bool, member = post_messages,
         default = true, mutable_playing, nick = "Post messages",
-        blurb = "Post m2sd-clip, m2sd-verdict and m2sd-track-end messages on the bus")]
+        blurb = "Tell clips, verdicts and tracks as messages on the bus and as events downstream")]
     /// Lock order: a leaf, held for a copy, a look or a property's assignment.
     settings: Mutex<Settings>,
     pub(super) sinkpad: gst::Pad,

@@ -1,8 +1,11 @@
 //! Files that are whole or not there, and their fingerprints.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -119,6 +122,25 @@ pub fn sha256(path: &Path) -> io::Result<String> {
         }
     }
     Ok(digest.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// A file as it was: its path, when it was changed, and its size in bytes.
+type FileState = (PathBuf, Option<SystemTime>, u64);
+
+/// The SHA-256 of a file as [`sha256`] has it, computed once for each change of the file.
+pub fn known_sha256(path: &Path) -> io::Result<String> {
+    static KNOWN: Mutex<BTreeMap<FileState, String>> = Mutex::new(BTreeMap::new());
+    let path = path.canonicalize()?;
+    let metadata = path.metadata()?;
+    let state = (path, metadata.modified().ok(), metadata.len());
+    // Held while a file is read: whoever asks for the same file need not read it as well.
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(hash) = known.get(&state) {
+        return Ok(hash.clone());
+    }
+    let hash = sha256(&state.0)?;
+    known.insert(state, hash.clone());
+    Ok(hash)
 }
 
 /// The SHA-256 of a file; of several, that of the list of theirs.

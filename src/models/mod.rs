@@ -23,7 +23,7 @@ mod store;
 pub mod synth;
 mod vouched;
 
-pub use file::sha256;
+pub use file::{known_sha256, sha256};
 pub use inventory::{Listed, State, Verified, is_intact, list, verify};
 pub use resolve::onnx_files;
 pub use store::StoreError;

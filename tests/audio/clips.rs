@@ -162,9 +162,9 @@ fn frames_tell_the_level_of_what_their_score_speaks_of() {
         let meta = buffer.meta::<VideoRegionOfInterestMeta>().expect("no face");
         let face = meta.param("m2sd").unwrap().to_owned();
         let sample = |field| (face.get::<u64>(field).unwrap() / 62_500) as usize;
-        let heard = &samples[sample("clip_start")..sample("clip_end")];
-        let level: f64 = face.get("audio_level_db").unwrap();
+        let heard = &samples[sample("clip-start")..sample("clip-end")];
+        let level: f64 = face.get("audio-level-db").unwrap();
         assert!((level - level_db(mean_square(heard))).abs() < 1e-6, "{face}");
-        assert_eq!(face.get::<f64>("audio_coverage").unwrap(), 1.0);
+        assert_eq!(face.get::<f64>("audio-coverage").unwrap(), 1.0);
     }
 }

@@ -265,7 +265,7 @@ fn a_tracks_clips_are_told_of_before_its_end() {
         let outcome = rig.finish();
         let names: Vec<_> = outcome.messages.iter().map(|m| m.name().to_string()).collect();
         let of_track: Vec<_> = names.iter().filter(|name| *name != "m2sd-verdict").collect();
-        assert_eq!(of_track, ["m2sd-clip", "m2sd-clip", "m2sd-track-end"]);
+        assert_eq!(of_track, ["m2sd-track-start", "m2sd-clip", "m2sd-clip", "m2sd-track-end"]);
     }
 }
 

@@ -75,9 +75,9 @@ fn assert_frames(outcome: &Outcome, fused: &[f64]) {
         let holding: Vec<f64> = holding.map(|(_, score)| *score).collect();
         let expected = holding.iter().sum::<f64>() / holding.len() as f64;
         let m2sd = found_one(buffer).m2sd;
-        let found: f64 = m2sd.get("frame_score").unwrap();
+        let found: f64 = m2sd.get("frame-score").unwrap();
         assert!((found - expected).abs() < EXACT, "frame {number}: {found}, not {expected}");
-        assert_eq!(m2sd.get::<&str>("model_name").unwrap(), BOTH);
+        assert_eq!(m2sd.get::<&str>("model-name").unwrap(), BOTH);
     }
 }
 
@@ -114,7 +114,7 @@ fn uncalibrated_classifiers_are_fused_by_their_distance_from_their_thresholds() 
     }
     assert_eq!(stat::<u64>(&rig.element, "clips-scored"), members.len() as u64);
     let verdict = found_one(&outcome.buffers[8]).m2sd;
-    assert_eq!(verdict.get::<&str>("threshold_source").unwrap(), "fused");
+    assert_eq!(verdict.get::<&str>("threshold-source").unwrap(), "fused");
     assert!(!verdict.get::<bool>("calibrated").unwrap());
 }
 

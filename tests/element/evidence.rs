@@ -136,7 +136,7 @@ fn a_face_too_small_for_the_classifier_counts_for_nothing_and_says_so() {
     assert_eq!(words(&faces), ["insufficient"]);
     for face in &faces {
         assert_eq!(face.reason().as_deref(), Some("too-small"));
-        let text: String = face.m2sd.get("reason_text").unwrap();
+        let text: String = face.m2sd.get("reason-text").unwrap();
         assert!(text.starts_with("too small: ") && text.ends_with(", 60 needed"), "{text}");
         // Its own score is told all the same.
         assert!(face.score().unwrap() > 0.9);
@@ -169,7 +169,7 @@ fn a_classifier_without_an_operating_point_gives_scores_and_no_verdict() {
     let outcome = scored("complete", vec![4.0; 4], without, own);
     let last = faces(&outcome).pop().unwrap();
     assert_eq!(last.label(), "fake");
-    assert_eq!(last.m2sd.get::<&str>("threshold_source"), Ok("user"));
+    assert_eq!(last.m2sd.get::<&str>("threshold-source"), Ok("user"));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn an_operating_point_is_chosen_by_name_and_a_wrong_name_is_an_error() {
             element.set_property("operating-point", name);
         });
         let m2sd = faces(&outcome).pop().unwrap().m2sd;
-        (m2sd.get::<f64>("threshold").unwrap(), m2sd.get::<String>("threshold_source").unwrap())
+        (m2sd.get::<f64>("threshold").unwrap(), m2sd.get::<String>("threshold-source").unwrap())
     };
     assert_eq!(chosen(None), (0.9, "measured".to_owned()));
     assert_eq!(chosen(Some("eer")), (0.6, "measured".to_owned()));

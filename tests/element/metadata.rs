@@ -78,34 +78,35 @@ fn assert_judgement(face: &FoundFace) {
     let (time, count) = (u64::static_type(), u32::static_type());
     let m2sd = [
         ("calibrated", bool::static_type()),
-        ("clip_end", time),
-        ("clip_start", time),
+        ("clip-end", time),
+        ("clip-start", time),
         ("clips", count),
         ("confidence", double),
-        ("frame_clips", count),
-        ("frame_score", double),
+        ("frame-clips", count),
+        ("frame-score", double),
         ("label", string),
-        ("label_id", int),
-        ("model_name", string),
-        ("operating_point", string),
+        ("label-id", int),
+        ("model-name", string),
+        ("model-sha256", string),
+        ("operating-point", string),
         ("score", double),
         ("threshold", double),
-        ("threshold_source", string),
+        ("threshold-source", string),
         ("trained", bool::static_type()),
         ("training", String::static_type()),
     ];
     assert_eq!(face.m2sd.name(), "m2sd");
     assert_eq!(fields(&face.m2sd), types(&m2sd));
-    assert_eq!((face.label().as_str(), face.m2sd.get::<i32>("label_id")), ("fake", Ok(0)));
+    assert_eq!((face.label().as_str(), face.m2sd.get::<i32>("label-id")), ("fake", Ok(0)));
     assert_near(get(&face.m2sd, "score"), SCORE);
-    assert_near(get(&face.m2sd, "frame_score"), SCORE);
+    assert_near(get(&face.m2sd, "frame-score"), SCORE);
     // The threshold is at one half, where the confidence is the score.
     assert_near(get(&face.m2sd, "confidence"), SCORE);
     assert_eq!(face.clips(), 2);
     let end = FRAME_DURATION * (T as u64 + 1);
-    assert_eq!(face.m2sd.get::<u64>("clip_start"), Ok(0));
-    assert_eq!(face.m2sd.get::<u64>("clip_end"), Ok(end.nseconds()));
-    assert_eq!(face.m2sd.get::<&str>("model_name"), Ok("analytic_classifier"));
+    assert_eq!(face.m2sd.get::<u64>("clip-start"), Ok(0));
+    assert_eq!(face.m2sd.get::<u64>("clip-end"), Ok(end.nseconds()));
+    assert_eq!(face.m2sd.get::<&str>("model-name"), Ok("analytic_classifier"));
     assert_eq!(face.m2sd.get::<bool>("trained"), Ok(false));
 }
 
@@ -139,17 +140,17 @@ fn landmarks_are_five_or_68_fractions_of_the_frame() {
 fn a_real_and_an_unscored_face_are_described() {
     let (_rig, outcome) = run(filter(short_clips()), &one_face_each(&[51; T]));
     let real = found_one(&outcome.buffers[0]);
-    assert_eq!((real.label().as_str(), real.m2sd.get("label_id")), ("real", Ok(1i32)));
+    assert_eq!((real.label().as_str(), real.m2sd.get("label-id")), ("real", Ok(1i32)));
     assert_near(get(&real.m2sd, "confidence"), 0.8);
 
     let (_rig, outcome) = run(filter(short_clips()), &one_face_each(&[51]));
     let unknown = found_one(&outcome.buffers[0]);
     assert_eq!(
-        (unknown.label().as_str(), unknown.m2sd.get("label_id")),
+        (unknown.label().as_str(), unknown.m2sd.get("label-id")),
         ("insufficient", Ok(3i32))
     );
     assert_eq!((get(&unknown.m2sd, "confidence"), unknown.clips()), (0.0, 0));
-    for missing in ["score", "clip_start", "clip_end"] {
+    for missing in ["score", "clip-start", "clip-end"] {
         assert!(!unknown.m2sd.has_field(missing), "{missing} of a face without a score");
     }
 }
@@ -182,6 +183,7 @@ fn clip_messages_say_all_about_a_window() {
         ("logit-fake", double),
         ("logit-real", double),
         ("model-name", String::static_type()),
+        ("model-sha256", String::static_type()),
         ("operating-point", String::static_type()),
         ("precision", String::static_type()),
         ("provider", String::static_type()),
@@ -332,4 +334,39 @@ fn what_a_frame_brings_along_stays() {
             .collect();
         assert_eq!(regions, ["car", "face"]);
     }
+}
+
+/// Messages and events have the same names and the same numbers.
+#[test]
+fn messages_become_events_with_the_same_names() {
+    let (_, pictures) = scene();
+    let (_rig, outcome) = run(filter(short_clips()), &pictures);
+    let mut kinds = std::collections::BTreeSet::new();
+    for message in &outcome.messages {
+        let told = gstm2sd::publish::translate(message).unwrap();
+        let event = serde_json::to_value(&told.body).unwrap();
+        let event = event.as_object().unwrap();
+        kinds.insert(event["type"].as_str().unwrap().to_owned());
+        let names: Vec<_> = event.keys().filter(|name| *name != "type").cloned().collect();
+        // The frame's time is the envelope's.
+        let mut fields: Vec<_> = message.fields().map(|name| name.to_string()).collect();
+        fields.retain(|name| name != "running-time");
+        fields.sort();
+        assert_eq!(names, fields, "{}", message.name());
+        for name in &names {
+            if let Ok(number) = message.get::<f64>(name) {
+                assert_eq!(event[name], number, "{name}");
+            }
+            if let Ok(number) = message.get::<u64>(name) {
+                assert_eq!(event[name], number, "{name}");
+            }
+        }
+        if let Ok(quality) = message.get::<gst::Structure>("quality") {
+            let mut fields: Vec<_> = quality.fields().map(|name| name.to_string()).collect();
+            fields.sort();
+            let quality: Vec<_> = event["quality"].as_object().unwrap().keys().cloned().collect();
+            assert_eq!(quality, fields);
+        }
+    }
+    assert_eq!(kinds.iter().collect::<Vec<_>>(), ["clip", "track-end", "track-start", "verdict"]);
 }

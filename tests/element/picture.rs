@@ -105,7 +105,7 @@ pub struct FoundFace {
 impl FoundFace {
     /// Of the frame itself.
     pub fn score(&self) -> Option<f64> {
-        self.m2sd.get("frame_score").ok()
+        self.m2sd.get("frame-score").ok()
     }
 
     /// What the label speaks of.
@@ -123,7 +123,7 @@ impl FoundFace {
 
     /// In the frame's own score.
     pub fn clips(&self) -> u32 {
-        self.m2sd.get("frame_clips").unwrap_or(0)
+        self.m2sd.get("frame-clips").unwrap_or(0)
     }
 
     /// The largest distance of an edge of the box from the drawn square's.

@@ -30,12 +30,12 @@ fn assert_unscored(outcome: &Outcome) {
     for buffer in &outcome.buffers {
         for face in found(buffer) {
             assert_eq!(
-                (face.label().as_str(), face.m2sd.get::<i32>("label_id")),
+                (face.label().as_str(), face.m2sd.get::<i32>("label-id")),
                 ("unscored", Ok(4))
             );
             assert_eq!(face.m2sd.get::<f64>("confidence"), Ok(0.0));
             assert_eq!((face.score(), face.clips()), (None, 0));
-            for absent in ["reason", "model_name", "trained", "training", "clip_start"] {
+            for absent in ["reason", "model-name", "trained", "training", "clip-start"] {
                 assert!(!face.m2sd.has_field(absent), "{absent} of {:?}", face.m2sd);
             }
             assert!(face.track.is_some());

@@ -219,6 +219,6 @@ fn in_live_mode_a_frame_carries_the_newest_score() {
     let face = found_one(&rig.pull());
     assert!((face.score().unwrap() - 90.0 / 255.0).abs() < EXACT);
     assert_eq!((face.clips(), face.label().as_str()), (1, "real"));
-    let end: u64 = face.m2sd.get("clip_end").unwrap();
+    let end: u64 = face.m2sd.get("clip-end").unwrap();
     assert_eq!(end, (FRAME_DURATION * (rig.next - 1)).nseconds());
 }

@@ -232,8 +232,10 @@ impl ClipMember {
         let criteria = Criteria::new(&spec.sidecar, *training, side_px, &settings.point()?)?;
         // The file's stem, as DL Streamer names models.
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        // Without its file it cannot be named so exactly; it scores all the same.
+        let sha256 = crate::models::known_sha256(path).ok();
         Ok(Self {
-            classifier: Arc::new(ClassifierName { name, criteria: Arc::new(criteria) }),
+            classifier: Arc::new(ClassifierName { name, sha256, criteria: Arc::new(criteria) }),
             submitter: pool.submitter(),
             buffers: BufferPool::default(),
             log_mel: pool.spec().audio.map(|audio| LogMel::new(audio.mels, audio.frames)),
@@ -263,8 +265,13 @@ impl ClipEngine {
             Some(fusion) => {
                 let names: Vec<_> =
                     members.iter().map(|member| member.classifier.name.as_str()).collect();
-                let (name, criteria) = (names.join(","), Arc::clone(fusion.criteria()));
-                Arc::new(ClassifierName { name, criteria })
+                let hashes: Option<Vec<_>> =
+                    members.iter().map(|member| member.classifier.sha256.as_deref()).collect();
+                Arc::new(ClassifierName {
+                    name: names.join(","),
+                    sha256: hashes.map(|hashes| hashes.join(",")),
+                    criteria: Arc::clone(fusion.criteria()),
+                })
             }
         };
         let criteria = Arc::clone(&classifier.criteria);

@@ -1,15 +1,19 @@
 //! The source pad's task: the output queue's items, decorated and pushed.
 
+use std::collections::BTreeMap;
+
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_video::VideoFrameRef;
 
+use crate::core::track::TrackId;
 use crate::filter::debug::CAT;
+use crate::filter::generation::Generation;
 use crate::filter::imp::M2sdFilter;
 use crate::filter::input::negotiation;
 use crate::filter::output::frame_pool::FramePool;
 use crate::filter::output::metadata::classifier_name::ClassifierName;
-use crate::filter::output::metadata::messages;
+use crate::filter::output::metadata::messages::{self, Seen};
 use crate::filter::output::metadata::{roi, unanalysed};
 use crate::filter::output::overlay::Overlay;
 use crate::filter::output::queue::{Judged, Ready};
@@ -21,6 +25,10 @@ use crate::filter::{pad_task, running_time};
 struct Delivery {
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
     stream: Option<Stream>,
+    /// When the tracks that are on were seen.
+    seen: BTreeMap<TrackId, Seen>,
+    /// After a flush, the tracks of before are forgotten.
+    generation: Generation,
     #[cfg(feature = "v1_24")]
     analytics: crate::filter::output::metadata::analytics::Analytics,
 }
@@ -54,7 +62,13 @@ impl M2sdFilter {
 
     /// Waits for the next item and sends it on. `false`: there is nothing more to do.
     fn deliver_one(&self, delivery: &mut Delivery) -> bool {
-        match self.shared.output.pop() {
+        let ready = self.shared.output.pop();
+        let generation = self.shared.output.generation();
+        if generation != delivery.generation {
+            delivery.generation = generation;
+            delivery.seen.clear();
+        }
+        match ready {
             None => false,
             Some(Ready::Frame(judged)) => self.deliver_frame(delivery, judged),
             Some(Ready::Event(event)) => {
@@ -63,13 +77,14 @@ impl M2sdFilter {
             }
             Some(Ready::Clip(report)) => {
                 if self.with_settings(|settings| settings.post_messages) {
-                    self.post(messages::clip(&*self.obj(), &report));
+                    self.tell(messages::clip(&report));
                 }
                 true
             }
             Some(Ready::TrackEnd(track, reason, last)) => {
+                let seen = delivery.seen.remove(&track);
                 if self.with_settings(|settings| settings.post_messages) {
-                    self.post(messages::track_end(&*self.obj(), track, reason, last.as_ref()));
+                    self.tell(messages::track_end(track, reason, seen, last.as_ref()));
                 }
                 true
             }
@@ -180,8 +195,12 @@ impl M2sdFilter {
             }
             let span = running_time::span(&judged.frame.buffer, delivery.segment.as_ref());
             let running_time = span.map(|span| gst::ClockTime::from_nseconds(span.start_ns));
+            let started = running_time.map(|time| see(&mut delivery.seen, judged, time));
             if post_messages {
-                self.post_verdicts(judged, running_time, classifier);
+                for structure in started.into_iter().flatten() {
+                    self.tell(structure);
+                }
+                self.tell_verdicts(judged, running_time, classifier);
             }
             decorate(judged, stream, draw, classifier);
             #[cfg(feature = "v1_24")]
@@ -194,32 +213,52 @@ impl M2sdFilter {
         }
     }
 
-    fn post(&self, message: gst::Message) {
+    /// Says it on the bus, and to the elements downstream between the frames that it is about.
+    fn tell(&self, structure: gst::Structure) {
+        let element = self.obj();
+        let event = gst::event::CustomDownstream::new(structure.clone());
+        let message = gst::message::Element::builder(structure).src(&*element).build();
         // Without a bus nobody asked to hear it.
-        let _ = self.obj().post_message(message);
+        let _ = element.post_message(message);
+        self.srcpad.push_event(event);
     }
 
-    fn post_verdicts(
+    fn tell_verdicts(
         &self,
         judged: &Judged,
         running_time: Option<gst::ClockTime>,
         classifier: Option<&ClassifierName>,
     ) {
-        let obj = self.obj();
         for (face, judgement) in judged.frame.faces.iter().zip(&judged.judgements) {
             let (Some(track), Some(before)) = (face.track, judgement.before) else { continue };
-            let message = messages::verdict(
-                &*obj,
+            self.tell(messages::verdict(
                 track,
                 &face.face.bbox,
                 judgement,
                 before,
                 running_time,
                 classifier,
-            );
-            self.post(message);
+            ));
         }
     }
+}
+
+/// Remembers when each track was seen; what is to be told of those that were not before.
+fn see(
+    seen: &mut BTreeMap<TrackId, Seen>,
+    judged: &Judged,
+    now: gst::ClockTime,
+) -> Vec<gst::Structure> {
+    let mut started = Vec::new();
+    for face in judged.frame.faces.iter() {
+        let Some(track) = face.track else { continue };
+        let entry = seen.entry(track).or_insert_with(|| {
+            started.push(messages::track_start(track, &face.face.bbox, now));
+            Seen { first: now, last: now }
+        });
+        entry.last = now;
+    }
+    started
 }
 
 /// Attaches metadata to the frame and draws on it.

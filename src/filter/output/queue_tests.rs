@@ -23,6 +23,7 @@ fn report(score: f64) -> ClipReport {
         precision: "auto",
         classifier: Arc::new(ClassifierName {
             name: String::new(),
+            sha256: None,
             criteria: Criteria::of_a_clip(0.5, Training::Trained),
         }),
         frames: 1,

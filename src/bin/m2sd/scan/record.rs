@@ -140,12 +140,12 @@ impl Recorder {
                 "box": [x, y, width, height],
                 "detection": confidence,
                 "score": judged.get::<f64>("score").ok(),
-                "frame-score": judged.get::<f64>("frame_score").ok(),
+                "frame-score": judged.get::<f64>("frame-score").ok(),
                 "clips": judged.get::<u32>("clips").unwrap_or(0),
                 "label": judged.get::<&str>("label").unwrap_or_default(),
             });
-            for (field, key) in [("reason", "reason"), ("reason_text", "reason-text")] {
-                if let Ok(text) = judged.get::<&str>(field) {
+            for key in ["reason", "reason-text"] {
+                if let Ok(text) = judged.get::<&str>(key) {
                     face[key] = text.into();
                 }
             }
@@ -224,7 +224,7 @@ fn said(judged: &gst::StructureRef) -> Said {
     let text = |name| judged.get::<&str>(name).ok().map(str::to_owned);
     Said {
         label: text("label").unwrap_or_default(),
-        reason: text("reason_text").or_else(|| text("reason")),
+        reason: text("reason-text").or_else(|| text("reason")),
         score: judged.get("score").ok(),
         llr: judged.get("llr").ok(),
     }

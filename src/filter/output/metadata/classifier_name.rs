@@ -9,6 +9,8 @@ use crate::core::modelinfo::Training;
 #[derive(Clone, Debug)]
 pub struct ClassifierName {
     pub name: String,
+    /// The SHA-256 of its file; of several, separated by commas. `None` where a file cannot be read.
+    pub sha256: Option<String>,
     pub criteria: Arc<Criteria>,
 }
 
@@ -19,47 +21,19 @@ impl ClassifierName {
     }
 
     /// What metadata and messages say of it.
-    pub fn write_into(&self, structure: &mut gst::StructureRef, names: &Naming) {
+    pub fn write_into(&self, structure: &mut gst::StructureRef) {
         let criteria = &self.criteria;
-        structure.set(names.model_name, self.name.as_str());
+        structure.set("model-name", self.name.as_str());
+        if let Some(sha256) = &self.sha256 {
+            structure.set("model-sha256", sha256.as_str());
+        }
         structure.set("trained", self.training().is_trained());
         structure.set("training", self.training().as_str());
         structure.set("calibrated", criteria.llr.is_some());
         if let Some(point) = &criteria.point {
             structure.set("threshold", point.threshold.get());
-            structure.set(names.operating_point, point.source.name());
-            structure.set(names.threshold_source, point.source.as_str());
+            structure.set("operating-point", point.source.name());
+            structure.set("threshold-source", point.source.as_str());
         }
     }
 }
-
-/// How names of several words are written.
-#[derive(Debug)]
-pub struct Naming {
-    model_name: &'static str,
-    operating_point: &'static str,
-    threshold_source: &'static str,
-    pub reason_text: &'static str,
-    pub frame_score: &'static str,
-    pub frame_clips: &'static str,
-}
-
-/// In the structure `m2sd` on frames.
-pub const UNDERSCORES: Naming = Naming {
-    model_name: "model_name",
-    operating_point: "operating_point",
-    threshold_source: "threshold_source",
-    reason_text: "reason_text",
-    frame_score: "frame_score",
-    frame_clips: "frame_clips",
-};
-
-/// In messages.
-pub const DASHES: Naming = Naming {
-    model_name: "model-name",
-    operating_point: "operating-point",
-    threshold_source: "threshold-source",
-    reason_text: "reason-text",
-    frame_score: "frame-score",
-    frame_clips: "frame-clips",
-};

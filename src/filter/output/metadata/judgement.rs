@@ -1,25 +1,25 @@
 //! A judgement and a face's quality, in the words of metadata and messages.
 
-use super::classifier_name::{ClassifierName, Naming};
+use super::classifier_name::ClassifierName;
 use crate::core::evidence::{Insufficiency, Judgement};
 use crate::core::quality::FaceQuality;
 
 /// Writes what is said of a face, and by which numbers.
-pub fn write_into(structure: &mut gst::StructureRef, judgement: &Judgement, names: &Naming) {
+pub fn write_into(structure: &mut gst::StructureRef, judgement: &Judgement) {
     structure.set("label", judgement.label.as_str());
     structure.set("confidence", judgement.confidence);
     if let Some(reason) = judgement.label.reason() {
         structure.set("reason", reason);
     }
     if let Some(shortfall) = judgement.shortfall {
-        structure.set(names.reason_text, shortfall.to_string());
+        structure.set("reason-text", shortfall.to_string());
     }
     if let Some(score) = judgement.score {
         structure.set("score", score.fake.get());
     }
     if let Some(score) = judgement.frame_score {
-        structure.set(names.frame_score, score.fake.get());
-        structure.set(names.frame_clips, score.clips);
+        structure.set("frame-score", score.fake.get());
+        structure.set("frame-clips", score.clips);
     }
     if let Some(llr) = judgement.llr {
         structure.set("llr", llr);

@@ -1,12 +1,11 @@
-//! Element messages on the bus: `m2sd-clip` for each scored window, `m2sd-verdict` when a face's
-//! label changes. Their fields are a public contract: `docs/metadata.md`.
+//! What is told beside the frames, as a message on the bus and as an event downstream: `m2sd-clip` for
+//! each scored window, `m2sd-verdict` when a face's label changes, the start and end of tracks. The
+//! fields are a public contract: `docs/metadata.md`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use gst::prelude::*;
-
-use super::classifier_name::{ClassifierName, DASHES};
+use super::classifier_name::ClassifierName;
 use crate::core::audio::Loudness;
 use crate::core::evidence::{Insufficiency, Judgement, Label, Probability};
 use crate::core::geometry::BBox;
@@ -38,6 +37,13 @@ pub struct ClipReport {
     pub loudness: Option<Loudness>,
 }
 
+/// When a face was on frames, running time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub first: gst::ClockTime,
+    pub last: gst::ClockTime,
+}
+
 fn with_box(structure: &mut gst::Structure, bbox: &BBox) {
     structure.set("x", f64::from(bbox.x1()));
     structure.set("y", f64::from(bbox.y1()));
@@ -45,7 +51,7 @@ fn with_box(structure: &mut gst::Structure, bbox: &BBox) {
     structure.set("height", f64::from(bbox.height()));
 }
 
-pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport) -> gst::Message {
+pub fn clip(report: &ClipReport) -> gst::Structure {
     let mut structure = gst::Structure::builder("m2sd-clip")
         .field("track", report.track.0)
         .field("score", report.fake.get())
@@ -60,7 +66,7 @@ pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport) -> gst::Messag
         .field_if_some("fused-score", report.fused.map(Probability::get))
         .field_if_some("llr", report.classifier.criteria.llr(report.fake))
         .build();
-    report.classifier.write_into(&mut structure, &DASHES);
+    report.classifier.write_into(&mut structure);
     if let Some(quality) = &report.quality {
         let shortfall = report.classifier.criteria.sufficiency.check(quality).err();
         structure.set("sufficient", shortfall.is_none());
@@ -76,48 +82,58 @@ pub fn clip(element: &impl IsA<gst::Object>, report: &ClipReport) -> gst::Messag
         structure.set("audio-gaps", loudness.gaps);
     }
     with_box(&mut structure, &report.bbox);
-    gst::message::Element::builder(structure).src(element).build()
+    structure
 }
 
-/// A track has ended, for this reason; no later frame holds it. `last` is what held last, as far as it
-/// is known.
+/// A face is followed: this frame is the first that shows it.
+pub fn track_start(track: TrackId, bbox: &BBox, running_time: gst::ClockTime) -> gst::Structure {
+    let mut structure = gst::Structure::builder("m2sd-track-start")
+        .field("track", track.0)
+        .field("running-time", running_time.nseconds())
+        .build();
+    with_box(&mut structure, bbox);
+    structure
+}
+
+/// A track has ended, for this reason; no later frame holds it. `seen` are the running times of the
+/// first and the last frame that did, and `last` is what held last, as far as it is known.
 pub fn track_end(
-    element: &impl IsA<gst::Object>,
     track: TrackId,
     reason: &str,
+    seen: Option<Seen>,
     last: Option<&Judgement>,
-) -> gst::Message {
+) -> gst::Structure {
     let label = last.map(|last| last.label);
     let score = last.and_then(|last| last.score);
-    let structure = gst::Structure::builder("m2sd-track-end")
+    gst::Structure::builder("m2sd-track-end")
         .field("track", track.0)
         .field("reason", reason)
+        .field_if_some("first-seen", seen.map(|seen| seen.first.nseconds()))
+        .field_if_some("last-seen", seen.map(|seen| seen.last.nseconds()))
         .field_if_some("label", label.map(Label::as_str))
         .field_if_some("label-reason", label.and_then(Label::reason))
         .field_if_some("score", score.map(|score| score.fake.get()))
         .field_if_some("llr", last.and_then(|last| last.llr))
         .field_if_some("clips", score.map(|score| score.clips))
-        .build();
-    gst::message::Element::builder(structure).src(element).build()
+        .build()
 }
 
 /// `running_time` is that of the first frame that carries the new label.
 pub fn verdict(
-    element: &impl IsA<gst::Object>,
     track: TrackId,
     bbox: &BBox,
     judgement: &Judgement,
     before: Label,
     running_time: Option<gst::ClockTime>,
     classifier: Option<&ClassifierName>,
-) -> gst::Message {
+) -> gst::Structure {
     let mut structure = gst::Structure::builder("m2sd-verdict")
         .field("track", track.0)
         .field("label-before", before.as_str())
         .build();
-    super::judgement::write_into(&mut structure, judgement, &DASHES);
+    super::judgement::write_into(&mut structure, judgement);
     if let Some(classifier) = classifier {
-        classifier.write_into(&mut structure, &DASHES);
+        classifier.write_into(&mut structure);
     }
     if let Some(time) = running_time {
         structure.set("running-time", time.nseconds());
@@ -128,5 +144,5 @@ pub fn verdict(
         structure.set("clips", score.clips);
     }
     with_box(&mut structure, bbox);
-    gst::message::Element::builder(structure).src(element).build()
+    structure
 }

@@ -9,7 +9,7 @@ use gst_video::VideoRegionOfInterestMeta;
 use crate::core::evidence::Judgement;
 use crate::core::geometry::{BBox, Point};
 use crate::filter::output::frame::FrameFace;
-use crate::filter::output::metadata::classifier_name::{ClassifierName, UNDERSCORES};
+use crate::filter::output::metadata::classifier_name::ClassifierName;
 
 /// The box in whole pixels inside a frame: x, y, width, height.
 pub fn pixel_rect(bbox: &BBox, frame_width: u32, frame_height: u32) -> (u32, u32, u32, u32) {
@@ -60,20 +60,20 @@ fn judgement_structure(
     classifier: Option<&ClassifierName>,
 ) -> gst::Structure {
     let mut structure = gst::Structure::builder("m2sd")
-        .field("label_id", judgement.label.id())
+        .field("label-id", judgement.label.id())
         .field("clips", judgement.score.map_or(0, |s| s.clips))
         .build();
-    super::judgement::write_into(&mut structure, judgement, &UNDERSCORES);
+    super::judgement::write_into(&mut structure, judgement);
     if let Some(classifier) = classifier {
-        classifier.write_into(&mut structure, &UNDERSCORES);
+        classifier.write_into(&mut structure);
     }
     if let Some(score) = judgement.score {
-        structure.set("clip_start", score.span.start_ns);
-        structure.set("clip_end", score.span.end_ns);
+        structure.set("clip-start", score.span.start_ns);
+        structure.set("clip-end", score.span.end_ns);
     }
     if let Some(loudness) = judgement.loudness {
-        structure.set("audio_level_db", loudness.level_db);
-        structure.set("audio_coverage", loudness.coverage);
+        structure.set("audio-level-db", loudness.level_db);
+        structure.set("audio-coverage", loudness.coverage);
     }
     structure
 }

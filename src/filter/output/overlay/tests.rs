@@ -26,6 +26,7 @@ fn fake() -> Judgement {
 fn name() -> ClassifierName {
     ClassifierName {
         name: "test".to_owned(),
+        sha256: None,
         criteria: Criteria::of_a_clip(0.5, Training::Trained),
     }
 }

@@ -1,0 +1,15 @@
+//! From GStreamer to events: what `m2sdfilter` tells, as [`events`](crate::events), and the element
+//! `m2sdpublish` that sends them.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `translate` | the structures of messages as the bodies of events |
+//! | `wall_clock` | running time as UTC |
+
+#![warn(missing_docs)]
+
+mod translate;
+mod wall_clock;
+
+pub use translate::{Told, translate};
+pub use wall_clock::WallClock;
