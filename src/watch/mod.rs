@@ -15,6 +15,7 @@
 //! | `supervisor` | when it is started, stopped and started again |
 //! | `service` | all cameras together |
 //! | `process` | the whole of `m2sd watch` |
+//! | `models` | the networks that cameras run |
 //! | `kept` | what REST has changed, over restarts |
 //! | `control` | what the REST server asks of the running service |
 //! | `status` | what is known of a camera |
@@ -26,6 +27,7 @@ pub mod bounded;
 pub mod config;
 pub mod control;
 mod kept;
+mod models;
 pub mod pipeline;
 pub mod process;
 pub mod service;

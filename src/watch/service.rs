@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 
 use super::config::{
-    CameraConfig, ConfigError, FilterProperties, Positions, Problem, WatchConfig, check,
+    CameraConfig, CameraSettings, ConfigError, FilterProperties, Positions, Problem, WatchConfig, check,
     check_camera, shown,
 };
 use super::control::{Control, ControlError};
@@ -38,6 +38,8 @@ struct Cameras {
 
 struct Watched {
     config: CameraConfig,
+    /// What its supervisor has been told last.
+    settings: CameraSettings,
     supervised: Supervised,
 }
 
@@ -152,18 +154,19 @@ impl Cameras {
             let settings = camera.settings(&self.config.defaults);
             match self.watched.get_mut(&camera.id) {
                 Some(watched) => {
-                    if *watched.supervised.record().settings() != settings {
-                        watched.supervised.change(settings);
+                    if watched.settings != settings {
+                        watched.supervised.change(settings.clone());
+                        watched.settings = settings;
                     }
                     watched.config = camera;
                 }
                 None => {
                     let id = camera.id.clone();
-                    let started = Supervised::start(Arc::clone(context), settings, true);
+                    let started = Supervised::start(Arc::clone(context), settings.clone(), true);
                     let supervised = started.map_err(|error| {
                         ControlError::Failed(format!("camera {id} cannot be started: {error}"))
                     })?;
-                    self.watched.insert(id, Watched { config: camera, supervised });
+                    self.watched.insert(id, Watched { config: camera, settings, supervised });
                 }
             }
         }
@@ -251,7 +254,12 @@ impl Control for Service {
     }
 
     fn models(&self) -> Vec<ModelStatus> {
-        Vec::new()
+        let filters: Vec<_> = {
+            let cameras = self.lock();
+            let watched = cameras.watched.values();
+            watched.filter_map(|watched| watched.supervised.record().filter()).collect()
+        };
+        super::models::of(&filters)
     }
 
     fn recordings(&self) -> Vec<RecordingStatus> {

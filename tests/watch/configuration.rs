@@ -62,7 +62,10 @@ fn what_is_wrong_is_told_with_its_line() {
             "FILE:3:1: error: cannot open /no/such: No such file",
         ),
         ("[[camera]]\nid = \"a\"\nuri = \"file:///tmp\"\n", "/tmp is no file"),
-        ("[[camera]]\nid = \"a\"\nuri = \"v4l2:///dev/nosuch\"\n", "FILE:3:1: warning: there is no"),
+        (
+            "[[camera]]\nid = \"a\"\nuri = \"v4l2:///dev/nosuch\"\n",
+            "FILE:3:1: warning: there is no",
+        ),
         (
             "[[camera]]\nid = \"a\"\nuri = \"test://ball\"\nfilter = { engines-dir = \"/no/such\" }\n",
             "FILE:4:12: error: there is no engines folder /no/such",

@@ -91,7 +91,10 @@ fn a_reload_restarts_what_has_changed_and_nothing_else() {
     // What is wrong changes nothing.
     write_config(&watching.file, "[[camera]]\nid = \"e\"\nuri = \"test://nosuch\"\n");
     let error = watching.control().reload().unwrap_err();
-    assert!(matches!(&error, ControlError::Invalid(text) if text.contains("watch.toml:")), "{error}");
+    assert!(
+        matches!(&error, ControlError::Invalid(text) if text.contains("watch.toml:")),
+        "{error}"
+    );
     assert_eq!(watching.control().cameras().len(), 3);
     assert!(watching.stop().2);
 }

@@ -19,9 +19,8 @@ fn cameras_that_fail_are_told_apart_come_back_and_harm_nobody() {
     let _watchdog = Watchdog::with_patience(Duration::from_secs(300));
     let [healthy, stalls, closes, changes] = [(); 4].map(|()| Server::start(false));
     let guarded = Server::start(true);
-    let with_password = |password: &str| {
-        guarded.uri().replace("rtsp://", &format!("rtsp://{USER}:{password}@"))
-    };
+    let with_password =
+        |password: &str| guarded.uri().replace("rtsp://", &format!("rtsp://{USER}:{password}@"));
     let started = Instant::now();
     let watching = Watching::start(
         &[

@@ -68,13 +68,14 @@ fn check_source(uri: &str) -> Option<Problem> {
     let problem = |text: String| Some(Problem::error(&["uri"], text));
     match Source::parse(uri) {
         Err(text) => problem(text),
-        Ok(Source::File(path)) => match std::fs::File::open(&path) {
-            Err(error) => problem(format!("cannot open {}: {error}", path.display())),
-            Ok(file) if file.metadata().is_ok_and(|metadata| metadata.is_dir()) => {
-                problem(format!("{} is a folder; expected a video", path.display()))
+        Ok(Source::File(path)) => {
+            // To open a pipe waits for whoever writes it.
+            if path.exists() && !path.is_file() {
+                return problem(format!("{} is no file; expected a video", path.display()));
             }
-            Ok(_) => None,
-        },
+            let error = std::fs::File::open(&path).err()?;
+            problem(format!("cannot open {}: {error}", path.display()))
+        }
         Ok(Source::V4l2(path)) if !path.exists() => {
             // It may be plugged in later.
             Some(Problem::warning(&["uri"], format!("there is no {} now", path.display())))

@@ -12,6 +12,7 @@
 //! | `address` | what a camera's address is of |
 //! | `source` | the elements that read it |
 //! | `drawn` | a camera of drawn faces |
+//! | `clock` | when frames were seen |
 //! | `jitter` | what GStreamer 1.22's jitter buffers need |
 //! | `upright` | whole and upright frames |
 //! | `traffic` | bytes and frames that come |
@@ -19,6 +20,7 @@
 //! | `failure` | errors in words |
 
 pub mod address;
+mod clock;
 mod drawn;
 pub mod failure;
 pub mod jitter;
@@ -34,11 +36,13 @@ use std::time::Duration;
 use gst::prelude::*;
 
 use self::address::Source;
+use self::clock::StreamClock;
 use self::jitter::JitterBuffers;
 use self::traffic::Traffic;
 use self::view::View;
 use super::bounded;
 use super::config::{CameraSettings, Credentials, FilterProperties};
+use crate::events::{TimeSource, UtcTime};
 use crate::filter::M2sdFilter;
 
 /// What a pipeline is made of.
@@ -64,6 +68,7 @@ pub struct CameraPipeline {
     bus: gst::Bus,
     traffic: Arc<Traffic>,
     network: Arc<JitterBuffers>,
+    clock: Arc<StreamClock>,
     encoded: Option<gst::Pad>,
 }
 
@@ -106,9 +111,11 @@ impl CameraPipeline {
             recipe.view.follow(&pad);
         }
         let decoded = way[0].static_pad("sink").ok_or("the way has no beginning")?;
-        let intake = source::Intake { pipeline: &pipeline, decoded, traffic: &traffic };
+        let clock = Arc::<StreamClock>::default();
+        let intake =
+            source::Intake { pipeline: &pipeline, decoded, traffic: &traffic, clock: &clock };
         let encoded = intake.add(recipe, &network)?;
-        Ok(Self { pipeline, filter, bus, traffic, network, encoded })
+        Ok(Self { pipeline, filter, bus, traffic, network, clock, encoded })
     }
 
     /// What its elements say.
@@ -129,6 +136,11 @@ impl CameraPipeline {
     /// What comes through it.
     pub fn traffic(&self) -> &Arc<Traffic> {
         &self.traffic
+    }
+
+    /// When a frame of this running time, in nanoseconds, was seen.
+    pub fn utc(&self, running_time: Option<u64>) -> (UtcTime, TimeSource) {
+        self.clock.utc(running_time, &self.pipeline)
     }
 
     /// The pad by which the parsed, encoded video comes: whole pictures (`alignment=au`). `None`

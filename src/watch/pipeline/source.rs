@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use gst::prelude::*;
 
 use super::address::Source;
+use super::clock::StreamClock;
 use super::jitter::JitterBuffers;
 use super::traffic::Traffic;
 use super::{Recipe, bin, drawn, make};
@@ -26,6 +27,7 @@ pub struct Intake<'a> {
     /// Where decoded frames go.
     pub decoded: gst::Pad,
     pub traffic: &'a Arc<Traffic>,
+    pub clock: &'a Arc<StreamClock>,
 }
 
 impl Intake<'_> {
@@ -143,10 +145,12 @@ impl Intake<'_> {
             target: way.sink,
             taken: AtomicBool::new(false),
             traffic: Arc::clone(self.traffic),
+            clock: Arc::clone(self.clock),
         });
         source.connect_pad_added(move |source, pad| {
             if pad.direction() == gst::PadDirection::Src {
                 streams.traffic.count_bytes(pad);
+                streams.clock.follow(pad);
                 report(source, streams.parse(pad));
             }
         });
@@ -185,6 +189,7 @@ struct Streams {
     target: gst::Pad,
     taken: AtomicBool,
     traffic: Arc<Traffic>,
+    clock: Arc<StreamClock>,
 }
 
 impl Streams {

@@ -168,7 +168,7 @@ fn face(meta: &VideoRegionOfInterestMeta) -> Option<FaceStatus> {
             "m2sd" => {
                 face.label = text("label").unwrap_or_default();
                 face.reason = text("reason");
-                face.reason_text = text("reason_text");
+                face.reason_text = text("reason-text");
                 face.score = said.get("score").ok();
                 face.llr = said.get("llr").ok();
                 face.calibrated = said.get("calibrated").unwrap_or(false);

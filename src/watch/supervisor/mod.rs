@@ -4,8 +4,10 @@
 //! | --- | --- |
 //! | `machine` | when a pipeline is started and stopped, and what is said: no input, no output |
 //! | `worker` | the thread that feeds it |
+//! | `faces` | events of what the element tells, and alerts |
 //! | `record` | what is known of a camera |
 
+mod faces;
 mod machine;
 mod record;
 mod worker;

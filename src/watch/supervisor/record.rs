@@ -84,6 +84,11 @@ impl CameraRecord {
         }
     }
 
+    /// What it does.
+    pub fn state(&self) -> CameraState {
+        self.lock().state
+    }
+
     /// What holds for it.
     pub fn settings(&self) -> Arc<CameraSettings> {
         Arc::clone(&self.lock().settings)

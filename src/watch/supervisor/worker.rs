@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use super::faces::Faces;
 use super::machine::{Change, End, Failure, Limits, Machine, Order, Seen, Step};
 use super::record::CameraRecord;
 use super::{Command, Context};
@@ -32,6 +33,7 @@ pub(super) struct Worker {
     running: Option<Running>,
     /// Whether this process is the one that watches it.
     is_held: bool,
+    faces: Faces,
     /// The format that was told last.
     video: Option<VideoFormat>,
     warned: HashSet<String>,
@@ -61,6 +63,7 @@ impl Worker {
         let settings = record.settings();
         Self {
             machine: machine(&settings),
+            faces: Faces::new(settings.id.clone(), Arc::clone(&context)),
             settings,
             context,
             record,
@@ -135,7 +138,7 @@ impl Worker {
     /// Tells frames of another size or rate.
     fn look_at_format(&mut self) {
         let video = self.record.video();
-        let is_online = self.record.status().state == CameraState::Online;
+        let is_online = self.record.state() == CameraState::Online;
         if is_online && video.is_some() && video != self.video {
             let reason = self.video.as_ref().zip(video.as_ref()).map(|(before, now)| {
                 format!("frames are {} now, {} before", described(now), described(before))
@@ -246,6 +249,12 @@ impl Worker {
                 running.pipeline.update_latency();
                 return;
             }
+            gst::MessageView::Element(element) => {
+                let alerts =
+                    element.structure().map(|said| self.faces.hear(said, &running.pipeline));
+                self.count_alerts(alerts.unwrap_or_default());
+                return;
+            }
             gst::MessageView::Warning(warning) => {
                 let text = redact(warning.error().message()).into_owned();
                 if self.warned.insert(text.clone()) {
@@ -256,6 +265,12 @@ impl Worker {
             _ => return,
         };
         self.take(step);
+    }
+
+    fn count_alerts(&self, alerts: u64) {
+        if alerts > 0 {
+            self.record.count(|figures| figures.alerts += alerts);
+        }
     }
 
     fn change(&mut self, settings: Arc<CameraSettings>) {
@@ -284,6 +299,15 @@ impl Worker {
 
     fn stop_pipeline(&mut self) {
         let Some(running) = self.running.take() else { return };
+        // What it has said by now counts.
+        while let Some(message) = running.pipeline.bus().pop() {
+            if let Some(said) = message.structure() {
+                let alerts = self.faces.hear(said, &running.pipeline);
+                self.count_alerts(alerts);
+            }
+        }
+        let alerts = self.faces.end();
+        self.count_alerts(alerts);
         self.record.end();
         if !running.pipeline.tear_down(TEARDOWN_TIME) {
             self.record.count(|figures| figures.abandoned += 1);
