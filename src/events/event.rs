@@ -76,6 +76,11 @@ impl EventMaker {
         Self { instance: instance.into(), last: Mutex::new(Ulid::nil()) }
     }
 
+    /// The name of this process.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
     /// The event of a draft. Ids grow from call to call, also when the clock is set back.
     pub fn make(&self, draft: Draft) -> Event {
         Event {
