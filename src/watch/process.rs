@@ -7,13 +7,18 @@ use std::time::{Duration, Instant};
 use etcetera::BaseStrategy;
 
 use super::config::WatchConfig;
+use super::control::ControlError;
 use super::service::Service;
 use super::supervisor::{Context, Recorder};
+use crate::events::sinks::{SinkError, Sinks};
 use crate::events::spool::Limits;
-use crate::events::{Draft, EventId, EventMaker, Spool};
+use crate::events::{Draft, EventId, EventMaker, Spool, SpoolError};
 
 /// How long an orderly stop may take, where the file does not say.
 const STOP_TIME: Duration = Duration::from_secs(5);
+
+/// What sinks need to end, beyond the time to deliver.
+const ENDING: Duration = Duration::from_millis(600);
 
 /// Why it cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -26,16 +31,20 @@ pub enum ProcessError {
     NoStateDir,
     /// Events cannot be stored.
     #[error("{0}")]
-    Spool(#[from] crate::events::SpoolError),
+    Spool(#[from] SpoolError),
+    /// Events cannot be sent.
+    #[error("{0}")]
+    Sink(#[from] SinkError),
     /// Cameras cannot be started.
     #[error("{0}")]
-    Service(#[from] super::control::ControlError),
+    Service(#[from] ControlError),
 }
 
 /// What runs.
 pub struct Process {
     service: Arc<Service>,
     spool: Arc<Spool>,
+    sinks: Sinks,
     stop_time: Duration,
 }
 
@@ -66,11 +75,17 @@ impl Process {
             limits.max_age = age.0;
         }
         let spool = Spool::open(&state_dir.join("spool"), maker, limits)?;
+        if let Some(aside) = spool.set_aside() {
+            let (path, reason) = (aside.path.display(), &aside.reason);
+            log(&format!("a file was in the way of the spool and is kept as {path}: {reason}"));
+        }
+        let sinks = config.sinks.iter().map(|sink| sink.sink()).collect::<Result<_, _>>()?;
+        let sinks = Sinks::start(&spool, sinks)?;
         let drawn_engines = state_dir.join("drawn-engines");
         let events = Arc::clone(&spool) as Arc<dyn Recorder>;
         let context = Context::new(log, events, drawn_engines, config.recordings.enabled);
         let service = Service::start(file, config, &state_dir, Arc::new(context))?;
-        Ok(Self { service, spool, stop_time })
+        Ok(Self { service, spool, sinks, stop_time })
     }
 
     /// The cameras.
@@ -88,9 +103,10 @@ impl Process {
     pub fn stop(self) -> bool {
         let until = Instant::now() + self.stop_time;
         let left = || until.saturating_duration_since(Instant::now());
-        // The disk has its time, too.
-        let stopped = self.service.stop(left().mul_f64(0.8));
-        let flushed = self.spool.flush(left().max(Duration::from_millis(100)));
+        // The disk and the receivers have their time, too.
+        let stopped = self.service.stop(left().mul_f64(0.7));
+        let flushed = self.spool.flush(left().div_f64(2.0).max(Duration::from_millis(100)));
+        self.sinks.stop(left().saturating_sub(ENDING));
         stopped && flushed
     }
 }

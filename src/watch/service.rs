@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 
 use super::config::{
-    CameraConfig, CameraSettings, ConfigError, FilterProperties, Positions, Problem, WatchConfig, check,
-    check_camera, shown,
+    CameraConfig, CameraSettings, ConfigError, FilterProperties, Positions, Problem, WatchConfig,
+    check, check_camera, shown,
 };
 use super::control::{Control, ControlError};
 use super::kept::Kept;

@@ -61,6 +61,6 @@ fn pictures_are_made_while_somebody_looks() {
     until("frames", || watching.frames("a") > frames + 10);
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-    assert!(names.filter(|name| name.starts_with("preview")).count() <= 1);
+    assert!(names.filter(|name| name.starts_with("m2sd-picture")).count() <= 1);
     assert!(watching.stop().3 < Duration::from_secs(5));
 }

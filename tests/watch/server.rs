@@ -63,13 +63,10 @@ impl Server {
         server.connect_client_connected(move |_, client| {
             shared.lock().unwrap().clients.push(client.clone());
         });
-        let attached = server.attach(Some(&context)).expect("the server listens");
+        let _attached = server.attach(Some(&context)).expect("the server listens");
         let port = server.bound_port();
         let runs = main_loop.clone();
-        let thread = std::thread::spawn(move || {
-            runs.run();
-            attached.remove();
-        });
+        let thread = std::thread::spawn(move || runs.run());
         Self { port, main_loop, thread: Some(thread), parts }
     }
 

@@ -97,9 +97,12 @@ impl Watching {
     }
 
     pub fn until_state(&self, camera: &str, state: CameraState) -> Duration {
-        until(&format!("{camera} {state:?}: {:#?}", self.said()), || {
-            self.status(camera).state == state
-        })
+        let started = Instant::now();
+        while self.status(camera).state != state {
+            assert!(started.elapsed() < PATIENCE, "no {camera} {state:?}: {:#?}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        started.elapsed()
     }
 
     pub fn said(&self) -> Vec<String> {

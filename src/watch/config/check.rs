@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use super::camera::{CameraConfig, CameraSettings, Defaults};
 use super::credentials::{Credentials, has_password};
-use super::file::WatchConfig;
+use super::file::{SinkSection, WatchConfig};
 use super::problem::{Problem, Severity};
 use super::properties::FilterProperties;
+use crate::core::redact::redact;
+use crate::events::Body;
 use crate::models::resolve::Search;
 use crate::watch::pipeline::address::Source;
+
+/// The types of event.
+const TYPES: [&str; 7] = Body::TYPES;
 
 /// Everything that is wrong with a file, in its order. `file` is where it stands.
 pub fn check(config: &WatchConfig, file: &Path) -> Vec<Problem> {
@@ -38,6 +43,22 @@ pub fn check(config: &WatchConfig, file: &Path) -> Vec<Problem> {
             );
             problems.push(Problem::warning(&["uri"], text).inside(&outer));
         }
+    }
+    for (number, sink) in config.sinks.iter().enumerate() {
+        let outer = ["sink", &number.to_string()];
+        problems.extend(check_sink(sink).into_iter().map(|problem| problem.inside(&outer)));
+    }
+    problems
+}
+
+fn check_sink(sink: &SinkSection) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Err(error) = sink.sink() {
+        problems.push(Problem::error(&["url"], redact(&error.to_string())));
+    }
+    for name in sink.types.iter().flatten().filter(|name| !TYPES.contains(&name.as_str())) {
+        let text = format!("{name:?} is no type of event; expected {}", TYPES.join(", "));
+        problems.push(Problem::error(&["types"], text));
     }
     problems
 }

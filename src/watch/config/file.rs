@@ -8,6 +8,7 @@ use super::camera::{CameraConfig, CameraSettings, Defaults};
 use super::problem::{ConfigError, Positions, line_and_column};
 use super::time::Period;
 use crate::events::CameraId;
+use crate::events::sinks::{self, SinkConfig, SinkError};
 
 /// What a configuration file says.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -94,6 +95,26 @@ pub struct LeasesSection {
     pub url: String,
     /// The bucket of its key-value store; `m2sd-leases` where it is missing.
     pub bucket: Option<String>,
+}
+
+impl SinkSection {
+    /// The sink that it is.
+    ///
+    /// # Errors
+    /// When its address cannot be used.
+    pub fn sink(&self) -> Result<SinkConfig, SinkError> {
+        let mut sink = sinks::parse(&self.url)?;
+        if let Some(name) = &self.name {
+            sink = sink.named(name.clone());
+        }
+        if let Some(types) = &self.types {
+            sink = sink.only_types(types.clone());
+        }
+        if let Some(cameras) = &self.cameras {
+            sink = sink.only_cameras(cameras.clone());
+        }
+        Ok(sink)
+    }
 }
 
 impl WatchConfig {

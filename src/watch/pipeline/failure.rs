@@ -13,7 +13,9 @@ pub fn explain(error: &gst::message::Error, credentials: &Credentials) -> String
     let detail = detail(error.debug().as_deref().unwrap_or_default());
     let name = error.src().and_then(|src| src.downcast_ref::<gst::Element>()?.factory());
     let name = name.map_or_else(|| "pipeline".to_owned(), |factory| factory.name().to_string());
-    let said = match detail.is_empty() || what.contains(&detail) {
+    // What this program says itself has a path behind it.
+    let says_nothing = detail.is_empty() || what.contains(&detail) || detail.starts_with("(/Gst");
+    let said = match says_nothing {
         true => format!("{name}: {what}"),
         false => format!("{name}: {what} ({detail})"),
     };

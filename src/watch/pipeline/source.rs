@@ -108,8 +108,8 @@ impl Intake<'_> {
              gstreamer1.0-plugins-ugly or gstreamer1.0-plugins-bad",
         )?;
         let encoder = bin(&format!(
-            "queue ! videoconvert ! video/x-raw,format=I420 ! {encoder} ! h264parse ! \
-             video/x-h264,alignment=au"
+            "queue ! videoconvert ! video/x-raw,format=I420 ! {encoder} ! h264parse \
+             config-interval=-1 ! capsfilter caps=video/x-h264,alignment=au"
         ))?;
         self.chain(&[&encoder])?;
         self.traffic.set_codec("video/x-h264");
@@ -225,8 +225,12 @@ impl Streams {
         let Some(pipeline) = self.pipeline.upgrade() else { return Ok(()) };
         self.traffic.set_codec(media);
         let whole = match media {
-            "video/x-h264" => "h264parse config-interval=-1 ! video/x-h264,alignment=au",
-            "video/x-h265" => "h265parse config-interval=-1 ! video/x-h265,alignment=au",
+            "video/x-h264" => {
+                "h264parse config-interval=-1 ! capsfilter caps=video/x-h264,alignment=au"
+            }
+            "video/x-h265" => {
+                "h265parse config-interval=-1 ! capsfilter caps=video/x-h265,alignment=au"
+            }
             _ => "identity silent=true",
         };
         let whole = bin(whole)?;

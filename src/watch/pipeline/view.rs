@@ -107,7 +107,7 @@ impl View {
             // The channel is empty.
             let _ = frames.try_send(sample);
             let pictures = Arc::clone(&self.pictures);
-            let thread = std::thread::Builder::new().name("preview".to_owned());
+            let thread = std::thread::Builder::new().name("m2sd-picture".to_owned());
             // Without memory for a thread there are no pictures.
             let started = thread.spawn(move || make_pictures(&received, &pictures));
             encoder.frames = started.is_ok().then_some(frames);

@@ -96,7 +96,9 @@ fn explain(error: ConfigError) -> CliError {
 
 fn failed(error: ProcessError) -> CliError {
     match error {
-        ProcessError::NoStateDir | ProcessError::Spool(_) => CliError::input(error),
+        ProcessError::NoStateDir | ProcessError::Spool(_) | ProcessError::Sink(_) => {
+            CliError::input(error)
+        }
         ProcessError::Service(_) => CliError::runtime(error),
     }
 }
