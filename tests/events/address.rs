@@ -25,6 +25,7 @@ fn errors_say_what_was_found_and_what_is_expected() {
         ),
         ("stdout:here", &["behind the colon"]),
         ("stdout:?types=clip,alarm", &["types=clip,alarm", "track-end, alert"]),
+        ("stdout:?cameras=a,b/c", &["cameras=a,b/c", "\"b/c\" is no camera id"]),
         ("mqtt://host", &["names no topic", "mqtt://user@host:1883/topic-prefix"]),
         ("mqtt://host/a/#", &["behind #"]),
         ("mqtt://host/a/+/b", &["without +"]),

@@ -87,6 +87,29 @@ fn somebody_elses_file_is_left_alone() {
 }
 
 #[test]
+fn only_the_cameras_and_types_that_are_asked_for_go_there() {
+    let _watchdog = Watchdog::new();
+    let dir = tempfile::tempdir().unwrap();
+    let address = |name: &str, more: &str| address(&dir.path().join(name), more);
+    let configs = [
+        address("door", "?cameras=yard,door&types=alert,camera"),
+        address("yard", "?cameras=yard"),
+        address("alerts", "?types=alert"),
+    ];
+    let configs = configs.map(|address| gstm2sd::events::sinks::parse(&address).unwrap());
+    let spool = crate::open(&dir.path().join("spool"));
+    let sinks = gstm2sd::events::sinks::Sinks::start(&spool, configs.to_vec()).unwrap();
+    let recorded: Vec<_> = (0..200).map(|n| spool.record(crate::numbered(n)).unwrap()).collect();
+    assert!(spool.flush(crate::PATIENCE));
+    sinks.stop(crate::PATIENCE);
+    assert!(spool.stats().sinks.iter().all(|sink| sink.depth == 0), "{:?}", spool.stats());
+    assert_eq!(ids(&dir.path().join("door")), recorded);
+    for none in ["yard", "alerts"] {
+        assert_eq!(std::fs::read_to_string(dir.path().join(none)).unwrap(), "");
+    }
+}
+
+#[test]
 fn a_folder_that_is_missing_is_told_and_delivery_goes_on_once_it_is_there() {
     let _watchdog = Watchdog::new();
     let dir = tempfile::tempdir().unwrap();

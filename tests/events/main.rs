@@ -10,6 +10,7 @@ mod kafka;
 mod kill;
 mod mqtt;
 mod nats;
+mod schema;
 mod servers;
 mod spool;
 #[path = "../support/watchdog.rs"]

@@ -1,6 +1,6 @@
 //! What an address says of a sink.
 
-use super::super::Body;
+use super::super::{Body, CameraId, Event};
 use super::SinkError;
 use super::address::Address;
 use super::file::FileConfig;
@@ -18,6 +18,8 @@ pub struct SinkConfig {
     name: String,
     /// None: all.
     types: Vec<String>,
+    /// None: all.
+    cameras: Vec<CameraId>,
     pub(super) target: Target,
 }
 
@@ -39,9 +41,30 @@ impl SinkConfig {
         &self.name
     }
 
-    /// Whether events of this type go there.
-    pub(super) fn wants(&self, kind: &str) -> bool {
-        self.types.is_empty() || self.types.iter().any(|wanted| wanted == kind)
+    /// With another name.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// For events of these types only ([`Body::TYPES`]); none: of all.
+    #[must_use]
+    pub fn only_types(self, types: Vec<String>) -> Self {
+        Self { types, ..self }
+    }
+
+    /// For events of these cameras only, and those of no camera; none: of all.
+    #[must_use]
+    pub fn only_cameras(self, cameras: Vec<CameraId>) -> Self {
+        Self { cameras, ..self }
+    }
+
+    /// Whether this event goes there.
+    pub(super) fn wants(&self, event: &Event) -> bool {
+        let kind = event.body.type_name();
+        let of_camera = |camera: &CameraId| self.cameras.contains(camera);
+        (self.types.is_empty() || self.types.iter().any(|wanted| wanted == kind))
+            && (self.cameras.is_empty() || event.camera.as_ref().is_none_or(of_camera))
     }
 }
 
@@ -56,7 +79,7 @@ pub fn parse(address: &str) -> Result<SinkConfig, SinkError> {
     if name.is_empty() || name.len() > 512 {
         return Err(parts.cannot_be("name", name, "1 to 512 bytes".to_owned()));
     }
-    let types = types(&mut parts)?;
+    let (types, cameras) = (types(&mut parts)?, cameras(&mut parts)?);
     let target = match parts.scheme.as_str() {
         "stdout" => stdout(&parts)?,
         "file" => Target::File(FileConfig::parse(&mut parts)?),
@@ -72,7 +95,7 @@ pub fn parse(address: &str) -> Result<SinkConfig, SinkError> {
         }
     };
     parts.finish()?;
-    Ok(SinkConfig { name, types, target })
+    Ok(SinkConfig { name, types, cameras, target })
 }
 
 fn stdout(parts: &Address) -> Result<Target, SinkError> {
@@ -102,4 +125,12 @@ fn types(parts: &mut Address) -> Result<Vec<String>, SinkError> {
         let expected = format!("of {}, separated by commas", Body::TYPES.join(", "));
         Err(parts.cannot_be("types", found, expected))
     }
+}
+
+fn cameras(parts: &mut Address) -> Result<Vec<CameraId>, SinkError> {
+    let Some(found) = parts.text("cameras") else { return Ok(Vec::new()) };
+    let cameras: Result<_, _> = found.split(',').map(CameraId::new).collect();
+    cameras.map_err(|e| {
+        parts.cannot_be("cameras", found, format!("ids of cameras, separated by commas ({e})"))
+    })
 }

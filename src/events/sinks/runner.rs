@@ -160,7 +160,7 @@ impl<S: Sink> Runner<S> {
             return Ok(Step::Nothing);
         };
         let mut wanted = events;
-        wanted.retain(|stored| self.config.wants(stored.event.body.type_name()));
+        wanted.retain(|stored| self.config.wants(&stored.event));
         if !wanted.is_empty() {
             self.sink.deliver(&wanted, &self.progress).await?;
         }
