@@ -11,12 +11,13 @@ FUZZ_SECONDS ?= 60
 demo: build
 	scripts/demo.sh "$(VIDEO)" "$(OUT)"
 
-# Every test.
+# Every test, against real servers.
+test: export TEST = 1
 test: setup
 	scripts/test.sh
 
 # Debian packages, ONNX Runtime, wheels with networks, and TensorRT for RTX where an NVIDIA driver is
-# or with GPU=1. Quick when they are there; gets again what is missing or cut short of them.
+# or with GPU=1; with TEST=1 also the servers that tests run against. Quick when they are there; gets again what is missing or cut short of them.
 setup:
 	scripts/setup.sh
 

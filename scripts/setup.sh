@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Gets what cargo does not: Debian packages, ONNX Runtime and OpenVINO into .runtime/, and networks that
-# are in wheels into .wheels/. Does nothing twice, and again what is no longer whole.
+# are in wheels into .wheels/; with TEST=1 also the servers that tests run against. Does nothing twice,
+# and again what is no longer whole.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/stamp.sh
@@ -15,6 +16,8 @@ packages=(
     gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x
     fonts-dejavu-core
 )
+# What events and metrics are tested against; Debian also starts the three servers as services.
+[ "${TEST:-}" != 1 ] || packages+=(mosquitto nats-server prometheus chromium)
 # Any pip will do, not only the distribution's.
 python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("pip") is None)' 2>/dev/null ||
     packages+=(python3-pip)

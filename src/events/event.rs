@@ -76,6 +76,11 @@ impl EventMaker {
         Self { instance: instance.into(), last: Mutex::new(Ulid::nil()) }
     }
 
+    /// The name of this process.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
     /// The event of a draft. Ids grow from call to call, also when the clock is set back.
     pub fn make(&self, draft: Draft) -> Event {
         Event {
@@ -136,11 +141,20 @@ impl FromStr for EventId {
 
 /// A camera's name: letters, digits, `_` and `-` of ASCII, 1 to 64 of them, so that it can stand in
 /// topics, file names and addresses as it is.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct CameraId(#[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,64}$"))] String);
+pub struct CameraId(String);
+
+/// Derived, it would be that of any text, as it becomes one.
+impl JsonSchema for CameraId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CameraId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" })
+    }
+}
 
 /// A text that names no camera.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,7 @@
 //! | `alert` | when a verdict of fake becomes an alert |
 //! | `schema` | the JSON Schema, `docs/events.schema.json` |
 //! | `spool` | the durable queue between video and sinks |
+//! | `sinks` | the ways by which events leave |
 //!
 //! Names are those of bus messages and records (`docs/metadata.md`); `docs/events.md` describes all.
 
@@ -21,6 +22,7 @@ pub mod alert;
 pub mod body;
 mod event;
 mod schema;
+pub mod sinks;
 pub mod spool;
 
 pub use body::Body;

@@ -2,11 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+mod address;
+mod file;
+mod fixture;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod kill;
+mod mqtt;
+mod nats;
+mod schema;
+mod servers;
 mod spool;
 #[path = "../support/watchdog.rs"]
 #[allow(dead_code, reason = "every test program uses its own part")]
 mod watchdog;
+mod webhook;
 
 use std::path::Path;
 use std::sync::Arc;

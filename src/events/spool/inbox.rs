@@ -56,6 +56,10 @@ impl Inbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn instance(&self) -> &str {
+        self.maker.instance()
+    }
+
     pub(super) fn next_id(&self) -> EventId {
         self.maker.next_id()
     }

@@ -165,6 +165,11 @@ impl Spool {
         self.shared.inbox.push(draft)
     }
 
+    /// The name of this process, as in its events.
+    pub fn instance(&self) -> &str {
+        self.shared.inbox.instance()
+    }
+
     /// An id for what an event will name, such as a recording.
     pub fn next_id(&self) -> EventId {
         self.shared.inbox.next_id()

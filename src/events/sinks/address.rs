@@ -1,0 +1,202 @@
+//! Addresses of sinks: `scheme://user@host:port/path?parameter=value`.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use url::Url;
+
+use super::{Secret, SinkError};
+use crate::core::redact::redact;
+
+/// An address that has been taken apart.
+#[derive(Debug)]
+pub(super) struct Address {
+    /// Without user, password and parameters: what errors and events call it.
+    pub(super) shown: String,
+    pub(super) scheme: String,
+    pub(super) user: Option<String>,
+    password: Option<Secret>,
+    /// Several hosts are separated by commas.
+    pub(super) hosts: String,
+    /// Behind the host, percent-encoded, with the first slash.
+    pub(super) path: String,
+    parameters: BTreeMap<String, String>,
+    asked: Vec<&'static str>,
+}
+
+impl Address {
+    pub(super) fn parse(text: &str) -> Result<Self, SinkError> {
+        let wrong = |reason: &str| SinkError::Address {
+            address: redact(text).into_owned(),
+            reason: reason.to_owned(),
+        };
+        let Some((scheme, rest)) = text.split_once(':') else {
+            return Err(wrong("it has no scheme"));
+        };
+        let (authority, rest) = match rest.strip_prefix("//") {
+            Some(rest) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
+            None => ("", rest),
+        };
+        let (user, hosts) = match authority.rsplit_once('@') {
+            Some((user, hosts)) => (Some(user), hosts),
+            None => (None, authority),
+        };
+        // Path and parameters are read as any address's.
+        let slash = if rest.is_empty() || rest.starts_with(['/', '?', '#']) { "" } else { "/" };
+        let url =
+            Url::parse(&format!("any://host{slash}{rest}")).map_err(|e| wrong(&e.to_string()))?;
+        if url.fragment().is_some() {
+            return Err(wrong("it has a part behind #: in passwords write %23"));
+        }
+        let mut parameters = BTreeMap::new();
+        for (name, value) in url.query_pairs() {
+            if parameters.insert(name.to_string(), value.into_owned()).is_some() {
+                return Err(wrong(&format!("the parameter {name} stands there twice")));
+            }
+        }
+        let (user, password) = match user.map(|user| user.split_once(':').unwrap_or((user, ""))) {
+            None => (None, None),
+            Some((user, password)) => (
+                Some(decoded(user)),
+                (!password.is_empty()).then(|| Secret::new(decoded(password))),
+            ),
+        };
+        let slashes = if text.starts_with(&format!("{scheme}://")) { "//" } else { "" };
+        Ok(Self {
+            shown: format!("{scheme}:{slashes}{hosts}{}", url.path()),
+            scheme: scheme.to_owned(),
+            user,
+            password,
+            hosts: hosts.to_owned(),
+            path: url.path().to_owned(),
+            parameters,
+            asked: Vec::new(),
+        })
+    }
+
+    pub(super) fn incomplete(&self, reason: &str, expected: &'static str) -> SinkError {
+        let (address, reason) = (self.shown.clone(), reason.to_owned());
+        SinkError::Incomplete { address, reason, expected }
+    }
+
+    /// The path without its first slash, decoded.
+    pub(super) fn decoded_path(&self) -> String {
+        decoded(self.path.strip_prefix('/').unwrap_or(&self.path))
+    }
+
+    /// The host and its port; an IPv6 address stands in brackets.
+    pub(super) fn host_and_port(
+        &self,
+        default: u16,
+        expected: &'static str,
+    ) -> Result<(String, u16), SinkError> {
+        let url = Url::parse(&format!("any://{}/", self.hosts));
+        let url = url.map_err(|e| self.incomplete(&e.to_string(), expected))?;
+        match url.host_str() {
+            Some(host) if !host.is_empty() => Ok((host.to_owned(), url.port().unwrap_or(default))),
+            _ => Err(self.incomplete("it names no host", expected)),
+        }
+    }
+
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        self.asked.push(name);
+        self.parameters.remove(name)
+    }
+
+    pub(super) fn value<T: FromStr + PartialOrd + Display>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        range: std::ops::RangeInclusive<T>,
+    ) -> Result<T, SinkError> {
+        let Some(found) = self.text(name) else { return Ok(default) };
+        match found.parse() {
+            Ok(value) if range.contains(&value) => Ok(value),
+            _ => Err(self.cannot_be(
+                name,
+                found,
+                format!("a whole number from {} to {}", range.start(), range.end()),
+            )),
+        }
+    }
+
+    pub(super) fn cannot_be(&self, name: &str, found: String, expected: String) -> SinkError {
+        SinkError::Value { address: self.shown.clone(), name: name.to_owned(), found, expected }
+    }
+
+    pub(super) fn choice(
+        &mut self,
+        name: &'static str,
+        default: &'static str,
+        choices: &[&'static str],
+    ) -> Result<&'static str, SinkError> {
+        let Some(found) = self.text(name) else { return Ok(default) };
+        let chosen = choices.iter().find(|choice| **choice == found);
+        chosen.copied().ok_or_else(|| self.cannot_be(name, found, choices.join(" or ")))
+    }
+
+    pub(super) fn file(&mut self, name: &'static str) -> Option<PathBuf> {
+        self.text(name).map(PathBuf::from)
+    }
+
+    /// The secret that an environment variable or a file holds, whichever is named.
+    pub(super) fn secret(
+        &mut self,
+        of_environment: &'static str,
+        of_file: &'static str,
+    ) -> Result<Option<Secret>, SinkError> {
+        let (variable, file) = (self.text(of_environment), self.file(of_file));
+        let found = match (variable, file) {
+            (None, None) => return Ok(None),
+            (Some(variable), None) => Secret::of_environment(&variable),
+            (None, Some(file)) => Secret::of_file(&file),
+            (Some(_), Some(_)) => Err(format!("{of_environment} and {of_file} exclude each other")),
+        };
+        found.map(Some).map_err(|reason| SinkError::Secret { address: self.shown.clone(), reason })
+    }
+
+    /// The user's password: of the address, or of where `password-env` or `password-file` say.
+    pub(super) fn password(&mut self) -> Result<Option<Secret>, SinkError> {
+        let elsewhere = self.secret("password-env", "password-file")?;
+        match (self.password.take(), elsewhere) {
+            (Some(_), Some(_)) => Err(SinkError::Secret {
+                address: self.shown.clone(),
+                reason: "the password stands in the address and elsewhere; expected one of these"
+                    .to_owned(),
+            }),
+            (here, elsewhere) => Ok(here.or(elsewhere)),
+        }
+    }
+
+    /// That nothing is left that nobody asked for.
+    pub(super) fn finish(&self) -> Result<(), SinkError> {
+        let Some(name) = self.parameters.keys().next() else { return Ok(()) };
+        Err(SinkError::UnknownParameter {
+            address: self.shown.clone(),
+            name: name.clone(),
+            known: self.asked.join(", "),
+        })
+    }
+}
+
+/// The text without percent-encoding; what is none stays.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        let hex = behind.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.filter(|_| first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &behind[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
