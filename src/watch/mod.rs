@@ -20,6 +20,7 @@
 //! | `control` | what the REST server asks of the running service |
 //! | `recording` | alerts as video files |
 //! | `status` | what is known of a camera |
+//! | `leases` | cameras that several workers share |
 //! | `bounded` | work that may never return |
 
 #![warn(missing_docs)]
@@ -30,6 +31,7 @@ pub mod bounded;
 pub mod config;
 pub mod control;
 mod kept;
+pub mod leases;
 mod models;
 pub mod pipeline;
 pub mod process;

@@ -23,7 +23,7 @@ fn said(text: &str) -> String {
 #[test]
 fn what_is_wrong_is_told_with_its_line() {
     for (text, expected) in [
-        ("[watch]\nname = \"a\nb\"\n", "FILE:2:8:"),
+        ("[watch]\nname = \"a\nb\"\n", "FILE:2:10:"),
         ("[watch]\nnmae = \"a\"\n", "FILE:2:1: unknown field `nmae`, expected one of `name`"),
         ("[[camera]]\nid = \"a b\"\nuri = \"test://ball\"\n", "FILE:2:6: \"a b\" is no camera id"),
         ("[[camera]]\nid = \"a\"\n", "FILE:1:1: missing field `uri`"),

@@ -36,6 +36,8 @@ use self::config::{SCHEMES, Target};
 pub use self::config::{SinkConfig, parse};
 use self::error::Failure;
 pub use self::error::SinkError;
+#[cfg(feature = "watch")]
+pub(crate) use self::nats::{NatsServer, explained};
 pub use self::runner::Stop;
 use self::runner::{Progress, Runner, Sink};
 use self::secret::Secret;

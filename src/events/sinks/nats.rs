@@ -45,6 +45,22 @@ impl NatsServer {
         })
     }
 
+    /// Of `nats://user@host:port`, for other uses than events.
+    #[cfg(feature = "watch")]
+    pub(crate) fn of_url(url: &str) -> Result<Self, SinkError> {
+        const EXPECTED: &str = "nats://user@host:4222 or natss://user@host:4222";
+        let mut address = Address::parse(url)?;
+        if !matches!(address.scheme.as_str(), "nats" | "natss") {
+            return Err(address.incomplete("it is no NATS server", EXPECTED));
+        }
+        if !matches!(address.path.as_str(), "" | "/") {
+            return Err(address.incomplete("it has a path", EXPECTED));
+        }
+        let server = Self::parse(&mut address, EXPECTED)?;
+        address.finish()?;
+        Ok(server)
+    }
+
     /// Connects; a user without a password is a token.
     pub(crate) async fn connect(&self, name: &str) -> Result<async_nats::Client, String> {
         let mut options = ConnectOptions::new().name(name).connection_timeout(PATIENCE);

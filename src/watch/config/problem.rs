@@ -98,7 +98,12 @@ impl Positions {
     /// # Errors
     /// When the text is no TOML.
     pub(super) fn of(text: &str) -> Result<Self, toml::de::Error> {
-        let document = DeTable::parse(text)?;
+        let (document, errors) = DeTable::parse_recoverable(text);
+        // What follows the first one may be its consequence.
+        let start = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+        if let Some(first) = errors.into_iter().min_by_key(start) {
+            return Err(first);
+        }
         let mut found = Self::default();
         found.add_table(text, &mut Vec::new(), document.get_ref());
         Ok(found)
