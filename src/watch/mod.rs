@@ -19,6 +19,7 @@
 //! | `kept` | what REST has changed, over restarts |
 //! | `control` | what the REST server asks of the running service |
 //! | `recording` | alerts as video files |
+//! | `rest` | the REST server and the page |
 //! | `status` | what is known of a camera |
 //! | `leases` | cameras that several workers share |
 //! | `bounded` | work that may never return |
@@ -36,6 +37,7 @@ mod models;
 pub mod pipeline;
 pub mod process;
 pub mod recording;
+pub mod rest;
 pub mod service;
 pub mod status;
 pub mod supervisor;

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use etcetera::BaseStrategy;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::config::{RecordingsSection, WatchConfig};
 use super::control::ControlError;
 use super::recording::Recordings;
+use super::rest::{HttpConfig, HttpError, Server};
 use super::service::Service;
 use super::supervisor::{Context, Recorder};
 use crate::events::sinks::{SinkError, Sinks};
@@ -44,6 +48,12 @@ pub enum ProcessError {
         /// Why.
         source: std::io::Error,
     },
+    /// There is no page.
+    #[error("{0}")]
+    Http(#[from] HttpError),
+    /// The system has no more threads.
+    #[error("threads cannot be started: {0}")]
+    Threads(std::io::Error),
     /// Cameras cannot be started.
     #[error("{0}")]
     Service(#[from] ControlError),
@@ -54,7 +64,46 @@ pub struct Process {
     service: Arc<Service>,
     spool: Arc<Spool>,
     sinks: Sinks,
+    http: Option<Http>,
     stop_time: Duration,
+}
+
+/// The REST server, on threads of its own.
+struct Http {
+    page: String,
+    stop: oneshot::Sender<()>,
+    runtime: Runtime,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Http {
+    fn start(
+        config: &HttpConfig,
+        control: Arc<Service>,
+        spool: Arc<Spool>,
+    ) -> Result<Self, ProcessError> {
+        let server = Server::bind(config, control, spool)?;
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).thread_name("m2sd-http").enable_all().build();
+        let runtime = runtime.map_err(ProcessError::Threads)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let page = server.page();
+        let serving = runtime.spawn(server.serve(async {
+            // A sender that is gone means the same.
+            let _ = stopped.await;
+        }));
+        Ok(Self { page, stop, runtime, serving })
+    }
+
+    fn stop(self, limit: Duration) {
+        // It may have ended by itself.
+        let _ = self.stop.send(());
+        self.runtime.block_on(async {
+            // What is not answered then is cut off.
+            let _ = tokio::time::timeout(limit, self.serving).await;
+        });
+        self.runtime.shutdown_background();
+    }
 }
 
 impl Recorder for Spool {
@@ -98,8 +147,16 @@ impl Process {
         let events = Arc::clone(&spool) as Arc<dyn Recorder>;
         let recordings = recordings(&config.recordings, &state_dir)?;
         let context = Context::new(log, events, drawn_engines, recordings);
+        let http = config.http.clone();
         let service = Service::start(file, config, &state_dir, Arc::new(context))?;
-        Ok(Self { service, spool, sinks, stop_time })
+        let serve = |http| Http::start(&http, Arc::clone(&service), Arc::clone(&spool));
+        let http = http.map(serve).transpose()?;
+        Ok(Self { service, spool, sinks, http, stop_time })
+    }
+
+    /// Where a browser finds the page, if there is one.
+    pub fn page(&self) -> Option<&str> {
+        self.http.as_ref().map(|http| http.page.as_str())
     }
 
     /// The cameras.
@@ -117,6 +174,9 @@ impl Process {
     pub fn stop(self) -> bool {
         let until = Instant::now() + self.stop_time;
         let left = || until.saturating_duration_since(Instant::now());
+        if let Some(http) = self.http {
+            http.stop(Duration::from_millis(500));
+        }
         // The disk and the receivers have their time, too.
         let stopped = self.service.stop(left().mul_f64(0.7));
         let flushed = self.spool.flush(left().div_f64(2.0).max(Duration::from_millis(100)));

@@ -30,7 +30,7 @@ pub struct CameraStatus {
     /// Why, without credentials.
     pub reason: Option<String>,
     /// The frames that it sends.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub video: Option<VideoFormat>,
     /// When the newest frame came.
     #[schema(value_type = Option<String>)]

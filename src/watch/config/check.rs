@@ -14,6 +14,7 @@ use crate::core::redact::redact;
 use crate::events::Body;
 use crate::models::resolve::Search;
 use crate::watch::pipeline::address::Source;
+use crate::watch::rest::HttpConfig;
 
 /// The types of event.
 const TYPES: [&str; 7] = Body::TYPES;
@@ -47,6 +48,9 @@ pub fn check(config: &WatchConfig, file: &Path) -> Vec<Problem> {
     for (number, sink) in config.sinks.iter().enumerate() {
         let outer = ["sink", &number.to_string()];
         problems.extend(check_sink(sink).into_iter().map(|problem| problem.inside(&outer)));
+    }
+    if let Some(Err(error)) = config.http.as_ref().map(HttpConfig::check) {
+        problems.push(Problem::error(&["http"], error.to_string()));
     }
     if let Err((name, text)) = config.recordings.limits().check() {
         problems.push(Problem::error(&["recordings", name], text));

@@ -10,6 +10,7 @@ use super::time::Period;
 use crate::events::CameraId;
 use crate::events::sinks::{self, SinkConfig, SinkError};
 use crate::watch::recording;
+use crate::watch::rest::HttpConfig;
 
 /// What a configuration file says.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -29,8 +30,8 @@ pub struct WatchConfig {
     pub sinks: Vec<SinkSection>,
     /// Recordings of alerts.
     pub recordings: RecordingsSection,
-    /// The REST server, as `watch::rest` reads it; none where it is missing.
-    pub http: Option<toml::Table>,
+    /// The REST server and the page; none where it is missing.
+    pub http: Option<HttpConfig>,
     /// How cameras are shared with other workers; not at all where it is missing.
     pub leases: Option<LeasesSection>,
 }

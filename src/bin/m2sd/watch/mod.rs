@@ -42,6 +42,9 @@ pub fn run(args: &WatchArgs) -> Result<(), CliError> {
     let count = config.cameras.len();
     let process = Process::start(args.config.clone(), config, note).map_err(failed)?;
     note(&format!("m2sd: watching {count} cameras"));
+    if let Some(page) = process.page() {
+        note(&format!("m2sd: {page} shows them"));
+    }
     // Where nobody listens, there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     let signal = watch(&process, &signals, &hang_ups);
@@ -99,8 +102,9 @@ fn failed(error: ProcessError) -> CliError {
         ProcessError::Recordings { .. }
         | ProcessError::NoStateDir
         | ProcessError::Spool(_)
-        | ProcessError::Sink(_) => CliError::input(error),
-        ProcessError::Service(_) => CliError::runtime(error),
+        | ProcessError::Sink(_)
+        | ProcessError::Http(_) => CliError::input(error),
+        ProcessError::Service(_) | ProcessError::Threads(_) => CliError::runtime(error),
     }
 }
 

@@ -1,0 +1,13 @@
+//! The REST server with made-up cameras, and its page in a real browser.
+
+#![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
+mod access;
+mod api;
+mod client;
+mod control;
+mod events;
+mod media;
+mod metrics;
+mod openapi;
+mod recordings;
