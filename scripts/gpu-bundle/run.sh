@@ -47,7 +47,8 @@ else
     bench "$provider" work
 fi
 if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
-    python3 torch_bench.py
+    python3 torch_bench.py fp16
+    [ "$provider" != cuda ] || python3 torch_bench.py fp32
 else
     echo "gpu-bundle: PyTorch is not there: nothing to compare with"
 fi
