@@ -189,6 +189,7 @@ pub mod field {
     pub const ATTRIBUTE_GRAPHS: u64 = 11;
     pub const ATTRIBUTE_SPARSE_TENSOR: u64 = 22;
     pub const ATTRIBUTE_SPARSE_TENSORS: u64 = 23;
+    pub const TENSOR_DIMS: u64 = 1;
     pub const TENSOR_DATA_TYPE: u64 = 2;
     pub const TENSOR_NAME: u64 = 8;
     pub const TENSOR_RAW_DATA: u64 = 9;
