@@ -167,6 +167,7 @@ pub mod field {
     pub const MODEL_IR_VERSION: u64 = 1;
     pub const MODEL_GRAPH: u64 = 7;
     pub const MODEL_OPSET_IMPORT: u64 = 8;
+    pub const MODEL_METADATA: u64 = 14;
     pub const MODEL_TRAINING_INFO: u64 = 20;
     pub const MODEL_FUNCTIONS: u64 = 25;
     pub const GRAPH_NODE: u64 = 1;

@@ -134,6 +134,15 @@ pub const BFLOAT16: i32 = 16;
 /// `TensorProto.DataType.INT64`.
 pub const INT64: i32 = 7;
 
+/// One entry of a model's metadata.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct StringStringEntryProto {
+    #[prost(string, tag = "1")]
+    pub key: String,
+    #[prost(string, tag = "2")]
+    pub value: String,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ValueInfoProto {
     #[prost(string, tag = "1")]
