@@ -3,6 +3,7 @@
 VIDEO ?=
 OUT ?= demo
 PART ?= all
+PROVIDER ?= tensorrt-rtx
 FUZZ_SECONDS ?= 60
 
 .PHONY: demo test setup build models lint fmt deny fuzz mutants gpu-check gpu-bundle check-1.26 install clean-runtime
@@ -55,9 +56,10 @@ mutants: setup
 gpu-check: setup
 	scripts/gpu-check.sh
 
-# What compares TensorRT for RTX with the CPU where there is a driver and nothing else: target/gpu-bundle.
+# What compares PROVIDER=tensorrt-rtx|cuda with the CPU on a machine that has only a driver, or for cuda
+# PyTorch beside it: target/gpu-bundle.
 gpu-bundle: setup
-	scripts/gpu-bundle.sh
+	scripts/gpu-bundle.sh "$(PROVIDER)"
 
 # Every test with GStreamer 1.26 and its analytics metadata, as root on Debian with mmdebstrap.
 check-1.26: setup
