@@ -93,6 +93,20 @@ fn serve(stream: &TcpStream, tell: &Sender<Request>, answer: impl Fn() -> Answer
     }
 }
 
+/// With the lines of the documentation.
+fn check_as_documented(request: &Request, secret: &str) -> String {
+    let text = include_str!("../../docs/events.md");
+    let lines = text.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    let call = "import sys\nprint(is_genuine(*(a.encode() if i != 1 else a for i, a in enumerate(sys.argv[1:]))))";
+    let checked = std::process::Command::new("python3")
+        .args(["-c", &format!("{lines}\n{call}")])
+        .args([&request.body, request.header("m2sd-signature").unwrap(), secret])
+        .output()
+        .expect("python3, which make setup needs");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    String::from_utf8(checked.stdout).unwrap().trim().to_owned()
+}
+
 #[test]
 fn each_event_is_posted_once_in_order_with_a_signature_that_fits() {
     let _watchdog = Watchdog::new();
@@ -118,6 +132,10 @@ fn each_event_is_posted_once_in_order_with_a_signature_that_fits() {
         let expected: String =
             mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(signature, expected);
+        if arrived.is_empty() {
+            assert_eq!(check_as_documented(&request, "geheim"), "True");
+            assert_eq!(check_as_documented(&request, "falsch"), "False");
+        }
         arrived.push(request.id());
     }
     assert_eq!(arrived, recorded);
