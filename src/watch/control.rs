@@ -53,7 +53,7 @@ pub trait Control: Send + Sync {
     fn models(&self) -> Vec<ModelStatus>;
     /// The newest recordings first.
     fn recordings(&self) -> Vec<RecordingStatus>;
-    /// The file of a recording: `ID.mp4`, or a still. `None` where nothing has this name.
+    /// The file of a recording: its video, or a still. `None` where nothing has this name.
     fn recording_file(&self, name: &str) -> Option<PathBuf>;
     /// Whether every camera has been started and the models are loaded.
     fn ready(&self) -> bool;

@@ -11,13 +11,35 @@
 //! | file or folder | holds |
 //! | --- | --- |
 //! | `config` | what the file, and REST, say of a camera |
+//! | `pipeline` | a camera's pipeline |
+//! | `supervisor` | when it is started, stopped and started again |
+//! | `service` | all cameras together |
+//! | `process` | the whole of `m2sd watch` |
+//! | `models` | the networks that cameras run |
+//! | `kept` | what REST has changed, over restarts |
 //! | `control` | what the REST server asks of the running service |
+//! | `recording` | alerts as video files |
 //! | `status` | what is known of a camera |
 //! | `leases` | cameras that several workers share |
+//! | `bounded` | work that may never return |
 
 #![warn(missing_docs)]
 
+use std::sync::LazyLock;
+
+pub mod bounded;
 pub mod config;
 pub mod control;
+mod kept;
 pub mod leases;
+mod models;
+pub mod pipeline;
+pub mod process;
+pub mod recording;
+pub mod service;
 pub mod status;
+pub mod supervisor;
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new("m2sdwatch", gst::DebugColorFlags::empty(), Some("m2sd watch"))
+});

@@ -138,6 +138,8 @@ pub struct RecordingStatus {
     pub unfinished: bool,
     /// Bytes of the video file.
     pub bytes: u64,
+    /// The name of the video file, when it is finished.
+    pub video: Option<String>,
     /// Names of the stills, JPEG.
     pub stills: Vec<String>,
     /// Why there is no video, where there is none.

@@ -4,7 +4,6 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
-mod bounded;
 mod calibrate;
 mod clip_files;
 mod compare;
@@ -23,10 +22,13 @@ mod scan;
 mod signals;
 mod synth_video;
 mod terminal;
+mod watch;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use gstm2sd::watch::bounded;
 
 use self::error::CliError;
 
@@ -61,6 +63,8 @@ enum Command {
     /// Build TensorRT's engines ahead of time, show and remove them
     #[command(subcommand)]
     Engines(engines::EnginesCommand),
+    /// Keep an eye on many cameras: events, recordings of alerts, a REST server with a page
+    Watch(watch::WatchArgs),
     /// Write a video: of drawn faces for the analytic networks, or of a camera over a picture
     SynthVideo(synth_video::SynthVideoArgs),
 }
@@ -78,9 +82,10 @@ fn main() -> ExitCode {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Models(command) => models::run(&command),
         Command::Engines(command) => engines::run(&command),
+        Command::Watch(args) => watch::run(&args),
         Command::SynthVideo(args) => synth_video::run(&args),
     };
-    result.map_or_else(|error| fail(&error), |()| bounded::exit(0))
+    result.map_or_else(|error| fail(&error), |()| exit(0))
 }
 
 /// Help or what is wrong with the arguments, which may hold passwords.
@@ -98,5 +103,13 @@ fn fail(error: &CliError) -> ExitCode {
     if !matches!(error, CliError::Closed | CliError::Signal(_) | CliError::Told) {
         terminal::note(&format!("m2sd: {error}"));
     }
-    bounded::exit(error.exit_code())
+    exit(error.exit_code())
+}
+
+/// How the process ends: where work was abandoned, without the clean-up that would wait for it.
+fn exit(code: u8) -> ExitCode {
+    if bounded::was_abandoned() {
+        signal_hook::low_level::exit(code.into());
+    }
+    ExitCode::from(code)
 }

@@ -25,9 +25,21 @@ impl Signals {
     /// # Errors
     /// When the system refuses.
     pub fn take() -> Result<Self, CliError> {
+        Self::take_these(&[SIGINT, SIGTERM, SIGHUP])
+    }
+
+    /// As [`Signals::take`], for what goes on after SIGHUP.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn take_to_end() -> Result<Self, CliError> {
+        Self::take_these(&[SIGINT, SIGTERM])
+    }
+
+    fn take_these(taken: &[i32]) -> Result<Self, CliError> {
         let signals = Self::default();
         let again = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for signal in taken.iter().copied() {
             if signal == SIGHUP && is_ignored(signal) {
                 // Started by nohup.
                 continue;
@@ -56,6 +68,28 @@ impl Signals {
             }
             act();
         });
+    }
+}
+
+/// SIGHUP, which asks for the configuration to be read again.
+#[derive(Debug)]
+pub struct HangUps(Arc<AtomicBool>);
+
+impl HangUps {
+    /// Takes it from now on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn take() -> Result<Self, CliError> {
+        let came = Arc::new(AtomicBool::new(false));
+        flag::register(SIGHUP, Arc::clone(&came))
+            .map_err(|e| CliError::runtime(format!("cannot take signal {SIGHUP}: {e}")))?;
+        Ok(Self(came))
+    }
+
+    /// Whether it came since this was asked last.
+    pub fn received(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
     }
 }
 

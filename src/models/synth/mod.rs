@@ -8,6 +8,7 @@ mod aligner;
 mod classifier;
 mod detector;
 mod detector_outputs;
+pub mod moving;
 pub mod product;
 pub mod scene;
 mod seeded;

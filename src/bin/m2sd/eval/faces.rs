@@ -6,7 +6,7 @@ use gst::prelude::*;
 
 use super::data::Source;
 use super::records::Clip;
-use crate::scan::UPRIGHT;
+use gstm2sd::watch::pipeline::upright::UPRIGHT;
 
 /// More than a large file takes on a slow machine.
 const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(20);

@@ -10,8 +10,8 @@ use gst::prelude::*;
 use super::data::Source;
 use super::degrade::{Degradation, check_elements};
 use crate::bounded;
-use crate::scan::UPRIGHT;
 use crate::signals::Signals;
+use gstm2sd::watch::pipeline::upright::UPRIGHT;
 
 /// How long nothing may come out before a copy is given up.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use gst::prelude::*;
+use gstm2sd::watch::pipeline::failure::detail;
 
 use crate::error::CliError;
 
@@ -47,18 +48,6 @@ pub fn explain(
 fn name_of(object: &gst::Object) -> String {
     let factory = object.downcast_ref::<gst::Element>().and_then(|element| element.factory());
     factory.map_or_else(|| object.name().to_string(), |factory| factory.name().to_string())
-}
-
-/// The last line of a debug text, which says what happened; those before say where in the code.
-fn detail(debug: &str) -> String {
-    let mut lines = debug.lines();
-    let first = lines.next().unwrap_or_default();
-    let last = lines.last().unwrap_or_default().trim();
-    if !last.is_empty() {
-        return last.to_owned();
-    }
-    // FILE(LINE): FUNCTION (): PATH: TEXT
-    first.rsplit_once(": ").map_or(first, |(_, text)| text).trim().to_owned()
 }
 
 /// Whether the input is there, but cannot be read.

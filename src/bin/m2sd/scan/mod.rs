@@ -28,7 +28,7 @@ use serde_json::json;
 pub use self::input::Input;
 use self::outcome::{Outcome, Unscored};
 use self::pipeline::ScanPipeline;
-pub use self::pipeline::{UPRIGHT, file_sink};
+pub use self::pipeline::file_sink;
 use self::play::{Cause, Play};
 use self::record::Totals;
 use self::recording::Recording;

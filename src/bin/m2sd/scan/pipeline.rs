@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
 use gstm2sd::filter::M2sdFilter;
+use gstm2sd::watch::pipeline::upright::upright;
 
 use super::source::SourceWatch;
 use crate::bounded;
@@ -62,7 +63,7 @@ impl ScanPipeline {
         source.set_property("uri", uri);
         let intake = gst::ElementFactory::make("queue").property("max-size-buffers", 4u32).build();
         let intake = intake.map_err(CliError::runtime)?;
-        let upright = upright()?;
+        let upright = upright().map_err(CliError::runtime)?;
         let mut muxer = None;
         let mut written = None;
         let after = match video {
@@ -184,34 +185,6 @@ fn sees_end(sink: &gst::Element) -> Arc<AtomicBool> {
         });
     }
     written
-}
-
-/// What makes decoded frames whole and upright. Video that its caps call interlaced or mixed becomes
-/// progressive at its own frame rate: each frame shows the moment of its upper field. Then frames are
-/// turned as the tag `image-orientation` has them shown.
-pub const UPRIGHT: &str = "videoconvert ! deinterlace mode=auto fields=top method=linear ! \
-                           videoconvert ! videoflip video-direction=auto";
-
-/// What is between the decoder and the filter, for the analysis and for the annotated video, which no
-/// player turns.
-fn upright() -> Result<gst::Element, CliError> {
-    let upright = bin(&format!("{UPRIGHT} ! videoconvert"))?;
-    if let Some(pad) = upright.static_pad("src") {
-        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
-            // videoflip 1.22 turns the frames and passes the tag on: they would be turned twice.
-            if let Some(event) = info.event()
-                && let gst::EventView::Tag(tag) = event.view()
-                && tag.tag().get::<gst::tags::ImageOrientation>().is_some()
-            {
-                let mut tags = tag.tag_owned();
-                tags.make_mut().remove::<gst::tags::ImageOrientation>();
-                let upright = gst::event::Tag::builder(tags).seqnum(event.seqnum()).build();
-                info.data = Some(gst::PadProbeData::Event(upright));
-            }
-            gst::PadProbeReturn::Ok
-        });
-    }
-    Ok(upright)
 }
 
 /// The media type of what the pad carries, such as `video/x-raw`.

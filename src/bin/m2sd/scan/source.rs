@@ -1,13 +1,12 @@
 //! What comes out of the source of a scan, stream by stream: whether anything does, and whether
 //! all of it did.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 
-use crate::bounded;
+use gstm2sd::watch::pipeline::jitter::JitterBuffers;
 
 /// How much shorter than announced a stream may be: the last frame's duration, rounding.
 const TOLERANCE: gst::ClockTime = gst::ClockTime::SECOND;
@@ -16,25 +15,7 @@ const TOLERANCE: gst::ClockTime = gst::ClockTime::SECOND;
 pub struct SourceWatch {
     streams: Mutex<Streams>,
     /// What comes from the network.
-    network: Network,
-}
-
-#[derive(Default)]
-struct Network {
-    /// Where jitter buffers receive. Lock order: a leaf, held for a copy or a push.
-    buffers: Mutex<Vec<gst::Pad>>,
-    /// How many of them have heard that their stream is over.
-    ended: AtomicUsize,
-}
-
-impl Network {
-    fn buffers(&self) -> Vec<gst::Pad> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn add(&self, pad: &gst::Pad) {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(pad.clone());
-    }
+    network: Arc<JitterBuffers>,
 }
 
 struct Streams {
@@ -63,7 +44,7 @@ pub struct Truncated {
 impl Default for SourceWatch {
     fn default() -> Self {
         let streams = Streams { each: Vec::new(), newest: Instant::now(), duration: None };
-        Self { streams: Mutex::new(streams), network: Network::default() }
+        Self { streams: Mutex::new(streams), network: Arc::default() }
     }
 }
 
@@ -89,43 +70,19 @@ impl SourceWatch {
         });
     }
 
-    /// Looks at what a source that is made of elements receives from the network. GStreamer 1.22's
-    /// jitter buffer keeps the end of its stream to itself, now and then, when what follows was
-    /// slower than the network.
-    pub fn follow(self: &Arc<Self>, source: &gst::Element) {
-        let Some(source) = source.downcast_ref::<gst::Bin>() else { return };
-        let watch = Arc::clone(self);
-        source.connect_deep_element_added(move |_, _, element| {
-            let is_buffer = element.factory().is_some_and(|f| f.name() == "rtpjitterbuffer");
-            let Some(pad) = element.static_pad("sink").filter(|_| is_buffer) else { return };
-            watch.network.add(&pad);
-            let watch = Arc::clone(&watch);
-            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-                if info.event().is_none_or(|event| event.type_() != gst::EventType::Eos) {
-                    return gst::PadProbeReturn::Ok;
-                }
-                watch.network.ended.fetch_add(1, Ordering::Relaxed);
-                gst::PadProbeReturn::Remove
-            });
-        });
+    /// Looks at what a source receives from the network.
+    pub fn follow(&self, source: &gst::Element) {
+        self.network.follow(source);
     }
 
     /// Whether every stream from the network is over, by what its sender said.
     pub fn network_ended(&self) -> bool {
-        let buffers = self.network.buffers().len();
-        buffers > 0 && self.network.ended.load(Ordering::Relaxed) >= buffers
+        self.network.all_ended()
     }
 
-    /// Wakes jitter buffers that should stop: in GStreamer 1.22 two of their threads wait for one
-    /// signal, which wakes only one of them.
+    /// Wakes jitter buffers that should stop.
     pub fn wake_network(&self) {
-        for pad in self.network.buffers() {
-            bounded::start(move || {
-                for _ in 0..2 {
-                    pad.send_event(gst::event::FlushStart::new());
-                }
-            });
-        }
+        self.network.wake();
     }
 
     /// What the container announces; the longest that was said counts.

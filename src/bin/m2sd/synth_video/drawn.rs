@@ -1,5 +1,6 @@
 //! The drawn scene.
 
+use gstm2sd::models::synth::moving::{circling, draw, wandering};
 use gstm2sd::models::synth::scene::Face;
 
 use super::{HEIGHT_PX, WIDTH_PX};
@@ -7,15 +8,8 @@ use super::{HEIGHT_PX, WIDTH_PX};
 /// A red face ("fake") that wanders to the right and a bluer one ("real") that circles; the second
 /// third of the scene shows only the first, the last frames none.
 fn faces(frame: u64, frames: u64) -> Vec<Face> {
-    let turn = frame as f32 / 30.0 * std::f32::consts::TAU / 4.0;
-    let wander = (frame as f32 * 1.5) as i32 % 300;
-    let fake = Face { left_px: 40 + wander, top_px: 60, side_px: 96, red: 230 };
-    let real = Face {
-        left_px: (480.0 + 40.0 * turn.cos()) as i32,
-        top_px: (200.0 + 30.0 * turn.sin()) as i32,
-        side_px: 80,
-        red: 25,
-    };
+    let fake = wandering((frame as f32 * 1.5) as i32 % 300);
+    let real = circling(frame as f32 / 30.0);
     let third = frames / 3;
     match frame {
         f if f + 15 >= frames => vec![],
@@ -26,10 +20,5 @@ fn faces(frame: u64, frames: u64) -> Vec<Face> {
 
 /// One of so many frames, as packed RGB.
 pub fn frame(frame: u64, frames: u64) -> Vec<u8> {
-    let grey = |i: usize| 60 + ((i / 3 % WIDTH_PX) * 60 / WIDTH_PX) as u8;
-    let mut rgb: Vec<u8> = (0..WIDTH_PX * HEIGHT_PX * 3).map(grey).collect();
-    for face in faces(frame, frames) {
-        face.draw(&mut rgb, WIDTH_PX);
-    }
-    rgb
+    draw(&faces(frame, frames), [WIDTH_PX, HEIGHT_PX])
 }

@@ -1,7 +1,6 @@
 //! Work that may never return, such as a state change that a source holds up, waited for with a
 //! limit. What is not done then is abandoned, and the process must end without waiting for it.
 
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
@@ -50,12 +49,14 @@ pub fn start(work: impl FnOnce() + Send + 'static) {
     let _ = thread::Builder::new().name("unbounded".into()).spawn(work);
 }
 
-/// How the process ends: where work was abandoned, without the clean-up that would wait for it.
-pub fn exit(code: u8) -> ExitCode {
-    if ABANDONED.load(Ordering::Relaxed) {
-        signal_hook::low_level::exit(code.into());
-    }
-    ExitCode::from(code)
+/// Says that something was left alone which this module did not run.
+pub fn abandon() {
+    ABANDONED.store(true, Ordering::Relaxed);
+}
+
+/// Whether anything was: then the process must end without the clean-up that would wait for it.
+pub fn was_abandoned() -> bool {
+    ABANDONED.load(Ordering::Relaxed)
 }
 
 #[cfg(test)]
@@ -65,11 +66,11 @@ mod tests {
     #[test]
     fn work_is_waited_for_and_no_longer() {
         assert_eq!(run(Duration::from_secs(60), || 7), Some(7));
-        assert!(!ABANDONED.load(Ordering::Relaxed));
+        assert!(!was_abandoned());
         let (hold, held) = channel::<()>();
         let forever = move || held.recv();
         assert!(run(Duration::from_millis(1), forever).is_none());
-        assert!(ABANDONED.load(Ordering::Relaxed));
+        assert!(was_abandoned());
         drop(hold);
     }
 }

@@ -1,0 +1,159 @@
+//! The whole of `m2sd watch`: the spool, and the cameras that fill it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use etcetera::BaseStrategy;
+
+use super::config::{RecordingsSection, WatchConfig};
+use super::control::ControlError;
+use super::recording::Recordings;
+use super::service::Service;
+use super::supervisor::{Context, Recorder};
+use crate::events::sinks::{SinkError, Sinks};
+use crate::events::spool::Limits;
+use crate::events::{Draft, EventId, EventMaker, Spool, SpoolError};
+
+/// How long an orderly stop may take, where the file does not say.
+const STOP_TIME: Duration = Duration::from_secs(5);
+
+/// What sinks need to end, beyond the time to deliver.
+const ENDING: Duration = Duration::from_millis(600);
+
+/// Why it cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// There is no place for what must survive a restart.
+    #[error(
+        "there is no folder for state: this user has no home; set state-dir in [watch], or the \
+         environment variable XDG_STATE_HOME"
+    )]
+    NoStateDir,
+    /// Events cannot be stored.
+    #[error("{0}")]
+    Spool(#[from] SpoolError),
+    /// Events cannot be sent.
+    #[error("{0}")]
+    Sink(#[from] SinkError),
+    /// Alerts cannot be recorded.
+    #[error("recordings cannot be kept in {}: {source}; set folder in [recordings]", folder.display())]
+    Recordings {
+        /// Where they were to be.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Cameras cannot be started.
+    #[error("{0}")]
+    Service(#[from] ControlError),
+}
+
+/// What runs.
+pub struct Process {
+    service: Arc<Service>,
+    spool: Arc<Spool>,
+    sinks: Sinks,
+    stop_time: Duration,
+}
+
+impl Recorder for Spool {
+    fn record(&self, draft: Draft) -> Option<EventId> {
+        Self::record(self, draft)
+    }
+
+    fn next_id(&self) -> EventId {
+        Self::next_id(self)
+    }
+}
+
+impl Process {
+    /// Starts everything that a file asks for. `log` takes lines for whoever runs the process.
+    ///
+    /// # Errors
+    /// When the state folder cannot be used, another process uses it, or cameras cannot be started.
+    pub fn start(
+        file: PathBuf,
+        config: WatchConfig,
+        log: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Result<Self, ProcessError> {
+        let state_dir = state_dir(&config).ok_or(ProcessError::NoStateDir)?;
+        let stop_time = config.watch.stop_timeout.map_or(STOP_TIME, |period| period.0);
+        let maker = EventMaker::new(config.watch.name.clone().unwrap_or_else(host_name));
+        let mut limits = Limits::default();
+        if let Some(bytes) = config.spool.max_bytes {
+            limits.max_bytes = bytes;
+        }
+        if let Some(age) = config.spool.max_age {
+            limits.max_age = age.0;
+        }
+        let spool = Spool::open(&state_dir.join("spool"), maker, limits)?;
+        if let Some(aside) = spool.set_aside() {
+            let (path, reason) = (aside.path.display(), &aside.reason);
+            log(&format!("a file was in the way of the spool and is kept as {path}: {reason}"));
+        }
+        let sinks = config.sinks.iter().map(|sink| sink.sink()).collect::<Result<_, _>>()?;
+        let sinks = Sinks::start(&spool, sinks)?;
+        let drawn_engines = state_dir.join("drawn-engines");
+        let events = Arc::clone(&spool) as Arc<dyn Recorder>;
+        let recordings = recordings(&config.recordings, &state_dir)?;
+        let context = Context::new(log, events, drawn_engines, recordings);
+        let service = Service::start(file, config, &state_dir, Arc::new(context))?;
+        Ok(Self { service, spool, sinks, stop_time })
+    }
+
+    /// The cameras.
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// The events.
+    pub fn spool(&self) -> &Arc<Spool> {
+        &self.spool
+    }
+
+    /// Stops everything in order, within the time that the file gives; returns whether all of it
+    /// stopped.
+    pub fn stop(self) -> bool {
+        let until = Instant::now() + self.stop_time;
+        let left = || until.saturating_duration_since(Instant::now());
+        // The disk and the receivers have their time, too.
+        let stopped = self.service.stop(left().mul_f64(0.7));
+        let flushed = self.spool.flush(left().div_f64(2.0).max(Duration::from_millis(100)));
+        self.sinks.stop(left().saturating_sub(ENDING));
+        stopped && flushed
+    }
+}
+
+/// The recordings, where there are to be some.
+fn recordings(
+    section: &RecordingsSection,
+    state_dir: &Path,
+) -> Result<Option<Arc<Recordings>>, ProcessError> {
+    if !section.enabled {
+        return Ok(None);
+    }
+    let folder = section.folder.clone().unwrap_or_else(|| state_dir.join("recordings"));
+    let opened = Recordings::open(folder.clone(), section.limits());
+    opened.map(Some).map_err(|source| ProcessError::Recordings { folder, source })
+}
+
+/// What must survive a restart is here.
+pub fn state_dir(config: &WatchConfig) -> Option<PathBuf> {
+    let of_systemd = || {
+        let folders = std::env::var_os("STATE_DIRECTORY")?;
+        let first = folders.to_str()?.split(':').next()?.to_owned();
+        (!first.is_empty()).then(|| PathBuf::from(first))
+    };
+    let of_user = || {
+        let folder = etcetera::base_strategy::Xdg::new().ok()?.state_dir()?;
+        folder.is_absolute().then(|| folder.join("m2sd"))
+    };
+    config.watch.state_dir.clone().or_else(of_systemd).or_else(of_user)
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname"));
+    let name = name.unwrap_or_default().trim().to_owned();
+    if name.is_empty() { "m2sd".to_owned() } else { name }
+}
