@@ -14,6 +14,7 @@ use super::control::ControlError;
 use super::recording::Recordings;
 use super::rest::{HttpConfig, HttpError, Server};
 use super::service::Service;
+use super::sharing::{self, Sharer};
 use super::supervisor::{Context, Recorder};
 use crate::events::sinks::{SinkError, Sinks};
 use crate::events::spool::Limits;
@@ -65,6 +66,7 @@ pub struct Process {
     spool: Arc<Spool>,
     sinks: Sinks,
     http: Option<Http>,
+    sharer: Option<Sharer>,
     stop_time: Duration,
 }
 
@@ -128,7 +130,8 @@ impl Process {
     ) -> Result<Self, ProcessError> {
         let state_dir = state_dir(&config).ok_or(ProcessError::NoStateDir)?;
         let stop_time = config.watch.stop_timeout.map_or(STOP_TIME, |period| period.0);
-        let maker = EventMaker::new(config.watch.name.clone().unwrap_or_else(host_name));
+        let name = config.watch.name.clone().unwrap_or_else(host_name);
+        let maker = EventMaker::new(name.clone());
         let mut limits = Limits::default();
         if let Some(bytes) = config.spool.max_bytes {
             limits.max_bytes = bytes;
@@ -146,12 +149,21 @@ impl Process {
         let drawn_engines = state_dir.join("drawn-engines");
         let events = Arc::clone(&spool) as Arc<dyn Recorder>;
         let recordings = recordings(&config.recordings, &state_dir)?;
-        let context = Context::new(log, events, drawn_engines, recordings);
+        let mut context = Context::new(log, events, drawn_engines, recordings);
         let http = config.http.clone();
-        let service = Service::start(file, config, &state_dir, Arc::new(context))?;
+        let (mut wanted, mut sharing) = (None, None);
+        if let Some(leases) = config.leases.clone() {
+            let (ends, others) = sharing::ends();
+            context = context.keeping(ends.keep);
+            wanted = Some(ends.wanted);
+            sharing = Some((leases, others));
+        }
+        let service = Service::start(file, config, &state_dir, Arc::new(context), wanted)?;
+        let sharer = sharing.map(|(leases, sharing)| sharing.start(leases, name, &service));
+        let sharer = sharer.transpose().map_err(ProcessError::Threads)?;
         let serve = |http| Http::start(&http, Arc::clone(&service), Arc::clone(&spool));
         let http = http.map(serve).transpose()?;
-        Ok(Self { service, spool, sinks, http, stop_time })
+        Ok(Self { service, spool, sinks, http, sharer, stop_time })
     }
 
     /// Where a browser finds the page, if there is one.
@@ -180,6 +192,9 @@ impl Process {
         // The disk and the receivers have their time, too.
         let stopped = self.service.stop(left().mul_f64(0.7));
         let flushed = self.spool.flush(left().div_f64(2.0).max(Duration::from_millis(100)));
+        if let Some(sharer) = self.sharer {
+            sharer.stop(left().div_f64(2.0));
+        }
         self.sinks.stop(left().saturating_sub(ENDING));
         stopped && flushed
     }

@@ -80,7 +80,10 @@ pub fn check_camera(
     let mut problems = Vec::new();
     match Credentials::read(&settings) {
         Ok((_, uri)) => problems.extend(check_source(&uri)),
-        Err(text) => problems.push(Problem::error(&["password-file"], text)),
+        Err(text) => {
+            let key = if camera.password_env.is_some() { "password-env" } else { "password-file" };
+            problems.push(Problem::error(&[key], text));
+        }
     }
     problems.extend(check_times(&settings));
     let filter = properties.check(&camera.filter);

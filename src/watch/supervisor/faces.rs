@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Context;
-use crate::events::alert::AlertRule;
+use crate::events::alert::{AlertRule, Alerted, DEFAULT_REPEAT_AFTER};
 use crate::events::body::{Alert, FaceBox};
 use crate::events::{Body, CameraId, Draft, EventId, TimeSource, UtcTime};
 use crate::publish::translate;
@@ -24,8 +24,23 @@ pub(super) struct Faces {
 
 impl Faces {
     pub fn new(camera: CameraId, context: Arc<Context>, view: Arc<View>) -> Self {
-        let ring = context.recordings().map(|recordings| recordings.ring(&camera));
-        Self { camera, context, rule: AlertRule::default(), view, ring }
+        Self { camera, context, rule: AlertRule::default(), view, ring: None }
+    }
+
+    /// From now on alerts are recorded, or not.
+    pub fn set_recorded(&mut self, is_recorded: bool) {
+        let recordings = self.context.recordings().filter(|_| is_recorded);
+        self.ring = recordings.map(|recordings| recordings.ring(&self.camera));
+    }
+
+    /// Whether encoded frames are wanted.
+    pub fn is_recorded(&self) -> bool {
+        self.ring.is_some()
+    }
+
+    /// What another worker has alerted of this camera is not alerted again.
+    pub fn continue_after(&mut self, alerted: Vec<Alerted>) {
+        self.rule = AlertRule::new(DEFAULT_REPEAT_AFTER, alerted);
     }
 
     /// A pipeline begins.
@@ -67,6 +82,7 @@ impl Faces {
             .log(&format!("camera {}: ALERT: face {} is judged fake", self.camera, alert.track));
         alert.recording = self.record_video(&alert);
         self.record(Body::Alert(Box::new(alert)), running_time, time);
+        self.context.keep(&self.camera, self.rule.alerted());
     }
 
     /// Begins to record an alert, or prolongs the recording that is being made.
