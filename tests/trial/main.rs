@@ -6,6 +6,7 @@
 mod servers;
 
 mod cameras;
+mod load;
 mod nothing_lost;
 
 use std::time::Duration;
