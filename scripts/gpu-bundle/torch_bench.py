@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Clips a second of M2SD's network with random weights in PyTorch, in half floats and compiled, and
-the rate of a plain matrix product: torch_bench.py [BATCH…]. Clips come as bytes from page-locked
-memory, as they come to the engines here; a second figure leaves them on the GPU."""
+"""Clips a second of M2SD's network with random weights in PyTorch, compiled, and the rate of a plain
+matrix product: torch_bench.py [fp16|fp32] [BATCH…]. Clips come as bytes from page-locked memory, as
+they come to the engines here; a second figure leaves them on the GPU. In fp32 no product is rounded
+to TF32, which is PyTorch's default."""
 
 import sys
 import time
@@ -65,21 +66,27 @@ def rate(run, batch):
     return count / (time.monotonic() - begin)
 
 
-def product_rate():
-    """10¹² operations a second of one large product in half floats."""
+def product_rate(precision):
+    """10¹² operations a second of one large product."""
     size = 8192
-    a, b = (torch.randn(size, size, device="cuda", dtype=torch.float16) for _ in range(2))
+    a, b = (torch.randn(size, size, device="cuda", dtype=precision) for _ in range(2))
     return rate(lambda: a @ b, 2 * size**3) / 1e12
 
 
+PRECISIONS = {"fp16": torch.float16, "fp32": torch.float32}
+
+
 def main():
-    print(f"\nPyTorch {torch.__version__}, {torch.cuda.get_device_name()}")
-    print(f"matrix product 8192³ in fp16: {product_rate():.0f} TFLOP/s")
-    network = Transformer().cuda().half().eval()
+    arguments = sys.argv[1:]
+    name = arguments.pop(0) if arguments and arguments[0] in PRECISIONS else "fp16"
+    precision = PRECISIONS[name]
+    print(f"\nPyTorch {torch.__version__}, {torch.cuda.get_device_name()}, {name}")
+    print(f"matrix product 8192³: {product_rate(precision):.0f} TFLOP/s")
+    network = Transformer().cuda().to(precision).eval()
     compiled = torch.compile(network, mode="reduce-overhead", dynamic=False)
     print(f"{'batch':>6} {'compiled s':>11} {'clips/s':>9} {'from GPU':>9}")
     with torch.inference_mode():
-        for batch in [int(text) for text in sys.argv[1:]] or [1, 4, 8, 16]:
+        for batch in [int(text) for text in arguments] or [1, 4, 8, 16]:
             host = torch.randint(0, 256, (batch, 3, 16, 224, 224), dtype=torch.uint8).pin_memory()
             clips = host.cuda()
             started = time.monotonic()

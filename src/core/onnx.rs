@@ -167,6 +167,7 @@ pub mod field {
     pub const MODEL_IR_VERSION: u64 = 1;
     pub const MODEL_GRAPH: u64 = 7;
     pub const MODEL_OPSET_IMPORT: u64 = 8;
+    pub const MODEL_METADATA: u64 = 14;
     pub const MODEL_TRAINING_INFO: u64 = 20;
     pub const MODEL_FUNCTIONS: u64 = 25;
     pub const GRAPH_NODE: u64 = 1;
@@ -189,6 +190,7 @@ pub mod field {
     pub const ATTRIBUTE_GRAPHS: u64 = 11;
     pub const ATTRIBUTE_SPARSE_TENSOR: u64 = 22;
     pub const ATTRIBUTE_SPARSE_TENSORS: u64 = 23;
+    pub const TENSOR_DIMS: u64 = 1;
     pub const TENSOR_DATA_TYPE: u64 = 2;
     pub const TENSOR_NAME: u64 = 8;
     pub const TENSOR_RAW_DATA: u64 = 9;

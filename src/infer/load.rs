@@ -1,5 +1,6 @@
 //! A model's way to an engine: which provider loads it.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::engine::Engine;
@@ -7,8 +8,10 @@ use super::error::InferError;
 use super::loading::Loading;
 use super::locate::{Library, ONNX_RUNTIME, OPENVINO};
 use super::options::{EngineOptions, Provider};
+use super::padded::Padded;
 use super::request::Request;
 use super::{onnxruntime, openvino};
+use crate::core::modelinfo::Role;
 
 /// Loads an ONNX file, or an engine of TensorRT whose sidecar describes it.
 ///
@@ -84,12 +87,28 @@ fn load_on_best(request: &mut Request<'_>) -> Result<Box<dyn Engine>, InferError
     }
 }
 
+fn padded(engine: impl Engine + 'static, size: usize) -> Box<dyn Engine> {
+    match NonZeroUsize::new(size) {
+        Some(size) => Box::new(Padded::new(engine, size)),
+        None => Box::new(engine),
+    }
+}
+
 fn load_on(request: &Request<'_>, provider: Provider) -> Result<Box<dyn Engine>, InferError> {
     if request.traits.is_compiled && provider != Provider::TensorRt {
         return Err(InferError::Compiled { path: request.path.to_owned(), asked: provider });
     }
     Ok(match provider {
         Provider::OpenVino => Box::new(openvino::load(request)?),
+        // It plans its convolutions anew whenever their shapes are others than before, which for an
+        // aligner is whenever the number of faces is.
+        Provider::Cuda if request.loading.role == Some(Role::Aligner) => {
+            let engine = onnxruntime::load(request, provider)?;
+            match request.profile().filter(|profile| !profile.is_fixed()) {
+                Some(profile) => padded(engine, profile.largest_batch()),
+                None => Box::new(engine),
+            }
+        }
         provider => Box::new(onnxruntime::load(request, provider)?),
     })
 }

@@ -24,6 +24,7 @@ pub mod onnxruntime;
 pub mod openvino;
 mod options;
 mod outputs;
+mod padded;
 mod pool;
 pub mod probe;
 mod profile;

@@ -3,13 +3,16 @@
 //!
 //! | file | holds |
 //! | --- | --- |
+//! | `element` | `m2sdpublish` |
 //! | `translate` | the structures of messages as the bodies of events |
 //! | `wall_clock` | running time as UTC |
 
 #![warn(missing_docs)]
 
+mod element;
 mod translate;
 mod wall_clock;
 
+pub use element::{M2sdPublish, register};
 pub use translate::{Told, translate};
 pub use wall_clock::WallClock;

@@ -22,6 +22,7 @@
 //! | `rest` | the REST server and the page |
 //! | `status` | what is known of a camera |
 //! | `leases` | cameras that several workers share |
+//! | `sharing` | this worker's part of them |
 //! | `bounded` | work that may never return |
 
 #![warn(missing_docs)]
@@ -39,6 +40,7 @@ pub mod process;
 pub mod recording;
 pub mod rest;
 pub mod service;
+mod sharing;
 pub mod status;
 pub mod supervisor;
 

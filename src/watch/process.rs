@@ -5,10 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use etcetera::BaseStrategy;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
-use super::config::WatchConfig;
+use super::config::{RecordingsSection, WatchConfig};
 use super::control::ControlError;
+use super::recording::Recordings;
+use super::rest::{HttpConfig, HttpError, Server};
 use super::service::Service;
+use super::sharing::{self, Sharer};
 use super::supervisor::{Context, Recorder};
 use crate::events::sinks::{SinkError, Sinks};
 use crate::events::spool::Limits;
@@ -35,6 +41,20 @@ pub enum ProcessError {
     /// Events cannot be sent.
     #[error("{0}")]
     Sink(#[from] SinkError),
+    /// Alerts cannot be recorded.
+    #[error("recordings cannot be kept in {}: {source}; set folder in [recordings]", folder.display())]
+    Recordings {
+        /// Where they were to be.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is no page.
+    #[error("{0}")]
+    Http(#[from] HttpError),
+    /// The system has no more threads.
+    #[error("threads cannot be started: {0}")]
+    Threads(std::io::Error),
     /// Cameras cannot be started.
     #[error("{0}")]
     Service(#[from] ControlError),
@@ -45,12 +65,56 @@ pub struct Process {
     service: Arc<Service>,
     spool: Arc<Spool>,
     sinks: Sinks,
+    http: Option<Http>,
+    sharer: Option<Sharer>,
     stop_time: Duration,
+}
+
+/// The REST server, on threads of its own.
+struct Http {
+    page: String,
+    stop: oneshot::Sender<()>,
+    runtime: Runtime,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Http {
+    fn start(
+        config: &HttpConfig,
+        control: Arc<Service>,
+        spool: Arc<Spool>,
+    ) -> Result<Self, ProcessError> {
+        let server = Server::bind(config, control, spool)?;
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).thread_name("m2sd-http").enable_all().build();
+        let runtime = runtime.map_err(ProcessError::Threads)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let page = server.page();
+        let serving = runtime.spawn(server.serve(async {
+            // A sender that is gone means the same.
+            let _ = stopped.await;
+        }));
+        Ok(Self { page, stop, runtime, serving })
+    }
+
+    fn stop(self, limit: Duration) {
+        // It may have ended by itself.
+        let _ = self.stop.send(());
+        self.runtime.block_on(async {
+            // What is not answered then is cut off.
+            let _ = tokio::time::timeout(limit, self.serving).await;
+        });
+        self.runtime.shutdown_background();
+    }
 }
 
 impl Recorder for Spool {
     fn record(&self, draft: Draft) -> Option<EventId> {
         Self::record(self, draft)
+    }
+
+    fn next_id(&self) -> EventId {
+        Self::next_id(self)
     }
 }
 
@@ -66,7 +130,8 @@ impl Process {
     ) -> Result<Self, ProcessError> {
         let state_dir = state_dir(&config).ok_or(ProcessError::NoStateDir)?;
         let stop_time = config.watch.stop_timeout.map_or(STOP_TIME, |period| period.0);
-        let maker = EventMaker::new(config.watch.name.clone().unwrap_or_else(host_name));
+        let name = config.watch.name.clone().unwrap_or_else(host_name);
+        let maker = EventMaker::new(name.clone());
         let mut limits = Limits::default();
         if let Some(bytes) = config.spool.max_bytes {
             limits.max_bytes = bytes;
@@ -83,9 +148,27 @@ impl Process {
         let sinks = Sinks::start(&spool, sinks)?;
         let drawn_engines = state_dir.join("drawn-engines");
         let events = Arc::clone(&spool) as Arc<dyn Recorder>;
-        let context = Context::new(log, events, drawn_engines, config.recordings.enabled);
-        let service = Service::start(file, config, &state_dir, Arc::new(context))?;
-        Ok(Self { service, spool, sinks, stop_time })
+        let recordings = recordings(&config.recordings, &state_dir)?;
+        let mut context = Context::new(log, events, drawn_engines, recordings);
+        let http = config.http.clone();
+        let (mut wanted, mut sharing) = (None, None);
+        if let Some(leases) = config.leases.clone() {
+            let (ends, others) = sharing::ends();
+            context = context.keeping(ends.keep);
+            wanted = Some(ends.wanted);
+            sharing = Some((leases, others));
+        }
+        let service = Service::start(file, config, &state_dir, Arc::new(context), wanted)?;
+        let sharer = sharing.map(|(leases, sharing)| sharing.start(leases, name, &service));
+        let sharer = sharer.transpose().map_err(ProcessError::Threads)?;
+        let serve = |http| Http::start(&http, Arc::clone(&service), Arc::clone(&spool));
+        let http = http.map(serve).transpose()?;
+        Ok(Self { service, spool, sinks, http, sharer, stop_time })
+    }
+
+    /// Where a browser finds the page, if there is one.
+    pub fn page(&self) -> Option<&str> {
+        self.http.as_ref().map(|http| http.page.as_str())
     }
 
     /// The cameras.
@@ -103,12 +186,31 @@ impl Process {
     pub fn stop(self) -> bool {
         let until = Instant::now() + self.stop_time;
         let left = || until.saturating_duration_since(Instant::now());
+        if let Some(http) = self.http {
+            http.stop(Duration::from_millis(500));
+        }
         // The disk and the receivers have their time, too.
         let stopped = self.service.stop(left().mul_f64(0.7));
         let flushed = self.spool.flush(left().div_f64(2.0).max(Duration::from_millis(100)));
+        if let Some(sharer) = self.sharer {
+            sharer.stop(left().div_f64(2.0));
+        }
         self.sinks.stop(left().saturating_sub(ENDING));
         stopped && flushed
     }
+}
+
+/// The recordings, where there are to be some.
+fn recordings(
+    section: &RecordingsSection,
+    state_dir: &Path,
+) -> Result<Option<Arc<Recordings>>, ProcessError> {
+    if !section.enabled {
+        return Ok(None);
+    }
+    let folder = section.folder.clone().unwrap_or_else(|| state_dir.join("recordings"));
+    let opened = Recordings::open(folder.clone(), section.limits());
+    opened.map(Some).map_err(|source| ProcessError::Recordings { folder, source })
 }
 
 /// What must survive a restart is here.

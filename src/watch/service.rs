@@ -1,12 +1,12 @@
 //! All cameras of a process together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch::Receiver;
+use tokio::sync::watch::{self, Receiver};
 
 use super::config::{
     CameraConfig, CameraSettings, ConfigError, FilterProperties, Positions, Problem, WatchConfig,
@@ -17,6 +17,7 @@ use super::kept::Kept;
 use super::status::{CameraStatus, Jpeg, ModelStatus, RecordingStatus};
 use super::supervisor::{Context, Supervised};
 use crate::events::CameraId;
+use crate::events::alert::Alerted;
 
 /// The running service.
 pub struct Service {
@@ -34,6 +35,13 @@ struct Cameras {
     /// Threads that have been told to stop.
     leaving: Vec<JoinHandle<()>>,
     is_stopping: bool,
+    /// What is shared with other workers, and which of it is here; `None`: all is here.
+    shared: Option<Shared>,
+}
+
+struct Shared {
+    wanted: watch::Sender<BTreeSet<CameraId>>,
+    held: BTreeSet<CameraId>,
 }
 
 struct Watched {
@@ -63,7 +71,8 @@ pub fn read_config(file: &std::path::Path) -> Result<(WatchConfig, Vec<String>),
 
 impl Service {
     /// Starts every camera. `file` is where `config` was read from, and `state_dir` holds what REST
-    /// has changed.
+    /// has changed. `wanted` is told which cameras to share with other workers; where it is there, a
+    /// camera begins when this worker holds it.
     ///
     /// # Errors
     /// When what was kept cannot be read, or a thread cannot be started.
@@ -72,6 +81,7 @@ impl Service {
         config: WatchConfig,
         state_dir: &std::path::Path,
         context: Arc<Context>,
+        wanted: Option<watch::Sender<BTreeSet<CameraId>>>,
     ) -> Result<Arc<Self>, ControlError> {
         let kept = Kept::read(state_dir).map_err(ControlError::Failed)?;
         for id in kept.hidden(&config.cameras) {
@@ -87,6 +97,7 @@ impl Service {
             watched: BTreeMap::new(),
             leaving: Vec::new(),
             is_stopping: false,
+            shared: wanted.map(|wanted| Shared { wanted, held: BTreeSet::new() }),
         };
         let properties = FilterProperties::new();
         let service = Self { file, context, properties, cameras: Mutex::new(cameras) };
@@ -126,15 +137,48 @@ impl Service {
         quiet.max().unwrap_or_default()
     }
 
-    /// Whether this process watches a camera; others do where it does not.
-    pub fn hold(&self, id: &CameraId, is_held: bool) {
-        if let Some(watched) = self.lock().watched.get(id) {
-            watched.supervised.hold(is_held);
+    /// Which of these this process does not watch yet.
+    pub(super) fn not_held(&self, held: &BTreeSet<CameraId>) -> Vec<CameraId> {
+        let cameras = self.lock();
+        let is_new = |id: &&CameraId| {
+            cameras.shared.as_ref().is_none_or(|shared| !shared.held.contains(*id))
+        };
+        held.iter().filter(is_new).cloned().collect()
+    }
+
+    /// Watches these cameras and no others; new ones with what other workers have alerted of them.
+    pub(super) fn hold(&self, held: &BTreeSet<CameraId>, new: Vec<(CameraId, Vec<Alerted>)>) {
+        let mut cameras = self.lock();
+        let mut new: BTreeMap<_, _> = new.into_iter().collect();
+        for (id, watched) in &cameras.watched {
+            if !held.contains(id) {
+                watched.supervised.hold(None);
+            } else if let Some(alerted) = new.remove(id) {
+                watched.supervised.hold(Some(alerted));
+            }
         }
+        if let Some(shared) = &mut cameras.shared {
+            shared.held.clone_from(held);
+        }
+    }
+
+    /// Says something to whoever runs the process.
+    pub(super) fn log(&self, text: &str) {
+        self.context.log(text);
     }
 }
 
 impl Cameras {
+    fn start(
+        &self,
+        context: &Arc<Context>,
+        settings: CameraSettings,
+    ) -> std::io::Result<Supervised> {
+        let shared = self.shared.as_ref();
+        let is_here = shared.is_none_or(|shared| shared.held.contains(&settings.id));
+        Supervised::start(Arc::clone(context), settings, is_here)
+    }
+
     /// Starts, changes and stops cameras until they are as configured. Those that are already go on.
     fn adjust(&mut self, context: &Arc<Context>) -> Result<(), ControlError> {
         self.leaving.retain(|thread| !thread.is_finished());
@@ -150,6 +194,9 @@ impl Cameras {
                 context.log(&format!("camera {id}: removed"));
             }
         }
+        if let Some(shared) = &self.shared {
+            shared.wanted.send_replace(wanted.iter().map(|camera| camera.id.clone()).collect());
+        }
         for camera in wanted {
             let settings = camera.settings(&self.config.defaults);
             match self.watched.get_mut(&camera.id) {
@@ -162,7 +209,7 @@ impl Cameras {
                 }
                 None => {
                     let id = camera.id.clone();
-                    let started = Supervised::start(Arc::clone(context), settings.clone(), true);
+                    let started = self.start(context, settings.clone());
                     let supervised = started.map_err(|error| {
                         ControlError::Failed(format!("camera {id} cannot be started: {error}"))
                     })?;
@@ -263,11 +310,11 @@ impl Control for Service {
     }
 
     fn recordings(&self) -> Vec<RecordingStatus> {
-        Vec::new()
+        self.context.recordings().map(|recordings| recordings.list()).unwrap_or_default()
     }
 
-    fn recording_file(&self, _name: &str) -> Option<PathBuf> {
-        None
+    fn recording_file(&self, name: &str) -> Option<PathBuf> {
+        self.context.recordings()?.file(name)
     }
 
     fn ready(&self) -> bool {

@@ -27,6 +27,8 @@ mod orientation;
 mod picture;
 mod pressure;
 mod process;
+#[cfg(feature = "publish")]
+mod publish;
 mod recovery;
 mod sampling;
 mod scripted;

@@ -28,6 +28,7 @@ fn errors_say_what_was_found_and_what_is_expected() {
         ("stdout:?cameras=a,b/c", &["cameras=a,b/c", "\"b/c\" is no camera id"]),
         ("mqtt://host", &["names no topic", "mqtt://user@host:1883/topic-prefix"]),
         ("mqtt://host/a/#", &["behind #"]),
+        ("mqtt://host/a@b", &["%40 for @"]),
         ("mqtt://host/a/+/b", &["without +"]),
         ("mqtt:///topic", &["names no host"]),
         ("mqtt://host:port/topic", &["invalid port"]),
@@ -88,6 +89,20 @@ fn nothing_secret_is_shown() {
     ];
     if cfg!(feature = "kafka") {
         addresses.push("kafka://bob:geheim@a:1,b:2/t".to_owned());
+    }
+    // A character that ends the password, where it was not encoded.
+    for address in [
+        "mqtt://bob:ge/heim@host/topic",
+        "mqtt://bob:ge?heim@host/topic",
+        "mqtt://bob:ge#heim@host/topic",
+        "nats://bob:1/heim@host/S",
+        "nats://bob:1?x=heim@host/S",
+        "https://bob:ge/heim@host/x",
+    ] {
+        let error = sinks::parse(address).unwrap_err();
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains("heim") && !told.contains("bob"), "{told}");
+        assert!(told.contains("%2F, %3F and %23"), "{told}");
     }
     for address in addresses {
         let config = sinks::parse(&address).unwrap();

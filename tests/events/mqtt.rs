@@ -13,10 +13,13 @@ use crate::fixture::{Delivery, once};
 use crate::servers::{Certificates, Server, mosquitto};
 use crate::watchdog::Watchdog;
 
+/// A topic and what was said there.
+type Message = (String, Vec<u8>);
+
 /// What somebody who subscribes to everything gets.
 #[derive(Clone)]
 struct Subscriber {
-    messages: Arc<Mutex<Vec<(String, bool, Vec<u8>)>>>,
+    messages: Arc<Mutex<Vec<Message>>>,
 }
 
 impl Subscriber {
@@ -41,7 +44,7 @@ impl Subscriber {
                     Ok(Told::Incoming(Packet::Publish(message))) => {
                         let topic = String::from_utf8(message.topic.to_vec()).unwrap();
                         let payload = message.payload.to_vec();
-                        messages.lock().unwrap().push((topic, message.retain, payload));
+                        messages.lock().unwrap().push((topic, payload));
                     }
                     Ok(_) => {}
                     Err(_) => std::thread::sleep(Duration::from_millis(100)),
@@ -54,8 +57,8 @@ impl Subscriber {
 
     fn on(&self, topic: &str) -> Vec<Vec<u8>> {
         let messages = self.messages.lock().unwrap();
-        let on_topic = messages.iter().filter(|(found, ..)| found == topic);
-        on_topic.map(|(.., payload)| payload.clone()).collect()
+        let on_topic = messages.iter().filter(|(found, _)| found == topic);
+        on_topic.map(|(_, payload)| payload.clone()).collect()
     }
 
     fn ids(&self, topic: &str) -> Vec<EventId> {

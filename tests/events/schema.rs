@@ -171,3 +171,23 @@ fn what_is_no_event_does_not_fit() {
         assert!(!validator.is_valid(&spoiled), "without {field}");
     }
 }
+
+#[test]
+fn the_examples_of_the_documentation_fit() {
+    let text = include_str!("../../docs/events.md");
+    let validator = validator();
+    let examples = text.split("```json\n").skip(1).filter_map(|block| block.split("```").next());
+    let mut types = std::collections::BTreeSet::new();
+    for example in examples {
+        let json: Value = serde_json::from_str(example).expect(example);
+        let errors: Vec<_> = validator.iter_errors(&json).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{example}: {errors:?}");
+        // Nothing in it is unknown to us.
+        let event: Event = serde_json::from_value(json.clone()).expect(example);
+        assert_eq!(serde_json::to_value(&event).unwrap(), json);
+        types.insert(event.body.type_name());
+        let field = format!("### `{}`", event.body.type_name());
+        assert!(text.contains(&field) || event.body.type_name() == "track-end", "{field}");
+    }
+    assert_eq!(types.len(), Body::TYPES.len() - 1, "track-start is in words: {types:?}");
+}

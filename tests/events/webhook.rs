@@ -93,6 +93,20 @@ fn serve(stream: &TcpStream, tell: &Sender<Request>, answer: impl Fn() -> Answer
     }
 }
 
+/// With the lines of the documentation.
+fn check_as_documented(request: &Request, secret: &str) -> String {
+    let text = include_str!("../../docs/events.md");
+    let lines = text.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    let call = "import sys\nprint(is_genuine(*(a.encode() if i != 1 else a for i, a in enumerate(sys.argv[1:]))))";
+    let checked = std::process::Command::new("python3")
+        .args(["-c", &format!("{lines}\n{call}")])
+        .args([&request.body, request.header("m2sd-signature").unwrap(), secret])
+        .output()
+        .expect("python3, which make setup needs");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    String::from_utf8(checked.stdout).unwrap().trim().to_owned()
+}
+
 #[test]
 fn each_event_is_posted_once_in_order_with_a_signature_that_fits() {
     let _watchdog = Watchdog::new();
@@ -118,6 +132,10 @@ fn each_event_is_posted_once_in_order_with_a_signature_that_fits() {
         let expected: String =
             mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(signature, expected);
+        if arrived.is_empty() {
+            assert_eq!(check_as_documented(&request, "geheim"), "True");
+            assert_eq!(check_as_documented(&request, "falsch"), "False");
+        }
         arrived.push(request.id());
     }
     assert_eq!(arrived, recorded);
@@ -155,8 +173,42 @@ fn a_receiver_that_answers_too_late_is_asked_again() {
     let ids: Vec<_> = (0..3).map(|_| hook.next().id()).collect();
     assert_eq!(ids, [recorded[0], recorded[0], recorded[1]]);
     delivery.wait_until_delivered();
-    // A request that is under way does not hold the stop.
     delivery.stop();
+}
+
+#[test]
+fn a_request_that_is_under_way_does_not_hold_the_stop() {
+    let _watchdog = Watchdog::new();
+    let dir = tempfile::tempdir().unwrap();
+    let hook = Hook::new(vec![("204 No Content", "", Duration::from_secs(8))]);
+    let mut delivery = Delivery::to(&hook.address, dir.path());
+    let recorded = delivery.record(0..1);
+    assert_eq!(hook.next().id(), recorded[0]);
+    delivery.stop();
+    // It was not confirmed, so that it comes again.
+    drop(delivery);
+    let delivery = Delivery::to(&hook.address, dir.path());
+    assert_eq!(hook.next().id(), recorded[0]);
+    delivery.wait_until_delivered();
+}
+
+#[test]
+fn parameters_of_the_receivers_own_are_kept_secret() {
+    let _watchdog = Watchdog::new();
+    let dir = tempfile::tempdir().unwrap();
+    let query = dir.path().join("query");
+    std::fs::write(&query, "code=geheim&x=1\n").unwrap();
+    let hook = Hook::new(vec![("500 Internal Server Error", "", Duration::ZERO)]);
+    let address = format!("{}?query-file={}", hook.address, query.display());
+    let delivery = Delivery::to(&address, &dir.path().join("spool"));
+    delivery.record(0..1);
+    let request = hook.next();
+    assert!(request.head.starts_with("POST /hook?code=geheim&x=1 HTTP"), "{}", request.head);
+    let error = delivery.error();
+    assert!(error.contains("answered 500") && !error.contains("geheim"), "{error}");
+    std::fs::write(&query, "code=ge heim\n").unwrap();
+    let error = gstm2sd::events::sinks::parse(&address).unwrap_err().to_string();
+    assert!(error.contains("percent-encoded") && !error.contains("heim"), "{error}");
 }
 
 #[test]

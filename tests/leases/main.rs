@@ -71,7 +71,7 @@ fn a_lease_is_one_workers_until_it_is_released() {
         first.keep(&lease, json!({ "alerted": [1, 2] })).await.unwrap();
         let (workers, held) = second.list().await.unwrap();
         assert_eq!(workers.into_iter().collect::<Vec<_>>(), ["first", "second"]);
-        assert_eq!(held.into_iter().collect::<Vec<_>>(), [door.clone()]);
+        assert_eq!(held, BTreeSet::from([door.clone()]));
 
         first.release(lease).await.unwrap();
         let lease = second.take(&door).await.unwrap().unwrap();
@@ -209,7 +209,7 @@ fn workers_and_cameras_come_and_go() {
         }
         let share = shares.iter().find(|share| !share.held().borrow().cameras.is_empty()).unwrap();
         share.keep(&camera("camera-3"), json!(3)).await.unwrap();
-        let not_held = share.keep(&camera("camera-4"), json!(4)).await.unwrap_err();
+        let not_held = share.keep(&camera("nowhere"), json!(4)).await.unwrap_err();
         assert!(matches!(not_held, LeaseError::Lost { .. }), "{not_held}");
         assert_eq!(shares[0].kept(&camera("camera-3")).await.unwrap(), Some(json!(3)));
     });
@@ -274,9 +274,13 @@ fn what_cannot_be_is_told_without_credentials() {
             async_nats::ConnectOptions::with_user_and_password("bob".into(), "geheim".into());
         let client = client.connect(format!("127.0.0.1:{}", server.port)).await.unwrap();
         let context = async_nats::jetstream::new(client);
-        let other =
-            async_nats::jetstream::kv::Config { bucket: "other".to_owned(), ..Default::default() };
-        context.create_key_value(other).await.unwrap();
+        let other = async_nats::jetstream::stream::Config {
+            name: "KV_other".to_owned(),
+            subjects: vec!["$KV.other.>".to_owned()],
+            max_messages_per_subject: 1,
+            ..Default::default()
+        };
+        context.create_stream(other).await.unwrap();
         let error = Leases::connect(&url, "other", "b").await.unwrap_err().to_string();
         assert!(error.contains("keeps its keys for 0 s, and 6 s are expected"), "{error}");
     });

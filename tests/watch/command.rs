@@ -7,17 +7,21 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::server::{PASSWORD, Server, USER};
-use super::support::{PATIENCE, Watchdog, is_in_folder, write_config};
+use super::support::{PATIENCE, Watchdog, is_in_folder, write_config, write_config_named};
 
-struct Running {
+pub struct Running {
     child: Child,
     folder: tempfile::TempDir,
 }
 
 impl Running {
     fn start(cameras: &str, env: &[(&str, &str)]) -> Self {
+        Self::start_named("test", cameras, env)
+    }
+
+    pub fn start_named(name: &str, cameras: &str, env: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        write_config(&folder.path().join("watch.toml"), cameras);
+        write_config_named(&folder.path().join("watch.toml"), name, cameras);
         let said = std::fs::File::create(folder.path().join("stderr")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_m2sd"));
         command.arg("watch").arg(folder.path().join("watch.toml"));
@@ -30,7 +34,7 @@ impl Running {
         std::fs::read_to_string(self.folder.path().join("stderr")).unwrap()
     }
 
-    fn until_said(&mut self, text: &str) {
+    pub fn until_said(&mut self, text: &str) {
         let started = Instant::now();
         while !self.said().contains(text) {
             assert_eq!(self.child.try_wait().unwrap(), None, "{}", self.said());
@@ -44,6 +48,11 @@ impl Running {
         unsafe { libc::kill(self.child.id() as i32, signal) };
     }
 
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     fn end(&mut self) -> (Option<i32>, Duration, String) {
         let started = Instant::now();
         let status = self.child.wait().unwrap();
@@ -53,7 +62,15 @@ impl Running {
     }
 }
 
-fn camera(id: &str, uri: &str) -> String {
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn camera(id: &str, uri: &str) -> String {
     format!("[[camera]]\nid = \"{id}\"\nuri = \"{uri}\"\n")
 }
 

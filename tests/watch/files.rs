@@ -10,7 +10,7 @@ pub fn short_video(folder: &Path) -> PathBuf {
     let path = folder.join("short.mp4");
     let pipeline = gst::parse::launch(&format!(
         "videotestsrc num-buffers=20 ! video/x-raw,width=160,height=120,framerate=10/1 ! \
-         x264enc tune=zerolatency key-int-max=10 ! h264parse ! mp4mux ! filesink location=\"{}\"",
+         x264enc tune=zerolatency key-int-max=10 ! h264parse ! mp4mux faststart=true ! filesink location=\"{}\"",
         path.display()
     ));
     let pipeline = pipeline.unwrap();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+mod alerts;
 mod command;
 mod configuration;
 mod cycles;
@@ -9,4 +10,11 @@ mod failures;
 mod files;
 mod preview;
 mod server;
+#[path = "../events/servers.rs"]
+#[allow(dead_code, reason = "another test program uses the rest")]
+mod servers;
 mod support;
+mod transports;
+mod workers;
+
+use support::PATIENCE;

@@ -69,9 +69,17 @@ impl Watching {
     }
 
     pub fn start_in(folder: tempfile::TempDir, cameras: &str) -> Self {
+        Self::start_as(folder, "test", cameras)
+    }
+
+    pub fn start_named(name: &str, cameras: &str) -> Self {
+        Self::start_as(tempfile::tempdir().unwrap(), name, cameras)
+    }
+
+    fn start_as(folder: tempfile::TempDir, name: &str, cameras: &str) -> Self {
         init();
         let file = folder.path().join("watch.toml");
-        write_config(&file, cameras);
+        write_config_named(&file, name, cameras);
         let (config, _) = WatchConfig::read(&file).unwrap();
         let said = Arc::<Mutex<Vec<String>>>::default();
         let lines = Arc::clone(&said);
@@ -142,9 +150,13 @@ impl Watching {
 }
 
 pub fn write_config(file: &Path, cameras: &str) {
+    write_config_named(file, "test", cameras);
+}
+
+pub fn write_config_named(file: &Path, name: &str, cameras: &str) {
     let state = file.parent().unwrap().join("state");
     let text = format!(
-        "[watch]\nname = \"test\"\nstate-dir = \"{}\"\n\n[defaults.filter]\n\
+        "[watch]\nname = \"{name}\"\nstate-dir = \"{}\"\n\n[defaults.filter]\n\
          engines-dir = \"{}\"\nclassifier = \"none\"\ndetect-interval = 10\n\n{cameras}",
         state.display(),
         engines().display()

@@ -168,6 +168,7 @@ fn alerts_come_with_their_recordings() {
         camera: id("yard"),
         unfinished: true,
         bytes: 1,
+        video: None,
         stills: Vec::new(),
         failure: None,
     });

@@ -72,6 +72,7 @@ fn everything() -> Running {
         camera: id("door"),
         unfinished: false,
         bytes: 3,
+        video: None,
         stills: vec!["a.jpg".into()],
         failure: Some("the disk is full".into()),
     });

@@ -149,6 +149,7 @@ fn recordings_are_listed() {
         camera: id("door"),
         unfinished: false,
         bytes: 300_000,
+        video: None,
         stills: vec![format!("{NAME}-1.jpg")],
         failure: None,
     });

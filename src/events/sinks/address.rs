@@ -39,6 +39,15 @@ impl Address {
             Some(rest) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
             None => ("", rest),
         };
+        // Where a password holds a character that ends it, what stands where cannot be told.
+        if !authority.is_empty() && rest.contains('@') {
+            return Err(SinkError::Address {
+                address: format!("{scheme}://***"),
+                reason: "there is an @ behind the host: write %2F, %3F and %23 for /, ? and # in \
+                         users and passwords, and %40 for @ everywhere"
+                    .to_owned(),
+            });
+        }
         let (user, hosts) = match authority.rsplit_once('@') {
             Some((user, hosts)) => (Some(user), hosts),
             None => (None, authority),
@@ -199,4 +208,29 @@ fn decoded(text: &str) -> String {
         }
     }
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in r"(file|mqtt|http|kafka)?:?/{0,3}[ -~é]{0,40}") {
+            if let Ok(address) = Address::parse(&text) {
+                let _ = address.host_and_port(1, "host");
+                let _ = address.decoded_path();
+            }
+        }
+
+        #[test]
+        fn passwords_that_are_encoded_come_back_and_are_not_shown(password in "[ -~]{1,20}") {
+            let encoded: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let mut address = Address::parse(&format!("mqtt://bob:{encoded}@host:1/t?x=1")).unwrap();
+            prop_assert_eq!(address.password().unwrap(), Some(Secret::new(password)));
+            prop_assert_eq!(address.shown, "mqtt://host:1/t");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use ureq::Agent;
-use ureq::http::{Response, StatusCode, header};
+use ureq::http::{Response, StatusCode, Uri, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::super::spool::Stored;
@@ -22,8 +22,10 @@ const EXPLANATION: u64 = 300;
 /// Where events are posted, and how.
 #[derive(Clone, Debug)]
 pub(super) struct WebhookConfig {
-    /// It may have parameters of the receiver's own: no. They are ours.
-    url: String,
+    /// Without the receiver's own parameters, which are often keys.
+    shown: String,
+    /// The receiver's own parameters.
+    query: Option<Secret>,
     trust: Trust,
     secret: Option<Secret>,
     token: Option<Secret>,
@@ -39,8 +41,18 @@ impl WebhookConfig {
             return Err(address.incomplete("it has a user or a password", EXPECTED));
         }
         address.host_and_port(0, EXPECTED)?;
+        let query = address.secret("query-env", "query-file")?;
+        if url(&address.shown, query.as_ref()).parse::<Uri>().is_err() {
+            let reason = "what query-env or query-file hold is no part of an address: expected \
+                          name=value&name=value, percent-encoded";
+            return Err(SinkError::Secret {
+                address: address.shown.clone(),
+                reason: reason.to_owned(),
+            });
+        }
         Ok(Self {
-            url: address.shown.clone(),
+            shown: address.shown.clone(),
+            query,
             trust: Trust::parse(address)?,
             secret: address.secret("secret-env", "secret-file")?,
             token: address.secret("token-env", "token-file")?,
@@ -67,6 +79,10 @@ impl WebhookConfig {
             .build()
             .into()
     }
+}
+
+fn url(shown: &str, query: Option<&Secret>) -> String {
+    query.map_or_else(|| shown.to_owned(), |query| format!("{shown}?{}", query.expose()))
 }
 
 /// The sink of a webhook.
@@ -142,7 +158,8 @@ impl Sink for Webhook {
 }
 
 fn post(agent: &Agent, config: &WebhookConfig, body: &str) -> Answer {
-    let mut request = agent.post(&config.url).header(header::CONTENT_TYPE, "application/json");
+    let url = url(&config.shown, config.query.as_ref());
+    let mut request = agent.post(&url).header(header::CONTENT_TYPE, "application/json");
     if let Some(secret) = &config.secret {
         request = request.header("M2SD-Signature", signature(secret, unix_now(), body));
     }
@@ -150,8 +167,8 @@ fn post(agent: &Agent, config: &WebhookConfig, body: &str) -> Answer {
         request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
     }
     match request.send(body) {
-        Ok(response) => judge(&config.url, response),
-        Err(error) => Answer::Later(Failure::new(format!("{}: {error}", config.url))),
+        Ok(response) => judge(&config.shown, response),
+        Err(error) => Answer::Later(Failure::new(format!("{}: {error}", config.shown))),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::infer::loading::LoadStep;
 use crate::infer::options::{EngineOptions, Precision, Provider};
 use crate::infer::profile::Profile;
 use crate::infer::request::Request;
-use crate::models::onnx::{Attention, to_half};
+use crate::models::onnx::{Attention, forget_compatibility, to_half};
 
 /// The libraries that the plug-in is linked with, in the order in which they need each other. The
 /// wheel has them under their full names, under which no loader looks for them.
@@ -139,11 +139,23 @@ impl Plan {
     }
 
     /// What was compiled was loaded, and computes in `precision`: from now on it counts as built.
+    ///
+    /// # Errors
+    /// [`InferError::Cache`].
     pub(super) fn finish(&self, precision: Precision) -> Result<(), InferError> {
         if self.is_built() {
             return Ok(());
         }
         let dir = self.place.dir();
+        let compiled = dir.join(COMPILED_FILE);
+        // The place's key says what it is for. The file says no of a GPU that the provider runs on
+        // and does not support, and was refused there: it was compiled again at every load.
+        if compiled.is_file() {
+            forget_compatibility(&compiled).map_err(|error| InferError::Cache {
+                path: compiled,
+                source: std::io::Error::other(error),
+            })?;
+        }
         // As large as the network, and done with.
         let _may_be_missing = fs::remove_file(dir.join(HALF_FILE));
         fs::write(dir.join(PRECISION_FILE), precision.as_str())

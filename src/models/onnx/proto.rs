@@ -83,6 +83,8 @@ pub struct AttributeProto {
     pub i: Option<i64>,
     #[prost(bytes = "vec", optional, tag = "4")]
     pub s: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "5")]
+    pub t: Option<TensorProto>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
     /// `type` in `onnx.proto3`.
@@ -98,6 +100,7 @@ pub enum AttributeType {
     Float = 1,
     Int = 2,
     String = 3,
+    Tensor = 4,
     Ints = 7,
 }
 
@@ -130,6 +133,15 @@ pub const DOUBLE: i32 = 11;
 pub const BFLOAT16: i32 = 16;
 /// `TensorProto.DataType.INT64`.
 pub const INT64: i32 = 7;
+
+/// One entry of a model's metadata.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct StringStringEntryProto {
+    #[prost(string, tag = "1")]
+    pub key: String,
+    #[prost(string, tag = "2")]
+    pub value: String,
+}
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ValueInfoProto {

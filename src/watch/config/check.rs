@@ -14,6 +14,7 @@ use crate::core::redact::redact;
 use crate::events::Body;
 use crate::models::resolve::Search;
 use crate::watch::pipeline::address::Source;
+use crate::watch::rest::HttpConfig;
 
 /// The types of event.
 const TYPES: [&str; 7] = Body::TYPES;
@@ -48,6 +49,12 @@ pub fn check(config: &WatchConfig, file: &Path) -> Vec<Problem> {
         let outer = ["sink", &number.to_string()];
         problems.extend(check_sink(sink).into_iter().map(|problem| problem.inside(&outer)));
     }
+    if let Some(Err(error)) = config.http.as_ref().map(HttpConfig::check) {
+        problems.push(Problem::error(&["http"], error.to_string()));
+    }
+    if let Err((name, text)) = config.recordings.limits().check() {
+        problems.push(Problem::error(&["recordings", name], text));
+    }
     problems
 }
 
@@ -73,7 +80,10 @@ pub fn check_camera(
     let mut problems = Vec::new();
     match Credentials::read(&settings) {
         Ok((_, uri)) => problems.extend(check_source(&uri)),
-        Err(text) => problems.push(Problem::error(&["password-file"], text)),
+        Err(text) => {
+            let key = if camera.password_env.is_some() { "password-env" } else { "password-file" };
+            problems.push(Problem::error(&[key], text));
+        }
     }
     problems.extend(check_times(&settings));
     let filter = properties.check(&camera.filter);

@@ -9,6 +9,8 @@ use super::problem::{ConfigError, Positions, line_and_column};
 use super::time::Period;
 use crate::events::CameraId;
 use crate::events::sinks::{self, SinkConfig, SinkError};
+use crate::watch::recording;
+use crate::watch::rest::HttpConfig;
 
 /// What a configuration file says.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -28,8 +30,8 @@ pub struct WatchConfig {
     pub sinks: Vec<SinkSection>,
     /// Recordings of alerts.
     pub recordings: RecordingsSection,
-    /// The REST server, as `watch::rest` reads it; none where it is missing.
-    pub http: Option<toml::Table>,
+    /// The REST server and the page; none where it is missing.
+    pub http: Option<HttpConfig>,
     /// How cameras are shared with other workers; not at all where it is missing.
     pub leases: Option<LeasesSection>,
 }
@@ -72,19 +74,42 @@ pub struct SinkSection {
 }
 
 /// Recordings of alerts.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct RecordingsSection {
-    /// Whether alerts are recorded.
+    /// Whether alerts are recorded; they are, where it is missing.
     pub enabled: bool,
     /// How much before an alert; 10 s where it is missing.
     pub pre_roll: Option<Period>,
     /// How much after it; 10 s where it is missing.
     pub post_roll: Option<Period>,
-    /// Bytes that recordings may take.
+    /// The longest recording, which further alerts prolong; 5 minutes where it is missing.
+    pub longest: Option<Period>,
+    /// Bytes that recordings may take, beyond which the oldest go; 10 GB where it is missing.
     pub max_bytes: Option<u64>,
     /// Where they are; `recordings` in the state folder where it is missing.
     pub folder: Option<PathBuf>,
+}
+
+impl Default for RecordingsSection {
+    fn default() -> Self {
+        let (pre_roll, post_roll, longest) = (None, None, None);
+        Self { enabled: true, pre_roll, post_roll, longest, max_bytes: None, folder: None }
+    }
+}
+
+impl RecordingsSection {
+    /// How long recordings are, and how much they may take.
+    pub fn limits(&self) -> recording::Limits {
+        let default = recording::Limits::default();
+        let or = |period: Option<Period>, default| period.map_or(default, |period| period.0);
+        recording::Limits {
+            pre_roll: or(self.pre_roll, default.pre_roll),
+            post_roll: or(self.post_roll, default.post_roll),
+            longest: or(self.longest, default.longest),
+            max_bytes: self.max_bytes.unwrap_or(default.max_bytes),
+        }
+    }
 }
 
 /// How cameras are shared with other workers.

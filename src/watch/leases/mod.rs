@@ -12,6 +12,7 @@
 //! | `camera.ID` | a camera that is watched: by whom |
 //! | `ID` in the bucket `BUCKET-kept` | what is kept with a camera for its next holder |
 
+mod error;
 mod share;
 
 use std::collections::BTreeSet;
@@ -21,10 +22,10 @@ use async_nats::jetstream::kv::{CreateErrorKind, Operation, Store, UpdateErrorKi
 use async_nats::jetstream::{self, Context, stream};
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
+pub use self::error::LeaseError;
 pub use self::share::{Held, Share, fair_share};
-use crate::events::sinks::{NatsServer, SinkError, explained};
+use crate::events::sinks::{NatsServer, explained};
 use crate::events::{CameraId, UtcTime};
 
 /// How long a lease lasts that is not renewed.
@@ -33,56 +34,6 @@ pub const TTL: Duration = Duration::from_secs(6);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The largest value that is kept with a camera.
 pub const LARGEST_VALUE: usize = 64 << 10;
-
-/// Why leases cannot be had. Addresses are shown without credentials.
-#[derive(Debug, Error)]
-pub enum LeaseError {
-    /// The address is none.
-    #[error(transparent)]
-    Address(#[from] SinkError),
-    /// A bucket has no such name.
-    #[error("{0:?} is no name of a bucket: A-Z, a-z, 0-9, _ and - are expected")]
-    Bucket(String),
-    /// The server does not answer, or refuses.
-    #[error("{server}: {what}: {why}")]
-    Server {
-        /// Its address.
-        server: String,
-        /// What was asked.
-        what: &'static str,
-        /// What it says.
-        why: String,
-    },
-    /// The bucket is somebody else's.
-    #[error(
-        "{server}: the bucket {bucket} keeps its keys for {found} s, and {expected} s are expected: \
-         choose another bucket, or remove this one"
-    )]
-    OtherBucket {
-        /// The server's address.
-        server: String,
-        /// The bucket.
-        bucket: String,
-        /// Seconds.
-        found: u64,
-        /// Seconds.
-        expected: u64,
-    },
-    /// Another worker has this name.
-    #[error("another worker named {0} is there: give each its own name")]
-    SameName(String),
-    /// The lease is somebody else's by now.
-    #[error("the lease of {camera} is held by {holder}")]
-    Lost {
-        /// The camera.
-        camera: CameraId,
-        /// Who holds it; `nobody` is possible.
-        holder: String,
-    },
-    /// The value is too large.
-    #[error("{0} bytes are too many to keep with a camera: at most 65536 are expected")]
-    TooLarge(usize),
-}
 
 /// A lease that is held. Its revision grows with each renewal.
 #[derive(Clone, Debug, PartialEq, Eq)]

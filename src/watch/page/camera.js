@@ -29,7 +29,7 @@ function about(camera) {
     ["Frames", frames],
     camera["last-frame"] ? ["Newest frame", time(camera["last-frame"])] : null,
     ["Latency", `${figures["latency-p50-ms"].toFixed(0)} ms, 95 % within ${figures["latency-p95-ms"].toFixed(0)} ms`],
-    ["Since the start", FIGURES.map(([name, text]) => `${figures[name].toLocaleString("en")} ${text}`).join(", ")],
+    ["Since the start", FIGURES.map(([name, text]) => `${text}: ${figures[name].toLocaleString("en")}`).join("; ")],
   ];
   return rows.filter((row) => row).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
 }

@@ -27,7 +27,7 @@ function models(answer) {
       ? [model.training === "trained" ? el("div", {}, "trained") : null,
          model.calibrated ? el("div", {}, "calibrated") : null,
          warningTexts([model])]
-      : "finds faces, and has no say in verdicts",
+      : "finds faces or points, and has no say in verdicts",
     percent(model.busy),
     model.sha256 ? el("code", { title: model.sha256 }, model.sha256.slice(0, 12)) : "unknown",
   ]);

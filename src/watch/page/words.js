@@ -43,7 +43,7 @@ export function because(label, reason, text) {
 const WARNINGS = {
   UNTRAINED: "random weights: the score means nothing",
   "UNKNOWN TRAINING": "nobody says how the classifier was trained: the score is no verdict",
-  "DRAWN FACES ONLY": "exact for the drawn faces of a demonstration, and for nothing else",
+  "DRAWN SCENE": "exact for the drawn faces of a demonstration, and for nothing else",
   UNCALIBRATED: "how far the score can be believed has not been measured",
 };
 
@@ -52,7 +52,7 @@ function warningWords({ training, calibrated }) {
   return [
     training === "untrained" ? "UNTRAINED" : null,
     training === "unknown" ? "UNKNOWN TRAINING" : null,
-    training === "analytic" ? "DRAWN FACES ONLY" : null,
+    training === "analytic" ? "DRAWN SCENE" : null,
     training && calibrated === false ? "UNCALIBRATED" : null,
   ].filter((word) => word);
 }

@@ -109,7 +109,7 @@ impl Intake<'_> {
         )?;
         let encoder = bin(&format!(
             "queue ! videoconvert ! video/x-raw,format=I420 ! {encoder} ! h264parse \
-             config-interval=-1 ! capsfilter caps=video/x-h264,alignment=au"
+             ! capsfilter caps=video/x-h264,stream-format=avc,alignment=au"
         ))?;
         self.chain(&[&encoder])?;
         self.traffic.set_codec("video/x-h264");
@@ -226,10 +226,10 @@ impl Streams {
         self.traffic.set_codec(media);
         let whole = match media {
             "video/x-h264" => {
-                "h264parse config-interval=-1 ! capsfilter caps=video/x-h264,alignment=au"
+                "h264parse ! capsfilter caps=video/x-h264,stream-format=avc,alignment=au"
             }
             "video/x-h265" => {
-                "h265parse config-interval=-1 ! capsfilter caps=video/x-h265,alignment=au"
+                "h265parse ! capsfilter caps=video/x-h265,stream-format=hvc1,alignment=au"
             }
             _ => "identity silent=true",
         };

@@ -24,7 +24,12 @@ pub struct View {
     newest: Mutex<Newest>,
     pictures: Arc<watch::Sender<Option<Jpeg>>>,
     encoder: Mutex<Encoder>,
+    /// Who wants the next frame itself.
+    wanted: Mutex<Vec<FrameTaker>>,
 }
+
+/// Takes a frame; it must not wait.
+type FrameTaker = Box<dyn FnOnce(gst::Sample) + Send>;
 
 #[derive(Default)]
 struct Newest {
@@ -45,6 +50,7 @@ impl Default for View {
             newest: Mutex::default(),
             pictures: Arc::new(watch::Sender::new(None)),
             encoder: Mutex::default(),
+            wanted: Mutex::default(),
         }
     }
 }
@@ -66,6 +72,11 @@ impl View {
         self.pictures.subscribe()
     }
 
+    /// Hands the next frame with what is drawn on it to `take`, on the thread that brings it.
+    pub fn with_next_frame(&self, take: impl FnOnce(gst::Sample) + Send + 'static) {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(take));
+    }
+
     /// Looks at every frame that leaves a pad.
     pub fn follow(self: &Arc<Self>, pad: &gst::Pad) {
         let this = Arc::clone(self);
@@ -82,6 +93,13 @@ impl View {
         let faces = faces.collect();
         let newest = Newest { faces, time: Some(UtcTime::now()) };
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = newest;
+        let wanted =
+            std::mem::take(&mut *self.wanted.lock().unwrap_or_else(PoisonError::into_inner));
+        if !wanted.is_empty()
+            && let Some(sample) = sample(pad, buffer)
+        {
+            wanted.into_iter().for_each(|take| take(sample.clone()));
+        }
         if self.pictures.receiver_count() > 0 {
             self.encode(pad, buffer);
         }
@@ -93,10 +111,7 @@ impl View {
         if encoder.newest.is_some_and(|newest| newest.elapsed() < PICTURE_INTERVAL) {
             return;
         }
-        let Some(caps) = pad.current_caps() else { return };
-        // The frame's memory is shared, not copied.
-        let Ok(frame) = buffer.copy_region(gst::BufferCopyFlags::all(), ..) else { return };
-        let sample = gst::Sample::builder().buffer(&frame).caps(&caps).build();
+        let Some(sample) = sample(pad, buffer) else { return };
         encoder.newest = Some(Instant::now());
         let sent = match &encoder.frames {
             Some(frames) => frames.try_send(sample),
@@ -113,6 +128,13 @@ impl View {
             encoder.frames = started.is_ok().then_some(frames);
         }
     }
+}
+
+/// A frame with its caps, whose memory is shared, not copied.
+fn sample(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::Sample> {
+    let caps = pad.current_caps()?;
+    let frame = buffer.copy_region(gst::BufferCopyFlags::all(), ..).ok()?;
+    Some(gst::Sample::builder().buffer(&frame).caps(&caps).build())
 }
 
 /// Makes pictures of frames until nobody looks any more.

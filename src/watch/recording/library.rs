@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ring::Ring;
 use super::writer::part_of;
-use super::{RecordingConfig, Times, stills};
+use super::{Limits, stills};
 use crate::events::body::FaceBox;
 use crate::events::{CameraId, EventId, UtcTime};
 use crate::watch::status::{Jpeg, RecordingStatus};
@@ -39,8 +39,7 @@ struct Recording {
 #[derive(Debug)]
 pub struct Recordings {
     folder: PathBuf,
-    times: Times,
-    max_bytes: u64,
+    limits: Limits,
     /// A leaf lock; not held while files are written or removed.
     known: Mutex<BTreeMap<EventId, Recording>>,
 }
@@ -51,7 +50,7 @@ impl Recordings {
     ///
     /// # Errors
     /// When the folder cannot be used.
-    pub fn open(folder: PathBuf, config: &RecordingConfig) -> io::Result<Arc<Self>> {
+    pub fn open(folder: PathBuf, limits: Limits) -> io::Result<Arc<Self>> {
         fs::create_dir_all(&folder)?;
         let mut known = BTreeMap::new();
         for entry in fs::read_dir(&folder)? {
@@ -67,8 +66,7 @@ impl Recordings {
             }
             known.insert(id, Recording { notes, unfinished: false });
         }
-        let (times, max_bytes) = (config.times(), config.max_bytes);
-        let this = Self { folder, times, max_bytes, known: Mutex::new(known) };
+        let this = Self { folder, limits, known: Mutex::new(known) };
         let this = Arc::new(this);
         this.remove_oldest();
         Ok(this)
@@ -80,7 +78,7 @@ impl Recordings {
 
     /// A ring for a camera.
     pub fn ring(self: &Arc<Self>, camera: &CameraId) -> Arc<Ring> {
-        Ring::new(camera.clone(), self.times, self)
+        Ring::new(camera.clone(), self.limits, self)
     }
 
     /// Begins a recording; where its video is to be.
@@ -199,7 +197,7 @@ impl Recordings {
         let mut bytes: u64 = sizes.iter().map(|(.., bytes)| bytes).sum();
         let mut removed = 0;
         for (id, unfinished, size) in sizes {
-            if bytes <= self.max_bytes {
+            if bytes <= self.limits.max_bytes {
                 break;
             }
             if unfinished {

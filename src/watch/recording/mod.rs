@@ -27,79 +27,51 @@ mod writer;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 pub use library::{Recordings, jpeg};
 pub use ring::Ring;
 
-/// What is recorded, and how much.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
-pub struct RecordingConfig {
-    /// Whether alerts are recorded.
-    pub enabled: bool,
-    /// Where; unset, `recordings` in the state folder.
-    pub folder: Option<PathBuf>,
-    /// Seconds before the alert.
-    pub pre_roll: f64,
-    /// Seconds after the alert.
-    pub post_roll: f64,
-    /// The longest recording, seconds, which alerts of the same camera prolong.
-    pub longest: f64,
+/// How long recordings are, and how much all of them may take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Before the alert.
+    pub pre_roll: Duration,
+    /// After the alert.
+    pub post_roll: Duration,
+    /// The longest recording, which further alerts of the camera prolong.
+    pub longest: Duration,
     /// Bytes of all recordings: the oldest are removed.
     pub max_bytes: u64,
 }
 
-impl Default for RecordingConfig {
+impl Default for Limits {
     fn default() -> Self {
         Self {
-            enabled: true,
-            folder: None,
-            pre_roll: 10.0,
-            post_roll: 10.0,
-            longest: 300.0,
+            pre_roll: Duration::from_secs(10),
+            post_roll: Duration::from_secs(10),
+            longest: Duration::from_secs(300),
             max_bytes: 10_000_000_000,
         }
     }
 }
 
-impl RecordingConfig {
+impl Limits {
     /// # Errors
-    /// When a number cannot be: what was found, and what was expected.
-    pub fn check(&self) -> Result<(), String> {
-        for (name, seconds, most) in [
-            ("pre-roll", self.pre_roll, 300.0),
-            ("post-roll", self.post_roll, 3600.0),
-            ("longest", self.longest, 86_400.0),
-        ] {
-            if !(0.0..=most).contains(&seconds) {
-                return Err(format!("{name} is {seconds}: 0 to {most} seconds are expected"));
+    /// When they contradict one another: the name, what was found, and what was expected.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        for (name, period, most_s) in
+            [("pre-roll", self.pre_roll, 300), ("post-roll", self.post_roll, 3600)]
+        {
+            if period > Duration::from_secs(most_s) {
+                return Err((name, format!("{period:?} is too long: {most_s}s at most")));
             }
         }
-        if self.longest < self.pre_roll + self.post_roll {
-            let (longest, rolls) = (self.longest, self.pre_roll + self.post_roll);
-            return Err(format!("longest is {longest}: pre-roll and post-roll take {rolls}"));
+        let rolls = self.pre_roll + self.post_roll;
+        if self.longest < rolls {
+            let longest = self.longest;
+            return Err(("longest", format!("{longest:?} is less than the two rolls, {rolls:?}")));
         }
         Ok(())
     }
-
-    pub(super) fn times(&self) -> Times {
-        // Checked: none is negative or beyond a day.
-        let duration = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
-        Times {
-            pre_roll: duration(self.pre_roll),
-            post_roll: duration(self.post_roll),
-            longest: duration(self.longest),
-        }
-    }
-}
-
-/// How long recordings are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Times {
-    pub pre_roll: Duration,
-    pub post_roll: Duration,
-    pub longest: Duration,
 }
 
 /// Why an alert is not recorded.

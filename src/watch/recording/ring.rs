@@ -7,7 +7,7 @@ use gst::prelude::*;
 use super::gops::{Gops, Unit};
 use super::library::Recordings;
 use super::writer::Writer;
-use super::{RecordingError, Times};
+use super::{Limits, RecordingError};
 use crate::events::{CameraId, EventId};
 
 /// The most bytes of encoded frames that wait in a ring for an alert.
@@ -17,7 +17,7 @@ const MAX_BYTES: usize = 128 << 20;
 #[derive(Debug)]
 pub struct Ring {
     camera: CameraId,
-    times: Times,
+    limits: Limits,
     library: Weak<Recordings>,
     /// A leaf lock. Held by streaming threads for as long as it takes to note a frame.
     state: Mutex<State>,
@@ -54,8 +54,8 @@ impl Active {
 }
 
 impl Ring {
-    pub(super) fn new(camera: CameraId, times: Times, library: &Arc<Recordings>) -> Arc<Self> {
-        let keep_ns = nanoseconds(times.pre_roll);
+    pub(super) fn new(camera: CameraId, limits: Limits, library: &Arc<Recordings>) -> Arc<Self> {
+        let keep_ns = nanoseconds(limits.pre_roll);
         let state = State {
             gops: Gops::new(keep_ns, MAX_BYTES),
             caps: None,
@@ -64,7 +64,7 @@ impl Ring {
             follows: 0,
         };
         let library = Arc::downgrade(library);
-        Arc::new(Self { camera, times, library, state: Mutex::new(state) })
+        Arc::new(Self { camera, limits, library, state: Mutex::new(state) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -116,7 +116,7 @@ impl Ring {
     /// When there is nothing to record, or no place for it.
     pub fn alert(&self, id: EventId) -> Result<EventId, RecordingError> {
         let [pre_ns, post_ns, longest_ns] =
-            [self.times.pre_roll, self.times.post_roll, self.times.longest].map(nanoseconds);
+            [self.limits.pre_roll, self.limits.post_roll, self.limits.longest].map(nanoseconds);
         let mut state = self.lock();
         let now_ns = state.gops.newest_ns().ok_or(RecordingError::NoKeyFrame)?;
         if let Some(active) = &mut state.writer

@@ -17,17 +17,24 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
+use tokio::sync::mpsc::UnboundedSender;
+
 pub use self::record::CameraRecord;
 use self::worker::Worker;
 use super::config::CameraSettings;
 use super::pipeline::address::Source;
-use crate::events::{Draft, EventId};
+use super::recording::Recordings;
+use super::sharing::Kept;
+use crate::events::alert::Alerted;
+use crate::events::{CameraId, Draft, EventId};
 use crate::models::synth::{self, Synth};
 
 /// Where events go. Nobody who records waits.
 pub trait Recorder: Send + Sync {
     /// `None`: it was dropped, and counted.
     fn record(&self, draft: Draft) -> Option<EventId>;
+    /// An id for what an event names.
+    fn next_id(&self) -> EventId;
 }
 
 /// What the supervisors of a process share.
@@ -36,7 +43,9 @@ pub struct Context {
     events: Arc<dyn Recorder>,
     /// Where the networks for drawn faces are, or will be.
     drawn_engines: PathBuf,
-    records: bool,
+    recordings: Option<Arc<Recordings>>,
+    /// Where what has been alerted is kept for another worker.
+    keep: Option<UnboundedSender<Kept>>,
 }
 
 impl Context {
@@ -46,9 +55,15 @@ impl Context {
         log: impl Fn(&str) + Send + Sync + 'static,
         events: Arc<dyn Recorder>,
         drawn_engines: PathBuf,
-        records: bool,
+        recordings: Option<Arc<Recordings>>,
     ) -> Self {
-        Self { log: Box::new(log), events, drawn_engines, records }
+        Self { log: Box::new(log), events, drawn_engines, recordings, keep: None }
+    }
+
+    /// With a place that keeps what has been alerted for another worker.
+    #[must_use]
+    pub(super) fn keeping(self, keep: UnboundedSender<Kept>) -> Self {
+        Self { keep: Some(keep), ..self }
     }
 
     /// Says something to whoever runs the process.
@@ -61,9 +76,22 @@ impl Context {
         self.events.record(draft)
     }
 
-    /// Whether alerts are recorded.
-    pub fn records(&self) -> bool {
-        self.records
+    /// An id for what an event names.
+    pub fn next_id(&self) -> EventId {
+        self.events.next_id()
+    }
+
+    /// Where alerts are recorded; `None` where they are not.
+    pub fn recordings(&self) -> Option<&Arc<Recordings>> {
+        self.recordings.as_ref()
+    }
+
+    /// Keeps what has been alerted for another worker.
+    fn keep(&self, camera: &CameraId, alerted: &[Alerted]) {
+        if let Some(keep) = &self.keep {
+            // Nobody takes it when everything stops.
+            let _ = keep.send((camera.clone(), alerted.to_vec()));
+        }
     }
 
     /// The folder with models for a camera that names none, where that is not the usual search.
@@ -94,7 +122,8 @@ impl Context {
 enum Command {
     Stop,
     Change(Arc<CameraSettings>),
-    Hold(bool),
+    /// What another has alerted comes with it; `None`: another worker watches it.
+    Hold(Option<Vec<Alerted>>),
 }
 
 /// A camera that is watched.
@@ -133,9 +162,9 @@ impl Supervised {
         let _ = self.commands.send(Command::Change(Arc::new(settings)));
     }
 
-    /// Whether this process watches it.
-    pub fn hold(&self, is_held: bool) {
-        let _ = self.commands.send(Command::Hold(is_held));
+    /// Whether this process watches it: what another has alerted, or `None`.
+    pub fn hold(&self, held: Option<Vec<Alerted>>) {
+        let _ = self.commands.send(Command::Hold(held));
     }
 
     /// Begins to stop it; its thread ends within four seconds.

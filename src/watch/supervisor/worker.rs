@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use gst::prelude::*;
+
 use super::faces::Faces;
 use super::machine::{Change, End, Failure, Limits, Machine, Order, Seen, Step};
 use super::record::CameraRecord;
 use super::{Command, Context};
 use crate::core::redact::redact;
 use crate::events::Draft;
-use crate::events::body::{Body, Camera, CameraState, VideoFormat};
+use crate::events::alert::Alerted;
+use crate::events::body::{Body, Camera, CameraState, Health, HealthStatus, VideoFormat};
 use crate::watch::config::{CameraSettings, Credentials};
 use crate::watch::pipeline::address::Source;
 use crate::watch::pipeline::{CameraPipeline, Recipe, failure};
@@ -61,9 +64,12 @@ impl Worker {
         is_held: bool,
     ) -> Self {
         let settings = record.settings();
+        let view = Arc::clone(&record.view);
+        let mut faces = Faces::new(settings.id.clone(), Arc::clone(&context), view);
+        faces.set_recorded(settings.record);
         Self {
             machine: machine(&settings),
-            faces: Faces::new(settings.id.clone(), Arc::clone(&context)),
+            faces,
             settings,
             context,
             record,
@@ -78,12 +84,15 @@ impl Worker {
 
     /// Runs until it is told to stop.
     pub(super) fn run(mut self) {
+        if !self.is_held {
+            self.record.set_state(&elsewhere());
+        }
         loop {
             self.record.turn();
             match self.command() {
                 Some(Command::Stop) => break,
                 Some(Command::Change(settings)) => self.change(settings),
-                Some(Command::Hold(is_held)) => self.hold(is_held),
+                Some(Command::Hold(held)) => self.hold(held),
                 None => {}
             }
             if self.is_held {
@@ -219,10 +228,11 @@ impl Worker {
             source: &source,
             credentials: &credentials,
             engines: engines.as_deref(),
-            encoded: settings.record && self.context.records(),
+            encoded: self.faces.is_recorded(),
             view: &self.record.view,
         };
         let pipeline = CameraPipeline::build(&recipe)?;
+        self.faces.begin(&pipeline);
         Ok(Running { pipeline, source, credentials, frames: (0, Instant::now()) })
     }
 
@@ -257,14 +267,27 @@ impl Worker {
             }
             gst::MessageView::Warning(warning) => {
                 let text = redact(warning.error().message()).into_owned();
-                if self.warned.insert(text.clone()) {
-                    self.context.log(&format!("camera {}: warning: {text}", self.settings.id));
-                }
+                let is_filter = warning.src() == Some(running.pipeline.filter().upcast_ref());
+                self.warn(text, is_filter);
                 return;
             }
             _ => return,
         };
         self.take(step);
+    }
+
+    /// What goes on all the same, such as unscored after a model failed. Told once.
+    fn warn(&mut self, text: String, is_filter: bool) {
+        if !self.warned.insert(text.clone()) {
+            return;
+        }
+        let camera = self.settings.id.clone();
+        self.context.log(&format!("camera {camera}: warning: {text}"));
+        if is_filter {
+            let (component, status) = ("models".to_owned(), HealthStatus::Degraded);
+            let health = Health { component, status, text, dropped: None };
+            self.context.record(Draft::now(Some(camera), Body::Health(health)));
+        }
     }
 
     fn count_alerts(&self, alerts: u64) {
@@ -277,23 +300,26 @@ impl Worker {
         self.stop_pipeline();
         self.record.set_settings(Arc::clone(&settings));
         self.machine = machine(&settings);
+        self.faces.set_recorded(settings.record);
         self.settings = settings;
         self.video = None;
         self.warned.clear();
     }
 
     /// Begins or ends to watch, as another process has ended or begun.
-    fn hold(&mut self, is_held: bool) {
-        if self.is_held == is_held {
-            return;
-        }
-        self.is_held = is_held;
-        if !is_held {
-            self.stop_pipeline();
-            self.machine = machine(&self.settings);
-            let reason = Some("another worker watches it".to_owned());
-            let change = Change { state: CameraState::Offline, reason, is_news: false };
-            self.record.set_state(&change);
+    fn hold(&mut self, held: Option<Vec<Alerted>>) {
+        match held {
+            Some(_) if self.is_held => {}
+            Some(alerted) => {
+                self.is_held = true;
+                self.faces.continue_after(alerted);
+            }
+            None => {
+                self.is_held = false;
+                self.stop_pipeline();
+                self.machine = machine(&self.settings);
+                self.record.set_state(&elsewhere());
+            }
         }
     }
 
@@ -315,6 +341,12 @@ impl Worker {
             self.context.log(&format!("camera {id}: its pipeline does not stop: left alone"));
         }
     }
+}
+
+/// What is said of a camera that this process does not watch. It is no event: the other tells.
+fn elsewhere() -> Change {
+    let reason = Some("another worker watches it, or will".to_owned());
+    Change { state: CameraState::Offline, reason, is_news: false }
 }
 
 /// A format in words.

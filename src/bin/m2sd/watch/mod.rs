@@ -1,5 +1,6 @@
 //! `m2sd watch`: keeps an eye on many cameras.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,13 +29,21 @@ pub struct WatchArgs {
     /// Tell what is wrong with the configuration, by line, and end
     #[arg(long)]
     check: bool,
+    /// Serve the page and REST at this address and port, whatever [http] says of them
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
 }
 
 pub fn run(args: &WatchArgs) -> Result<(), CliError> {
     gst::init().map_err(CliError::runtime)?;
     gstm2sd::plugin_register_static().map_err(CliError::runtime)?;
-    let (config, warnings) = read_config(&args.config).map_err(explain)?;
+    let (mut config, warnings) = read_config(&args.config).map_err(explain)?;
     warnings.iter().for_each(|warning| note(warning));
+    if let Some(listen) = args.listen {
+        let http = config.http.get_or_insert_default();
+        http.listen = listen;
+        http.check().map_err(CliError::usage)?;
+    }
     if args.check {
         return print_line(&format!("{}: {}", args.config.display(), summary(&config)));
     }
@@ -42,6 +51,9 @@ pub fn run(args: &WatchArgs) -> Result<(), CliError> {
     let count = config.cameras.len();
     let process = Process::start(args.config.clone(), config, note).map_err(failed)?;
     note(&format!("m2sd: watching {count} cameras"));
+    if let Some(page) = process.page() {
+        note(&format!("m2sd: {page} shows them"));
+    }
     // Where nobody listens, there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     let signal = watch(&process, &signals, &hang_ups);
@@ -96,10 +108,12 @@ fn explain(error: ConfigError) -> CliError {
 
 fn failed(error: ProcessError) -> CliError {
     match error {
-        ProcessError::NoStateDir | ProcessError::Spool(_) | ProcessError::Sink(_) => {
-            CliError::input(error)
-        }
-        ProcessError::Service(_) => CliError::runtime(error),
+        ProcessError::Recordings { .. }
+        | ProcessError::NoStateDir
+        | ProcessError::Spool(_)
+        | ProcessError::Sink(_)
+        | ProcessError::Http(_) => CliError::input(error),
+        ProcessError::Service(_) | ProcessError::Threads(_) => CliError::runtime(error),
     }
 }
 

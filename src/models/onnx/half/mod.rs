@@ -7,6 +7,7 @@
 
 mod attention;
 mod network;
+mod patches;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -49,12 +50,13 @@ impl HalfError {
     }
 }
 
-/// How attention is written.
+/// How attention is written, and for whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attention {
     /// In the operators that it came in.
     AsItIs,
-    /// As ONNX Runtime's own operator, where it is of the usual kind.
+    /// As ONNX Runtime's own operator, where it is of the usual kind: for its CUDA provider, so that
+    /// convolutions over clips are no convolutions in half floats either, which cuDNN lacks.
     Fused,
 }
 
@@ -79,6 +81,9 @@ fn rewrite(
 ) -> Result<(), HalfError> {
     let mut network = Network::read(&mut source)?;
     let fused = attention == Attention::Fused && attention::fuse(&mut network) > 0;
+    if attention == Attention::Fused {
+        patches::rewrite(&mut network);
+    }
     let plan = Plan::new(&network)?;
     let weights = network.weights.keys().collect();
     // A message says its length first: the graph is written twice, once to be measured.

@@ -1,7 +1,7 @@
 //! What of a network decides in which arithmetic each operator runs: nodes, and the types of what
 //! they are given. Weights stay in the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
 
 use super::HalfError;
@@ -20,8 +20,14 @@ pub(super) struct Node {
     pub rest: Vec<u8>,
     /// The element type that a `Cast` or a constant gives.
     pub element: Option<i32>,
-    /// Its list of integers, such as the order of a `Transpose`.
+    /// The order of a `Transpose`.
     pub ints: Vec<i64>,
+    /// Its lists of integers by name, such as the `strides` of a `Conv`.
+    pub lists: BTreeMap<String, Vec<i64>>,
+    /// The `group` of a `Conv`.
+    pub group: Option<i32>,
+    /// Whether it chooses its `pads` by itself.
+    pub pads_itself: bool,
     /// Whether it holds graphs of its own.
     pub has_graph: bool,
 }
@@ -33,9 +39,17 @@ pub(super) struct Network {
     pub weights: BTreeMap<String, i32>,
     /// The numbers of those that are short lists of integers, such as the shape for a `Reshape`.
     pub shapes: BTreeMap<String, Vec<i64>>,
+    /// The sizes of the weights.
+    pub dims: BTreeMap<String, Vec<i64>>,
     /// Of inputs that are no weights.
     pub inputs: BTreeMap<String, i32>,
+    /// The sizes of the inputs, where they are fixed.
+    pub input_dims: BTreeMap<String, Vec<Option<i64>>>,
     pub outputs: BTreeMap<String, i32>,
+    /// Values that a `Reshape` takes in half floats.
+    pub half: BTreeSet<String>,
+    /// Values that are computed in single floats, whatever gives them.
+    pub single: BTreeSet<String>,
 }
 
 impl Network {
@@ -64,18 +78,20 @@ impl Network {
                 Ok(())
             }
             (field::GRAPH_INITIALIZER, Value::Bytes(len)) => {
-                let (name, element, integers) = tensor(wire, len)?;
+                let Tensor { name, element, dims, integers } = tensor(wire, len)?;
                 self.shapes.extend(integers.map(|integers| (name.clone(), integers)));
+                self.dims.insert(name.clone(), dims);
                 self.weights.insert(name, element);
                 Ok(())
             }
             (field::GRAPH_INPUT, Value::Bytes(len)) => {
-                let (name, element) = port(wire, len)?;
+                let (name, element, dims) = port(wire, len)?;
+                self.input_dims.insert(name.clone(), dims);
                 self.inputs.insert(name, element);
                 Ok(())
             }
             (field::GRAPH_OUTPUT, Value::Bytes(len)) => {
-                let (name, element) = port(wire, len)?;
+                let (name, element, _) = port(wire, len)?;
                 self.outputs.insert(name, element);
                 Ok(())
             }
@@ -84,27 +100,51 @@ impl Network {
     }
 }
 
-type Tensor = (String, i32, Option<Vec<i64>>);
+#[derive(Default)]
+struct Tensor {
+    name: String,
+    element: i32,
+    dims: Vec<i64>,
+    /// Its numbers, if they are a few integers.
+    integers: Option<Vec<i64>>,
+}
+
+/// A name, an element type, and sizes, where they are fixed.
+type Port = (String, i32, Vec<Option<i64>>);
 
 /// In bytes.
 const LONGEST_SHAPE: u64 = 64;
 
-fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<(String, i32), WireError> {
+fn port<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Port, WireError> {
     let port: proto::ValueInfoProto = proto::decode(wire, len)?;
-    let tensor = port.r#type.and_then(|t| t.tensor_type);
-    Ok((port.name, tensor.map_or(0, |tensor| tensor.elem_type)))
+    let tensor = port.r#type.and_then(|t| t.tensor_type).unwrap_or_default();
+    let dims = tensor.shape.unwrap_or_default().dim;
+    let size = |dim: proto::DimensionProto| match dim.value {
+        Some(proto::dimension::Value::Size(size)) => Some(size),
+        _ => None,
+    };
+    Ok((port.name, tensor.elem_type, dims.into_iter().map(size).collect()))
 }
 
-/// A weight's name, its element type, and its numbers if they are a few integers.
+/// What there is to know of a weight.
 fn tensor<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Tensor, WireError> {
-    let (mut name, mut element, mut raw) = (String::new(), 0, None);
+    let (mut found, mut raw) = (Tensor::default(), None);
     wire.message::<WireError>(len, |wire, field, value| match (field, value) {
+        // One by one, or all together.
+        (field::TENSOR_DIMS, Value::Number(number)) => {
+            found.dims.push(number as i64);
+            Ok(())
+        }
+        (field::TENSOR_DIMS, Value::Bytes(len)) => {
+            found.dims.extend(wire.numbers(len)?.into_iter().map(|number| number as i64));
+            Ok(())
+        }
         (field::TENSOR_NAME, Value::Bytes(len)) => {
-            name = text(wire, len)?;
+            found.name = text(wire, len)?;
             Ok(())
         }
         (field::TENSOR_DATA_TYPE, Value::Number(number)) => {
-            element = element_type(number);
+            found.element = element_type(number);
             Ok(())
         }
         (field::TENSOR_RAW_DATA, Value::Bytes(len)) if len <= LONGEST_SHAPE => {
@@ -113,10 +153,10 @@ fn tensor<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Tensor, WireEr
         }
         (_, other) => wire.skip(other),
     })?;
-    let raw = raw.filter(|_| element == proto::INT64);
-    let integers =
+    let raw = raw.filter(|_| found.element == proto::INT64);
+    found.integers =
         raw.map(|raw| raw.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect());
-    Ok((name, element, integers))
+    Ok(found)
 }
 
 fn node<R: Read + Seek>(wire: &mut Wire<R>, len: u64) -> Result<Node, WireError> {
@@ -175,7 +215,7 @@ fn attribute<R: Read + Seek>(
             Ok(())
         }
         (field::ATTRIBUTE_T, Value::Bytes(len)) => {
-            held = Some(tensor(wire, len)?.1);
+            held = Some(tensor(wire, len)?.element);
             Ok(())
         }
         (field::ATTRIBUTE_G | field::ATTRIBUTE_GRAPHS, other) => {
@@ -186,9 +226,13 @@ fn attribute<R: Read + Seek>(
     })?;
     match name.as_str() {
         "perm" => node.ints = list,
+        "group" => node.group = number,
+        // Even NOTSET, which nobody writes.
+        "auto_pad" => node.pads_itself = true,
         "to" => node.element = number,
         "value" => node.element = held,
         "value_float" | "value_floats" => node.element = Some(proto::FLOAT),
+        _ if !list.is_empty() => drop(node.lists.insert(name, list)),
         _ => {}
     }
     Ok(())

@@ -133,6 +133,12 @@ impl Plan {
         let wanted = match op {
             // Takes anything, and says itself what it gives.
             "Cast" => None,
+            _ if node.outputs.iter().any(|name| network.single.contains(name)) => {
+                Some(Kind::Single)
+            }
+            "Reshape" if node.inputs.first().is_some_and(|name| network.half.contains(name)) => {
+                Some(Kind::Half)
+            }
             _ if PRODUCTS.contains(&op) => Some(Kind::Half),
             _ if EXACT.contains(&op) => Some(Kind::Single),
             _ if any_half => Some(Kind::Half),

@@ -192,3 +192,46 @@ fn softmax_that_is_no_attention_stays() {
     let network = Network::read(Cursor::new(out)).unwrap();
     assert!(network.nodes.iter().any(|node| node.op == "Softmax"));
 }
+
+/// A convolution over a clip of `sides`, with patches of 2×4×4 this far apart.
+fn over_clips(sides: [usize; 3], strides: [i64; 3]) -> Network {
+    let mut g = Graph::new("test");
+    let [t, h, w] = sides.map(Axis::Size);
+    let x = g.input("x", &[Axis::Any("N"), Axis::Size(3), t, h, w]);
+    let two = g.floats("two", &[1], vec![2.0]);
+    let x = g.op("Mul", &[&x, &two], &[]);
+    let weight = g.floats("weight", &[5, 3, 2, 4, 4], vec![0.5; 5 * 3 * 32]);
+    let bias = g.floats("bias", &[5], vec![0.25; 5]);
+    let y = g.op("Conv", &[&x, &weight, &bias], &[ints("strides", &strides)]);
+    let y = g.op("Relu", &[&y], &[]);
+    let any = ["T", "H", "W"].map(Axis::Any);
+    let [t, h, w] = any;
+    g.output("y", &y, &[Axis::Any("N"), Axis::Size(5), t, h, w]);
+    let bytes = file(g);
+    let mut out = Vec::new();
+    rewrite(Cursor::new(&bytes), &mut out, Attention::AsItIs).unwrap();
+    let plain = Network::read(Cursor::new(out)).unwrap();
+    assert_eq!(operators(&plain), ["Mul", "to half", "Conv", "Relu", "to single"]);
+    let mut out = Vec::new();
+    rewrite(Cursor::new(&bytes), &mut out, Attention::Fused).unwrap();
+    Network::read(Cursor::new(out)).unwrap()
+}
+
+#[test]
+fn patches_of_a_clip_are_a_product_for_cuda() {
+    let network = over_clips([4, 8, 12], [2, 4, 4]);
+    let operators = operators(&network);
+    assert!(!operators.contains(&"Conv".to_owned()), "{operators:?}");
+    let products = operators.iter().filter(|op| *op == "MatMul").count();
+    // The clip, and no other value, is made half; the weights are so in the file.
+    let casts = operators.iter().filter(|op| *op == "to half").count();
+    assert_eq!((products, casts, network.weights["weight_half"]), (1, 1, proto::FLOAT16));
+}
+
+#[test]
+fn other_convolutions_over_clips_are_in_single_floats_for_cuda() {
+    let single = ["Mul", "Conv", "Relu"];
+    // Patches that overlap, and a clip that they do not fill.
+    assert_eq!(operators(&over_clips([4, 8, 12], [1, 4, 4])), single);
+    assert_eq!(operators(&over_clips([4, 8, 13], [2, 4, 4])), single);
+}
