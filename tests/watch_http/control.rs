@@ -168,6 +168,7 @@ pub struct Running {
     pub spool: Arc<Spool>,
     pub address: SocketAddr,
     pub folder: tempfile::TempDir,
+    config: HttpConfig,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     served: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
     runtime: Option<Runtime>,
@@ -184,18 +185,29 @@ pub fn start(config: HttpConfig) -> Running {
         Spool::open(&folder.path().join("spool"), EventMaker::new("test"), Limits::default())
             .unwrap();
     let control = Arc::new(MadeUp::default());
-    let server =
-        Server::bind(&config, control.clone(), spool.clone()).unwrap_or_else(|e| panic!("{e}"));
-    let address = server.address();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let served = runtime.spawn(server.serve(async { drop(stopped.await) }));
-    let (stop, served, runtime) = (Some(stop), Some(served), Some(runtime));
-    Running { control, spool, address, folder, stop, served, runtime }
+    let address = config.listen;
+    let runtime = Some(runtime);
+    let mut running =
+        Running { control, spool, address, folder, config, stop: None, served: None, runtime };
+    running.start_again();
+    running
 }
 
 impl Running {
+    /// Serves, after a stop on the same port as before.
+    pub fn start_again(&mut self) {
+        let config = HttpConfig { listen: self.address, ..self.config.clone() };
+        let server = Server::bind(&config, self.control.clone(), self.spool.clone())
+            .unwrap_or_else(|error| panic!("{error}"));
+        self.address = server.address();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let served = server.serve(async { drop(stopped.await) });
+        self.served = self.runtime.as_ref().map(|runtime| runtime.spawn(served));
+        self.stop = Some(stop);
+    }
+
     /// Stops the server; returns how long that took.
     pub fn stop(&mut self) -> Duration {
         let began = Instant::now();

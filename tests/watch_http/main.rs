@@ -4,10 +4,12 @@
 
 mod access;
 mod api;
+mod browser;
 mod client;
 mod control;
 mod events;
 mod media;
 mod metrics;
 mod openapi;
+mod page;
 mod recordings;

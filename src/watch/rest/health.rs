@@ -31,6 +31,8 @@ pub(super) struct ServiceStatus {
     uptime_seconds: u64,
     /// Whether every camera has been started and the models are loaded.
     ready: bool,
+    /// Whether clients must show a token.
+    needs_token: bool,
     /// What the process uses.
     process: ProcessStatus,
     /// Where events wait for those that they are sent to.
@@ -118,6 +120,7 @@ pub(super) async fn status(State(app): State<App>) -> Answer<Json<ServiceStatus>
         time: UtcTime::now(),
         uptime_seconds: app.since.elapsed().as_secs(),
         ready: app.control.ready(),
+        needs_token: app.access.token().is_some(),
         process: ProcessStatus::read(),
         spool: app.spool.stats().into(),
     });

@@ -1,4 +1,4 @@
-//! Files of pages, which are part of the program, and the login.
+//! The page's files, which are part of the program, and the login.
 
 use std::time::Duration;
 
@@ -38,9 +38,18 @@ macro_rules! files {
 
 const HTML: &str = "text/html; charset=utf-8";
 
-const FILES: [File; 2] = files! {
+const FILES: [File; 11] = files! {
+    "/" "index.html" "text/html; charset=utf-8",
     "/page/style.css" "style.css" "text/css; charset=utf-8",
     "/page/icon.svg" "icon.svg" "image/svg+xml",
+    "/page/app.js" "app.js" "text/javascript; charset=utf-8",
+    "/page/api.js" "api.js" "text/javascript; charset=utf-8",
+    "/page/words.js" "words.js" "text/javascript; charset=utf-8",
+    "/page/wall.js" "wall.js" "text/javascript; charset=utf-8",
+    "/page/camera.js" "camera.js" "text/javascript; charset=utf-8",
+    "/page/timeline.js" "timeline.js" "text/javascript; charset=utf-8",
+    "/page/alerts.js" "alerts.js" "text/javascript; charset=utf-8",
+    "/page/health.js" "health.js" "text/javascript; charset=utf-8",
 };
 
 const LOGIN: &str = include_str!("../page/login.html");
