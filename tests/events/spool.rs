@@ -290,6 +290,12 @@ fn a_damaged_page_is_noticed_at_the_start_and_while_it_runs() {
         std::thread::sleep(Duration::from_millis(20));
     }
     fill(&spool);
+    let aside = std::fs::read_dir(dir.path()).unwrap();
+    let aside = aside.filter(|file| {
+        let name = file.as_ref().unwrap().file_name().into_string().unwrap();
+        name.contains(".damaged-") && !name.ends_with("-wal") && !name.ends_with("-shm")
+    });
+    assert_eq!(aside.count(), 2, "one of each time");
     let sink = &spool.stats().sinks[0];
     assert!(sink.dropped >= 3000, "{sink:?}");
     let stored = spool.read("sink", 10_000).unwrap();

@@ -11,6 +11,9 @@ const CAPACITY: usize = 8192;
 /// How long the writer waits for more after the first event, so that one synchronisation of the disk
 /// serves many.
 const COLLECT: Duration = Duration::from_millis(25);
+/// How long cursors wait for events to be written with: a disk is not worn for each confirmation. What a
+/// process that is killed has confirmed meanwhile is delivered again.
+const CURSORS: Duration = Duration::from_millis(250);
 /// Events in one transaction at most.
 const BATCH: usize = 1024;
 
@@ -36,6 +39,12 @@ struct Queue {
     /// Cursors of sinks have changed.
     cursors: bool,
     closed: bool,
+}
+
+impl Queue {
+    fn is_idle(&self) -> bool {
+        self.events.is_empty() && !self.urgent && !self.closed
+    }
 }
 
 /// What the writer has to do.
@@ -113,25 +122,31 @@ impl Inbox {
 
     /// Waits for events, for cursors, for the end, or until `idle` has passed.
     pub(super) fn wait(&self, idle: Duration) -> Work {
-        let queue = self.lock();
-        let nothing =
-            |queue: &mut Queue| queue.events.is_empty() && !queue.cursors && !queue.closed;
-        let waited = self.arrived.wait_timeout_while(queue, idle, nothing);
-        let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let collecting =
-            |queue: &mut Queue| !queue.urgent && !queue.closed && queue.events.len() < BATCH;
-        let waited = if queue.events.is_empty() && !queue.cursors {
-            queue
-        } else {
-            let waited = self.arrived.wait_timeout_while(queue, COLLECT, collecting);
-            waited.unwrap_or_else(PoisonError::into_inner).0
-        };
-        let mut queue = waited;
+        let nothing = |queue: &mut Queue| queue.is_idle() && !queue.cursors;
+        let mut queue = self.wait_while(self.lock(), idle, nothing);
+        if queue.cursors {
+            queue = self.wait_while(queue, CURSORS, |queue| queue.is_idle());
+        }
+        if !queue.events.is_empty() {
+            let more =
+                |queue: &mut Queue| !queue.urgent && !queue.closed && queue.events.len() < BATCH;
+            queue = self.wait_while(queue, COLLECT, more);
+        }
         let count = queue.events.len().min(BATCH);
         let events = queue.events.drain(..count).collect();
         queue.cursors = false;
         queue.urgent &= !queue.events.is_empty();
         Work { events, last: queue.closed && queue.events.is_empty() }
+    }
+
+    fn wait_while<'a>(
+        &self,
+        queue: MutexGuard<'a, Queue>,
+        limit: Duration,
+        condition: impl FnMut(&mut Queue) -> bool,
+    ) -> MutexGuard<'a, Queue> {
+        let waited = self.arrived.wait_timeout_while(queue, limit, condition);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// So many more events are on disk.

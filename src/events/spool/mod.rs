@@ -55,7 +55,7 @@ pub struct Spool {
     set_aside: Option<SetAside>,
 }
 
-/// Locks are never held together.
+/// Where locks are held together: first that of the reader, then that of the state or of the inbox.
 #[derive(Debug)]
 struct Shared {
     inbox: Inbox,
@@ -87,31 +87,21 @@ impl Shared {
         &self,
         run: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, SpoolError> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = self.reader();
         let result = run(&reader);
-        drop(reader);
         if let Err(error) = &result
             && recovery::is_damage(error)
         {
+            // Before the reader is let go: of this file, and not of one that replaces it.
             self.state().damage = Some(error.to_string());
             self.inbox.cursors_changed();
         }
+        drop(reader);
         result.map_err(|source| SpoolError::Database { path: self.path.clone(), source })
     }
 
-    /// Closes the file for reading, until [`Self::reopen`].
-    fn release(&self) -> rusqlite::Result<()> {
-        let nothing = Connection::open_in_memory()?;
-        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = nothing;
-        Ok(())
-    }
-
-    /// Reads from another file of the same name from now on.
-    fn reopen(&self, path: &Path) -> Result<(), SpoolError> {
-        let failed = |source| SpoolError::Database { path: path.to_owned(), source };
-        let reader = database::reader(path).map_err(failed)?;
-        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = reader;
-        Ok(())
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

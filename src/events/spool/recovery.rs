@@ -30,22 +30,17 @@ pub(super) fn open(folder: &Path) -> Result<Opened, SpoolError> {
     let path = folder.join(database::NAME);
     match examine(&path)? {
         Ok((database, contents)) => Ok(Opened { database, contents, set_aside: None }),
-        Err(reason) => replace(&path, reason, 1),
+        Err(reason) => {
+            let set_aside = Some(SetAside { path: set_aside(&path)?, reason });
+            let failed = |source| SpoolError::Database { path: path.clone(), source };
+            let (database, contents) = begin(&path, 1).map_err(failed)?;
+            Ok(Opened { database, contents, set_aside })
+        }
     }
 }
 
-/// Sets the file aside and makes a new database, whose first event has the sequence number `next`.
-/// Nobody has the file open.
-pub(super) fn replace(path: &Path, reason: String, next: u64) -> Result<Opened, SpoolError> {
-    // An earlier try may have come as far as this.
-    let path_aside = if path.exists() { Some(set_aside(path)?) } else { None };
-    let set_aside = path_aside.map(|path| SetAside { path, reason });
-    let failed = |source| SpoolError::Database { path: path.to_owned(), source };
-    let (database, contents) = begin(path, next).map_err(failed)?;
-    Ok(Opened { database, contents, set_aside })
-}
-
-fn begin(path: &Path, next: u64) -> rusqlite::Result<(Database, Contents)> {
+/// Makes a new database, whose first event has the sequence number `next`.
+pub(super) fn begin(path: &Path, next: u64) -> rusqlite::Result<(Database, Contents)> {
     let mut database = Database::connect(path)?;
     database.prepare(next)?;
     let contents = database.contents()?;
@@ -112,8 +107,8 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// Renames the database and what belongs to it.
-fn set_aside(path: &Path) -> Result<PathBuf, SpoolError> {
+/// Renames the database and what belongs to it. Nobody has it open.
+pub(super) fn set_aside(path: &Path) -> Result<PathBuf, SpoolError> {
     let failed = |source| SpoolError::SetAside { path: path.to_owned(), source };
     let time = UtcTime::now().0.strftime("%Y%m%dT%H%M%S").to_string();
     let with = |suffix: &str| {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
+
 use super::super::body::{Health, HealthStatus};
 use super::super::{Body, Draft, Event};
 use super::database::{self, Database, Row};
@@ -24,6 +26,8 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     database: Database,
     limits: Limits,
+    /// A file that has been set aside, and not been replaced yet.
+    set_aside: Option<SetAside>,
     told: Told,
 }
 
@@ -40,7 +44,7 @@ impl Writer {
     pub(super) fn new(shared: Arc<Shared>, database: Database, limits: Limits) -> Self {
         // What was dropped before is old news.
         let count = shared.state().cursors.dropped();
-        Self { shared, database, limits, told: Told { count, degraded: None } }
+        Self { shared, database, limits, set_aside: None, told: Told { count, degraded: None } }
     }
 
     pub(super) fn run(mut self) {
@@ -117,29 +121,44 @@ impl Writer {
         }
     }
 
-    /// The file was damaged while it was in use: goes on with a new one.
+    /// The file was damaged while it was in use: goes on with a new one. Readers wait meanwhile.
     fn replace(&mut self, damage: String) {
-        let next = self.shared.state().extent.next;
-        // SQLite removes the log of a database that it closes, by its name.
-        if self.database.release().and_then(|()| self.shared.release()).is_err() {
-            return;
-        }
-        let replaced = recovery::replace(&self.database.path, damage, next)
-            .and_then(|opened| Ok((self.shared.reopen(&opened.database.path)?, opened)));
-        match replaced {
-            Ok(((), opened)) => {
-                self.database = opened.database;
-                let mut state = self.shared.state();
-                state.extent = opened.contents.extent;
-                state.cursors.begin_at(next);
+        let shared = Arc::clone(&self.shared);
+        let mut reader = shared.reader();
+        match self.try_replace(&mut reader, damage) {
+            Ok(()) => {
+                let mut state = shared.state();
+                state.damage = None;
+                let first = state.extent.first;
+                state.cursors.begin_at(first);
                 state.cursors.all_changed();
                 drop(state);
-                if let Some(set_aside) = &opened.set_aside {
-                    self.shared.inbox.push_own(told_set_aside(set_aside));
+                drop(reader);
+                if let Some(set_aside) = self.set_aside.take() {
+                    shared.inbox.push_own(told_set_aside(&set_aside));
                 }
             }
-            Err(e) => self.shared.state().failure = Some(e.to_string()),
+            Err(e) => shared.state().failure = Some(e.to_string()),
         }
+    }
+
+    fn try_replace(&mut self, reader: &mut Connection, damage: String) -> Result<(), SpoolError> {
+        let next = self.shared.state().extent.next;
+        let path = self.database.path.clone();
+        let failed = |source| SpoolError::Database { path: path.clone(), source };
+        // SQLite removes the log of a database that it closes, by its name: both are closed first.
+        *reader = Connection::open_in_memory().map_err(failed)?;
+        self.database.release().map_err(failed)?;
+        // An earlier try may have come as far as this.
+        if self.set_aside.is_none() {
+            let aside = recovery::set_aside(&path)?;
+            self.set_aside = Some(SetAside { path: aside, reason: damage });
+        }
+        let (database, contents) = recovery::begin(&path, next).map_err(failed)?;
+        *reader = database::reader(&path).map_err(failed)?;
+        self.database = database;
+        self.shared.state().extent = contents.extent;
+        Ok(())
     }
 
     fn tell_recovery(&self, after: Duration) {

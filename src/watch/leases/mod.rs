@@ -4,7 +4,7 @@
 //! renewed last, by the server's clock, so that others take over from a worker that is gone. Each taking
 //! and each renewal has a revision, and every change names the one before: who has lost a lease cannot
 //! renew it, nor change what is kept with its camera. [`Share`] takes and releases so that each worker
-//! has a fair share.
+//! has a fair share, and [`Sharing`] is that for callers that are threads.
 //!
 //! | key | of |
 //! | --- | --- |
@@ -14,6 +14,7 @@
 
 mod error;
 mod share;
+mod sharing;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::LeaseError;
 pub use self::share::{Held, Share, fair_share};
+pub use self::sharing::{Place, Sharing};
 use crate::events::sinks::{NatsServer, explained};
 use crate::events::{CameraId, UtcTime};
 
@@ -81,11 +83,7 @@ impl Leases {
     /// When the server cannot be reached or refuses, the bucket is another one, or another worker of
     /// this name is there.
     pub async fn connect(url: &str, bucket: &str, worker: &str) -> Result<Self, LeaseError> {
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if bucket.is_empty() || bucket.len() > 128 || !bucket.chars().all(fits) {
-            return Err(LeaseError::Bucket(bucket.to_owned()));
-        }
-        let server = NatsServer::of_url(url)?;
+        let server = check(url, bucket)?;
         let shown = server.shown.clone();
         let worker: String = worker.chars().map(|c| if fits(c) { c } else { '_' }).collect();
         let failed = |what, why: String| LeaseError::Server { server: shown.clone(), what, why };
@@ -326,6 +324,19 @@ impl Leases {
             Err(e) => Err(self.failed(WHAT, &e)),
         }
     }
+}
+
+/// What names may hold here.
+fn fits(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
+/// That an address and the name of a bucket can be.
+fn check(url: &str, bucket: &str) -> Result<NatsServer, LeaseError> {
+    if bucket.is_empty() || bucket.len() > 128 || !bucket.chars().all(fits) {
+        return Err(LeaseError::Bucket(bucket.to_owned()));
+    }
+    Ok(NatsServer::of_url(url)?)
 }
 
 /// The bucket, which is made where it is missing.

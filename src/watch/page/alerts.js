@@ -14,10 +14,10 @@ function video(event, recording) {
     const text = event.recording ? "The recording has made room for newer ones." : "Nothing was recorded.";
     return none(text);
   }
-  if (recording.failure) return none(`There is no video: ${recording.failure}`);
   if (recording.unfinished) return none("It is being recorded …");
+  if (!recording.video) return none(`There is no video: ${recording.failure ?? "its file is gone"}.`);
   return el("video", {
-    src: file(`${recording.id}.mp4`), controls: true, preload: "metadata", playsinline: true,
+    src: file(recording.video), controls: true, preload: "metadata", playsinline: true,
     "aria-label": `Recording of camera ${event.camera}, ${event.time}`,
   });
 }

@@ -257,6 +257,7 @@ fn recording(running: &Running) {
         camera: id("yard"),
         unfinished: false,
         bytes: std::fs::metadata(film).unwrap().len(),
+        video: Some(format!("{name}.mp4")),
         stills: vec![format!("{name}-1.jpg")],
         failure: None,
     });
