@@ -20,6 +20,7 @@ mod load;
 mod loading;
 mod locate;
 mod log;
+mod metered;
 pub mod onnxruntime;
 pub mod openvino;
 mod options;
@@ -46,6 +47,7 @@ pub use info::{ElementType, EngineInfo, TensorInfo};
 pub use load::{check_library, load_engine, runtimes};
 pub use loading::{LoadStep, Loading};
 pub use log::{Severity, set_log_sink};
+pub use metered::busy_time;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes, UnknownName};
 pub use outputs::Outputs;
 pub use pool::{

@@ -1,17 +1,51 @@
 //! The networks that cameras run, for those who watch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 
 use super::status::ModelStatus;
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::filter::M2sdFilter;
+use crate::infer::busy_time;
 use crate::models::known_sha256;
 
+/// The time of which the share is told.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How busy networks were: what was read of each, newest last. A leaf lock.
+#[derive(Default)]
+pub struct Busy(Mutex<BTreeMap<PathBuf, VecDeque<(Instant, Duration)>>>);
+
+impl Busy {
+    /// Notes how long the engines of a file have run; the part of the last minute, or of the time since
+    /// that was first asked, for which they did. `None`: it was not asked before, or none is loaded.
+    fn share(&self, model: &Path, ran: Option<Duration>, now: Instant) -> Option<f64> {
+        let ran = ran?;
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = all.entry(model.to_owned()).or_default();
+        // One that is older than a minute is needed until another one is.
+        while read.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= MINUTE) {
+            read.pop_front();
+        }
+        let (since, before) = *read.front().unwrap_or(&(now, ran));
+        if read.back().is_none_or(|(at, _)| now.saturating_duration_since(*at) >= SECOND) {
+            read.push_back((now, ran));
+        }
+        let passed = now.saturating_duration_since(since).as_secs_f64();
+        let share = ran.saturating_sub(before).as_secs_f64() / passed;
+        (passed > 0.0).then_some(share.min(1.0))
+    }
+}
+
+/// Between two readings that are kept.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// The networks of these elements, each once.
-pub fn of(filters: &[M2sdFilter]) -> Vec<ModelStatus> {
+pub fn of(filters: &[M2sdFilter], busy: &Busy) -> Vec<ModelStatus> {
     let mut found = BTreeMap::new();
     for filter in filters {
         let Ok(files) = filter.model_files() else { continue };
@@ -31,7 +65,11 @@ pub fn of(filters: &[M2sdFilter]) -> Vec<ModelStatus> {
             add(Role::Classifier, &classifier.path, classifier.training.as_str(), "");
         }
     }
-    found.into_values().collect()
+    let with_share = |((_, path), mut status): ((_, PathBuf), ModelStatus)| {
+        status.busy = busy.share(&path, busy_time(&path), Instant::now());
+        status
+    };
+    found.into_iter().map(with_share).collect()
 }
 
 fn status(role: Role, path: &Path, training: &str, runs: [String; 2]) -> ModelStatus {
@@ -48,5 +86,28 @@ fn status(role: Role, path: &Path, training: &str, runs: [String; 2]) -> ModelSt
         // The time that a large file takes is taken once.
         sha256: known_sha256(&PathBuf::from(path)).ok(),
         busy: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_is_of_the_last_minute() {
+        let (busy, model, begin) = (Busy::default(), Path::new("m"), Instant::now());
+        let at = Duration::from_secs;
+        assert_eq!(busy.share(model, None, begin), None);
+        assert_eq!(busy.share(model, Some(at(5)), begin), None, "it has no time before");
+        assert_eq!(busy.share(model, Some(at(10)), begin + at(10)), Some(0.5));
+        // Idle from then on.
+        for second in (20..200).step_by(10) {
+            let share = busy.share(model, Some(at(10)), begin + at(second)).unwrap();
+            let expected = if second <= 60 { 5.0 / second as f64 } else { 0.0 };
+            assert!((share - expected).abs() < 1e-9, "{second}: {share}");
+        }
+        assert!(busy.0.lock().unwrap()[model].len() < 10);
+        // Several engines of one file.
+        assert_eq!(busy.share(model, Some(at(1000)), begin + at(210)), Some(1.0));
     }
 }

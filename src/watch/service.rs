@@ -14,6 +14,7 @@ use super::config::{
 };
 use super::control::{Control, ControlError};
 use super::kept::Kept;
+use super::models::Busy;
 use super::status::{CameraStatus, Jpeg, ModelStatus, RecordingStatus};
 use super::supervisor::{Context, Supervised};
 use crate::events::CameraId;
@@ -24,6 +25,7 @@ pub struct Service {
     file: PathBuf,
     context: Arc<Context>,
     properties: FilterProperties,
+    busy: Busy,
     /// Lock order: first; records are leaves behind it. Never held while a camera is waited for.
     cameras: Mutex<Cameras>,
 }
@@ -100,7 +102,8 @@ impl Service {
             shared: wanted.map(|wanted| Shared { wanted, held: BTreeSet::new() }),
         };
         let properties = FilterProperties::new();
-        let service = Self { file, context, properties, cameras: Mutex::new(cameras) };
+        let service =
+            Self { file, context, properties, busy: Busy::default(), cameras: Mutex::new(cameras) };
         service.lock().adjust(&service.context)?;
         Ok(Arc::new(service))
     }
@@ -306,7 +309,7 @@ impl Control for Service {
             let watched = cameras.watched.values();
             watched.filter_map(|watched| watched.supervised.record().filter()).collect()
         };
-        super::models::of(&filters)
+        super::models::of(&filters, &self.busy)
     }
 
     fn recordings(&self) -> Vec<RecordingStatus> {
