@@ -3,10 +3,14 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::SpoolError;
 
 const NAME: &str = "spool.lock";
+/// How long a lock may outlive its spool: a process that is being started has a copy of every open file
+/// until its program begins.
+const LINGERING: Duration = Duration::from_secs(1);
 
 /// The right to a spool's folder. The system ends it together with the process, however that ends.
 #[derive(Debug)]
@@ -23,12 +27,18 @@ impl FolderLock {
             Ok(file) => file,
             Err(source) => return Err(SpoolError::Folder { path, source }),
         };
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(SpoolError::InUse { path, holder: holder(&mut file) });
+        let until = Instant::now() + LINGERING;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(SpoolError::InUse { path, holder: holder(&mut file) });
+                }
+                Err(TryLockError::Error(source)) => return Err(SpoolError::Lock { path, source }),
             }
-            Err(TryLockError::Error(source)) => return Err(SpoolError::Lock { path, source }),
         }
         // For people only: what matters is the lock.
         let _ = sign(&mut file);
