@@ -1,6 +1,6 @@
 //! Cameras that several workers share: this worker's part of `[leases]`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -8,11 +8,14 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::config::LeasesSection;
-use super::leases::{Held, Leases, Share};
+use super::leases::{Held, LeaseError, Leases, Share};
 use super::service::Service;
 use crate::core::backoff::Backoff;
 use crate::events::CameraId;
 use crate::events::alert::Alerted;
+
+/// Between tries of what could not be kept.
+const RETRY: Duration = Duration::from_secs(2);
 
 /// What has been alerted of a camera, for its next holder.
 pub type Kept = (CameraId, Vec<Alerted>);
@@ -79,6 +82,8 @@ impl Sharing {
         };
         let mut held = share.held();
         let mut failure = None;
+        // What the server does not have yet: of each camera the newest.
+        let mut pending = BTreeMap::new();
         loop {
             tokio::select! {
                 _ = &mut stopped => break,
@@ -97,13 +102,15 @@ impl Sharing {
                 }
                 kept = self.keep.recv() => {
                     let Some((camera, alerted)) = kept else { break };
-                    let value = serde_json::to_value(alerted).unwrap_or_default();
-                    if let Err(error) = share.keep(&camera, value).await {
-                        say(&service, &format!("camera {camera}: its alerts are not kept: {error}"));
-                    }
+                    pending.insert(camera, alerted);
+                    keep(&share, &mut pending).await;
+                }
+                () = tokio::time::sleep(RETRY), if !pending.is_empty() => {
+                    keep(&share, &mut pending).await;
                 }
             }
         }
+        keep(&share, &mut pending).await;
         share.stop().await;
     }
 
@@ -124,6 +131,17 @@ impl Sharing {
                 Err(error) => tell(service, &mut told, Some(error.to_string())),
             }
             tokio::time::sleep(backoff.failed().min(Duration::from_secs(10))).await;
+        }
+    }
+}
+
+/// Keeps what waits with its cameras. What is not held any more is the next holder's to keep.
+async fn keep(share: &Share, pending: &mut BTreeMap<CameraId, Vec<Alerted>>) {
+    for (camera, alerted) in std::mem::take(pending) {
+        let value = serde_json::to_value(&alerted).unwrap_or_default();
+        match share.keep(&camera, value).await {
+            Ok(()) | Err(LeaseError::Lost { .. } | LeaseError::TooLarge(_)) => {}
+            Err(_) => drop(pending.insert(camera, alerted)),
         }
     }
 }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gstm2sd::events::CameraId;
-use gstm2sd::watch::leases::{Held, LeaseError, Leases, Place, Share, Sharing, TTL};
+use gstm2sd::watch::leases::{Held, LeaseError, Leases, Share, TTL};
 use serde_json::json;
 
 use crate::servers::{Server, nats};
@@ -233,54 +233,6 @@ fn cameras_are_watched_on_while_the_server_is_away() {
         assert_eq!(share.held().borrow().cameras.len(), 8);
         share.stop().await;
     });
-}
-
-#[test]
-fn a_server_that_comes_later_is_waited_for_and_values_are_kept_over_its_absence() {
-    let _watchdog = Watchdog::new();
-    let dir = tempfile::tempdir().unwrap();
-    let mut server = nats(dir.path(), "");
-    server.kill();
-    let url = address(&server);
-    let place = |worker: &str| Place {
-        url: url.clone(),
-        bucket: "test".to_owned(),
-        worker: worker.to_owned(),
-    };
-    let first = place("first");
-    let (tell, told) = std::sync::mpsc::channel();
-    let tell_held = move |held: &Held| tell.send(held.clone()).unwrap();
-    let sharing = Sharing::start(first, [camera("other")].into(), tell_held).unwrap();
-    let held = told.recv_timeout(PATIENCE).unwrap();
-    assert!(held.cameras.is_empty() && held.failure.is_some(), "{held:?}");
-    assert!(matches!(sharing.kept(&camera("door")), Err(LeaseError::NotConnected)));
-    sharing.share([camera("door")].into());
-    server.restart();
-    let wait = |fulfilled: &dyn Fn(&Held) -> bool| {
-        while !fulfilled(&told.recv_timeout(PATIENCE).unwrap()) {}
-    };
-    wait(&|held| held.cameras == [camera("door")].into());
-    assert_eq!(sharing.kept(&camera("door")).unwrap(), None);
-
-    server.kill();
-    wait(&|held| held.failure.is_some() && held.cameras.len() == 1);
-    sharing.keep(camera("door"), json!(1));
-    sharing.keep(camera("door"), json!(2));
-    sharing.keep(camera("nowhere"), json!(3));
-    server.restart();
-    wait(&|held| held.failure.is_none());
-    let begun = Instant::now();
-    while sharing.kept(&camera("door")).ok().flatten() != Some(json!(2)) {
-        assert!(begun.elapsed() < PATIENCE, "{:?}", sharing.kept(&camera("door")));
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert_eq!(sharing.kept(&camera("nowhere")).unwrap(), None);
-    let begun = Instant::now();
-    sharing.stop();
-    assert!(begun.elapsed() < Duration::from_secs(3));
-
-    let error = Sharing::start(Place { url: "nats:".into(), ..place("a") }, cameras(), |_| {});
-    assert!(matches!(error, Err(LeaseError::Address(_))), "{error:?}");
 }
 
 #[test]

@@ -50,12 +50,6 @@ pub enum LeaseError {
         /// Who holds it; `nobody` is possible.
         holder: String,
     },
-    /// There is no connection to the server yet.
-    #[error("the server of leases has not been reached yet")]
-    NotConnected,
-    /// The thread cannot be started.
-    #[error("the thread of leases cannot be started: {0}")]
-    Thread(std::io::Error),
     /// The value is too large.
     #[error("{0} bytes are too many to keep with a camera: at most 65536 are expected")]
     TooLarge(usize),

@@ -14,7 +14,6 @@
 
 mod error;
 mod share;
-mod sharing;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,7 +25,6 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::LeaseError;
 pub use self::share::{Held, Share, fair_share};
-pub use self::sharing::{Place, Sharing};
 use crate::events::sinks::{NatsServer, explained};
 use crate::events::{CameraId, UtcTime};
 
