@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use gstm2sd::events::body::FaceBox;
+use gstm2sd::events::body::{FaceBox, HealthStatus};
 use gstm2sd::events::{CameraId, EventId, EventMaker};
 use gstm2sd::watch::recording::{Limits, RecordingError, Recordings, Ring};
 
@@ -73,7 +73,7 @@ impl Camera {
 
 fn recordings(folder: &Path) -> Arc<Recordings> {
     gst::init().unwrap();
-    Recordings::open(folder.to_owned(), Limits::default()).unwrap()
+    Recordings::open(folder.to_owned(), Limits::default(), |_, _| {}).unwrap()
 }
 
 fn door() -> CameraId {
@@ -228,7 +228,7 @@ fn alerts_of_one_camera_prolong_its_recording_up_to_the_longest() {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits { longest: Duration::from_secs(30), ..Limits::default() };
     gst::init().unwrap();
-    let library = Recordings::open(folder.path().to_owned(), limits).unwrap();
+    let library = Recordings::open(folder.path().to_owned(), limits, |_, _| {}).unwrap();
     let ring = library.ring(&door());
     let maker = Arc::new(EventMaker::new("test"));
     let ids = Arc::new(Mutex::new(Vec::<EventId>::new()));
@@ -311,7 +311,7 @@ fn what_a_crash_leaves_plays_and_the_oldest_go_first() {
 
     let one = last.metadata().unwrap().len();
     let limits = Limits { max_bytes: one * 5 / 2, ..Limits::default() };
-    let library = Recordings::open(folder.path().to_owned(), limits).unwrap();
+    let library = Recordings::open(folder.path().to_owned(), limits, |_, _| {}).unwrap();
     let left: Vec<_> = library.list().into_iter().map(|recording| recording.id).collect();
     assert_eq!(left, [ids[3].to_string(), ids[2].to_string()]);
     assert!(!folder.path().join(format!("{}.mp4", ids[0])).exists());
@@ -354,4 +354,38 @@ fn stills_show_the_frame_and_the_face() {
     ring.stream_ended();
     finish(&library);
     assert_eq!(library.list()[0].stills, names);
+}
+
+#[test]
+fn a_recording_that_cannot_be_written_is_told_and_so_is_the_next_that_can() {
+    gst::init().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&said);
+    let tell = move |status, text: &str| lines.lock().unwrap().push((status, text.to_owned()));
+    let library = Recordings::open(folder.path().to_owned(), Limits::default(), tell).unwrap();
+    let record = |id: EventId| {
+        let ring = library.ring(&door());
+        let alarmed = Arc::clone(&ring);
+        let camera = Camera::new(12 * FPS, 1, &H264.replace("BFRAMES", "0"));
+        camera.run(&ring, move |number| {
+            if number == 11 * FPS {
+                alarmed.alert(id).unwrap();
+            }
+        });
+        ring.stream_ended();
+        finish(&library);
+    };
+    let maker = EventMaker::new("test");
+    let (first, second) = (maker.next_id(), maker.next_id());
+    // Where the video is to be is a folder.
+    std::fs::create_dir(folder.path().join(format!("{first}.mp4.part"))).unwrap();
+    record(first);
+    record(second);
+    let said = said.lock().unwrap();
+    let states: Vec<_> = said.iter().map(|(status, _)| *status).collect();
+    assert_eq!(states, [HealthStatus::Degraded, HealthStatus::Ok], "{said:?}");
+    assert!(said[0].1.contains(&first.to_string()), "{said:?}");
+    let failures: Vec<_> = library.list().into_iter().map(|r| r.failure.is_some()).collect();
+    assert_eq!(failures, [false, true]);
 }

@@ -16,9 +16,10 @@ use super::rest::{HttpConfig, HttpError, Server};
 use super::service::Service;
 use super::sharing::{self, Sharer};
 use super::supervisor::{Context, Recorder};
+use crate::events::body::Health;
 use crate::events::sinks::{SinkError, Sinks};
 use crate::events::spool::Limits;
-use crate::events::{Draft, EventId, EventMaker, Spool, SpoolError};
+use crate::events::{Body, Draft, EventId, EventMaker, Spool, SpoolError};
 
 /// How long an orderly stop may take, where the file does not say.
 const STOP_TIME: Duration = Duration::from_secs(5);
@@ -148,7 +149,7 @@ impl Process {
         let sinks = Sinks::start(&spool, sinks)?;
         let drawn_engines = state_dir.join("drawn-engines");
         let events = Arc::clone(&spool) as Arc<dyn Recorder>;
-        let recordings = recordings(&config.recordings, &state_dir)?;
+        let recordings = recordings(&config.recordings, &state_dir, &spool)?;
         let mut context = Context::new(log, events, drawn_engines, recordings);
         let http = config.http.clone();
         let (mut wanted, mut sharing) = (None, None);
@@ -204,12 +205,20 @@ impl Process {
 fn recordings(
     section: &RecordingsSection,
     state_dir: &Path,
+    spool: &Arc<Spool>,
 ) -> Result<Option<Arc<Recordings>>, ProcessError> {
     if !section.enabled {
         return Ok(None);
     }
     let folder = section.folder.clone().unwrap_or_else(|| state_dir.join("recordings"));
-    let opened = Recordings::open(folder.clone(), section.limits());
+    let spool = Arc::clone(spool);
+    let tell = move |status, text: &str| {
+        let component = "recordings".to_owned();
+        let health = Health { component, status, text: text.to_owned(), dropped: None };
+        // One that is refused is counted.
+        let _ = spool.record(Draft::now(None, Body::Health(health)));
+    };
+    let opened = Recordings::open(folder.clone(), section.limits(), tell);
     opened.map(Some).map_err(|source| ProcessError::Recordings { folder, source })
 }
 

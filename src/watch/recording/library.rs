@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::ring::Ring;
 use super::writer::part_of;
 use super::{Limits, stills};
-use crate::events::body::FaceBox;
+use crate::events::body::{FaceBox, HealthStatus};
 use crate::events::{CameraId, EventId, UtcTime};
 use crate::watch::status::{Jpeg, RecordingStatus};
 
@@ -35,22 +36,32 @@ struct Recording {
     unfinished: bool,
 }
 
+/// Hears how recordings do.
+type Hears = Box<dyn Fn(HealthStatus, &str) + Send + Sync>;
+
 /// All recordings, of all cameras.
-#[derive(Debug)]
 pub struct Recordings {
     folder: PathBuf,
     limits: Limits,
+    tell: Hears,
+    /// The last one failed.
+    is_failing: AtomicBool,
     /// A leaf lock; not held while files are written or removed.
     known: Mutex<BTreeMap<EventId, Recording>>,
 }
 
 impl Recordings {
     /// Opens the folder, which is made where it is missing. What a process of before has left
-    /// unfinished gets its name: it plays as far as it was written.
+    /// unfinished gets its name: it plays as far as it was written. `tell` hears of recordings that fail,
+    /// and of the first that does not again.
     ///
     /// # Errors
     /// When the folder cannot be used.
-    pub fn open(folder: PathBuf, limits: Limits) -> io::Result<Arc<Self>> {
+    pub fn open(
+        folder: PathBuf,
+        limits: Limits,
+        tell: impl Fn(HealthStatus, &str) + Send + Sync + 'static,
+    ) -> io::Result<Arc<Self>> {
         fs::create_dir_all(&folder)?;
         let mut known = BTreeMap::new();
         for entry in fs::read_dir(&folder)? {
@@ -66,7 +77,8 @@ impl Recordings {
             }
             known.insert(id, Recording { notes, unfinished: false });
         }
-        let this = Self { folder, limits, known: Mutex::new(known) };
+        let (tell, is_failing) = (Box::new(tell), AtomicBool::new(false));
+        let this = Self { folder, limits, tell, is_failing, known: Mutex::new(known) };
         let this = Arc::new(this);
         this.remove_oldest();
         Ok(this)
@@ -102,6 +114,9 @@ impl Recordings {
 
     pub(super) fn finished(&self, id: EventId) {
         self.change(id, |recording| recording.unfinished = false);
+        if self.is_failing.swap(false, Ordering::Relaxed) {
+            (self.tell)(HealthStatus::Ok, "alerts are recorded again");
+        }
         self.remove_oldest();
     }
 
@@ -111,6 +126,8 @@ impl Recordings {
             recording.unfinished = false;
             recording.notes.failure = Some(reason.to_owned());
         });
+        self.is_failing.store(true, Ordering::Relaxed);
+        (self.tell)(HealthStatus::Degraded, &format!("recording {id}: {reason}"));
         let video = self.lock().get(&id).map(|recording| self.folder.join(&recording.notes.video));
         if let Some(video) = video {
             // There may be none.
