@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -54,10 +55,10 @@ pub fn run(args: &WatchArgs) -> Result<(), CliError> {
     if let Some(page) = process.page() {
         note(&format!("m2sd: {page} shows them"));
     }
-    // Where nobody listens, there is nobody to tell.
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
-    let signal = watch(&process, &signals, &hang_ups);
-    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    let manager = Manager::start();
+    manager.tell(NotifyState::Ready);
+    let signal = watch(&process, &manager, &signals, &hang_ups);
+    manager.tell(NotifyState::Stopping);
     note("m2sd: stopping. Again: ends at once.");
     if !process.stop() {
         note("m2sd: not everything stopped in time: left alone");
@@ -66,8 +67,29 @@ pub fn run(args: &WatchArgs) -> Result<(), CliError> {
     Err(CliError::Signal(signal))
 }
 
+/// The service manager. A thread of its own tells it: one that does not read holds up whoever tells.
+struct Manager(SyncSender<NotifyState<'static>>);
+
+impl Manager {
+    fn start() -> Self {
+        let (tell, told) = sync_channel(4);
+        bounded::start(move || {
+            for state in told {
+                // Where nobody listens, there is nobody to tell.
+                let _ = sd_notify::notify(&[state]);
+            }
+        });
+        Self(tell)
+    }
+
+    fn tell(&self, state: NotifyState<'static>) {
+        // What it has not read by now it need not hear.
+        let _ = self.0.try_send(state);
+    }
+}
+
 /// Until a signal ends it.
-fn watch(process: &Process, signals: &Signals, hang_ups: &HangUps) -> i32 {
+fn watch(process: &Process, manager: &Manager, signals: &Signals, hang_ups: &HangUps) -> i32 {
     let interval = sd_notify::watchdog_enabled().map(|limit| limit / 3);
     let mut fed = Instant::now();
     loop {
@@ -80,7 +102,7 @@ fn watch(process: &Process, signals: &Signals, hang_ups: &HangUps) -> i32 {
         if interval.is_some_and(|interval| fed.elapsed() >= interval)
             && process.service().quiet() < STUCK
         {
-            let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+            manager.tell(NotifyState::Watchdog);
             fed = Instant::now();
         }
         std::thread::sleep(GLANCE);
