@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -62,7 +63,8 @@ impl Recordings {
         limits: Limits,
         tell: impl Fn(HealthStatus, &str) + Send + Sync + 'static,
     ) -> io::Result<Arc<Self>> {
-        fs::create_dir_all(&folder)?;
+        // Faces are nobody else's.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let mut known = BTreeMap::new();
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
