@@ -241,7 +241,7 @@ fn golden_a_camera_is_scored_lost_and_found_again() {
 }
 
 /// Scans a camera; `act` is called when the first frames are recorded.
-fn scan(port: u16, engines: &Path, out: &Path, act: impl FnOnce()) -> Output {
+fn scan(port: u16, engines: &Path, out: &Path, act: impl FnOnce(&Child)) -> Output {
     let address = format!("rtsp://user:geheim@127.0.0.1:{port}/camera");
     let mut command = Command::new(env!("CARGO_BIN_EXE_m2sd"));
     command.args(["scan", &address, "--timeout", "60", "--out"]).arg(out);
@@ -254,7 +254,7 @@ fn scan(port: u16, engines: &Path, out: &Path, act: impl FnOnce()) -> Output {
     while !recorded(".part") && !recorded("") && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(20));
     }
-    act();
+    act(&child);
     child.wait_with_output().unwrap()
 }
 
@@ -272,7 +272,7 @@ fn golden_a_scan_of_a_finite_stream_ends_with_the_stream() {
     let engines = models(&shared, &["retinaface_mobilenet0.25.pth", "m2sd_tiny.pt"]);
     let server = Server::start(&clip(&shared), 0);
     let out = tempfile::tempdir().unwrap();
-    let run = scan(server.port, engines.path(), out.path(), || ());
+    let run = scan(server.port, engines.path(), out.path(), |_| ());
     let said = String::from_utf8(run.stderr).unwrap();
     assert_eq!(run.status.code(), Some(0), "{said}");
     let (records, end) = end_of(out.path());
@@ -289,7 +289,7 @@ fn golden_a_camera_that_is_lost_ends_its_scan_with_what_was_scored() {
     let engines = models(&shared, &["retinaface_mobilenet0.25.pth", "meso4_df.onnx"]);
     let server = Server::start(&clip(&shared), 0);
     let out = tempfile::tempdir().unwrap();
-    let run = scan(server.port, engines.path(), out.path(), || drop(server));
+    let run = scan(server.port, engines.path(), out.path(), |_| drop(server));
     let said = String::from_utf8(run.stderr).unwrap();
     assert!(matches!(run.status.code(), Some(3 | 5)), "{:?}: {said}", run.status);
     let (_, end) = end_of(out.path());
@@ -297,4 +297,32 @@ fn golden_a_camera_that_is_lost_ends_its_scan_with_what_was_scored() {
     assert!(["failed", "truncated-input"].contains(&end["status"].as_str().unwrap()), "{end}");
     assert!(end["frames"].as_u64().unwrap() >= 5, "{end}");
     assert!(!said.contains("geheim"), "{said}");
+}
+
+/// `m2sd scan --help` promises 20 s, whatever the source does.
+#[test]
+fn golden_a_signal_ends_the_scan_of_a_camera_with_its_files_finished() {
+    let shared = support::shared_dir();
+    let _watchdog = Watchdog::with_patience(3 * PATIENCE);
+    let engines = models(&shared, &["retinaface_mobilenet0.25.pth", "meso4_df.onnx"]);
+    let server = Server::start(&clip(&shared), 0);
+    for (signal, code) in [(libc::SIGTERM, 143), (libc::SIGINT, 130)] {
+        let out = tempfile::tempdir().unwrap();
+        let mut asked = None;
+        let run = scan(server.port, engines.path(), out.path(), |child| {
+            // SAFETY: signals a child that has not been waited for.
+            unsafe { libc::kill(child.id() as i32, signal) };
+            asked = Some(Instant::now());
+        });
+        let took = asked.unwrap().elapsed();
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(code), "{said}");
+        assert!(took < Duration::from_secs(20), "{took:?}: {said}");
+        let (_, end) = end_of(out.path());
+        assert_eq!((&end["type"], &end["status"]), (&"end".into(), &"interrupted".into()), "{end}");
+        let video = std::fs::read_dir(out.path()).unwrap().map(|file| file.unwrap().file_name());
+        let names: Vec<_> = video.map(|name| name.into_string().unwrap()).collect();
+        assert!(names.iter().all(|name| !name.ends_with(".part")), "{names:?}");
+        assert!(names.iter().any(|name| name.starts_with("annotated.")), "{names:?}");
+    }
 }
