@@ -141,3 +141,29 @@ fn a_file_ends_and_one_in_a_loop_does_not() {
     assert_eq!(watching.status("once").figures.frames_in, 20);
     assert!(watching.stop().2);
 }
+
+/// The camera is there; the models are not.
+#[test]
+fn models_that_are_missing_are_not_taken_for_a_camera_that_is() {
+    let _watchdog = Watchdog::with_patience(Duration::from_secs(120));
+    let empty = tempfile::tempdir().unwrap();
+    let watching = Watching::start(&format!(
+        "[[camera]]\nid = \"a\"\nuri = \"test://ball\"\nfilter = {{ engines-dir = {:?} }}\n",
+        empty.path()
+    ));
+    watching.until_state("a", Offline);
+    let reason = || watching.status("a").reason.unwrap_or_default();
+    assert!(reason().contains("no detector model"), "{}", reason());
+    assert!(!reason().contains("nothing at this address"), "{}", reason());
+    assert!(!watching.control().ready());
+    // It is tried again, and the same reason is no news.
+    let first = reason();
+    until("another try", || watching.status("a").state == Connecting);
+    until("its end", || watching.status("a").state == Offline);
+    assert_eq!(reason(), first);
+    let told = watching.events().into_iter().filter(|event| match &event.body {
+        gstm2sd::events::Body::Camera(camera) => camera.state == Offline,
+        _ => false,
+    });
+    assert_eq!(told.count(), 1);
+}

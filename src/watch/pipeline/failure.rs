@@ -3,6 +3,7 @@
 use gst::prelude::*;
 
 use crate::core::redact::redact;
+use crate::filter::M2sdFilter;
 use crate::watch::config::Credentials;
 
 /// What a message of an error says: what happened, in which element, and what to do about it where
@@ -13,13 +14,19 @@ pub fn explain(error: &gst::message::Error, credentials: &Credentials) -> String
     let detail = detail(error.debug().as_deref().unwrap_or_default());
     let name = error.src().and_then(|src| src.downcast_ref::<gst::Element>()?.factory());
     let name = name.map_or_else(|| "pipeline".to_owned(), |factory| factory.name().to_string());
-    // What this program says itself has a path behind it.
-    let says_nothing = detail.is_empty() || what.contains(&detail) || detail.starts_with("(/Gst");
+    // What this program says itself has a path behind it, with another number at each try.
+    let says_nothing =
+        detail.is_empty() || what.contains(&detail) || detail.contains("/GstPipeline:");
     let said = match says_nothing {
         true => format!("{name}: {what}"),
         false => format!("{name}: {what} ({detail})"),
     };
-    let text = match advice(&glib_error, &said, credentials) {
+    // It explains itself, and is not the camera.
+    let advice = match is_of_filter(error) {
+        true => None,
+        false => advice(&glib_error, &said, credentials),
+    };
+    let text = match advice {
         Some(advice) => format!("{advice} [{said}]"),
         None => said,
     };
@@ -28,6 +35,11 @@ pub fn explain(error: &gst::message::Error, credentials: &Credentials) -> String
         Some(password) => password.hide_in(&text),
         None => text,
     }
+}
+
+/// Whether it is the analysis that fails, such as for want of models, and not the camera.
+pub fn is_of_filter(error: &gst::message::Error) -> bool {
+    error.src().is_some_and(|src| src.is::<M2sdFilter>())
 }
 
 /// Whether a camera refuses who logs in: trying at once again may lock the account.

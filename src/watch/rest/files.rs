@@ -26,7 +26,7 @@ const PIECE: u64 = 128 * 1024;
 /// Characters of the longest name.
 const NAME: usize = 128;
 
-/// A file of a recording: the video, `ID.mp4`, or a still, as `/api/v1/recordings` names it.
+/// A file of a recording: the video, `ID.mp4` or `ID.mkv`, or a still, as `/api/v1/recordings` names it.
 #[utoipa::path(
     get, path = "/api/v1/recordings/{name}", tag = "events", operation_id = "getRecording",
     params(
@@ -70,6 +70,7 @@ fn is_name(name: &str) -> bool {
 fn content_type(name: &str) -> Option<&'static str> {
     match name.rsplit_once('.')?.1 {
         "mp4" => Some("video/mp4"),
+        "mkv" => Some("video/x-matroska"),
         "jpg" => Some("image/jpeg"),
         _ => None,
     }

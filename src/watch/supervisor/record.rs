@@ -23,6 +23,7 @@ pub struct CameraRecord {
     /// Its newest frame.
     pub view: Arc<View>,
     started: AtomicBool,
+    analysis_fails: AtomicBool,
 }
 
 struct Inner {
@@ -55,7 +56,12 @@ impl CameraRecord {
             present: None,
             turned: Instant::now(),
         };
-        Self { inner: Mutex::new(inner), view: Arc::default(), started: AtomicBool::new(false) }
+        Self {
+            inner: Mutex::new(inner),
+            view: Arc::default(),
+            started: AtomicBool::new(false),
+            analysis_fails: AtomicBool::new(false),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -99,11 +105,18 @@ impl CameraRecord {
         self.lock().present.as_ref().map(|present| present.filter.clone())
     }
 
-    /// Whether it has been tried, and, where frames come, has been analysed.
+    /// Whether it has been tried, and, where frames come, has been analysed; never while its models are
+    /// missing.
     pub fn is_ready(&self) -> bool {
         let status = self.status();
         let waits = status.state == CameraState::Online && status.figures.frames_analysed == 0;
-        self.started.load(Ordering::Relaxed) && !waits
+        let fails = self.analysis_fails.load(Ordering::Relaxed);
+        self.started.load(Ordering::Relaxed) && !waits && !fails
+    }
+
+    /// Whether its last error is of the analysis and not of the camera.
+    pub(super) fn set_analysis_fails(&self, fails: bool) {
+        self.analysis_fails.store(fails, Ordering::Relaxed);
     }
 
     /// How long its supervisor has not turned.
@@ -120,6 +133,9 @@ impl CameraRecord {
     }
 
     pub(super) fn set_state(&self, change: &Change) {
+        if change.state == CameraState::Online {
+            self.set_analysis_fails(false);
+        }
         if change.state != CameraState::Connecting {
             self.started.store(true, Ordering::Relaxed);
         }

@@ -244,6 +244,7 @@ impl Worker {
             gst::MessageView::Error(error) => {
                 let reason = failure::explain(error, &running.credentials);
                 let is_refused = failure::is_refused(error);
+                self.record.set_analysis_fails(failure::is_of_filter(error));
                 self.machine.failed(now, Failure { reason, is_refused })
             }
             gst::MessageView::Eos(_) => {
