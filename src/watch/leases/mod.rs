@@ -4,7 +4,7 @@
 //! renewed last, by the server's clock, so that others take over from a worker that is gone. Each taking
 //! and each renewal has a revision, and every change names the one before: who has lost a lease cannot
 //! renew it, nor change what is kept with its camera. [`Share`] takes and releases so that each worker
-//! has a fair share, and [`Sharing`] is that for callers that are threads.
+//! has a fair share.
 //!
 //! | key | of |
 //! | --- | --- |
