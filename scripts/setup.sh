@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 rtx=.runtime/onnxruntime_ep_nv_tensorrt_rtx
 
 packages=(
-    gcc libc6-dev pkg-config
+    gcc g++ make libc6-dev libssl-dev pkg-config
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libcairo2-dev libgstrtspserver-1.0-dev
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
     gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x

@@ -3,8 +3,11 @@
 //! A verdict already needs evidence of several clips. It becomes an alert when it *holds*: when one more
 //! clip, which shares no frame with those of the verdict and is good enough to count, is above the
 //! threshold as well; or when the face goes away, or its stream ends, while the verdict stands. A face
-//! is alerted once. Faces get new numbers when a camera is connected to again or another worker takes it
-//! over: a face where another was alerted is the same one, as long as that was seen a short while ago.
+//! is alerted once.
+//!
+//! Faces get new numbers. In a stream that goes on, a face where another was alerted is the same one, as long
+//! as that was seen a short while ago. When a camera has been connected to again or another worker has taken
+//! it over, nobody knows how far it has moved: as many faces as had been alerted are the same ones.
 
 use std::collections::BTreeMap;
 
@@ -45,6 +48,8 @@ pub struct AlertRule {
     repeat_after: SignedDuration,
     standing: BTreeMap<u64, Standing>,
     alerted: Vec<Alerted>,
+    /// How many of these, the first ones, are of a stream before this one, and may be anywhere by now.
+    adrift: usize,
 }
 
 impl Default for AlertRule {
@@ -56,7 +61,8 @@ impl Default for AlertRule {
 impl AlertRule {
     /// With what another process, or this one before, has alerted.
     pub fn new(repeat_after: SignedDuration, alerted: Vec<Alerted>) -> Self {
-        Self { repeat_after, standing: BTreeMap::new(), alerted }
+        let adrift = alerted.len();
+        Self { repeat_after, standing: BTreeMap::new(), alerted, adrift }
     }
 
     /// What has been alerted and may be seen again: what the next holder of the camera must know.
@@ -80,7 +86,10 @@ impl AlertRule {
     /// The stream is over, its tracks were not ended one by one: what stands then is alerted.
     pub fn stream_ended(&mut self, time: UtcTime) -> Vec<Alert> {
         let standing = std::mem::take(&mut self.standing);
-        standing.into_values().filter_map(|mut one| self.alert(&mut one, time)).collect()
+        let alerts = standing.into_values().filter_map(|mut one| self.alert(&mut one, time));
+        let alerts = alerts.collect();
+        self.adrift = self.alerted.len();
+        alerts
     }
 
     fn verdict(&mut self, verdict: &Verdict, running_time: Option<u64>) {
@@ -141,17 +150,18 @@ impl AlertRule {
     /// Notes an alerted face; whether it had been noted a short while ago.
     fn remember(&mut self, face: FaceBox, time: UtcTime) -> bool {
         let oldest = time.0.checked_sub(self.repeat_after).map_or(time, UtcTime);
-        self.alerted.retain(|alerted| alerted.seen >= oldest);
-        match self.alerted.iter_mut().find(|alerted| overlap(&alerted.face, &face) >= SAME_PLACE) {
-            Some(same) => {
-                *same = Alerted { face, seen: time.max(same.seen) };
-                true
-            }
-            None => {
-                self.alerted.push(Alerted { face, seen: time });
-                false
-            }
+        let is_recent = |alerted: &Alerted| alerted.seen >= oldest;
+        self.adrift = self.alerted.iter().take(self.adrift).filter(|one| is_recent(one)).count();
+        self.alerted.retain(is_recent);
+        let here = self.alerted.iter().position(|one| overlap(&one.face, &face) >= SAME_PLACE);
+        let same = here.or_else(|| self.adrift.checked_sub(1));
+        let mut seen = time;
+        if let Some(same) = same {
+            seen = seen.max(self.alerted.remove(same).seen);
+            self.adrift -= usize::from(same < self.adrift);
         }
+        self.alerted.push(Alerted { face, seen });
+        same.is_some()
     }
 }
 

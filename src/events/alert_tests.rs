@@ -133,12 +133,12 @@ fn the_same_face_under_another_number_is_no_other_alert() {
     let gone = |track, face| [verdict(track, "fake", face), track_end(track)];
     let mut rule = AlertRule::default();
     assert_eq!(alerts(&mut rule, 0, &seen(1, PLACE)), [1]);
-    assert!(rule.stream_ended(at(2)).is_empty());
-    assert_eq!(alerts(&mut rule, 30, &gone(0, PLACE)), [0u64; 0]);
-    assert_eq!(alerts(&mut rule, 40, &gone(1, ELSEWHERE)), [1], "another face");
+    assert_eq!(alerts(&mut rule, 20, &[track_end(1)]), [0u64; 0]);
+    assert_eq!(alerts(&mut rule, 30, &gone(2, PLACE)), [0u64; 0]);
+    assert_eq!(alerts(&mut rule, 40, &gone(3, ELSEWHERE)), [3], "another face");
     // It was seen again at 31: the minute counts from there.
-    assert_eq!(alerts(&mut rule, 88, &gone(2, PLACE)), [0u64; 0]);
-    assert_eq!(alerts(&mut rule, 200, &gone(3, PLACE)), [3], "a minute has passed");
+    assert_eq!(alerts(&mut rule, 88, &gone(4, PLACE)), [0u64; 0]);
+    assert_eq!(alerts(&mut rule, 200, &gone(5, PLACE)), [5], "a minute has passed");
 
     // Another worker knows what this one has alerted.
     let mut next = AlertRule::new(DEFAULT_REPEAT_AFTER, rule.alerted().to_vec());
@@ -157,4 +157,32 @@ fn an_alerted_face_is_remembered_as_long_as_its_clips_come() {
     // As after a crash: no end was told.
     let mut next = AlertRule::new(DEFAULT_REPEAT_AFTER, rule.alerted().to_vec());
     assert_eq!(alerts(&mut next, 620, &[verdict(0, "fake", PLACE), track_end(0)]), [0u64; 0]);
+}
+
+/// Nobody knows how far a face has moved while no stream came, but how many there were.
+#[test]
+fn after_a_gap_as_many_faces_as_before_are_the_same_ones() {
+    let gone = |track, face| [verdict(track, "fake", face), track_end(track)];
+    let far = FaceBox { x: 900.0, ..PLACE };
+    let mut before = AlertRule::default();
+    assert_eq!(alerts(&mut before, 0, &gone(1, PLACE)), [1]);
+    for mut next in [
+        // Another worker, or this process after a restart.
+        AlertRule::new(DEFAULT_REPEAT_AFTER, before.alerted().to_vec()),
+        // The same one, connected to again.
+        {
+            let mut same = before.clone();
+            assert!(same.stream_ended(at(2)).is_empty());
+            same
+        },
+    ] {
+        assert_eq!(alerts(&mut next, 10, &gone(0, ELSEWHERE)), [0u64; 0], "it has moved");
+        assert_eq!(alerts(&mut next, 20, &gone(1, ELSEWHERE)), [0u64; 0], "it is still there");
+        assert_eq!(alerts(&mut next, 20, &gone(2, far)), [2], "there was one only");
+    }
+    // In a stream that goes on it is another face.
+    assert_eq!(alerts(&mut before, 10, &gone(2, ELSEWHERE)), [2]);
+    // What lies back too far is not the same.
+    let mut late = AlertRule::new(DEFAULT_REPEAT_AFTER, before.alerted().to_vec());
+    assert_eq!(alerts(&mut late, 200, &gone(0, PLACE)), [0]);
 }

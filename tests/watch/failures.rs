@@ -146,11 +146,9 @@ fn a_file_ends_and_one_in_a_loop_does_not() {
 #[test]
 fn models_that_are_missing_are_not_taken_for_a_camera_that_is() {
     let _watchdog = Watchdog::with_patience(Duration::from_secs(120));
-    let empty = tempfile::tempdir().unwrap();
-    let watching = Watching::start(&format!(
-        "[[camera]]\nid = \"a\"\nuri = \"test://ball\"\nfilter = {{ engines-dir = {:?} }}\n",
-        empty.path()
-    ));
+    let watching = Watching::start(
+        "[[camera]]\nid = \"a\"\nuri = \"test://ball\"\nfilter = { detector = \"not_there\" }\n",
+    );
     watching.until_state("a", Offline);
     let reason = || watching.status("a").reason.unwrap_or_default();
     assert!(reason().contains("no detector model"), "{}", reason());

@@ -40,3 +40,32 @@ fn the_cameras_of_a_worker_that_is_killed_go_on_elsewhere() {
     let (_, said, stopped, took) = here.stop();
     assert!(stopped && took < Duration::from_secs(5), "{took:?} {said:#?}");
 }
+
+/// The face that one worker has alerted is the same one for the next, wherever it is by then.
+#[test]
+fn what_a_worker_has_alerted_the_next_one_does_not_alert_again() {
+    let _watchdog = Watchdog::with_patience(Duration::from_secs(240));
+    let folder = tempfile::tempdir().unwrap();
+    let nats = servers::nats(folder.path(), "");
+    let leases = format!("[leases]\nurl = \"nats://127.0.0.1:{}\"\n", nats.port);
+    let filter =
+        "filter = { classifier = \"analytic_classifier\", detect-interval = 1, clip-stride = 8 }\n";
+    let camera = format!("{}{filter}", camera("hall", "drawn://fake?rate=15"));
+    let mut there = Running::start_named("there", &format!("{camera}{leases}"), &[]);
+    there.until_said("camera hall: ALERT");
+    let here = Watching::start_named("here", &format!("{camera}{leases}"));
+    until("the other worker", || {
+        here.status("hall").reason.is_some_and(|reason| reason.contains("another worker"))
+    });
+    // What is alerted is kept without anybody waiting for it.
+    std::thread::sleep(Duration::from_secs(1));
+    there.kill();
+    let is_fake = || here.status("hall").faces.iter().any(|face| face.label == "fake");
+    until("the face", is_fake);
+    // As long as it takes a verdict to be confirmed, and more.
+    std::thread::sleep(Duration::from_secs(6));
+    let alerts = here.events().into_iter().filter(|event| event.body.type_name() == "alert");
+    assert_eq!(alerts.count(), 0, "{:#?}", here.said());
+    assert_eq!(here.status("hall").figures.alerts, 0);
+    here.stop();
+}
