@@ -1,7 +1,7 @@
 //! The whole of `m2sd watch`: the spool, and the cameras that fill it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use etcetera::BaseStrategy;
@@ -18,7 +18,7 @@ use super::sharing::{self, Sharer};
 use super::supervisor::{Context, Recorder};
 use crate::events::body::Health;
 use crate::events::sinks::{SinkError, Sinks};
-use crate::events::spool::Limits;
+use crate::events::spool::{Limits, Query};
 use crate::events::{Body, Draft, EventId, EventMaker, Spool, SpoolError};
 
 /// How long an orderly stop may take, where the file does not say.
@@ -67,6 +67,7 @@ pub struct Process {
     spool: Arc<Spool>,
     sinks: Sinks,
     http: Option<Http>,
+    health: HealthLog,
     sharer: Option<Sharer>,
     stop_time: Duration,
 }
@@ -164,7 +165,8 @@ impl Process {
         let sharer = sharer.transpose().map_err(ProcessError::Threads)?;
         let serve = |http| Http::start(&http, Arc::clone(&service), Arc::clone(&spool));
         let http = http.map(serve).transpose()?;
-        Ok(Self { service, spool, sinks, http, sharer, stop_time })
+        let health = HealthLog::start(&spool, &service).map_err(ProcessError::Threads)?;
+        Ok(Self { service, spool, sinks, http, sharer, health, stop_time })
     }
 
     /// Where a browser finds the page, if there is one.
@@ -190,6 +192,7 @@ impl Process {
         if let Some(http) = self.http {
             http.stop(Duration::from_millis(500));
         }
+        self.health.stop();
         // The disk and the receivers have their time, too.
         let stopped = self.service.stop(left().mul_f64(0.7));
         let flushed = self.spool.flush(left().div_f64(2.0).max(Duration::from_millis(100)));
@@ -198,6 +201,55 @@ impl Process {
         }
         self.sinks.stop(left().saturating_sub(ENDING));
         stopped && flushed
+    }
+}
+
+/// Between looks at what parts have told of themselves.
+const LISTENING: Duration = Duration::from_millis(500);
+
+/// Says to whoever runs the process what the parts tell of themselves in events, such as a sink whose
+/// receiver is away.
+struct HealthLog {
+    /// Its end stops the thread.
+    goes_on: mpsc::Sender<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl HealthLog {
+    fn start(spool: &Arc<Spool>, service: &Arc<Service>) -> std::io::Result<Self> {
+        let (goes_on, stopped) = mpsc::channel();
+        let (spool, service) = (Arc::clone(spool), Arc::clone(service));
+        let thread = std::thread::Builder::new().name("m2sd-health".to_owned());
+        let thread = thread.spawn(move || tell_health(&spool, &service, &stopped))?;
+        Ok(Self { goes_on, thread })
+    }
+
+    fn stop(self) {
+        drop(self.goes_on);
+        // It looks once more at most.
+        let _ = self.thread.join();
+    }
+}
+
+fn tell_health(spool: &Spool, service: &Service, stopped: &mpsc::Receiver<()>) {
+    let mut newest = spool.next_id();
+    while stopped.recv_timeout(LISTENING) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let query = Query {
+            after: Some(newest),
+            types: vec!["health".to_owned()],
+            limit: 100,
+            ..Query::default()
+        };
+        // What cannot be read now can be later.
+        for event in spool.recent(&query).unwrap_or_default() {
+            newest = event.id;
+            if let Body::Health(Health { component, status, text, .. }) = event.body {
+                let camera = event.camera.map_or_else(String::new, |id| format!("camera {id}: "));
+                let status = serde_json::to_value(status).unwrap_or_default();
+                let status = status.as_str().unwrap_or_default().to_owned();
+                service.log(&format!("{camera}{component}: {status}: {text}"));
+            }
+        }
     }
 }
 

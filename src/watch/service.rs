@@ -224,6 +224,30 @@ impl Cameras {
     }
 }
 
+/// Whoever may change cameras may not read files and variables of this machine by having them sent to a
+/// camera of his own as a password; and what is shown in place of a password is none.
+fn refuse_secrets_of_others(
+    config: &CameraConfig,
+    before: Option<&CameraConfig>,
+) -> Result<(), ControlError> {
+    let named = |config: &CameraConfig| (config.password_env.clone(), config.password_file.clone());
+    let is_as_before = before.is_some_and(|before| {
+        named(before) == named(config) && shown(&before.uri) == shown(&config.uri)
+    });
+    if named(config) != (None, None) && !is_as_before {
+        let text = "password-env and password-file can be set in the configuration file only: they \
+                    name variables and files of this machine; give username, and the password in the \
+                    address";
+        return Err(ControlError::Invalid(text.to_owned()));
+    }
+    if config.uri.contains("***") {
+        let text = "uri: *** stands where a password was, and the address is another one than before: \
+                    give the password";
+        return Err(ControlError::Invalid(text.to_owned()));
+    }
+    Ok(())
+}
+
 impl Control for Service {
     fn cameras(&self) -> Vec<CameraStatus> {
         let records: Vec<_> = {
@@ -253,6 +277,7 @@ impl Control for Service {
         {
             config.uri.clone_from(&before.uri);
         }
+        refuse_secrets_of_others(&config, before)?;
         let is_new = before.is_none();
         let problems = check_camera(&config, &cameras.config.defaults, &self.properties);
         let errors: Vec<_> = WatchConfig::errors(&problems)

@@ -27,6 +27,10 @@ fn what_is_wrong_is_told_with_its_line() {
         ("[watch]\nnmae = \"a\"\n", "FILE:2:1: unknown field `nmae`, expected one of `name`"),
         ("[[camera]]\nid = \"a b\"\nuri = \"test://ball\"\n", "FILE:2:6: \"a b\" is no camera id"),
         ("[[camera]]\nid = \"a\"\n", "FILE:1:1: missing field `uri`"),
+        (
+            "[[sink]]\nurl = \"stdout:\"\n[[sink]]\nurl = \"stdout:?types=alert\"\n",
+            "FILE:4:1: error: two sinks have the name stdout:",
+        ),
         ("[[camera]]\nid = \"a\"\nuri = \"ftp://x\"\n", "FILE:3:1: error: ftp:// is not known"),
         (
             "[[camera]]\nid = \"a\"\nuri = \"test://ball\"\nstall-timeout = 3\n",
@@ -135,4 +139,41 @@ fn the_example_is_as_it_should_be() {
     assert!(config.cameras.len() >= 3 && warnings.is_empty(), "{warnings:?}");
     let missing = WatchConfig::read(Path::new("/no/such.toml")).unwrap_err();
     assert!(matches!(missing, ConfigError::Unreadable { .. }), "{missing}");
+}
+
+/// Whoever may change cameras may not have this machine's files sent to one of his own.
+#[test]
+fn secrets_of_this_machine_are_not_for_cameras_of_others() {
+    use gstm2sd::watch::config::CameraConfig;
+    let _watchdog = super::support::Watchdog::new();
+    let watching = super::support::Watching::start(
+        "[[camera]]\nid = \"a\"\nuri = \"rtsp://u:geheim@127.0.0.1:1/x\"\n\
+         [[camera]]\nid = \"b\"\nuri = \"rtsp://127.0.0.1:1/x\"\nusername = \"u\"\n\
+         password-env = \"HOME\"\n",
+    );
+    let control = watching.control();
+    let id = super::support::id;
+    let refused = |config: CameraConfig| control.put(config).unwrap_err().to_string();
+
+    let mut own = CameraConfig::new(id("c"), "rtsp://elsewhere/x");
+    own.password_env = Some("HOME".into());
+    assert!(refused(own.clone()).contains("in the configuration file only"));
+    (own.password_env, own.password_file) = (None, Some("/etc/hostname".into()));
+    assert!(refused(own).contains("in the configuration file only"));
+    // One that the file has may keep it, but not take it elsewhere.
+    let mut known = control.config(&id("b")).unwrap();
+    assert!(control.put(known.clone()).is_ok());
+    known.uri = "rtsp://elsewhere/x".into();
+    assert!(refused(known).contains("in the configuration file only"));
+
+    // What was read without its password goes back; the mask is no password.
+    let read = control.config(&id("a")).unwrap();
+    assert_eq!(read.uri, "rtsp://127.0.0.1:1/x");
+    assert!(control.put(read).is_ok());
+    let kept = std::fs::read_to_string(watching.folder.path().join("state/cameras.json")).unwrap();
+    assert!(kept.contains("geheim"), "{kept}");
+    for uri in ["rtsp://u:***@127.0.0.1:1/x", "http://127.0.0.1/x?token=***"] {
+        assert!(refused(CameraConfig::new(id("a"), uri)).contains("give the password"));
+    }
+    watching.stop();
 }

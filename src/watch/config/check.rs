@@ -1,6 +1,6 @@
 //! What can be told to be wrong before anything is started.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -45,8 +45,16 @@ pub fn check(config: &WatchConfig, file: &Path) -> Vec<Problem> {
             problems.push(Problem::warning(&["uri"], text).inside(&outer));
         }
     }
+    let mut names = BTreeSet::new();
     for (number, sink) in config.sinks.iter().enumerate() {
         let outer = ["sink", &number.to_string()];
+        if let Ok(sink) = sink.sink()
+            && !names.insert(sink.name().to_owned())
+        {
+            let text =
+                format!("two sinks have the name {}: give this one another name", sink.name());
+            problems.push(Problem::error(&["url"], text).inside(&outer));
+        }
         problems.extend(check_sink(sink).into_iter().map(|problem| problem.inside(&outer)));
     }
     if let Some(Err(error)) = config.http.as_ref().map(HttpConfig::check) {
