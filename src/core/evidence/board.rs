@@ -40,6 +40,7 @@ pub struct ExpectedClip {
     /// The frame that was being analysed when it was announced: told of before that leaves, clips
     /// come in the order of their announcement.
     pub due: FrameNumber,
+    /// The first frame that hears of it.
     first: FrameNumber,
     /// How its face is seen; `None`: not measured.
     quality: Option<FaceQuality>,
@@ -61,7 +62,7 @@ pub enum FrameRule {
 struct Track {
     frames: FrameScores,
     clips: TrackClips,
-    /// Scored clips that no frame so far has heard of, with their first frame.
+    /// Scored clips that no frame so far has heard of, with the first one that will.
     unheard: BTreeMap<ClipId, (FrameNumber, ScoredClip)>,
     /// `None`: there was no classifier when the track began.
     evidence: Option<TrackEvidence>,
@@ -166,13 +167,15 @@ impl VerdictBoard {
         due: FrameNumber,
         quality: Option<FaceQuality>,
     ) -> Option<ExpectedClip> {
-        let (first, last) = (*frames.iter().min()?, *frames.iter().max()?);
+        let last = *frames.iter().max()?;
         let id = ClipId { last, number: self.announced };
         self.announced += 1;
         self.under_way.insert(id.number, due);
         let state = self.track(track);
         state.clips.expect(id);
         let counted = state.frames.expect(frames);
+        // Frames that are closed do not wait for it, and may have left: none of them hears of it.
+        let first = counted.iter().min().copied().unwrap_or(due);
         Some(ExpectedClip { track, id, span, due, first, quality, counted })
     }
 

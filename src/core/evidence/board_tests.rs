@@ -58,6 +58,33 @@ fn a_frame_between_clips_takes_the_clip_before_it_in_time() {
     assert_eq!(next.frame_score.map(|score| (score.fake, score.clips)), Some((p(0.999), 1)));
 }
 
+/// The last clip of a track, of frames that the stride left over: they were closed, wait for nothing, and
+/// say the same whether it has come back when they leave or not.
+#[test]
+fn a_frame_that_was_closed_hears_of_no_clip_that_is_announced_later() {
+    let shown = [false, true].map(|comes_first| {
+        let mut board = board(FrameRule::Own);
+        for clip in single_frames(&mut board, 6, 4) {
+            board.settle(&clip, Some(p(0.9)));
+        }
+        let span = Span { start_ns: 5 * SECOND, end_ns: 6 * SECOND };
+        let tail = board.expect(TRACK, vec![5], span, 6, None).unwrap();
+        assert!(board.is_settled(TRACK, 5), "it may leave at any time");
+        if comes_first {
+            board.settle(&tail, Some(p(0.9)));
+        }
+        let judged: Vec<_> = (0..6).map(|frame| board.judge(TRACK, frame, None)).collect();
+        if !comes_first {
+            board.settle(&tail, Some(p(0.9)));
+        }
+        (judged, board.forget_track(TRACK))
+    });
+    assert_eq!(shown[0], shown[1]);
+    let (judged, at_end) = &shown[0];
+    assert_eq!(judged[5].score.unwrap().clips, 2);
+    assert_eq!(at_end.as_ref().unwrap().score.unwrap().clips, 3);
+}
+
 #[test]
 fn what_a_frame_shows_does_not_depend_on_when_clips_come_back() {
     let orders = [vec![0, 1, 2, 3, 4], vec![4, 3, 2, 1, 0], vec![2, 4, 0, 3, 1]];
