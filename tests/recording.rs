@@ -80,6 +80,17 @@ fn door() -> CameraId {
     CameraId::new("door").unwrap()
 }
 
+/// A camera of so many seconds, with an alert at the eleventh.
+fn alert_at_11_s(ring: &Arc<Ring>, id: EventId, seconds: u64) {
+    let alarmed = Arc::clone(ring);
+    let camera = Camera::new(seconds * FPS, 1, &H264.replace("BFRAMES", "0"));
+    camera.run(ring, move |number| {
+        if number == 11 * FPS {
+            alarmed.alert(id).unwrap();
+        }
+    });
+}
+
 /// Waits until nothing is being recorded.
 fn finish(library: &Recordings) {
     let begun = Instant::now();
@@ -263,13 +274,7 @@ fn a_recording_ends_with_its_stream_and_nothing_is_recorded_of_nothing() {
     let maker = EventMaker::new("test");
     assert_eq!(ring.alert(maker.next_id()), Err(RecordingError::NoKeyFrame));
     let id = maker.next_id();
-    let alarmed = Arc::clone(&ring);
-    let camera = Camera::new(12 * FPS, 1, &H264.replace("BFRAMES", "0"));
-    camera.run(&ring, move |number| {
-        if number == 11 * FPS {
-            alarmed.alert(id).unwrap();
-        }
-    });
+    alert_at_11_s(&ring, id, 12);
     ring.stream_ended();
     finish(&library);
     let file = library.file(&format!("{id}.mp4")).unwrap();
@@ -286,13 +291,7 @@ fn what_a_crash_leaves_plays_and_the_oldest_go_first() {
         let library = recordings(folder.path());
         for id in ids.clone() {
             let ring = library.ring(&door());
-            let alarmed = Arc::clone(&ring);
-            let camera = Camera::new(15 * FPS, 1, &H264.replace("BFRAMES", "0"));
-            camera.run(&ring, move |number| {
-                if number == 11 * FPS {
-                    alarmed.alert(id).unwrap();
-                }
-            });
+            alert_at_11_s(&ring, id, 15);
             ring.stream_ended();
             finish(&library);
         }
@@ -324,13 +323,7 @@ fn stills_show_the_frame_and_the_face() {
     let library = recordings(folder.path());
     let ring = library.ring(&door());
     let id = EventMaker::new("test").next_id();
-    let alarmed = Arc::clone(&ring);
-    let camera = Camera::new(12 * FPS, 1, &H264.replace("BFRAMES", "0"));
-    camera.run(&ring, move |number| {
-        if number == 11 * FPS {
-            alarmed.alert(id).unwrap();
-        }
-    });
+    alert_at_11_s(&ring, id, 12);
     let line = "videotestsrc num-buffers=1 ! video/x-raw,format=NV12,width=160,height=120 ! appsink \
                 name=sink";
     let pipeline = gst::parse::launch(line).unwrap().downcast::<gst::Pipeline>().unwrap();
@@ -366,13 +359,7 @@ fn a_recording_that_cannot_be_written_is_told_and_so_is_the_next_that_can() {
     let library = Recordings::open(folder.path().to_owned(), Limits::default(), tell).unwrap();
     let record = |id: EventId| {
         let ring = library.ring(&door());
-        let alarmed = Arc::clone(&ring);
-        let camera = Camera::new(12 * FPS, 1, &H264.replace("BFRAMES", "0"));
-        camera.run(&ring, move |number| {
-            if number == 11 * FPS {
-                alarmed.alert(id).unwrap();
-            }
-        });
+        alert_at_11_s(&ring, id, 12);
         ring.stream_ended();
         finish(&library);
     };

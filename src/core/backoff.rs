@@ -35,6 +35,12 @@ impl Backoff {
         Self::FIRST.saturating_mul(factor).min(Self::LONGEST)
     }
 
+    /// Half to all of a wait, by a random number from 0 to 1: those who lost the same thing do not all come
+    /// back at once.
+    pub fn jittered(wait: Duration, random: f64) -> Duration {
+        wait.mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0))
+    }
+
     /// Counts a success: the next failure waits [`Self::FIRST`] again.
     pub fn succeeded(&mut self) {
         self.failures = 0;

@@ -13,6 +13,7 @@ pub mod latest_wins;
 pub mod modelinfo;
 pub mod onnx;
 pub mod orientation;
+pub mod percent;
 pub mod percentile;
 pub mod presentation;
 pub mod pressure;

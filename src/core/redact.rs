@@ -63,7 +63,7 @@ fn passwords(text: &str) -> Vec<Place> {
 }
 
 /// Where the host begins in an address whose first part, up to a slash, has no `@`.
-fn unencoded(first: &str, whole: &str) -> Option<usize> {
+pub(crate) fn unencoded(first: &str, whole: &str) -> Option<usize> {
     let (user, password) = first.split_once(':')?;
     let is_port = password.bytes().all(|byte| byte.is_ascii_digit());
     // A colon is also in IPv6 addresses.

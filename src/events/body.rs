@@ -301,6 +301,23 @@ pub enum CameraState {
     Ended,
 }
 
+impl CameraState {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Connecting, Self::Online, Self::Stalled, Self::Offline, Self::Ended];
+
+    /// As events have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Online => "online",
+            Self::Stalled => "stalled",
+            Self::Offline => "offline",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// A camera came, went, or changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -342,6 +359,17 @@ pub enum HealthStatus {
     Degraded,
     /// It does not work.
     Failed,
+}
+
+impl HealthStatus {
+    /// As events have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// How a part of the process does, told when that changes.

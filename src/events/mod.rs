@@ -10,6 +10,7 @@
 //! | `event` | the envelope: id, camera, time |
 //! | `body` | the seven types of event and their fields |
 //! | `alert` | when a verdict of fake becomes an alert |
+//! | `secret` | passwords and keys |
 //! | `schema` | the JSON Schema, `docs/events.schema.json` |
 //! | `spool` | the durable queue between video and sinks |
 //! | `sinks` | the ways by which events leave |
@@ -22,6 +23,7 @@ pub mod alert;
 pub mod body;
 mod event;
 mod schema;
+mod secret;
 pub mod sinks;
 pub mod spool;
 
@@ -30,4 +32,5 @@ pub use event::{
     CameraId, Draft, Event, EventId, EventMaker, InvalidCameraId, TimeSource, UtcTime,
 };
 pub use schema::json_schema;
+pub use secret::Secret;
 pub use spool::{Spool, SpoolError};

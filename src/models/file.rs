@@ -17,11 +17,15 @@ pub(crate) struct Staged(NamedTempFile);
 impl Staged {
     /// In the folder of the file to be, so that publishing is a rename.
     pub(crate) fn new(dir: &Path) -> io::Result<Self> {
+        // A model is for whoever may read the folder; temporary files are private by default.
+        Self::with_mode(dir, 0o666)
+    }
+
+    fn with_mode(dir: &Path, mode: u32) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".m2sd-").suffix(".part");
-        // A model is for whoever may read the folder; temporary files are private by default.
         #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
         builder.tempfile_in(dir).map(Self)
     }
 
@@ -95,6 +99,14 @@ impl Write for Staged {
 /// Replaces the file at `path` by `contents`, in one step.
 pub(crate) fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut staged = Staged::new(folder(path))?;
+    staged.write_all(contents)?;
+    staged.publish(path)
+}
+
+/// As [`write_whole`], for its owner alone to read.
+#[cfg(feature = "watch")]
+pub(crate) fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut staged = Staged::with_mode(folder(path), 0o600)?;
     staged.write_all(contents)?;
     staged.publish(path)
 }

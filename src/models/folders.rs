@@ -13,6 +13,14 @@ pub fn data_home() -> Option<PathBuf> {
     folder.is_absolute().then_some(folder)
 }
 
+/// The user's folder for what programs keep over restarts, ours in it: `$XDG_STATE_HOME/m2sd` where that
+/// is an absolute path, else `~/.local/state/m2sd`. `None` for a user without a home.
+#[cfg(feature = "publish")]
+pub(crate) fn state_home() -> Option<PathBuf> {
+    let folder = Xdg::new().ok()?.state_dir()?;
+    folder.is_absolute().then(|| folder.join("m2sd"))
+}
+
 /// A path that the user sets in the environment; a relative one is meant from the working
 /// directory, and becomes absolute, so that no later change of directory changes what it means.
 pub(crate) fn set_in_env(variable: &str) -> Option<PathBuf> {

@@ -24,6 +24,8 @@ pub mod synth;
 mod vouched;
 
 pub use file::{known_sha256, sha256};
+#[cfg(feature = "watch")]
+pub(crate) use file::{write_private, write_whole};
 pub use inventory::{Listed, State, Verified, is_intact, list, verify};
 pub use resolve::onnx_files;
 pub use store::StoreError;

@@ -1,13 +1,13 @@
 //! What REST has changed: it holds over restarts, and over what the configuration file says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::config::CameraConfig;
 use crate::events::CameraId;
+use crate::models::write_private;
 
 const FILE: &str = "cameras.json";
 
@@ -97,15 +97,9 @@ impl Kept {
 
     fn write(&mut self, changes: Changes) -> Result<(), String> {
         let write = || -> std::io::Result<()> {
-            let folder = self.path.parent().unwrap_or(Path::new("."));
-            std::fs::create_dir_all(folder)?;
-            // Readable by its owner alone: addresses may hold passwords.
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            serde_json::to_writer_pretty(&mut file, &changes)?;
-            file.flush()?;
-            file.as_file().sync_all()?;
-            file.persist(&self.path)?;
-            Ok(())
+            std::fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))?;
+            // Addresses may hold passwords.
+            write_private(&self.path, &serde_json::to_vec_pretty(&changes)?)
         };
         write().map_err(|error| format!("cannot keep it in {}: {error}", self.path.display()))?;
         self.changes = changes;

@@ -23,6 +23,7 @@
 //! | `status` | what is known of a camera |
 //! | `leases` | cameras that several workers share |
 //! | `sharing` | this worker's part of them |
+//! | `jpeg` | frames as JPEG |
 //! | `bounded` | work that may never return |
 
 #![warn(missing_docs)]
@@ -32,6 +33,7 @@ use std::sync::LazyLock;
 pub mod bounded;
 pub mod config;
 pub mod control;
+mod jpeg;
 mod kept;
 pub mod leases;
 mod models;

@@ -1,10 +1,9 @@
 //! The whole of `m2sd watch`: the spool, and the cameras that fill it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use etcetera::BaseStrategy;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -18,14 +17,12 @@ use super::sharing::{self, Sharer};
 use super::supervisor::{Context, Recorder};
 use crate::events::body::Health;
 use crate::events::sinks::{SinkError, Sinks};
-use crate::events::spool::{Limits, Query};
+use crate::events::spool::Limits;
 use crate::events::{Body, Draft, EventId, EventMaker, Spool, SpoolError};
+use crate::models::folders::state_home;
 
 /// How long an orderly stop may take, where the file does not say.
 const STOP_TIME: Duration = Duration::from_secs(5);
-
-/// What sinks need to end, beyond the time to deliver.
-const ENDING: Duration = Duration::from_millis(600);
 
 /// Why it cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +64,6 @@ pub struct Process {
     spool: Arc<Spool>,
     sinks: Sinks,
     http: Option<Http>,
-    health: HealthLog,
     sharer: Option<Sharer>,
     stop_time: Duration,
 }
@@ -132,7 +128,7 @@ impl Process {
     ) -> Result<Self, ProcessError> {
         let state_dir = state_dir(&config).ok_or(ProcessError::NoStateDir)?;
         let stop_time = config.watch.stop_timeout.map_or(STOP_TIME, |period| period.0);
-        let name = config.watch.name.clone().unwrap_or_else(host_name);
+        let name = config.watch.name.clone().unwrap_or_else(|| glib::host_name().to_string());
         let maker = EventMaker::new(name.clone());
         let mut limits = Limits::default();
         if let Some(bytes) = config.spool.max_bytes {
@@ -146,12 +142,19 @@ impl Process {
             let (path, reason) = (aside.path.display(), &aside.reason);
             log(&format!("a file was in the way of the spool and is kept as {path}: {reason}"));
         }
+        // Such as a sink whose receiver is away.
+        let log = Arc::new(log);
+        let of_health = Arc::clone(&log);
+        spool.on_health(move |camera, Health { component, status, text, .. }| {
+            let camera = camera.map_or_else(String::new, |id| format!("camera {id}: "));
+            of_health(&format!("{camera}{component}: {}: {text}", status.as_str()));
+        });
         let sinks = config.sinks.iter().map(|sink| sink.sink()).collect::<Result<_, _>>()?;
         let sinks = Sinks::start(&spool, sinks)?;
         let drawn_engines = state_dir.join("drawn-engines");
         let events = Arc::clone(&spool) as Arc<dyn Recorder>;
         let recordings = recordings(&config.recordings, &state_dir, &spool)?;
-        let mut context = Context::new(log, events, drawn_engines, recordings);
+        let mut context = Context::new(move |line| log(line), events, drawn_engines, recordings);
         let http = config.http.clone();
         let (mut wanted, mut sharing) = (None, None);
         if let Some(leases) = config.leases.clone() {
@@ -165,8 +168,7 @@ impl Process {
         let sharer = sharer.transpose().map_err(ProcessError::Threads)?;
         let serve = |http| Http::start(&http, Arc::clone(&service), Arc::clone(&spool));
         let http = http.map(serve).transpose()?;
-        let health = HealthLog::start(&spool, &service).map_err(ProcessError::Threads)?;
-        Ok(Self { service, spool, sinks, http, sharer, health, stop_time })
+        Ok(Self { service, spool, sinks, http, sharer, stop_time })
     }
 
     /// Where a browser finds the page, if there is one.
@@ -192,64 +194,14 @@ impl Process {
         if let Some(http) = self.http {
             http.stop(Duration::from_millis(500));
         }
-        self.health.stop();
         // The disk and the receivers have their time, too.
         let stopped = self.service.stop(left().mul_f64(0.7));
         let flushed = self.spool.flush(left().div_f64(2.0).max(Duration::from_millis(100)));
         if let Some(sharer) = self.sharer {
             sharer.stop(left().div_f64(2.0));
         }
-        self.sinks.stop(left().saturating_sub(ENDING));
+        self.sinks.stop(left().saturating_sub(Sinks::ENDING));
         stopped && flushed
-    }
-}
-
-/// Between looks at what parts have told of themselves.
-const LISTENING: Duration = Duration::from_millis(500);
-
-/// Says to whoever runs the process what the parts tell of themselves in events, such as a sink whose
-/// receiver is away.
-struct HealthLog {
-    /// Its end stops the thread.
-    goes_on: mpsc::Sender<()>,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl HealthLog {
-    fn start(spool: &Arc<Spool>, service: &Arc<Service>) -> std::io::Result<Self> {
-        let (goes_on, stopped) = mpsc::channel();
-        let (spool, service) = (Arc::clone(spool), Arc::clone(service));
-        let thread = std::thread::Builder::new().name("m2sd-health".to_owned());
-        let thread = thread.spawn(move || tell_health(&spool, &service, &stopped))?;
-        Ok(Self { goes_on, thread })
-    }
-
-    fn stop(self) {
-        drop(self.goes_on);
-        // It looks once more at most.
-        let _ = self.thread.join();
-    }
-}
-
-fn tell_health(spool: &Spool, service: &Service, stopped: &mpsc::Receiver<()>) {
-    let mut newest = spool.next_id();
-    while stopped.recv_timeout(LISTENING) == Err(mpsc::RecvTimeoutError::Timeout) {
-        let query = Query {
-            after: Some(newest),
-            types: vec!["health".to_owned()],
-            limit: 100,
-            ..Query::default()
-        };
-        // What cannot be read now can be later.
-        for event in spool.recent(&query).unwrap_or_default() {
-            newest = event.id;
-            if let Body::Health(Health { component, status, text, .. }) = event.body {
-                let camera = event.camera.map_or_else(String::new, |id| format!("camera {id}: "));
-                let status = serde_json::to_value(status).unwrap_or_default();
-                let status = status.as_str().unwrap_or_default().to_owned();
-                service.log(&format!("{camera}{component}: {status}: {text}"));
-            }
-        }
     }
 }
 
@@ -281,15 +233,5 @@ pub fn state_dir(config: &WatchConfig) -> Option<PathBuf> {
         let first = folders.to_str()?.split(':').next()?.to_owned();
         (!first.is_empty()).then(|| PathBuf::from(first))
     };
-    let of_user = || {
-        let folder = etcetera::base_strategy::Xdg::new().ok()?.state_dir()?;
-        folder.is_absolute().then(|| folder.join("m2sd"))
-    };
-    config.watch.state_dir.clone().or_else(of_systemd).or_else(of_user)
-}
-
-fn host_name() -> String {
-    let name = std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname"));
-    let name = name.unwrap_or_default().trim().to_owned();
-    if name.is_empty() { "m2sd".to_owned() } else { name }
+    config.watch.state_dir.clone().or_else(of_systemd).or_else(state_home)
 }

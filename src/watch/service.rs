@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch::{self, Receiver};
 
 use super::config::{
-    CameraConfig, CameraSettings, ConfigError, FilterProperties, Positions, Problem, WatchConfig,
-    check, check_camera, shown,
+    CameraConfig, CameraSettings, ConfigError, FilterProperties, WatchConfig, check, check_camera,
+    shown,
 };
 use super::control::{Control, ControlError};
 use super::kept::Kept;
@@ -60,15 +60,11 @@ struct Watched {
 pub fn read_config(file: &std::path::Path) -> Result<(WatchConfig, Vec<String>), ConfigError> {
     let (config, positions) = WatchConfig::read(file)?;
     let problems = check(&config, file);
-    let texts = |problems: Vec<&Problem>, positions: &Positions| -> Vec<String> {
-        problems.iter().map(|problem| problem.in_file(file, positions)).collect()
-    };
-    let errors = WatchConfig::errors(&problems);
-    if !errors.is_empty() {
-        return Err(ConfigError::Problems(texts(problems.iter().collect(), &positions)));
+    let texts = problems.iter().map(|problem| problem.in_file(file, &positions)).collect();
+    match WatchConfig::errors(&problems).is_empty() {
+        true => Ok((config, texts)),
+        false => Err(ConfigError::Problems(texts)),
     }
-    let warnings = texts(problems.iter().collect(), &positions);
-    Ok((config, warnings))
 }
 
 impl Service {

@@ -325,3 +325,22 @@ fn numbers_that_are_not_finite_do_not_block_the_rest() {
     assert_eq!(stored.iter().filter_map(|stored| number(&stored.event)).collect::<Vec<_>>(), [1]);
     assert_eq!(spool.stats().refused, 1);
 }
+
+/// Whoever runs the process hears how its parts do, and nothing else.
+#[test]
+fn health_is_heard_of_as_it_is_recorded() {
+    let _watchdog = Watchdog::new();
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    let (tell, told) = std::sync::mpsc::channel();
+    spool.on_health(move |camera, health| {
+        tell.send((camera.cloned(), health.text.clone())).unwrap();
+    });
+    spool.record(health("one")).unwrap();
+    spool.record(numbered(1)).unwrap();
+    let of_camera = Draft { camera: numbered(1).camera, ..health("two") };
+    assert!(of_camera.camera.is_some());
+    spool.record(of_camera.clone()).unwrap();
+    let heard: Vec<_> = told.try_iter().collect();
+    assert_eq!(heard, [(None, "one".to_owned()), (of_camera.camera, "two".to_owned())]);
+}

@@ -48,9 +48,7 @@ pub struct PartialFile {
 
 /// The name of the partial file of `path`.
 pub fn part_of(path: &Path) -> PathBuf {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    part.into()
+    path.with_added_extension("part")
 }
 
 fn is_same(a: &Metadata, b: &Metadata) -> bool {

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use url::Url;
 
 use super::{Secret, SinkError};
+use crate::core::percent::decoded;
 use crate::core::redact::redact;
 
 /// An address that has been taken apart.
@@ -188,26 +189,6 @@ impl Address {
             known: self.asked.join(", "),
         })
     }
-}
-
-/// The text without percent-encoding; what is none stays.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        let hex = behind.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.filter(|_| first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! | `mqtt` | MQTT 5 |
 //! | `nats` | NATS JetStream |
 //! | `kafka` | Apache Kafka, with the feature `kafka` |
-//! | `tls`, `secret` | whom connections believe, and what they keep to themselves |
+//! | `tls` | whom connections believe |
 
 mod address;
 mod config;
@@ -21,7 +21,6 @@ mod kafka;
 mod mqtt;
 mod nats;
 mod runner;
-mod secret;
 mod tls;
 mod webhook;
 
@@ -36,15 +35,13 @@ use self::config::{SCHEMES, Target};
 pub use self::config::{SinkConfig, parse};
 use self::error::Failure;
 pub use self::error::SinkError;
+pub(crate) use self::error::explained;
 #[cfg(feature = "watch")]
-pub(crate) use self::nats::{NatsServer, explained};
+pub(crate) use self::nats::NatsServer;
 pub use self::runner::Stop;
 use self::runner::{Progress, Runner, Sink};
-use self::secret::Secret;
+use super::Secret;
 use super::spool::Spool;
-
-/// What a sink needs beyond the time that it is given to deliver: taking leave, and threads.
-const ENDING: Duration = Duration::from_millis(600);
 
 /// Delivers from a spool to one sink until it is stopped: one task for each sink.
 pub async fn run(config: SinkConfig, spool: Arc<Spool>, stop: watch::Receiver<Stop>) {
@@ -79,6 +76,9 @@ pub struct Sinks {
 }
 
 impl Sinks {
+    /// What a sink needs beyond the time that it is given to deliver: taking leave, and threads.
+    pub const ENDING: Duration = Duration::from_millis(600);
+
     /// Starts one task for each sink. The spool forgets the sinks that are not among these.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl Sinks {
     /// delivered after the next start.
     pub fn stop(self, grace: Duration) {
         self.stop.send_replace(Some(Instant::now() + grace));
-        let deadline = Instant::now() + grace + ENDING;
+        let deadline = Instant::now() + grace + Self::ENDING;
         while self.tasks.iter().any(|task| !task.is_finished()) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }

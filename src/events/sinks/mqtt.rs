@@ -305,7 +305,7 @@ async fn keep(mut events: EventLoop, tell: mpsc::Sender<Said>) {
             Ok(Told::Outgoing(Outgoing::Publish(number))) => Said::Sent(number),
             Ok(Told::Outgoing(Outgoing::Disconnect)) => return,
             Ok(_) => continue,
-            Err(error) => Said::Lost(explained(&error)),
+            Err(error) => Said::Lost(reason(&error)),
         };
         let lost = matches!(said, Said::Lost(_));
         if tell.send(said).await.is_err() || lost {
@@ -315,7 +315,7 @@ async fn keep(mut events: EventLoop, tell: mpsc::Sender<Said>) {
 }
 
 /// An error with what to do.
-fn explained(error: &ConnectionError) -> String {
+fn reason(error: &ConnectionError) -> String {
     match error {
         ConnectionError::ConnectionRefused(
             ConnectReturnCode::NotAuthorized | ConnectReturnCode::BadUserNamePassword,
@@ -324,18 +324,6 @@ fn explained(error: &ConnectionError) -> String {
             "the broker does not speak MQTT 5".to_owned()
         }
         ConnectionError::Timeout(_) => "no answer".to_owned(),
-        error => {
-            // What lies beneath says more.
-            let mut text = error.to_string();
-            let mut source = std::error::Error::source(error);
-            while let Some(error) = source {
-                let deeper = error.to_string();
-                if !text.contains(&deeper) {
-                    text = format!("{text}: {deeper}");
-                }
-                source = error.source();
-            }
-            text
-        }
+        error => super::explained(error),
     }
 }

@@ -14,7 +14,7 @@ use super::super::Event;
 use super::super::spool::Stored;
 use super::address::Address;
 use super::tls::Trust;
-use super::{Failure, Progress, Secret, Sink, SinkError};
+use super::{Failure, Progress, Secret, Sink, SinkError, explained};
 
 /// How long a server may take to connect, and to store a message.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,20 +78,6 @@ impl NatsServer {
         }
         options.connect(&self.address).await.map_err(|e| explained(&e))
     }
-}
-
-/// An error with what lies beneath it.
-pub(crate) fn explained(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let deeper = error.to_string();
-        if !text.contains(&deeper) {
-            text = format!("{text}: {deeper}");
-        }
-        source = error.source();
-    }
-    text
 }
 
 /// Where the stream is, and how it is made where there is none.

@@ -1,6 +1,5 @@
 //! What all sinks have in common: reading from the spool, delivering in order, trying again.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -196,7 +195,8 @@ impl<S: Sink> Runner<S> {
         if self.failures == TOLD_AT {
             self.tell(HealthStatus::Failed, text);
         }
-        let wait = jittered(self.backoff.failed().min(LONGEST_WAIT));
+        let wait = self.backoff.failed().min(LONGEST_WAIT);
+        let wait = Backoff::jittered(wait, fastrand::f64());
         wait.max(failure.after.unwrap_or_default().min(LONGEST_ASKED))
     }
 
@@ -211,12 +211,6 @@ impl<S: Sink> Runner<S> {
         };
         let _ = self.progress.spool.record(Draft::now(None, Body::Health(health)));
     }
-}
-
-/// Half to all of it, so that those who lost the same receiver do not come back at once.
-fn jittered(wait: Duration) -> Duration {
-    let random = RandomState::new().hash_one(wait) % 1000;
-    wait / 2 + wait.mul_f64(random as f64 / 2000.0)
 }
 
 /// Ends when the time to stop has come.
@@ -238,7 +232,7 @@ mod tests {
     #[test]
     fn waits_differ_and_stay_within_half_and_all() {
         let wait = Duration::from_secs(8);
-        let waits: Vec<_> = (0..50).map(|_| jittered(wait)).collect();
+        let waits: Vec<_> = (0..50).map(|_| Backoff::jittered(wait, fastrand::f64())).collect();
         assert!(waits.iter().all(|w| (wait / 2..=wait).contains(w)));
         assert!(waits.iter().any(|w| w != &waits[0]));
     }

@@ -1,10 +1,12 @@
 //! The bounded queue in memory, between whoever records and the thread that writes.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::super::{Draft, Event, EventId, EventMaker};
+use super::super::body::Health;
+use super::super::{Body, CameraId, Draft, Event, EventId, EventMaker};
 
 /// Events that wait for the disk at most; about 8 MB.
 const CAPACITY: usize = 8192;
@@ -17,13 +19,23 @@ const CURSORS: Duration = Duration::from_millis(250);
 /// Events in one transaction at most.
 const BATCH: usize = 1024;
 
-#[derive(Debug)]
 pub(super) struct Inbox {
     maker: EventMaker,
+    /// Hears of health as it is told, whether there is room for it or not.
+    hears: OnceLock<Box<HealthListener>>,
     queue: Mutex<Queue>,
     arrived: Condvar,
     /// Told when `durable` grows.
     written: Condvar,
+}
+
+/// Hears how a part of the process, or of a camera, does.
+pub type HealthListener = dyn Fn(Option<&CameraId>, &Health) + Send + Sync;
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("maker", &self.maker).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +69,25 @@ pub(super) struct Work {
 
 impl Inbox {
     pub(super) fn new(maker: EventMaker) -> Self {
-        Self { maker, queue: Mutex::default(), arrived: Condvar::new(), written: Condvar::new() }
+        Self {
+            maker,
+            hears: OnceLock::new(),
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            written: Condvar::new(),
+        }
+    }
+
+    pub(super) fn on_health(&self, listener: Box<HealthListener>) {
+        // The method that asks for it says what becomes of a second one.
+        let _second = self.hears.set(listener);
+    }
+
+    /// Not under the lock: a listener may wait.
+    fn hear(&self, draft: &Draft) {
+        if let (Body::Health(health), Some(listener)) = (&draft.body, self.hears.get()) {
+            listener(draft.camera.as_ref(), health);
+        }
     }
 
     /// Never held while anything waits.
@@ -76,6 +106,7 @@ impl Inbox {
     /// Takes an event in, unless there is no room. Ids grow along the queue: they are made under its
     /// lock.
     pub(super) fn push(&self, draft: Draft) -> Option<EventId> {
+        self.hear(&draft);
         let mut queue = self.lock();
         if queue.closed || queue.events.len() >= CAPACITY {
             queue.refused += 1;
@@ -86,6 +117,7 @@ impl Inbox {
 
     /// What the spool says of itself, which has room always.
     pub(super) fn push_own(&self, draft: Draft) {
+        self.hear(&draft);
         self.append(&mut self.lock(), draft);
     }
 

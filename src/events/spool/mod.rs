@@ -41,7 +41,8 @@ use self::inbox::Inbox;
 pub use self::limits::{Limits, Query, SinkStats, SpoolStats, Stored};
 use self::lock::FolderLock;
 pub use self::recovery::SetAside;
-use super::{Draft, Event, EventId, EventMaker};
+use super::body::Health;
+use super::{CameraId, Draft, Event, EventId, EventMaker};
 use crate::core::redact::redact;
 
 /// How long the end of a spool waits for the disk.
@@ -153,6 +154,12 @@ impl Spool {
     /// as the disk has taken nothing for long; it is counted, and told once the disk works.
     pub fn record(&self, draft: Draft) -> Option<EventId> {
         self.shared.inbox.push(draft)
+    }
+
+    /// Has `listener` hear of each event `health` as it is recorded, on the thread that records it: also
+    /// while the disk takes nothing. Only the first call counts.
+    pub fn on_health(&self, listener: impl Fn(Option<&CameraId>, &Health) + Send + Sync + 'static) {
+        self.shared.inbox.on_health(Box::new(listener));
     }
 
     /// The name of this process, as in its events.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcetera::BaseStrategy;
 use sha2::{Digest, Sha256};
 
 use crate::core::redact::redact;
@@ -16,6 +15,7 @@ use crate::events::spool::{Limits, SpoolStats};
 use crate::events::{
     Body, CameraId, Draft, EventMaker, InvalidCameraId, Spool, SpoolError, TimeSource, UtcTime,
 };
+use crate::models::folders::state_home;
 use crate::publish::{Told, WallClock, translate};
 
 /// How long what was told last may take to be on the disk.
@@ -173,8 +173,7 @@ impl Session {
 
 /// One for each camera and receiver, so that elements do not share one.
 fn default_folder(camera: &CameraId, uri: &str) -> Option<PathBuf> {
-    let state = etcetera::base_strategy::Xdg::new().ok()?.state_dir()?;
     let hash = Sha256::digest(redact(uri).as_bytes());
     let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    Some(state.join("m2sd").join("publish").join(format!("{camera}-{hash}")))
+    Some(state_home()?.join("publish").join(format!("{camera}-{hash}")))
 }

@@ -1,40 +1,11 @@
 //! User names and passwords of cameras, which no text shows.
 
-use std::fmt;
 use std::path::Path;
 
 use super::camera::CameraSettings;
-
-/// A password. Nothing that it is part of shows it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Of a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for whoever logs in with it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// A text without it, wherever it comes from.
-    pub fn hide_in(&self, text: &str) -> String {
-        if self.0.len() < 3 {
-            // As good as none; and every text would be full of it.
-            return text.to_owned();
-        }
-        text.replace(&self.0, "***")
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
+use crate::core::percent::decoded;
+use crate::core::redact::{redact, unencoded};
+pub use crate::events::Secret;
 
 /// Who logs in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,46 +79,20 @@ fn split(uri: &str) -> (String, Credentials) {
         None => (&rest[..at], None),
     };
     let credentials = Credentials {
-        username: (!user.is_empty()).then(|| decode(user)),
-        password: password.filter(|text| !text.is_empty()).map(|text| Secret(decode(text))),
+        username: (!user.is_empty()).then(|| decoded(user)),
+        password: password.filter(|text| !text.is_empty()).map(|text| Secret::new(decoded(text))),
     };
     (format!("{scheme}://{}", &rest[at + 1..]), credentials)
 }
 
-/// As [`crate::core::redact`] finds it.
-fn unencoded(first: &str, whole: &str) -> Option<usize> {
-    let (user, password) = first.split_once(':')?;
-    let is_port = password.bytes().all(|byte| byte.is_ascii_digit());
-    if is_port || user.starts_with('[') { None } else { whole.rfind('@') }
-}
-
-/// `%40` is `@`.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let code = match (first, tail) {
-            (b'%', [a, b, ..]) => hex(*a).zip(hex(*b)).map(|(a, b)| a * 16 + b),
-            _ => None,
-        };
-        bytes.push(code.unwrap_or(*first));
-        rest = if code.is_some() { &tail[2..] } else { tail };
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
 /// Whether an address holds a password.
 pub(super) fn has_password(uri: &str) -> bool {
-    split(uri).1.password.is_some() || crate::core::redact::redact(uri) != uri
+    split(uri).1.password.is_some() || redact(uri) != uri
 }
 
 /// An address that may be shown: without user and password, and with `***` for secrets in its query.
 pub(crate) fn shown(uri: &str) -> String {
-    crate::core::redact::redact(&split(uri).0).into_owned()
+    redact(&split(uri).0).into_owned()
 }
 
 #[cfg(test)]
@@ -168,17 +113,10 @@ mod tests {
             let (found, credentials) = split(uri);
             assert_eq!(found, rest);
             assert_eq!(credentials.username.as_deref(), user, "{uri}");
-            assert_eq!(credentials.password.as_ref().map(Secret::reveal), password, "{uri}");
+            assert_eq!(credentials.password.as_ref().map(Secret::expose), password, "{uri}");
             assert!(!format!("{credentials:?}").contains("s3cret"));
         }
         assert_eq!(shown("srt://h:1?passphrase=abcd"), "srt://h:1?passphrase=***");
         assert!(has_password("srt://h:1?passphrase=abcd") && !has_password("rtsp://bob@h"));
-    }
-
-    #[test]
-    fn what_gstreamer_says_is_shown_without_the_password() {
-        let secret = Secret::new("geheim");
-        assert_eq!(secret.hide_in("no geheim here"), "no *** here");
-        assert_eq!(Secret::new("a").hide_in("a camera"), "a camera");
     }
 }

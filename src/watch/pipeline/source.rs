@@ -287,7 +287,7 @@ fn rtsp(uri: &str, recipe: &Recipe<'_>) -> Result<gst::Element, String> {
         source.set_property("user-id", user);
     }
     if let Some(password) = &credentials.password {
-        source.set_property("user-pw", password.reveal());
+        source.set_property("user-pw", password.expose());
     }
     if !settings.tls_verify {
         trust_any_certificate(&source);
@@ -335,7 +335,7 @@ fn network_source(uri: &str, recipe: &Recipe<'_>) -> Result<gst::Element, String
                 element.set_property("user-id", user);
             }
             if let Some(password) = &credentials.password {
-                element.set_property("user-pw", password.reveal());
+                element.set_property("user-pw", password.expose());
             }
         } else if name == "srtsrc" {
             element.set_property("latency", latency);

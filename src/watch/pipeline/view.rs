@@ -9,6 +9,7 @@ use gst_video::VideoRegionOfInterestMeta;
 use tokio::sync::watch;
 
 use crate::events::UtcTime;
+use crate::watch::jpeg;
 use crate::watch::status::{FaceStatus, Jpeg};
 
 /// Between two pictures for those who look.
@@ -143,14 +144,14 @@ fn make_pictures(frames: &Receiver<gst::Sample>, pictures: &watch::Sender<Option
         if pictures.receiver_count() == 0 {
             continue;
         }
-        if let Some(picture) = jpeg(&frame) {
+        if let Some(picture) = picture(&frame) {
             pictures.send_replace(Some(picture));
         }
     }
 }
 
-/// A frame as JPEG.
-fn jpeg(frame: &gst::Sample) -> Option<Jpeg> {
+/// A frame as JPEG, no wider than pages show it.
+fn picture(frame: &gst::Sample) -> Option<Jpeg> {
     let caps = frame.caps()?.structure(0)?;
     let [width, height] = ["width", "height"].map(|name| caps.get::<i32>(name));
     let (mut width, mut height) = (width.ok()?, height.ok()?);
@@ -159,9 +160,7 @@ fn jpeg(frame: &gst::Sample) -> Option<Jpeg> {
         width = WIDEST_PX;
     }
     let caps = gst::Caps::builder("image/jpeg").field("width", width).field("height", height);
-    let picture = gst_video::convert_sample(frame, &caps.build(), Some(PATIENCE)).ok()?;
-    let bytes = picture.buffer()?.map_readable().ok()?;
-    Some(Jpeg::from(bytes.as_slice()))
+    jpeg::encode(frame, &caps.build(), PATIENCE).ok()
 }
 
 /// What a region of interest says of a face: `docs/metadata.md`.

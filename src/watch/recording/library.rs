@@ -15,7 +15,8 @@ use super::writer::part_of;
 use super::{Limits, stills};
 use crate::events::body::{FaceBox, HealthStatus};
 use crate::events::{CameraId, EventId, UtcTime};
-use crate::watch::status::{Jpeg, RecordingStatus};
+use crate::models::write_whole;
+use crate::watch::status::RecordingStatus;
 
 /// What is written beside a recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -206,15 +207,14 @@ impl Recordings {
         found.then(|| self.folder.join(name)).filter(|path| path.is_file())
     }
 
-    /// Removes the oldest finished recordings until the rest fits. Returns how many went.
-    pub fn remove_oldest(&self) -> usize {
+    /// Removes the oldest finished recordings until the rest fits.
+    fn remove_oldest(&self) {
         let known = self.lock().clone();
         let sizes: Vec<_> = known
             .iter()
             .map(|(id, recording)| (*id, recording.unfinished, self.bytes_of(*id, recording)))
             .collect();
         let mut bytes: u64 = sizes.iter().map(|(.., bytes)| bytes).sum();
-        let mut removed = 0;
         for (id, unfinished, size) in sizes {
             if bytes <= self.limits.max_bytes {
                 break;
@@ -227,11 +227,9 @@ impl Recordings {
                     // It may have been removed by hand.
                     let _ = fs::remove_file(file);
                 }
-                removed += 1;
                 bytes -= size;
             }
         }
-        removed
     }
 
     fn files_of(&self, id: EventId, recording: &Recording) -> Vec<PathBuf> {
@@ -251,19 +249,4 @@ impl Recordings {
 fn notes_id(path: &Path) -> Option<EventId> {
     let is_notes = path.extension().is_some_and(|extension| extension == "json");
     path.file_stem().filter(|_| is_notes)?.to_str()?.parse().ok()
-}
-
-/// In place at once or not at all.
-fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let part = part_of(path);
-    fs::write(&part, content)?;
-    fs::rename(part, path)
-}
-
-/// A frame as JPEG.
-///
-/// # Errors
-/// When it cannot be encoded.
-pub fn jpeg(frame: &gst::Sample) -> Result<Jpeg, String> {
-    stills::whole(frame).map(Jpeg::from)
 }

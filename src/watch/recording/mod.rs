@@ -27,7 +27,7 @@ mod writer;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use library::{Recordings, jpeg};
+pub use library::Recordings;
 pub use ring::Ring;
 
 /// How long recordings are, and how much all of them may take.

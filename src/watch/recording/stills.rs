@@ -5,6 +5,8 @@ use gst_video::{
 };
 
 use crate::events::body::FaceBox;
+use crate::watch::jpeg;
+use crate::watch::status::Jpeg;
 
 /// How long an encoder may take.
 const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(5);
@@ -16,15 +18,15 @@ const AROUND: f64 = 2.0;
 ///
 /// # Errors
 /// When it cannot be encoded.
-pub fn whole(frame: &gst::Sample) -> Result<Vec<u8>, String> {
-    encode(frame)
+pub fn whole(frame: &gst::Sample) -> Result<Jpeg, String> {
+    jpeg::encode(frame, &gst::Caps::new_empty_simple("image/jpeg"), PATIENCE)
 }
 
 /// The face and as much around it.
 ///
 /// # Errors
 /// When the face is outside of the frame, or cannot be encoded.
-pub fn face(frame: &gst::Sample, face: FaceBox) -> Result<Vec<u8>, String> {
+pub fn face(frame: &gst::Sample, face: FaceBox) -> Result<Jpeg, String> {
     let caps = frame.caps().ok_or("a frame without caps")?;
     let info = VideoInfo::from_caps(caps).map_err(|e| e.to_string())?;
     let buffer = frame.buffer().ok_or("a sample without a frame")?;
@@ -32,7 +34,7 @@ pub fn face(frame: &gst::Sample, face: FaceBox) -> Result<Vec<u8>, String> {
     let (cropped, info) = crop(buffer, &info, rect).map_err(|error| error.to_string())?;
     let caps = info.to_caps().map_err(|error| error.to_string())?;
     let sample = gst::Sample::builder().caps(&caps).buffer(&cropped).build();
-    encode(&sample)
+    whole(&sample)
 }
 
 /// The part of a frame that is at x, y, width, height, in a format that encoders take.
@@ -71,15 +73,6 @@ fn surroundings(face: FaceBox, width: u32, height: u32) -> Option<(u32, u32, u32
     let (x, width) = side(face.x, face.width, width)?;
     let (y, height) = side(face.y, face.height, height)?;
     Some((x, y, width, height))
-}
-
-fn encode(sample: &gst::Sample) -> Result<Vec<u8>, String> {
-    let caps = gst::Caps::new_empty_simple("image/jpeg");
-    let encoded = gst_video::convert_sample(sample, &caps, Some(PATIENCE));
-    let encoded = encoded.map_err(|error| error.to_string())?;
-    let buffer = encoded.buffer().ok_or("the encoder gave nothing")?;
-    let map = buffer.map_readable().map_err(|error| error.to_string())?;
-    Ok(map.as_slice().to_vec())
 }
 
 #[cfg(test)]

@@ -192,7 +192,5 @@ fn from_the_beginning(mut frame: gst::Buffer, shift: &mut Option<gst::ClockTime>
 
 /// Where a recording is written until it is finished.
 pub fn part_of(path: &Path) -> PathBuf {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    part.into()
+    path.with_added_extension("part")
 }

@@ -175,16 +175,9 @@ impl Figures {
     }
 
     fn states_of_cameras(&self, families: &mut Families) -> fmt::Result {
-        const STATES: [(CameraState, &str); 5] = [
-            (CameraState::Connecting, "connecting"),
-            (CameraState::Online, "online"),
-            (CameraState::Stalled, "stalled"),
-            (CameraState::Offline, "offline"),
-            (CameraState::Ended, "ended"),
-        ];
         let states = self.cameras.iter().flat_map(|camera| {
-            STATES.iter().map(|(state, name)| {
-                let labels = vec![("camera", camera.id.as_str()), ("state", *name)];
+            CameraState::ALL.iter().map(|state| {
+                let labels = vec![("camera", camera.id.as_str()), ("state", state.as_str())];
                 (labels, f64::from(u8::from(camera.state == *state)))
             })
         });

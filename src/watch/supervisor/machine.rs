@@ -247,8 +247,8 @@ impl Machine {
         }
         let wait = self.backoff.failed();
         let wait = if failure.is_refused { wait.max(REFUSED_WAIT) } else { wait };
-        // Cameras behind one switch that comes back are not all asked at once.
-        let wait = wait.mul_f64(0.5 + 0.5 * self.random.f64());
+        // Cameras behind one switch come back together.
+        let wait = Backoff::jittered(wait, self.random.f64());
         self.phase = Phase::Waiting { until: now + wait };
         self.step(Some(Order::Stop), CameraState::Offline, Some(failure.reason))
     }

@@ -172,6 +172,10 @@ impl CameraRecord {
         count(&mut self.lock().totals);
     }
 
+    pub(super) fn reconnects(&self) -> u64 {
+        self.lock().totals.reconnects
+    }
+
     pub(super) fn video(&self) -> Option<VideoFormat> {
         self.lock().present.as_ref().and_then(|present| present.traffic.video())
     }

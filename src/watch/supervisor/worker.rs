@@ -185,18 +185,12 @@ impl Worker {
 
     fn tell(&self, state: CameraState, reason: Option<String>) {
         let video = self.record.video().filter(|_| state == CameraState::Online);
-        let word = match state {
-            CameraState::Connecting => "connecting",
-            CameraState::Online => "online",
-            CameraState::Stalled => "stalled",
-            CameraState::Offline => "offline",
-            CameraState::Ended => "ended",
-        };
+        let word = state.as_str();
         let because = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
         let size =
             video.as_ref().map_or_else(String::new, |video| format!(" ({})", described(video)));
         self.context.log(&format!("camera {}: {word}{size}{because}", self.settings.id));
-        let reconnects = self.record.status().figures.reconnects;
+        let reconnects = self.record.reconnects();
         let body = Body::Camera(Camera { state, reason, video, reconnects });
         self.context.record(Draft::now(Some(self.settings.id.clone()), body));
     }
@@ -283,11 +277,13 @@ impl Worker {
             return;
         }
         let camera = self.settings.id.clone();
-        self.context.log(&format!("camera {camera}: warning: {text}"));
         if is_filter {
+            // Whoever hears of health logs it.
             let (component, status) = ("models".to_owned(), HealthStatus::Degraded);
             let health = Health { component, status, text, dropped: None };
             self.context.record(Draft::now(Some(camera), Body::Health(health)));
+        } else {
+            self.context.log(&format!("camera {camera}: warning: {text}"));
         }
     }
 
