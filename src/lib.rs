@@ -7,6 +7,8 @@
 pub mod core;
 #[cfg(feature = "events")]
 pub mod events;
+#[cfg(feature = "evidence")]
+pub mod evidence;
 #[cfg(feature = "plugin")]
 pub mod filter;
 #[cfg(feature = "infer")]
