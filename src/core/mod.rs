@@ -7,6 +7,7 @@ pub mod continuity;
 pub mod detect;
 pub mod evidence;
 pub mod geometry;
+pub mod histogram;
 pub mod image;
 pub mod landmarks;
 pub mod latest_wins;

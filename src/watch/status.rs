@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::core::histogram::Histogram;
 use crate::events::body::{CameraState, VideoFormat};
 use crate::events::{CameraId, UtcTime};
 
@@ -76,6 +77,15 @@ pub struct CameraFigures {
     pub latency_p95_ms: f64,
     /// A clip in the classifier, milliseconds: 95th percentile of the last 256.
     pub classify_p95_ms: f64,
+    /// Frames from their arrival to their push.
+    #[serde(skip)]
+    pub latency: Histogram,
+    /// Runs of the detector.
+    #[serde(skip)]
+    pub detect: Histogram,
+    /// Clips in the classifier.
+    #[serde(skip)]
+    pub classify: Histogram,
 }
 
 /// A face on the newest frame.

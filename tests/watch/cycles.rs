@@ -16,6 +16,13 @@ fn resident_mib() -> u64 {
     line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
 }
 
+/// Adds the camera over REST; returns the answer's status.
+fn add(agent: &ureq::Agent, camera: &str) -> u16 {
+    let body = r#"{"id": "comes", "uri": "test://snow?width=64&height=64&rate=30"}"#;
+    let request = agent.put(camera).content_type("application/json");
+    request.send(body).unwrap().status().as_u16()
+}
+
 /// In a process of its own, where nothing else takes memory and threads.
 #[test]
 fn cameras_come_and_go_200_times() {
@@ -30,17 +37,19 @@ fn cameras_come_and_go_200_times() {
         return;
     }
     let _watchdog = Watchdog::with_patience(5 * PATIENCE);
-    let stays = "[[camera]]\nid = \"stays\"\nuri = \"test://ball?width=64&height=64&rate=10\"\n";
+    let stays = "[http]\nlisten = \"127.0.0.1:0\"\n\n[[camera]]\nid = \"stays\"\nuri = \"test://ball?width=64&height=64&rate=10\"\n";
     let watching = Watching::start(stays);
     watching.until_state("stays", Online);
+    let camera = format!("{}/api/v1/cameras/comes", watching.address());
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).build();
+    let agent = ureq::Agent::from(agent);
     let cycle = |number: usize| {
-        let camera = CameraConfig::new(id("comes"), "test://snow?width=64&height=64&rate=30");
-        assert!(watching.control().put(camera).unwrap(), "it is new");
+        assert_eq!(add(&agent, &camera), 201, "it is new");
         if number.is_multiple_of(4) {
             watching.until_state("comes", Online);
         }
-        watching.control().remove(&id("comes")).unwrap();
-        assert!(watching.control().camera(&id("comes")).is_none());
+        assert_eq!(agent.delete(&camera).call().unwrap().status(), 204);
+        assert_eq!(agent.get(&camera).call().unwrap().status(), 404);
     };
     let settle = || {
         until("an end of all threads", || {
@@ -66,6 +75,15 @@ fn cameras_come_and_go_200_times() {
     let frames = watching.frames("stays");
     until("frames", || watching.frames("stays") > frames + 5);
     assert_eq!(watching.status("stays").figures.abandoned, 0);
+    let metrics = agent.get(format!("{}/metrics", watching.address())).call().unwrap();
+    let metrics = metrics.into_body().read_to_string().unwrap();
+    let timed = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("m2sd_frame_latency_seconds_count{camera=\"stays\"} "))
+        .unwrap();
+    let (timed, sent) =
+        (timed.parse::<u64>().unwrap(), watching.status("stays").figures.frames_out);
+    assert!(timed > frames && sent.abs_diff(timed) < 20, "{timed} frames timed of {sent}");
     assert!(watching.stop().2);
 }
 

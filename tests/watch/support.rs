@@ -96,6 +96,11 @@ impl Watching {
         &**self.process().service()
     }
 
+    /// Where its REST server is; it is one whose cameras' TOML begins with `[http]`.
+    pub fn address(&self) -> &str {
+        self.process().page().unwrap().trim_end_matches('/')
+    }
+
     pub fn status(&self, camera: &str) -> CameraStatus {
         self.control().camera(&id(camera)).unwrap()
     }

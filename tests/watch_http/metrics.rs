@@ -2,7 +2,9 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use gstm2sd::core::histogram::Histogram;
 use gstm2sd::events::body::CameraState;
 use gstm2sd::watch::control::Control;
 use gstm2sd::watch::status::{CameraFigures, ModelStatus};
@@ -15,7 +17,9 @@ fn busy() -> Running {
     for name in ["door", "yard"] {
         running.control.put(config(name)).unwrap();
     }
-    running.control.change("door", |status| {
+    let mut latency = Histogram::default();
+    [3, 20, 20, 30_000].iter().for_each(|ms| latency.add(Duration::from_millis(*ms)));
+    running.control.change("door", move |status| {
         status.figures = CameraFigures {
             frames_in: 1000,
             frames_analysed: 500,
@@ -25,8 +29,7 @@ fn busy() -> Running {
             clips_waiting: 1,
             reconnects: 4,
             abandoned: 1,
-            latency_p50_ms: 20.0,
-            latency_p95_ms: 40.5,
+            latency,
             ..CameraFigures::default()
         };
         status.faces = vec![face("fake", None, true, "trained")];
@@ -80,8 +83,14 @@ fn figures_are_those_of_cameras_networks_sinks_and_process() {
         "m2sd_clips_waiting{camera=\"door\"} 1",
         "m2sd_reconnects_total{camera=\"door\"} 4",
         "m2sd_abandoned_total{camera=\"door\"} 1",
-        "m2sd_frame_latency_seconds{camera=\"door\",percentile=\"50\"} 0.02",
-        "m2sd_frame_latency_seconds{camera=\"door\",percentile=\"95\"} 0.0405",
+        "m2sd_frame_latency_seconds_bucket{camera=\"door\",le=\"0.002\"} 0",
+        "m2sd_frame_latency_seconds_bucket{camera=\"door\",le=\"0.005\"} 1",
+        "m2sd_frame_latency_seconds_bucket{camera=\"door\",le=\"0.02\"} 3",
+        "m2sd_frame_latency_seconds_bucket{camera=\"door\",le=\"10\"} 3",
+        "m2sd_frame_latency_seconds_bucket{camera=\"door\",le=\"+Inf\"} 4",
+        "m2sd_frame_latency_seconds_count{camera=\"door\"} 4",
+        "m2sd_frame_latency_seconds_sum{camera=\"door\"} 30.043",
+        "m2sd_detect_seconds_count{camera=\"door\"} 0",
         "m2sd_camera_state{camera=\"door\",state=\"online\"} 1",
         "m2sd_camera_state{camera=\"yard\",state=\"online\"} 0",
         "m2sd_camera_state{camera=\"yard\",state=\"offline\"} 1",

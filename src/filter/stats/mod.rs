@@ -10,7 +10,7 @@ use glib::value::ToSendValue;
 
 use crate::core::track::TrackId;
 use crate::core::window::FrameNumber;
-use crate::filter::stats::stages::{Recent, Stages};
+use crate::filter::stats::stages::{Stages, Times};
 use crate::infer::EngineInfo;
 
 #[derive(Debug, Default)]
@@ -22,9 +22,9 @@ struct Counters {
     clips_scored: u64,
     clips_skipped: u64,
     clips_failed: u64,
-    detect: Recent,
-    classify: Recent,
-    delivery: Recent,
+    detect: Times,
+    classify: Times,
+    delivery: Times,
     classifier: RunsOn,
     detector: RunsOn,
     /// The newest clip of each track that is on: its last frame, and frames since the clip before.
@@ -147,12 +147,15 @@ impl Stats {
             .field("clips-skipped", c.clips_skipped)
             .field("clips-failed", c.clips_failed)
             .field("clips-waiting", clips_waiting as u64)
-            .field("detect-p50-ms", c.detect.percentile_ms(0.5))
-            .field("detect-p95-ms", c.detect.percentile_ms(0.95))
-            .field("classify-p50-ms", c.classify.percentile_ms(0.5))
-            .field("classify-p95-ms", c.classify.percentile_ms(0.95))
-            .field("latency-p50-ms", c.delivery.percentile_ms(0.5))
-            .field("latency-p95-ms", c.delivery.percentile_ms(0.95))
+            .field("detect-p50-ms", c.detect.recent.percentile_ms(0.5))
+            .field("detect-p95-ms", c.detect.recent.percentile_ms(0.95))
+            .field("classify-p50-ms", c.classify.recent.percentile_ms(0.5))
+            .field("classify-p95-ms", c.classify.recent.percentile_ms(0.95))
+            .field("latency-p50-ms", c.delivery.recent.percentile_ms(0.5))
+            .field("latency-p95-ms", c.delivery.recent.percentile_ms(0.95))
+            .field("detect-times", c.detect.histogram())
+            .field("classify-times", c.classify.histogram())
+            .field("latency-times", c.delivery.histogram())
             .field("provider", c.classifier.provider)
             .field("precision", c.classifier.precision)
             .field("detect-provider", c.detector.provider)

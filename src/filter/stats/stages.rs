@@ -4,10 +4,39 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use glib::value::ToSendValue;
+
+use crate::core::histogram::Histogram;
 use crate::core::percentile::percentile;
 
 /// Samples that a percentile is taken over.
 const RECENT: usize = 256;
+
+/// Durations of one kind: the newest of them, and how often which came.
+#[derive(Debug, Default)]
+pub struct Times {
+    pub recent: Recent,
+    all: Histogram,
+}
+
+impl Times {
+    pub fn add(&mut self, value: Duration) {
+        self.recent.add(value);
+        self.all.add(value);
+    }
+
+    /// `counts`, of each bucket alone, the `ends` of all buckets but the last, and the sum, in
+    /// milliseconds.
+    pub fn histogram(&self) -> gst::Structure {
+        let ends = Histogram::ENDS.map(|end| (end * 1e3).to_send_value());
+        let counts = self.all.counts().iter().map(ToSendValue::to_send_value);
+        gst::Structure::builder("histogram")
+            .field("ends-ms", gst::Array::from_values(ends))
+            .field("counts", gst::Array::from_values(counts))
+            .field("sum-ms", self.all.sum().as_secs_f64() * 1e3)
+            .build()
+    }
+}
 
 /// The newest durations of one kind.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, prometheus_text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 use super::problem::{Answer, Problem};
 use super::process::ProcessStatus;
 use super::routes::App;
+use crate::core::histogram::Histogram;
 use crate::events::body::CameraState;
 use crate::events::spool::SpoolStats;
 use crate::watch::status::{CameraFigures, CameraStatus, ModelStatus};
@@ -81,6 +82,23 @@ impl Families<'_> {
         samples: impl IntoIterator<Item = (Labels<'s>, f64)>,
     ) -> fmt::Result {
         self.family(name, help, MetricType::Gauge, samples)
+    }
+
+    fn histogram<'s>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Labels<'s>, &'s Histogram)>,
+    ) -> fmt::Result {
+        let kind = MetricType::Histogram;
+        let mut family = self.0.encode_descriptor(name, help, None, kind)?;
+        for (labels, of) in samples {
+            let buckets: Vec<_> = of.buckets().collect();
+            let mut sample = family.encode_family(&labels)?;
+            let sum = of.sum().as_secs_f64();
+            sample.encode_histogram::<NoLabelSet>(sum, of.count(), &buckets, None)?;
+        }
+        Ok(())
     }
 
     fn family<'s>(
@@ -153,25 +171,20 @@ impl Figures {
     }
 
     fn times_of_cameras(&self, families: &mut Families) -> fmt::Result {
-        // A label `quantile` is for Prometheus' summaries, which count since the beginning.
-        let percentile = |at: &'static str, value: fn(&CameraFigures) -> f64| {
-            let labelled = move |camera| -> (Labels<'_>, f64) {
+        type Times = fn(&CameraFigures) -> &Histogram;
+        let histograms: [(&str, &str, Times); 3] = [
+            ("frame_latency_seconds", "Frames from arrival to push", |of| &of.latency),
+            ("detect_seconds", "Runs of the detector", |of| &of.detect),
+            ("classify_seconds", "Clips in the classifier", |of| &of.classify),
+        ];
+        for (name, help, times) in histograms {
+            let of_camera = |camera| -> (Labels<'_>, &Histogram) {
                 let CameraStatus { id, figures, .. }: &CameraStatus = camera;
-                (vec![("camera", id.as_str()), ("percentile", at)], value(figures) / 1000.0)
+                (vec![("camera", id.as_str())], times(figures))
             };
-            self.cameras.iter().map(labelled)
-        };
-        families.gauge(
-            "frame_latency_seconds",
-            "Frames from their arrival to their push, of the last 256",
-            percentile("50", |of| of.latency_p50_ms)
-                .chain(percentile("95", |of| of.latency_p95_ms)),
-        )?;
-        families.gauge(
-            "classify_seconds",
-            "Clips in the classifier, of the last 256",
-            percentile("95", |of| of.classify_p95_ms),
-        )
+            families.histogram(name, help, self.cameras.iter().map(of_camera))?;
+        }
+        Ok(())
     }
 
     fn states_of_cameras(&self, families: &mut Families) -> fmt::Result {

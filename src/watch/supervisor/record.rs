@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 
 use super::machine::Change;
+use crate::core::histogram::Histogram;
 use crate::events::UtcTime;
 use crate::events::body::{CameraState, VideoFormat};
 use crate::filter::M2sdFilter;
@@ -186,6 +187,7 @@ fn figures_of(present: &Present) -> CameraFigures {
     let stats: gst::Structure = present.filter.property("stats");
     let count = |name| stats.get::<u64>(name).unwrap_or_default();
     let time = |name| stats.get::<f64>(name).unwrap_or_default();
+    let times = |name| stats.get::<gst::Structure>(name).ok().as_ref().and_then(histogram);
     CameraFigures {
         frames_in: count("frames-in"),
         frames_out: count("frames-out"),
@@ -199,8 +201,18 @@ fn figures_of(present: &Present) -> CameraFigures {
         latency_p50_ms: time("latency-p50-ms"),
         latency_p95_ms: time("latency-p95-ms"),
         classify_p95_ms: time("classify-p95-ms"),
+        latency: times("latency-times").unwrap_or_default(),
+        detect: times("detect-times").unwrap_or_default(),
+        classify: times("classify-times").unwrap_or_default(),
         ..CameraFigures::default()
     }
+}
+
+fn histogram(times: &gst::Structure) -> Option<Histogram> {
+    let counts = times.get::<gst::Array>("counts").ok()?;
+    let counts: Result<Vec<u64>, _> = counts.iter().map(|count| count.get()).collect();
+    let sum = Duration::try_from_secs_f64(times.get::<f64>("sum-ms").ok()? / 1e3);
+    Histogram::new(&counts.ok()?, sum.ok()?)
 }
 
 /// Adds what is counted, and takes the times of the newer.
@@ -220,4 +232,7 @@ fn add(total: &mut CameraFigures, newer: &CameraFigures) {
     total.latency_p50_ms = newer.latency_p50_ms;
     total.latency_p95_ms = newer.latency_p95_ms;
     total.classify_p95_ms = newer.classify_p95_ms;
+    total.latency.merge(&newer.latency);
+    total.detect.merge(&newer.detect);
+    total.classify.merge(&newer.classify);
 }
