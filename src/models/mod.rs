@@ -18,6 +18,7 @@ pub mod onnx;
 pub mod package;
 pub mod pickle;
 pub mod quantise;
+pub mod repository;
 pub mod resolve;
 mod store;
 pub mod synth;

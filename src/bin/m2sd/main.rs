@@ -12,6 +12,7 @@ mod encode;
 mod engines;
 mod error;
 mod eval;
+mod export;
 mod fetch;
 mod models;
 mod options;

@@ -1,4 +1,4 @@
-//! `m2sd models …`: import, fetch, list, verify, synth, compare, quantise.
+//! `m2sd models …`: import, fetch, list, verify, synth, compare, quantise, export-repository.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use gstm2sd::models::{State, list, verify};
 
 use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
+use crate::export::{self, ExportArgs};
 use crate::fetch;
 use crate::options::{self, engines_folder, tuning_here};
 use crate::quantise::{self, QuantiseArgs};
@@ -40,6 +41,8 @@ pub enum ModelsCommand {
     Compare(CompareArgs),
     /// Turn a classifier of floats into one whose linear layers compute in 8-bit integers
     Quantise(QuantiseArgs),
+    /// Write the models as a repository for Triton Inference Server
+    ExportRepository(ExportArgs),
 }
 
 #[derive(Args)]
@@ -199,6 +202,7 @@ pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
         ModelsCommand::Synth(args) => write_synthetic(args),
         ModelsCommand::Compare(args) => compare::run(args),
         ModelsCommand::Quantise(args) => quantise::run(args),
+        ModelsCommand::ExportRepository(args) => export::run(args),
     }
 }
 

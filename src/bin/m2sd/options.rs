@@ -11,6 +11,9 @@ use gstm2sd::core::modelinfo::Training;
 use gstm2sd::filter::M2sdFilter;
 use gstm2sd::infer::{Device, Precision, Provider, gpu_architectures};
 use gstm2sd::models::arch::m2sd::Tuning;
+use gstm2sd::models::repository::Backend;
+
+use strum::VariantNames;
 
 use crate::error::CliError;
 
@@ -20,6 +23,10 @@ pub fn provider() -> impl TypedValueParser<Value = Provider> {
 
 pub fn precision() -> impl TypedValueParser<Value = Precision> {
     named(Precision::names())
+}
+
+pub fn backend() -> impl TypedValueParser<Value = Backend> {
+    named(Backend::VARIANTS.to_vec())
 }
 
 pub fn training() -> impl TypedValueParser<Value = Training> {
