@@ -12,6 +12,7 @@ mod eval;
 mod fetch;
 mod formats;
 mod interlaced;
+mod load;
 mod measure;
 mod networks;
 mod outputs;

@@ -14,6 +14,7 @@ mod hostile;
 mod lock;
 mod measured;
 mod memory;
+mod repository;
 mod safetensors;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,6 +6,7 @@ mod case;
 mod conversion;
 mod input;
 mod limits;
+mod load;
 mod networks;
 mod plot;
 mod process;
@@ -49,8 +50,8 @@ pub struct BenchArgs {
     /// Drawn faces on every frame
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     faces: u32,
-    /// Elements that run side by side
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    /// Elements that run side by side, 64 at most; with --remote any number
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     streams: u32,
     /// Frames from the start of one clip to the start of the next (0 = the element's choice)
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=10_000))]
@@ -79,6 +80,11 @@ pub struct BenchArgs {
     synthetic: bool,
     #[command(flatten)]
     networks: NetworkArgs,
+    /// Measure no element: offer the clips of --streams virtual streams, each with --faces faces and a
+    /// clip every --stride frames (16 where it is 0) of --fps a second, to this classifier on an inference
+    /// server, or to one that runs here
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["video", "synthetic", "sweep", "baseline"])]
+    remote: Option<String>,
     /// Arithmetic of one clip, to be held against plain matrix products [default: M2SD's 361 with
     /// --synthetic]
     #[arg(long, value_name = "GFLOP")]
@@ -97,6 +103,9 @@ pub struct BenchArgs {
     baseline: Option<PathBuf>,
 }
 
+/// Elements in one process; virtual streams are not counted.
+const MOST_STREAMS: u32 = 64;
+
 impl BenchArgs {
     fn base(&self) -> Case {
         let Self { resolution, faces, streams, stride, .. } = *self;
@@ -107,6 +116,15 @@ impl BenchArgs {
 pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     gst::init().map_err(CliError::runtime)?;
     gstm2sd::plugin_register_static().map_err(CliError::runtime)?;
+    if let Some(model) = &args.remote {
+        let report = load::run(args, model)?;
+        let figures = serde_json::to_value(&report).map_err(CliError::runtime)?;
+        return write(args, &figures, &report.table());
+    }
+    if args.streams > MOST_STREAMS {
+        let found = args.streams;
+        return Err(CliError::usage(format!("--streams {found}: {MOST_STREAMS} elements at most")));
+    }
     // Before anything is measured for minutes.
     let before = args.baseline.as_deref().map(baseline::read).transpose()?;
     let networks = Networks::prepare(args)?;
@@ -137,6 +155,10 @@ fn finish(
     if let Some(before) = before {
         text.push_str(&baseline::table(before, &figures));
     }
+    write(args, &figures, &text)
+}
+
+fn write(args: &BenchArgs, figures: &serde_json::Value, text: &str) -> Result<(), CliError> {
     match &args.json {
         Some(path) if path.as_os_str() == "-" => {
             print_json(&format!("{figures:#}\n"))?;
@@ -145,8 +167,8 @@ fn finish(
         }
         Some(path) => {
             partial_file::write(path, format!("{figures:#}\n").as_bytes())?;
-            print(&text)
+            print(text)
         }
-        None => print(&text),
+        None => print(text),
     }
 }
