@@ -11,6 +11,13 @@ use crate::models::write_private;
 
 const FILE: &str = "cameras.json";
 
+/// How a camera of the file differs from what it says there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hidden {
+    Changed,
+    Removed,
+}
+
 /// Cameras that were added, changed and removed while the process ran.
 #[derive(Debug)]
 pub struct Kept {
@@ -57,13 +64,19 @@ impl Kept {
         of_file.chain(others).cloned().collect()
     }
 
-    /// Which cameras of the file are not as it says, or not there.
-    pub fn hidden<'a>(&'a self, file: &'a [CameraConfig]) -> impl Iterator<Item = &'a CameraId> {
+    /// Which cameras of the file are not as it says, and how they differ.
+    pub fn hidden<'a>(
+        &'a self,
+        file: &'a [CameraConfig],
+    ) -> impl Iterator<Item = (&'a CameraId, Hidden)> {
         let Changes { put, removed } = &self.changes;
-        let is_other = |camera: &&CameraConfig| {
-            removed.contains(&camera.id) || put.get(&camera.id).is_some_and(|put| put != *camera)
+        let how = |camera: &CameraConfig| {
+            if removed.contains(&camera.id) {
+                return Some(Hidden::Removed);
+            }
+            put.get(&camera.id).filter(|put| *put != camera).map(|_| Hidden::Changed)
         };
-        file.iter().filter(is_other).map(|camera| &camera.id)
+        file.iter().filter_map(move |camera| Some((&camera.id, how(camera)?)))
     }
 
     /// Where it is kept.
@@ -130,8 +143,8 @@ mod tests {
         kept.remove(&file[0].id, true).unwrap();
         let mut kept = Kept::read(folder.path()).unwrap();
         assert_eq!(uris(&kept.over(&file)), ["test://smpte", "test://bar"]);
-        let hidden: Vec<_> = kept.hidden(&file).map(CameraId::as_str).collect();
-        assert_eq!(hidden, ["a", "b"]);
+        let hidden: Vec<_> = kept.hidden(&file).map(|(id, how)| (id.as_str(), how)).collect();
+        assert_eq!(hidden, [("a", Hidden::Removed), ("b", Hidden::Changed)]);
         kept.put(file[0].clone()).unwrap();
         assert_eq!(uris(&kept.over(&file)), ["test://ball", "test://smpte", "test://bar"]);
         kept.remove(&camera("c", "").id, false).unwrap();

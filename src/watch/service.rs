@@ -13,7 +13,7 @@ use super::config::{
     shown,
 };
 use super::control::{Control, ControlError};
-use super::kept::Kept;
+use super::kept::{Hidden, Kept};
 use super::models::Busy;
 use super::status::{CameraStatus, Jpeg, ModelStatus, RecordingStatus};
 use super::supervisor::{Context, Supervised};
@@ -82,9 +82,13 @@ impl Service {
         wanted: Option<watch::Sender<BTreeSet<CameraId>>>,
     ) -> Result<Arc<Self>, ControlError> {
         let kept = Kept::read(state_dir).map_err(ControlError::Failed)?;
-        for id in kept.hidden(&config.cameras) {
+        for (id, hidden) in kept.hidden(&config.cameras) {
+            let (differs, how) = match hidden {
+                Hidden::Changed => ("not as", "changed"),
+                Hidden::Removed => ("not watched, as", "removed"),
+            };
             context.log(&format!(
-                "camera {id} is not as {} says: it was changed over REST, which {} keeps",
+                "camera {id} is {differs} {} says: it was {how} over REST, which {} keeps",
                 file.display(),
                 kept.path().display()
             ));

@@ -31,6 +31,19 @@ fn what_is_wrong_is_told_with_its_line() {
             "[[sink]]\nurl = \"stdout:\"\n[[sink]]\nurl = \"stdout:?types=alert\"\n",
             "FILE:4:1: error: two sinks have the name stdout:",
         ),
+        ("[http]\nlisten = \"localhost\"\n", "FILE:2:10: \"localhost\" is no address with a port;"),
+        (
+            "[[camera]]\nid = \"a\"\nuri = \"rtsp://x:99999/\"\n",
+            "FILE:3:1: error: the address has the port \"99999\"; expected a number from 1 to 65535",
+        ),
+        (
+            "[[sink]]\nurl = \"file:///no/such/folder/x.jsonl\"\ncameras = [\"b\"]\n",
+            "FILE:2:1: warning: there is no folder /no/such/folder now; events wait for it",
+        ),
+        (
+            "[[sink]]\nurl = \"stdout:\"\ncameras = [\"b\"]\n",
+            "FILE:3:1: warning: no camera of this file has the id b",
+        ),
         ("[[camera]]\nid = \"a\"\nuri = \"ftp://x\"\n", "FILE:3:1: error: ftp:// is not known"),
         (
             "[[camera]]\nid = \"a\"\nuri = \"test://ball\"\nstall-timeout = 3\n",

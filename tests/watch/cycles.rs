@@ -154,6 +154,6 @@ fn what_rest_changes_is_kept_over_a_restart() {
     let ids: Vec<_> = cameras.iter().map(|camera| camera.id.to_string()).collect();
     assert_eq!(ids, ["b", "c"]);
     assert_eq!(cameras[1].name, "Yard");
-    assert!(watching.said().iter().any(|line| line.contains("camera a is not as")));
+    assert!(watching.said().iter().any(|line| line.contains("camera a is not watched, as")));
     assert!(watching.stop().2);
 }

@@ -156,6 +156,14 @@ fn a_stream_has_every_event_once_also_after_a_break() {
 }
 
 #[test]
+fn an_id_that_is_none_does_not_pass_for_the_beginning() {
+    let running = start(open());
+    let stream = ask(running.address, "GET", "/api/v1/events/stream");
+    let detail = stream.header("Last-Event-ID", "41").send().problem(400);
+    assert!(detail.contains("Last-Event-ID"), "{detail}");
+}
+
+#[test]
 fn alerts_come_with_their_recordings() {
     let running = start(open());
     let recording = running.spool.next_id();

@@ -1,5 +1,7 @@
 //! What an address says of a sink.
 
+use std::path::Path;
+
 use super::super::{Body, CameraId, Event};
 use super::SinkError;
 use super::address::Address;
@@ -57,6 +59,14 @@ impl SinkConfig {
     #[must_use]
     pub fn only_cameras(self, cameras: Vec<CameraId>) -> Self {
         Self { cameras, ..self }
+    }
+
+    /// The folder that it writes into, where it is a file.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.target {
+            Target::File(file) => file.path.parent(),
+            _ => None,
+        }
     }
 
     /// Whether this event goes there.

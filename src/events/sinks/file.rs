@@ -15,7 +15,7 @@ const HEAD: &[u8] = br#"{"schema":"m2sd.event/"#;
 /// Where the lines go, and how many stay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FileConfig {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// A file is not longer than this, unless one line is.
     max_bytes: u64,
     /// Full files beside the one that is written.

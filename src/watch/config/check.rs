@@ -11,7 +11,7 @@ use super::file::{SinkSection, WatchConfig};
 use super::problem::{Problem, Severity};
 use super::properties::FilterProperties;
 use crate::core::redact::redact;
-use crate::events::Body;
+use crate::events::{Body, CameraId};
 use crate::models::resolve::Search;
 use crate::watch::pipeline::address::Source;
 use crate::watch::rest::HttpConfig;
@@ -56,6 +56,12 @@ pub fn check(config: &WatchConfig, file: &Path) -> Vec<Problem> {
             problems.push(Problem::error(&["url"], text).inside(&outer));
         }
         problems.extend(check_sink(sink).into_iter().map(|problem| problem.inside(&outer)));
+        let known = |id: &CameraId| config.cameras.iter().any(|camera| camera.id == *id);
+        for id in sink.cameras.iter().flatten().filter(|id| !known(id)) {
+            // REST may add it.
+            let text = format!("no camera of this file has the id {id}");
+            problems.push(Problem::warning(&["cameras"], text).inside(&outer));
+        }
     }
     if let Some(Err(error)) = config.http.as_ref().map(HttpConfig::check) {
         problems.push(Problem::error(&["http"], error.to_string()));
@@ -68,8 +74,16 @@ pub fn check(config: &WatchConfig, file: &Path) -> Vec<Problem> {
 
 fn check_sink(sink: &SinkSection) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if let Err(error) = sink.sink() {
-        problems.push(Problem::error(&["url"], redact(&error.to_string())));
+    match sink.sink() {
+        Err(error) => problems.push(Problem::error(&["url"], redact(&error.to_string()))),
+        Ok(sink) => {
+            // It may be mounted later.
+            if let Some(folder) = sink.folder().filter(|folder| !folder.is_dir()) {
+                let text =
+                    format!("there is no folder {} now; events wait for it", folder.display());
+                problems.push(Problem::warning(&["url"], text));
+            }
+        }
     }
     for name in sink.types.iter().flatten().filter(|name| !TYPES.contains(&name.as_str())) {
         let text = format!("{name:?} is no type of event; expected {}", TYPES.join(", "));

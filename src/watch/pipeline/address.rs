@@ -62,13 +62,13 @@ impl Source {
             Some("") | None if !rest.starts_with('[') => {
                 Err(format!("the address names no host; expected {scheme}://HOST/…"))
             }
-            _ => Ok(uri.to_owned()),
+            _ => check_port(rest).map(|()| uri.to_owned()),
         };
         match scheme.to_ascii_lowercase().as_str() {
             "rtsp" | "rtsps" => host().map(Self::Rtsp),
             "http" | "https" => host().map(Self::Http),
             // One that listens has no host.
-            "srt" => Ok(Self::Srt(uri.to_owned())),
+            "srt" => check_port(rest).map(|()| Self::Srt(uri.to_owned())),
             "file" => match glib::filename_from_uri(uri) {
                 Ok((path, _)) => Ok(Self::File(path)),
                 Err(error) => Err(format!("{error}; expected file:///PATH")),
@@ -139,9 +139,49 @@ fn pattern(name: &str) -> Result<String, String> {
     Err(format!("there is no test pattern {name:?}; expected one of {}", nicks.join(", ")))
 }
 
+/// Of an address behind its scheme: whether its port, if it has one, is one.
+fn check_port(rest: &str) -> Result<(), String> {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if rest[authority.len()..].contains('@') {
+        // A password may hold a slash, and what is taken for a port be a part of it.
+        return Ok(());
+    }
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let port = match host.rsplit_once(']') {
+        Some((_, behind)) => behind.strip_prefix(':'),
+        None => host.split_once(':').map(|(_, port)| port),
+    };
+    match port {
+        Some(port) if !port.parse::<u16>().is_ok_and(|port| port > 0) => {
+            Err(format!("the address has the port {port:?}; expected a number from 1 to 65535"))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_is_a_number_and_no_part_of_a_password() {
+        for good in [
+            "rtsp://cam:554/x",
+            "rtsp://cam",
+            "rtsp://u:p:w@cam/x",
+            "rtsp://u:p@[::1]:554/x",
+            "rtsp://[::1]/x",
+            "srt://:7001?mode=listener",
+            "rtsp://u:se/cret@cam/x",
+        ] {
+            assert!(Source::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["rtsp://cam:99999/x", "srt://cam:0", "http://u:p@cam:http/x", "rtsp://[::1]:x/"]
+        {
+            let error = Source::parse(bad).unwrap_err();
+            assert!(error.contains("from 1 to 65535"), "{bad}: {error}");
+        }
+    }
 
     #[test]
     fn addresses_are_told_apart() {

@@ -24,6 +24,7 @@ use super::token::Token;
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct HttpConfig {
     /// Address and port; port 0 takes a free one. `127.0.0.1:8083`.
+    #[serde(deserialize_with = "listen")]
     pub listen: SocketAddr,
     /// The environment variable that holds the token.
     pub token_env: Option<String>,
@@ -127,6 +128,27 @@ impl HttpConfig {
     pub fn check(&self) -> Result<(), HttpError> {
         self.token().map(drop)
     }
+}
+
+/// An address and a port at which to listen; `localhost` is this machine's IPv4 loopback.
+///
+/// # Errors
+/// What was found and what is expected, as a sentence.
+pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("{}:{port}", Ipv4Addr::LOCALHOST),
+        None => text.to_owned(),
+    };
+    numeric.parse().map_err(|_| {
+        format!(
+            "{text:?} is no address with a port; expected one of this machine such as \
+             \"127.0.0.1:8083\", or \"0.0.0.0:8083\" for all of them"
+        )
+    })
+}
+
+fn listen<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    parse_listen(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 fn read(path: &Path) -> Result<String, HttpError> {

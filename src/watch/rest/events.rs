@@ -172,9 +172,11 @@ pub(super) async fn stream(
     if filter.before.is_some() || filter.limit.is_some() || filter.wait.is_some() {
         return Err(Problem::bad_request("a stream knows after, camera and type only"));
     }
-    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    if let Some(seen) = seen.and_then(|id| id.parse().ok()) {
-        filter.after = Some(seen);
+    if let Some(seen) = headers.get("last-event-id") {
+        let seen = seen.to_str().ok().and_then(|id| id.parse().ok());
+        filter.after = Some(seen.ok_or_else(|| {
+            Problem::bad_request("Last-Event-ID is no id of an event; without it come new events")
+        })?);
     }
     let permit = app.listeners.clone().try_acquire_owned().map_err(|_| {
         Problem::unavailable("too many event streams are being sent; close one").retry_after(5)

@@ -32,6 +32,6 @@ mod routes;
 mod server;
 mod token;
 
-pub use config::{HttpConfig, HttpError};
+pub use config::{HttpConfig, HttpError, parse_listen};
 pub use routes::openapi;
 pub use server::Server;

@@ -263,7 +263,7 @@ impl Load {
         let Some(submitter) = self.submitters.first() else { return Ok(()) };
         let (done, ended) = mpsc::channel::<()>();
         let job = self.job(Some(done));
-        if !job.is_some_and(|job| submitter.try_submit(job).is_ok()) {
+        if job.is_none_or(|job| submitter.try_submit(job).is_err()) {
             return Err(CliError::runtime("the classifier takes no clips"));
         }
         while ended.recv_timeout(GLANCE) == Err(mpsc::RecvTimeoutError::Timeout) {

@@ -10,6 +10,7 @@ use clap::Args;
 use gstm2sd::watch::config::{ConfigError, WatchConfig};
 use gstm2sd::watch::control::Control;
 use gstm2sd::watch::process::{Process, ProcessError};
+use gstm2sd::watch::rest::parse_listen;
 use gstm2sd::watch::service::read_config;
 use sd_notify::NotifyState;
 
@@ -31,7 +32,7 @@ pub struct WatchArgs {
     #[arg(long)]
     check: bool,
     /// Serve the page and REST at this address and port, whatever [http] says of them
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
     listen: Option<SocketAddr>,
 }
 
@@ -49,9 +50,10 @@ pub fn run(args: &WatchArgs) -> Result<(), CliError> {
         return print_line(&format!("{}: {}", args.config.display(), summary(&config)));
     }
     let (signals, hang_ups) = (Signals::take_to_end()?, HangUps::take()?);
-    let count = config.cameras.len();
     let process = Process::start(args.config.clone(), config, note).map_err(failed)?;
-    note(&format!("m2sd: watching {count} cameras"));
+    // With those that were added over REST, and without those removed there.
+    let count = counted(process.service().cameras().len(), "camera");
+    note(&format!("m2sd: watching {count}"));
     if let Some(page) = process.page() {
         note(&format!("m2sd: {page} shows them"));
     }
@@ -140,10 +142,13 @@ fn failed(error: ProcessError) -> CliError {
 }
 
 fn summary(config: &WatchConfig) -> String {
-    let count = |number: usize, one: &str| match number {
+    let (cameras, sinks) = (config.cameras.len(), config.sinks.len());
+    format!("{}, {}: can be used", counted(cameras, "camera"), counted(sinks, "sink"))
+}
+
+fn counted(number: usize, one: &str) -> String {
+    match number {
         1 => format!("1 {one}"),
         number => format!("{number} {one}s"),
-    };
-    let (cameras, sinks) = (config.cameras.len(), config.sinks.len());
-    format!("{}, {}: can be used", count(cameras, "camera"), count(sinks, "sink"))
+    }
 }
