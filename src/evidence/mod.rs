@@ -1,2 +1,4 @@
 //! What makes a result last: the records' beginning and end, its seal, the provenance of its input, the
 //! report, and running it again. Nothing here needs GStreamer.
+
+pub mod seal;
