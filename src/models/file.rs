@@ -111,6 +111,19 @@ pub(crate) fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     staged.publish(path)
 }
 
+/// Writes a file that is not there yet, in one step; its permissions are `mode` less the process's mask.
+///
+/// # Errors
+/// [`ErrorKind::AlreadyExists`] when there is something of that name.
+#[cfg(feature = "evidence")]
+pub(crate) fn write_new(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
+    let mut staged = Staged::with_mode(folder(path), mode)?;
+    staged.write_all(contents)?;
+    staged.0.as_file().sync_all()?;
+    staged.0.persist_noclobber(path)?;
+    RealDisk.sync_folder(folder(path))
+}
+
 /// The folder that a file is in; `.` for a bare name.
 pub(crate) fn folder(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))

@@ -13,6 +13,13 @@ pub fn data_home() -> Option<PathBuf> {
     folder.is_absolute().then_some(folder)
 }
 
+/// The user's configuration: `$XDG_CONFIG_HOME` where it is an absolute path, else `~/.config`. `None`
+/// for a user without a home.
+pub fn config_home() -> Option<PathBuf> {
+    let folder = Xdg::new().ok()?.config_dir();
+    folder.is_absolute().then_some(folder)
+}
+
 /// The user's folder for what programs keep over restarts, ours in it: `$XDG_STATE_HOME/m2sd` where that
 /// is an absolute path, else `~/.local/state/m2sd`. `None` for a user without a home.
 #[cfg(feature = "publish")]

@@ -24,9 +24,13 @@ mod store;
 pub mod synth;
 mod vouched;
 
-pub use file::{known_sha256, sha256};
 #[cfg(feature = "watch")]
-pub(crate) use file::{write_private, write_whole};
+pub(crate) use file::write_private;
+#[cfg(any(feature = "watch", feature = "evidence"))]
+pub(crate) use file::write_whole;
+#[cfg(feature = "evidence")]
+pub(crate) use file::{folder, write_new};
+pub use file::{known_sha256, sha256};
 pub use inventory::{Listed, State, Verified, is_intact, list, verify};
 pub use resolve::onnx_files;
 pub use store::StoreError;

@@ -19,6 +19,15 @@ pub enum CliError {
     /// The results are there, but parts of the input are not scored.
     #[error("{0}")]
     Unscored(String),
+    /// Results are not as they were sealed.
+    #[error("{0}")]
+    Changed(String),
+    /// There is no seal.
+    #[error("{0}")]
+    Unsealed(String),
+    /// Sealed by a key that is not the one expected.
+    #[error("{0}")]
+    Unvouched(String),
     /// A signal ended it; what was done until then is there.
     #[error("ended by signal {0}")]
     Signal(i32),
@@ -47,6 +56,9 @@ impl CliError {
             Self::Input(_) => 3,
             Self::Runtime(_) | Self::Told => 4,
             Self::Unscored(_) => 5,
+            Self::Changed(_) => 10,
+            Self::Unsealed(_) => 11,
+            Self::Unvouched(_) => 12,
             Self::Signal(signal) => 128u8.saturating_add(u8::try_from(*signal).unwrap_or(0)),
             Self::Closed => 141,
         }

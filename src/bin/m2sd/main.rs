@@ -14,15 +14,18 @@ mod error;
 mod eval;
 mod export;
 mod fetch;
+mod key;
 mod models;
 mod options;
 mod outputs;
 mod partial_file;
 mod quantise;
 mod scan;
+mod seal;
 mod signals;
 mod synth_video;
 mod terminal;
+mod verify;
 mod watch;
 
 use std::process::ExitCode;
@@ -43,7 +46,8 @@ struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 2 usage, 3 input or results, 4 models or runtime, or no clip could be scored, \
-5 done, but not all of the input is scored or it is cut short, 130 and 143 ended by SIGINT and \
+5 done, but not all of the input is scored or it is cut short, 10 not as it was sealed, 11 not \
+sealed, 12 sealed by a key that nobody vouched for, 130 and 143 ended by SIGINT and \
 SIGTERM, 141 nobody reads standard output any more";
 
 #[derive(Subcommand)]
@@ -66,6 +70,13 @@ enum Command {
     Engines(engines::EnginesCommand),
     /// Keep an eye on many cameras: events, recordings of alerts, a REST server with a page
     Watch(watch::WatchArgs),
+    /// Make and show keys to seal results with
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Seal a folder of results, so that any change is told
+    Seal(seal::SealArgs),
+    /// Tell whether a folder is as it was sealed, and by whose key; works without networks
+    Verify(verify::VerifyArgs),
     /// Write a video: of drawn faces for the analytic networks, or of a camera over a picture
     SynthVideo(synth_video::SynthVideoArgs),
 }
@@ -84,6 +95,9 @@ fn main() -> ExitCode {
         Command::Models(command) => models::run(&command),
         Command::Engines(command) => engines::run(&command),
         Command::Watch(args) => watch::run(&args),
+        Command::Key(command) => key::run(&command),
+        Command::Seal(args) => seal::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::SynthVideo(args) => synth_video::run(&args),
     };
     result.map_or_else(|error| fail(&error), |()| exit(0))

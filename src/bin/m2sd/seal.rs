@@ -1,0 +1,48 @@
+//! `m2sd seal`: says who vouches for a folder of results as it is now.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gstm2sd::evidence::seal::{SealRequest, seal};
+
+use crate::error::CliError;
+use crate::key::{failure, signing_key};
+use crate::terminal::{note, print_line};
+
+#[derive(Args)]
+pub struct SealArgs {
+    /// The folder with the results
+    folder: PathBuf,
+    /// A private Ed25519 key of OpenSSH's or in PEM; M2SD_KEY_PASSPHRASE opens an encrypted one
+    /// [default: that of `m2sd key new`]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Replace the seal that is there; what it proves is then lost
+    #[arg(long)]
+    force: bool,
+}
+
+pub fn run(args: &SealArgs) -> Result<(), CliError> {
+    let key = signing_key(args.key.as_deref())?;
+    let request = SealRequest::new(&args.folder, &key).replacing(args.force);
+    let sealed = seal(&request).map_err(failure)?;
+    let manifest = &sealed.manifest;
+    for partial in &manifest.partial {
+        note(&format!("m2sd: {partial}; the seal says so"));
+    }
+    for link in &manifest.links {
+        note(&format!("m2sd: {} is a link; what it leads to is not sealed", link.path));
+    }
+    for skipped in &manifest.skipped {
+        note(&format!("m2sd: {} is a {} and has no content to seal", skipped.path, skipped.kind));
+    }
+    let records: usize = manifest.records.iter().map(|records| records.chain.len()).sum();
+    let time = if sealed.timestamped { "with a time stamp" } else { "by this machine's clock" };
+    print_line(&format!(
+        "{}: {} files, {records} records, sealed {} {time}, by {}",
+        sealed.path.display(),
+        manifest.files.len(),
+        manifest.sealed_at,
+        key.public().fingerprint()
+    ))
+}

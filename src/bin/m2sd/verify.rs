@@ -1,0 +1,91 @@
+//! `m2sd verify`: whether a folder of results is as it was sealed, and by whose key.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gstm2sd::evidence::seal::{SealFacts, Trust, Trusted, Verification, verify};
+
+use crate::error::CliError;
+use crate::key::failure;
+use crate::terminal::{json_line, print_json, print_line};
+
+#[derive(Args)]
+pub struct VerifyArgs {
+    /// The folder that was sealed
+    folder: PathBuf,
+    /// The public key that you expect: its file, or its fingerprint SHA256:…
+    #[arg(long, value_name = "PUBLIC")]
+    key: Option<String>,
+    /// The keys that you believe, one a line, as in OpenSSH's authorized_keys or allowed_signers
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &VerifyArgs) -> Result<(), CliError> {
+    let mut trusted = match &args.key {
+        None => Trusted::nobody(),
+        Some(name) => Trusted::of_name(name).map_err(failure)?,
+    };
+    if let Some(list) = &args.trust {
+        trusted = trusted.and_listed(list).map_err(failure)?;
+    }
+    let found = verify(&args.folder, &trusted).map_err(failure)?;
+    if args.json {
+        let object = serde_json::to_value(&found).map_err(CliError::input)?;
+        print_json(&json_line(&object))?;
+    } else {
+        print(&found)?;
+    }
+    outcome(args, &found)
+}
+
+fn outcome(args: &VerifyArgs, found: &Verification) -> Result<(), CliError> {
+    let folder = args.folder.display();
+    match (found.findings.len(), &found.seal) {
+        (0, Some(seal)) => match seal.trust {
+            Trust::Named | Trust::Listed { .. } => Ok(()),
+            Trust::Unknown => Err(CliError::Unvouched(format!(
+                "{folder} is as it was sealed, but nobody vouched here for the key; name it with --key \
+                 or --trust"
+            ))),
+            Trust::Other => Err(CliError::Unvouched(format!(
+                "{folder} is as it was sealed, but by another key than you named"
+            ))),
+        },
+        (count, _) => Err(CliError::Changed(format!(
+            "{folder} is not as it was sealed: {count} {}",
+            if count == 1 { "difference" } else { "differences" }
+        ))),
+    }
+}
+
+fn print(found: &Verification) -> Result<(), CliError> {
+    for finding in &found.findings {
+        print_line(&finding.to_string())?;
+    }
+    if let Some(seal) = &found.seal {
+        print_facts(seal)?;
+    }
+    print_line("not checked:")?;
+    found.not_checked.iter().try_for_each(|what| print_line(&format!("  {what}")))
+}
+
+fn print_facts(seal: &SealFacts) -> Result<(), CliError> {
+    let vouched = match &seal.trust {
+        Trust::Named => "the key that you named".to_owned(),
+        Trust::Listed { name } if name.is_empty() => "a key that you trust".to_owned(),
+        Trust::Listed { name } => format!("a key that you trust: {name}"),
+        Trust::Other => "NOT a key that you named".to_owned(),
+        Trust::Unknown => "which nobody vouched for here".to_owned(),
+    };
+    print_line(&format!("signed by {}, {vouched}", seal.fingerprint))?;
+    print_line(&format!("sealed at {} (the time {})", seal.sealed_at, seal.clock))?;
+    print_line(&format!(
+        "{} files with {} bytes, {} records, by {}",
+        seal.files, seal.bytes, seal.records, seal.made_by
+    ))?;
+    seal.partial.iter().try_for_each(|what| print_line(&format!("not whole when sealed: {what}")))
+}

@@ -1,0 +1,112 @@
+//! `m2sd key`, `seal` and `verify` as a user runs them.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::{command, stderr, text};
+
+/// Without models, a display or a home but this one.
+fn run(home: &Path, args: &[&str]) -> Output {
+    let mut command = command(args);
+    command.env_clear().env("HOME", home).env("PATH", "");
+    command.output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn results(dir: &Path) -> String {
+    let folder = dir.join("results");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("clip.jsonl"), "{\"frame\":0}\n{\"frame\":1}\n{\"frame\":2}\n").unwrap();
+    fs::write(folder.join("frame.png"), [0x89, b'P', 0, 1]).unwrap();
+    text(&folder).to_owned()
+}
+
+#[test]
+fn a_folder_is_sealed_and_verified_with_a_key_of_ones_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (home, folder) = (dir.path(), results(dir.path()));
+    let m2sd = |args: &[&str]| run(home, args);
+
+    let none = m2sd(&["seal", &folder]);
+    assert_eq!(none.status.code(), Some(2), "{}", stderr(&none));
+    assert!(stderr(&none).contains("m2sd key new"), "{}", stderr(&none));
+    let unsealed = m2sd(&["verify", &folder]);
+    assert_eq!(unsealed.status.code(), Some(11), "{}", stderr(&unsealed));
+
+    let made = m2sd(&["key", "new"]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    let key = home.join(".config/m2sd/seal-key.pem");
+    let public = home.join(".config/m2sd/seal-key.pem.pub");
+    let again = m2sd(&["key", "new"]);
+    assert_eq!(again.status.code(), Some(2), "{}", stderr(&again));
+    assert!(stderr(&again).contains("never overwritten"), "{}", stderr(&again));
+    let shown = stdout(&m2sd(&["key", "show"]));
+    let print = shown.lines().nth(1).unwrap();
+    assert_eq!(shown, stdout(&m2sd(&["key", "show", text(&public)])));
+    assert!(stdout(&made).contains(print));
+
+    let sealed = m2sd(&["seal", &folder]);
+    assert!(sealed.status.success(), "{}", stderr(&sealed));
+    assert!(stdout(&sealed).contains("2 files, 3 records"), "{}", stdout(&sealed));
+    let again = m2sd(&["seal", &folder]);
+    assert_eq!(again.status.code(), Some(2), "{}", stderr(&again));
+    assert!(stderr(&again).contains("--force"), "{}", stderr(&again));
+    assert!(m2sd(&["seal", &folder, "--force", "--key", text(&key)]).status.success());
+
+    let unknown = m2sd(&["verify", &folder]);
+    assert_eq!(unknown.status.code(), Some(12), "{}", stderr(&unknown));
+    assert!(stdout(&unknown).contains("nobody vouched for"), "{}", stdout(&unknown));
+    for named in [text(&public), print] {
+        let verified = m2sd(&["verify", &folder, "--key", named]);
+        assert!(verified.status.success(), "{}", stderr(&verified));
+        assert!(stdout(&verified).contains("the time: there is no time stamp"));
+    }
+    let other = dir.path().join("other.pem");
+    assert!(m2sd(&["key", "new", "--out", text(&other)]).status.success());
+    let other = format!("{}.pub", text(&other));
+    let wrong = m2sd(&["verify", &folder, "--key", &other]);
+    assert_eq!(wrong.status.code(), Some(12), "{}", stderr(&wrong));
+    let list = dir.path().join("trusted");
+    let lines = format!("{}{}", fs::read_to_string(&other).unwrap(), shown.lines().next().unwrap());
+    fs::write(&list, format!("{lines} the desk\n")).unwrap();
+    let listed = m2sd(&["verify", &folder, "--trust", text(&list)]);
+    assert!(listed.status.success(), "{}", stderr(&listed));
+    assert!(stdout(&listed).contains("the desk"), "{}", stdout(&listed));
+}
+
+#[test]
+fn what_was_changed_is_named_in_words_and_in_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let (home, folder) = (dir.path(), results(dir.path()));
+    assert!(run(home, &["key", "new"]).status.success());
+    assert!(run(home, &["seal", &folder]).status.success());
+    let records = Path::new(&folder).join("clip.jsonl");
+    fs::write(&records, "{\"frame\":0}\n{\"frame\":7}\n{\"frame\":2}\n").unwrap();
+    fs::remove_file(Path::new(&folder).join("frame.png")).unwrap();
+
+    let told = run(home, &["verify", &folder]);
+    assert_eq!(told.status.code(), Some(10), "{}", stderr(&told));
+    let words = stdout(&told);
+    assert!(words.contains("clip.jsonl was changed") && words.contains("line 2"), "{words}");
+    assert!(words.contains("frame.png is missing"), "{words}");
+
+    let told = run(home, &["verify", &folder, "--json"]);
+    assert_eq!(told.status.code(), Some(10));
+    let object: Value = serde_json::from_str(&stdout(&told)).unwrap();
+    assert_eq!(object["findings"][0]["what"], "changed");
+    assert_eq!(object["findings"][0]["record"]["line"], 2);
+    assert_eq!(object["findings"][1]["what"], "missing");
+    assert_eq!(object["seal"]["trust"]["kind"], "unknown");
+
+    fs::write(Path::new(&folder).join("seal.json"), "{}").unwrap();
+    let told = run(home, &["verify", &folder, "--json"]);
+    assert_eq!(told.status.code(), Some(10));
+    let object: Value = serde_json::from_str(&stdout(&told)).unwrap();
+    assert_eq!(object["findings"][0]["what"], "seal");
+}
