@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Gets what cargo does not: Debian packages, ONNX Runtime and OpenVINO into .runtime/, and networks that
-# are in wheels into .wheels/; with TEST=1 also the servers that tests run against. Does nothing twice,
+# are in wheels into .wheels/; with TEST=1 also the servers that tests run against, those of networks into
+# .servers/. Does nothing twice,
 # and again what is no longer whole.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -124,7 +125,37 @@ networks() {
     esac
 }
 
+# Triton and KServe for the interpreter of the system, which Triton's stub is linked to; whatever python3 comes
+# first installs them. Where there is none such, their tests say so and are left out.
+inference_servers() (
+    local pins work triton
+    pins=scripts/servers-$(uname -m).txt
+    [ "${TEST:-}" = 1 ] && [ -f "$pins" ] || return 0
+    if [ "$(/usr/bin/python3 -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null)" != "3 11" ]; then
+        echo "setup: /usr/bin/python3 is not 3.11: no inference servers; their tests are left out"
+        return
+    fi
+    ! is_whole "$pins" .servers || return 0
+    work=$(mktemp -d .servers.XXXXXX)
+    # shellcheck disable=SC2064 # the folder of now
+    trap "rm -rf '$work'" EXIT
+    echo "setup: downloading inference servers into .servers/"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+        --require-hashes --no-deps --no-compile --only-binary=:all: --python-version 3.11 \
+        --implementation cp --platform manylinux_2_35_x86_64 --platform manylinux_2_28_x86_64 \
+        --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64 \
+        --platform manylinux2014_x86_64 --target "$work/servers" --requirement "$pins"
+    triton=$work/servers/pytriton/tritonserver
+    # Where Triton looks for it.
+    cp "$triton/python_backend_stubs/3.11/triton_python_backend_stub" "$triton/backends/python/"
+    chmod +x "$triton/bin/tritonserver" "$triton/backends/python/triton_python_backend_stub"
+    stamp "$pins" "$work/servers"
+    rm -rf .servers
+    mv "$work/servers" .servers
+)
+
 debian_packages
 onnx_runtime
 tensorrt_rtx
 networks
+inference_servers
