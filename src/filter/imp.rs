@@ -214,12 +214,10 @@ impl M2sdFilter {
 
     /// Says early, before any thread starts, what cannot work.
     fn check(&self) -> Result<(), gst::StateChangeError> {
-        ModelFiles::find(&self.settings())
-            .and_then(|files| loading::check_runtime(files.options.provider))
-            .map_err(|error| {
-                self.post_session_error(&error);
-                gst::StateChangeError
-            })
+        ModelFiles::check(&self.settings()).map_err(|error| {
+            self.post_session_error(&error);
+            gst::StateChangeError
+        })
     }
 
     fn start(&self) -> Result<(), gst::StateChangeError> {

@@ -43,6 +43,8 @@ mod settings;
 mod shared;
 mod stats;
 
+use crate::infer::CancelToken;
+
 pub use analysis::clip_observer::ClipPixels;
 pub use engines::loading::{ClassifierFile, ModelFiles, SessionError};
 pub use settings::{
@@ -56,12 +58,12 @@ glib::wrapper! {
 }
 
 impl M2sdFilter {
-    /// The files that the element loads with its present settings.
+    /// The networks that the element loads with its present settings. Servers are asked what theirs are.
     ///
     /// # Errors
     /// When a model is missing or a setting names nothing.
     pub fn model_files(&self) -> Result<ModelFiles, SessionError> {
-        ModelFiles::find(&self.imp().settings())
+        ModelFiles::find(&self.imp().settings(), &CancelToken::new())
     }
 
     /// Has `tap` see the aligned pictures of every clip that goes to the classifier, just before

@@ -9,6 +9,7 @@ use super::options::{Device, Precision, Provider};
 use crate::core::modelinfo::{ModelInfoError, Role};
 use crate::models::advice;
 use crate::models::engine_file::EngineFileError;
+use crate::models::remote::BadAddress;
 
 /// Every failure of this layer. Each says what was found, what was expected and what to do.
 #[derive(Debug, Error)]
@@ -31,6 +32,21 @@ pub enum InferError {
     )]
     LibraryTooOld { library: &'static str, path: PathBuf, found: String, needed: String },
 
+    #[error("{model}: {reason}")]
+    Remote { model: String, reason: String },
+    #[error(transparent)]
+    Address(#[from] BadAddress),
+    #[error(
+        "provider=kserve runs networks on servers, and {} is a file. Name kserve://HOST:8001/MODEL, or \
+         use provider=auto",
+        path.display()
+    )]
+    NotRemote { path: PathBuf },
+    #[error(
+        "{model} is on a server, and this build cannot ask any: build it with the feature kserve, or \
+         name a file"
+    )]
+    NoRemotes { model: String },
     #[error("provider {provider} is not available: {reason}. {remedy}, or use provider=auto")]
     ProviderMissing { provider: Provider, reason: String, remedy: String },
     #[error("provider {provider} has no device {device}; it has {}", list(found))]
@@ -79,10 +95,10 @@ pub enum InferError {
         path.display()
     )]
     Quantised { path: PathBuf, asked: Precision },
-    #[error("the sidecar of {}: {source}", path.display())]
-    Sidecar { path: PathBuf, source: Box<ModelInfoError> },
-    #[error("{} has the role {found} in its sidecar, and was given as the {expected}", path.display())]
-    WrongRole { path: PathBuf, expected: Role, found: Role },
+    #[error("the sidecar of {model}: {source}")]
+    Sidecar { model: String, source: Box<ModelInfoError> },
+    #[error("{model} has the role {found} in its sidecar, and was given as the {expected}")]
+    WrongRole { model: String, expected: Role, found: Role },
     #[error("{model} does not fit as {role}: expected {expected}; found {found}")]
     WrongSignature { model: String, role: Role, expected: String, found: String },
 

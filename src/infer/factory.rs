@@ -5,10 +5,10 @@
 //! aligners are shared as engines that streams run in turn ([`SharedEngine`]): a further stream
 //! costs frames and crops, not networks. Both end with their last user, on its thread.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::cancel::CancelToken;
 use super::engine::Engine;
 use super::error::InferError;
 use super::in_turn::{InTurn, SharedEngine};
@@ -19,6 +19,7 @@ use super::pool::{Pool, PoolOptions};
 use super::register::Register;
 use super::roles::{Aligner, Classifier, Detector};
 use crate::core::modelinfo::{ModelInfo, Role};
+use crate::models::ModelSource;
 
 /// Loads a detector and the sidecar beside it; the engine is shared with those in this process who
 /// load the same.
@@ -27,12 +28,13 @@ use crate::core::modelinfo::{ModelInfo, Role};
 /// Those of [`load_engine`], [`InferError::Sidecar`] and [`InferError::WrongRole`] for the
 /// sidecar, [`InferError::WrongSignature`] and [`InferError::TooLarge`] for the network.
 pub fn load_detector<'a>(
-    path: &Path,
+    source: impl Into<ModelSource>,
     options: &EngineOptions,
     loading: impl Into<Loading<'a>>,
 ) -> Result<Detector, InferError> {
-    let sidecar = sidecar(path, Role::Detector)?;
-    let engine = shared_engine(path, Role::Detector, options, loading.into())?;
+    let (source, loading) = (source.into(), loading.into());
+    let sidecar = sidecar(&source, Role::Detector, loading)?;
+    let engine = shared_engine(&source, Role::Detector, options, loading)?;
     Detector::from_engine(Box::new(engine), &sidecar)
 }
 
@@ -42,12 +44,13 @@ pub fn load_detector<'a>(
 /// # Errors
 /// As [`load_detector`].
 pub fn load_aligner<'a>(
-    path: &Path,
+    source: impl Into<ModelSource>,
     options: &EngineOptions,
     loading: impl Into<Loading<'a>>,
 ) -> Result<Aligner, InferError> {
-    let sidecar = sidecar(path, Role::Aligner)?;
-    let engine = shared_engine(path, Role::Aligner, options, loading.into())?;
+    let (source, loading) = (source.into(), loading.into());
+    let sidecar = sidecar(&source, Role::Aligner, loading)?;
+    let engine = shared_engine(&source, Role::Aligner, options, loading)?;
     Aligner::from_engine(Box::new(engine), &sidecar)
 }
 
@@ -56,46 +59,86 @@ pub fn load_aligner<'a>(
 /// # Errors
 /// As [`load_detector`].
 pub fn load_classifier<'a>(
-    path: &Path,
+    source: impl Into<ModelSource>,
     options: &EngineOptions,
     loading: impl Into<Loading<'a>>,
 ) -> Result<Classifier, InferError> {
-    let sidecar = sidecar(path, Role::Classifier)?;
-    let engine = load_engine(path, options, loading.into().of(Role::Classifier))?;
+    let (source, loading) = (source.into(), loading.into());
+    let sidecar = sidecar(&source, Role::Classifier, loading)?;
+    let engine = load_engine(&source, options, loading.of(Role::Classifier))?;
     Classifier::from_engine(engine, &sidecar)
 }
 
-fn sidecar(path: &Path, expected: Role) -> Result<ModelInfo, InferError> {
-    let sidecar = ModelInfo::beside(path).map_err(|source| InferError::Sidecar {
-        path: path.to_owned(),
-        source: Box::new(source),
-    })?;
+fn sidecar(
+    source: &ModelSource,
+    expected: Role,
+    loading: Loading<'_>,
+) -> Result<ModelInfo, InferError> {
+    let sidecar = sidecar_of(source, loading.cancel)?;
     match sidecar.role {
         Some(found) if found != expected => {
-            Err(InferError::WrongRole { path: path.to_owned(), expected, found })
+            Err(InferError::WrongRole { model: source.to_string(), expected, found })
         }
         _ => Ok(sidecar),
+    }
+}
+
+/// What the sidecar of a model says: the file beside it, or what its server tells.
+///
+/// # Errors
+/// [`InferError::Sidecar`], [`InferError::Remote`], [`InferError::Cancelled`].
+pub fn sidecar_of(source: &ModelSource, cancel: &CancelToken) -> Result<ModelInfo, InferError> {
+    match source {
+        ModelSource::File(path) => ModelInfo::beside(path).map_err(|error| InferError::Sidecar {
+            model: source.to_string(),
+            source: Box::new(error),
+        }),
+        #[cfg(feature = "kserve")]
+        ModelSource::Remote(model) => Ok(super::kserve::describe(model, cancel)?.sidecar),
+        #[cfg(not(feature = "kserve"))]
+        ModelSource::Remote(model) => {
+            let _ = cancel;
+            Err(InferError::NoRemotes { model: model.to_string() })
+        }
+    }
+}
+
+/// The sha256 of a model's file; of one on a server by the server's word. `None` where nobody tells.
+pub fn sha256_of(source: &ModelSource, cancel: &CancelToken) -> Option<String> {
+    match source {
+        ModelSource::File(path) => crate::models::known_sha256(path).ok(),
+        #[cfg(feature = "kserve")]
+        ModelSource::Remote(model) => super::kserve::describe(model, cancel).ok()?.sha256,
+        #[cfg(not(feature = "kserve"))]
+        ModelSource::Remote(_) => {
+            let _ = cancel;
+            None
+        }
     }
 }
 
 /// What makes two requests the same engine. A file that was replaced is another model.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
-    model: PathBuf,
+    model: ModelSource,
     modified: Option<SystemTime>,
     engine: EngineOptions,
 }
 
 impl Key {
-    fn new(model: &Path, engine: &EngineOptions) -> Self {
-        Self {
-            model: model.canonicalize().unwrap_or_else(|_| model.to_owned()),
-            modified: model.metadata().and_then(|m| m.modified()).ok(),
-            engine: engine.clone(),
-        }
+    fn new(model: &ModelSource, engine: &EngineOptions) -> Self {
+        let modified =
+            model.path().and_then(|path| path.metadata().and_then(|m| m.modified()).ok());
+        let model = match model {
+            ModelSource::File(path) => {
+                ModelSource::File(path.canonicalize().unwrap_or_else(|_| path.clone()))
+            }
+            remote @ ModelSource::Remote(_) => remote.clone(),
+        };
+        Self { model, modified, engine: engine.clone() }
     }
 
-    fn of_classifier(model: &Path, engine: &EngineOptions) -> Self {
+    fn of_classifier(model: &ModelSource, engine: &EngineOptions) -> Self {
         // The sizes of what other roles are fed do not make a classifier another one.
         let shapes = Shapes { batch: engine.shapes.batch, ..Shapes::default() };
         Self::new(model, &EngineOptions { shapes, ..engine.clone() })
@@ -112,14 +155,14 @@ static ENGINES: Register<(Key, Role), InTurn> = Register::new();
 /// Those of [`load_classifier`], and [`InferError::Thread`]. A failure is not kept: another who
 /// waits for this load tries on its own.
 pub fn shared_classifier<'a>(
-    model: &Path,
+    model: impl Into<ModelSource>,
     engine: &EngineOptions,
     pool: PoolOptions,
     loading: impl Into<Loading<'a>>,
 ) -> Result<Arc<Pool>, InferError> {
-    let loading = loading.into();
-    POOLS.get_or_load((Key::of_classifier(model, engine), pool), loading.cancel, || {
-        Pool::new(load_classifier(model, engine, loading)?, pool)
+    let (model, loading) = (model.into(), loading.into());
+    POOLS.get_or_load((Key::of_classifier(&model, engine), pool), loading.cancel, || {
+        Pool::new(load_classifier(&model, engine, loading)?, pool)
     })
 }
 
@@ -127,12 +170,12 @@ pub fn shared_classifier<'a>(
 /// lives: for programs that bring an engine of their own. `None` when one is running already,
 /// which stays.
 pub fn lend_classifier(
-    model: &Path,
+    model: impl Into<ModelSource>,
     engine: &EngineOptions,
     options: PoolOptions,
     pool: &Arc<Pool>,
 ) -> Option<()> {
-    POOLS.lend((Key::of_classifier(model, engine), options), pool)
+    POOLS.lend((Key::of_classifier(&model.into(), engine), options), pool)
 }
 
 /// An engine that serves others while this lives, see [`lend_engine`].
@@ -144,13 +187,13 @@ pub struct LentEngine {
 /// while the returned handle lives: for programs that bring an engine of their own. `None` when one
 /// is running already, which stays.
 pub fn lend_engine(
-    model: &Path,
+    model: impl Into<ModelSource>,
     role: Role,
     options: &EngineOptions,
     engine: Box<dyn Engine>,
 ) -> Option<LentEngine> {
     let engine = InTurn::new(engine);
-    ENGINES.lend((Key::new(model, options), role), &engine)?;
+    ENGINES.lend((Key::new(&model.into(), options), role), &engine)?;
     Some(LentEngine { _engine: engine })
 }
 
@@ -159,7 +202,7 @@ pub fn lend_engine(
 /// # Errors
 /// Those of [`load_engine`].
 fn shared_engine(
-    model: &Path,
+    model: &ModelSource,
     role: Role,
     options: &EngineOptions,
     loading: Loading<'_>,

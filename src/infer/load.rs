@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::engine::Engine;
 use super::error::InferError;
@@ -14,8 +15,11 @@ use super::padded::Padded;
 use super::request::Request;
 use super::{onnxruntime, openvino};
 use crate::core::modelinfo::Role;
+use crate::models::ModelSource;
+use crate::models::remote::RemoteModel;
 
-/// Loads an ONNX file, or an engine of TensorRT whose sidecar describes it.
+/// Loads an ONNX file, or an engine of TensorRT whose sidecar describes it; or has servers run a network
+/// that they have.
 ///
 /// The first call in a process finds and opens a provider's library: in the folder or file that
 /// `$M2SD_RUNTIME` or the library that `$ORT_DYLIB_PATH` names; in `.runtime` or `m2sd-runtime`
@@ -29,17 +33,45 @@ use crate::core::modelinfo::Role;
 /// [`InferError::Cancelled`] when the load's token is or becomes cancelled: as soon as the provider
 /// can stop, which for one that compiles the network as a whole is when that is done.
 pub fn load_engine<'a>(
-    path: &Path,
+    source: impl Into<ModelSource>,
     options: &EngineOptions,
     loading: impl Into<Loading<'a>>,
 ) -> Result<Box<dyn Engine>, InferError> {
-    let mut request = Request::new(path, options, loading.into())?;
-    let engine = match options.provider {
+    let (source, loading) = (source.into(), loading.into());
+    let engine = match &source {
+        ModelSource::File(path) if options.provider == Provider::Kserve => {
+            return Err(InferError::NotRemote { path: path.clone() });
+        }
+        ModelSource::File(path) => load_file(path, options, loading)?,
+        ModelSource::Remote(model) => load_remote(model, loading)?,
+    };
+    Ok(Box::new(Metered::new(engine, source)))
+}
+
+#[cfg(feature = "kserve")]
+fn load_remote(
+    model: &Arc<RemoteModel>,
+    loading: Loading<'_>,
+) -> Result<Box<dyn Engine>, InferError> {
+    Ok(Box::new(super::kserve::load(model, loading.cancel)?))
+}
+
+#[cfg(not(feature = "kserve"))]
+fn load_remote(model: &Arc<RemoteModel>, _: Loading<'_>) -> Result<Box<dyn Engine>, InferError> {
+    Err(InferError::NoRemotes { model: model.to_string() })
+}
+
+fn load_file(
+    path: &Path,
+    options: &EngineOptions,
+    loading: Loading<'_>,
+) -> Result<Box<dyn Engine>, InferError> {
+    let mut request = Request::new(path, options, loading)?;
+    match options.provider {
         Provider::Auto if request.traits.is_compiled => load_on(&request, Provider::TensorRt),
         Provider::Auto => load_on_best(&mut request),
         provider => load_on(&request, provider),
-    }?;
-    Ok(Box::new(Metered::new(engine, path)))
+    }
 }
 
 /// Opens the library that a provider needs; for [`Provider::Auto`] one of them is enough.
@@ -52,6 +84,7 @@ pub fn check_library(provider: Provider) -> Result<(), InferError> {
     match provider {
         Provider::Auto => onnxruntime().or_else(|error| openvino().map_err(|_| error)),
         Provider::OpenVino => openvino(),
+        Provider::Kserve => Ok(()),
         _ => onnxruntime(),
     }
 }

@@ -28,6 +28,11 @@ impl<'a> Loading<'a> {
         Self { cancel, role: None, listener: Some(listener) }
     }
 
+    /// What ends the load.
+    pub fn token(&self) -> &'a CancelToken {
+        self.cancel
+    }
+
     pub(super) fn of(self, role: Role) -> Self {
         Self { role: Some(role), ..self }
     }

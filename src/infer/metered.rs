@@ -1,7 +1,6 @@
 //! How long engines run: what a service tells of how busy its networks are.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,20 +11,24 @@ use super::error::InferError;
 use super::info::EngineInfo;
 use super::outputs::Outputs;
 use super::tensor::TensorIn;
+use crate::models::ModelSource;
 
-/// Nanoseconds that the engines of a file have run, by the file. A leaf lock.
-static BUSY: Mutex<BTreeMap<PathBuf, Arc<AtomicU64>>> = Mutex::new(BTreeMap::new());
+/// Nanoseconds that engines have run, by the model. A leaf lock.
+static BUSY: Mutex<Option<HashMap<ModelSource, Arc<AtomicU64>>>> = Mutex::new(None);
 
 /// How long the engines of this model have run in this process; more than the time that passed where
 /// several ran. `None`: none was loaded.
-pub fn busy_time(model: &Path) -> Option<Duration> {
+pub fn busy_time(model: impl Into<ModelSource>) -> Option<Duration> {
     let busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
-    let counted = busy.get(&canonical(model))?;
+    let counted = busy.as_ref()?.get(&canonical(model.into()))?;
     Some(Duration::from_nanos(counted.load(Ordering::Relaxed)))
 }
 
-fn canonical(model: &Path) -> PathBuf {
-    model.canonicalize().unwrap_or_else(|_| model.to_owned())
+fn canonical(model: ModelSource) -> ModelSource {
+    match model {
+        ModelSource::File(path) => ModelSource::File(path.canonicalize().unwrap_or(path)),
+        remote => remote,
+    }
 }
 
 /// An engine whose runs are timed.
@@ -35,9 +38,9 @@ pub(super) struct Metered {
 }
 
 impl Metered {
-    pub(super) fn new(engine: Box<dyn Engine>, model: &Path) -> Self {
+    pub(super) fn new(engine: Box<dyn Engine>, model: ModelSource) -> Self {
         let mut all = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
-        let busy = Arc::clone(all.entry(canonical(model)).or_default());
+        let busy = Arc::clone(all.get_or_insert_default().entry(canonical(model)).or_default());
         Self { engine, busy }
     }
 

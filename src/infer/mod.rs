@@ -15,6 +15,8 @@ mod gpu;
 mod guard;
 mod in_turn;
 mod info;
+#[cfg(feature = "kserve")]
+pub mod kserve;
 mod limits;
 mod load;
 mod loading;
@@ -40,7 +42,7 @@ pub use engine::{Engine, Staged, Stager};
 pub use error::InferError;
 pub use factory::{
     LentEngine, lend_classifier, lend_engine, load_aligner, load_classifier, load_detector,
-    shared_classifier,
+    sha256_of, shared_classifier, sidecar_of,
 };
 pub use gpu::architectures as gpu_architectures;
 pub use info::{ElementType, EngineInfo, TensorInfo};

@@ -57,6 +57,13 @@ pub enum Provider {
         enum_value(name = "NVIDIA TensorRT for RTX", nick = "tensorrt-rtx")
     )]
     TensorRtRtx,
+    /// Servers that speak the Open Inference Protocol. Networks whose name is an address run there
+    /// whatever the provider is; with this one, no other is taken.
+    #[cfg_attr(
+        feature = "plugin",
+        enum_value(name = "Inference servers (kserve://HOST:PORT/MODEL)", nick = "kserve")
+    )]
+    Kserve,
 }
 
 impl Provider {

@@ -1,7 +1,6 @@
 //! The networks that cameras run, for those who watch.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,23 +9,23 @@ use gst::prelude::*;
 use super::status::ModelStatus;
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::filter::M2sdFilter;
-use crate::infer::busy_time;
-use crate::models::known_sha256;
+use crate::infer::{CancelToken, busy_time, sha256_of};
+use crate::models::ModelSource;
 
 /// The time of which the share is told.
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// How busy networks were: what was read of each, newest last. A leaf lock.
 #[derive(Default)]
-pub struct Busy(Mutex<BTreeMap<PathBuf, VecDeque<(Instant, Duration)>>>);
+pub struct Busy(Mutex<BTreeMap<ModelSource, VecDeque<(Instant, Duration)>>>);
 
 impl Busy {
-    /// Notes how long the engines of a file have run; the part of the last minute, or of the time since
+    /// Notes how long the engines of a network have run; the part of the last minute, or of the time since
     /// that was first asked, for which they did. `None`: it was not asked before, or none is loaded.
-    fn share(&self, model: &Path, ran: Option<Duration>, now: Instant) -> Option<f64> {
+    fn share(&self, model: &ModelSource, ran: Option<Duration>, now: Instant) -> Option<f64> {
         let ran = ran?;
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = all.entry(model.to_owned()).or_default();
+        let read = all.entry(model.clone()).or_default();
         // One that is older than a minute is needed until another one is.
         while read.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= MINUTE) {
             read.pop_front();
@@ -51,40 +50,42 @@ pub fn of(filters: &[M2sdFilter], busy: &Busy) -> Vec<ModelStatus> {
         let Ok(files) = filter.model_files() else { continue };
         let stats: gst::Structure = filter.property("stats");
         let text = |name: &str| stats.get::<String>(name).unwrap_or_default();
-        let mut add = |role: Role, path: &Path, training: &str, prefix: &str| {
+        let mut add = |role: Role, model: &ModelSource, info: &ModelInfo, prefix: &str| {
             let runs = [text(&format!("{prefix}provider")), text(&format!("{prefix}precision"))];
             found
-                .entry((role.as_str(), path.to_owned()))
-                .or_insert_with(|| status(role, path, training, runs));
+                .entry((role.as_str(), model.clone()))
+                .or_insert_with(|| status(role, model, info, runs));
         };
-        add(Role::Detector, &files.detector, "", "detect-");
+        let none = ModelInfo::default();
+        add(Role::Detector, &files.detector, &none, "detect-");
         if let Some(aligner) = &files.aligner {
-            add(Role::Aligner, aligner, "", "detect-");
+            add(Role::Aligner, aligner, &none, "detect-");
         }
         for classifier in &files.classifiers {
-            add(Role::Classifier, &classifier.path, classifier.training.as_str(), "");
+            let info = ModelInfo { training: classifier.training, ..classifier.info.clone() };
+            add(Role::Classifier, &classifier.source, &info, "");
         }
     }
-    let with_share = |((_, path), mut status): ((_, PathBuf), ModelStatus)| {
-        status.busy = busy.share(&path, busy_time(&path), Instant::now());
+    let with_share = |((_, model), mut status): ((_, ModelSource), ModelStatus)| {
+        status.busy = busy.share(&model, busy_time(&model), Instant::now());
         status
     };
     found.into_iter().map(with_share).collect()
 }
 
-fn status(role: Role, path: &Path, training: &str, runs: [String; 2]) -> ModelStatus {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+fn status(role: Role, model: &ModelSource, info: &ModelInfo, runs: [String; 2]) -> ModelStatus {
     let [provider, precision] = runs;
-    let is_calibrated = || Some(ModelInfo::beside(path).ok()?.calibration.is_some());
+    let is_classifier = role == Role::Classifier;
+    let training = if is_classifier { info.training.as_str() } else { "" };
     ModelStatus {
         role: role.to_string(),
-        name,
+        name: model.name(),
         provider,
         precision,
         training: training.to_owned(),
-        calibrated: if role == Role::Classifier { is_calibrated() } else { None },
+        calibrated: is_classifier.then(|| info.calibration.is_some()),
         // The time that a large file takes is taken once.
-        sha256: known_sha256(&PathBuf::from(path)).ok(),
+        sha256: sha256_of(model, &CancelToken::new()),
         busy: None,
     }
 }
@@ -95,7 +96,8 @@ mod tests {
 
     #[test]
     fn the_share_is_of_the_last_minute() {
-        let (busy, model, begin) = (Busy::default(), Path::new("m"), Instant::now());
+        let (busy, begin) = (Busy::default(), Instant::now());
+        let model = &ModelSource::from(std::path::Path::new("m"));
         let at = Duration::from_secs;
         assert_eq!(busy.share(model, None, begin), None);
         assert_eq!(busy.share(model, Some(at(5)), begin), None, "it has no time before");

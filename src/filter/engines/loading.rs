@@ -1,6 +1,6 @@
 //! The models of a run: finding their files, loading them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +8,18 @@ use thiserror::Error;
 
 use crate::core::audio::LogMel;
 use crate::core::evidence::{Criteria, Fusion, NoSuchPoint, NotAProbability, OperatingPoint};
-use crate::core::modelinfo::{FrameRates, Role, Training};
+use crate::core::modelinfo::{FrameRates, ModelInfo, Role, Training};
 use crate::core::sampling::NoClipFps;
 use crate::filter::analysis::buffer_pool::BufferPool;
 use crate::filter::debug::ORT_CAT;
 use crate::filter::output::metadata::classifier_name::ClassifierName;
 use crate::filter::settings::Settings;
 use crate::infer::{
-    self, Aligner, Canceller, ClassifierSpec, Detector, EngineOptions, InferError, Loading,
-    PoolOptions, Provider, Submitter, Ticket,
+    self, Aligner, CancelToken, Canceller, ClassifierSpec, Detector, EngineOptions, InferError,
+    Loading, PoolOptions, Provider, Submitter, Ticket,
 };
+use crate::models::ModelSource;
+use crate::models::remote::RemoteModel;
 use crate::models::resolve::{Found, ResolveError, Search};
 
 /// Why a run cannot start, or cannot go on. Each text says what to do.
@@ -35,8 +37,8 @@ pub enum SessionError {
     Threshold(#[from] NotAProbability),
     #[error("operating-point: {0}")]
     Point(#[from] NoSuchPoint),
-    #[error("{} is named twice as a classifier; name each once", path.display())]
-    Twice { path: PathBuf },
+    #[error("{name} is named twice as a classifier; name each once")]
+    Twice { name: String },
     #[error("loading the models panicked, please report this")]
     LoadPanicked,
     #[error("the detection thread could not be started: {0}")]
@@ -68,11 +70,11 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Which files a run loads, and how.
+/// Which networks a run loads, and how.
 #[derive(Debug)]
 pub struct ModelFiles {
-    pub detector: PathBuf,
-    pub aligner: Option<PathBuf>,
+    pub detector: ModelSource,
+    pub aligner: Option<ModelSource>,
     /// Those that judge together; none: faces are followed and not judged.
     pub classifiers: Vec<ClassifierFile>,
     pub options: EngineOptions,
@@ -81,79 +83,154 @@ pub struct ModelFiles {
 /// A classifier of a run.
 #[derive(Debug)]
 pub struct ClassifierFile {
-    pub path: PathBuf,
+    pub source: ModelSource,
+    /// Its sidecar.
+    pub info: ModelInfo,
     /// As it counts for the faces that the run's detector finds.
     pub training: Training,
 }
 
+/// A network and what its sidecar says, where that could be asked.
+struct Candidate {
+    source: ModelSource,
+    info: Option<ModelInfo>,
+}
+
+/// Whether servers are asked what their networks are.
+#[derive(Clone, Copy)]
+enum Servers<'a> {
+    Asked(&'a CancelToken),
+    /// As it would take its time: what only they know is told when the networks are loaded.
+    NotAsked,
+}
+
+/// Looks for networks.
+struct Finder<'a> {
+    search: Search,
+    servers: Servers<'a>,
+}
+
+impl Finder<'_> {
+    fn find(&self, role: Role, name: Option<&str>) -> Result<Candidate, SessionError> {
+        match name {
+            Some(name) if RemoteModel::is_address(name) => {
+                let remote = RemoteModel::parse(name).map_err(InferError::from)?;
+                let source = ModelSource::from(remote);
+                let info = match self.servers {
+                    Servers::Asked(cancel) => Some(infer::sidecar_of(&source, cancel)?),
+                    Servers::NotAsked => None,
+                };
+                Ok(Candidate { source, info })
+            }
+            name => {
+                let Found { path, info } = self.search.find(role, name)?;
+                Ok(Candidate { source: path.into(), info: Some(info) })
+            }
+        }
+    }
+
+    /// The classifiers that the settings name, separated by commas, else the best one there is, if any.
+    fn classifiers(&self, settings: &Settings) -> Result<Vec<Candidate>, SessionError> {
+        let find = |name: &str| self.find(Role::Classifier, Some(name));
+        match Wanted::of(&settings.classifier) {
+            Wanted::None => Ok(Vec::new()),
+            // A comma may also be part of a path.
+            Wanted::Named(path) if Path::new(path).is_file() => find(path).map(|found| vec![found]),
+            Wanted::Named(names) => {
+                RemoteModel::split(names).iter().map(|name| find(name)).collect()
+            }
+            Wanted::Best => match self.find(Role::Classifier, None) {
+                Err(SessionError::Models(ResolveError::Nowhere { .. })) => Ok(Vec::new()),
+                found => found.map(|found| vec![found]),
+            },
+        }
+    }
+}
+
 impl ModelFiles {
-    /// Finds the files that the settings name, else the best ones there are.
-    pub fn find(settings: &Settings) -> Result<Self, SessionError> {
+    /// Finds the networks that the settings name, else the best ones there are. Servers are asked what
+    /// theirs are, which may take some seconds.
+    ///
+    /// # Errors
+    /// [`SessionError`] for what is not there, and for properties that cannot be.
+    pub fn find(settings: &Settings, cancel: &CancelToken) -> Result<Self, SessionError> {
+        Self::find_with(settings, Servers::Asked(cancel))
+    }
+
+    /// What can be told to be wrong without asking a server.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn check(settings: &Settings) -> Result<(), SessionError> {
+        let files = Self::find_with(settings, Servers::NotAsked)?;
+        if files.sources().any(|source| source.path().is_some()) {
+            check_runtime(files.options.provider)?;
+        }
+        Ok(())
+    }
+
+    /// All of them.
+    pub fn sources(&self) -> impl Iterator<Item = &ModelSource> {
+        let classifiers = self.classifiers.iter().map(|classifier| &classifier.source);
+        [&self.detector].into_iter().chain(&self.aligner).chain(classifiers)
+    }
+
+    fn find_with(settings: &Settings, servers: Servers<'_>) -> Result<Self, SessionError> {
         let engines_dir = settings.engines_dir();
         // Asked for by name, it is not replaced by another without a word.
         if let Some(dir) = engines_dir.as_ref().filter(|dir| !dir.is_dir()) {
             return Err(ResolveError::NoFolder { dir: dir.clone() }.into());
         }
-        let search = Search::new(engines_dir.as_deref());
+        let finder = Finder { search: Search::new(engines_dir.as_deref()), servers };
         let aligner = match Wanted::of(&settings.aligner) {
             Wanted::None => None,
-            Wanted::Named(name) => Some(search.find(Role::Aligner, Some(name))?.path),
+            Wanted::Named(name) => Some(finder.find(Role::Aligner, Some(name))?.source),
             // Scores do not depend on it, so a missing one is no error.
-            Wanted::Best => search.find(Role::Aligner, None).ok().map(|found| found.path),
+            Wanted::Best => finder.find(Role::Aligner, None).ok().map(|found| found.source),
         };
         if aligner.is_none() && settings.landmark_source == crate::filter::LandmarkSource::Aligner {
             return Err(SessionError::NoAligner);
         }
         let detector = settings.detector.as_deref().filter(|name| !name.is_empty());
-        let detector = search.find(Role::Detector, detector)?;
-        let found = classifiers(&search, settings)?;
-        for classifier in &found {
+        let detector = finder.find(Role::Detector, detector)?;
+        let found = finder.classifiers(settings)?;
+        let point = settings.point()?;
+        for info in found.iter().filter_map(|classifier| classifier.info.as_ref()) {
             // Told before anything is loaded.
-            OperatingPoint::of(&classifier.info, &settings.point()?)?;
+            OperatingPoint::of(info, &point)?;
         }
-        let file = |found: Found| ClassifierFile {
-            path: found.path,
-            training: found.info.training.on_faces_of(detector.info.training),
+        let of_detector = detector.info.unwrap_or_default().training;
+        let file = |found: Candidate| {
+            let info = found.info.unwrap_or_default();
+            let training = info.training.on_faces_of(of_detector);
+            ClassifierFile { source: found.source, info, training }
         };
         let classifiers: Vec<_> = found.into_iter().map(file).collect();
-        if let Some(twice) = twice(&classifiers) {
-            return Err(SessionError::Twice { path: twice });
+        if let Some(name) = twice(&classifiers) {
+            return Err(SessionError::Twice { name });
         }
         let options = settings.engine_options()?;
         settings.clip_fps()?;
-        Ok(Self { detector: detector.path, aligner, classifiers, options })
+        let files = Self { detector: detector.source, aligner, classifiers, options };
+        let file = files.sources().find_map(ModelSource::path);
+        match file.filter(|_| files.options.provider == Provider::Kserve) {
+            Some(path) => Err(InferError::NotRemote { path: path.to_owned() }.into()),
+            None => Ok(files),
+        }
     }
 }
 
-/// The classifiers that the settings name, separated by commas, else the best one there is, if any.
-fn classifiers(search: &Search, settings: &Settings) -> Result<Vec<Found>, ResolveError> {
-    match Wanted::of(&settings.classifier) {
-        Wanted::None => Ok(Vec::new()),
-        // A comma may also be part of a path.
-        Wanted::Named(path) if Path::new(path).is_file() => {
-            search.find(Role::Classifier, Some(path)).map(|found| vec![found])
-        }
-        Wanted::Named(names) => {
-            let names = names.split(',').map(str::trim);
-            names.map(|name| search.find(Role::Classifier, Some(name))).collect()
-        }
-        Wanted::Best => match search.find(Role::Classifier, None) {
-            Err(ResolveError::Nowhere { .. }) => Ok(Vec::new()),
-            found => found.map(|found| vec![found]),
-        },
-    }
-}
-
-/// A file that is named more than once: it would count for two.
-fn twice(files: &[ClassifierFile]) -> Option<PathBuf> {
-    let is_before = |n: usize| files.iter().take(n).any(|other| other.path == files[n].path);
-    (1..files.len()).find(|n| is_before(*n)).map(|n| files[n].path.clone())
+/// A classifier that is named more than once: it would count for two.
+fn twice(files: &[ClassifierFile]) -> Option<String> {
+    let is_before = |n: usize| files.iter().take(n).any(|other| other.source == files[n].source);
+    (1..files.len()).find(|n| is_before(*n)).map(|n| files[n].source.to_string())
 }
 
 /// Whether a run with these settings will have a classifier, as far as can be said before it starts.
 pub fn has_classifier(settings: &Settings) -> bool {
-    let engines_dir = settings.engines_dir();
-    !classifiers(&Search::new(engines_dir.as_deref()), settings).is_ok_and(|found| found.is_empty())
+    let search = Search::new(settings.engines_dir().as_deref());
+    let finder = Finder { search, servers: Servers::NotAsked };
+    !finder.classifiers(settings).is_ok_and(|found| found.is_empty())
 }
 
 /// Whether the settings say that no classifier is wanted.
@@ -182,9 +259,9 @@ impl FaceEngines {
     pub fn load(files: &ModelFiles, loading: Loading<'_>) -> Result<Self, SessionError> {
         let beside = files.options.beside_the_classifier();
         let detector = infer::load_detector(&files.detector, &beside, loading)?;
-        let aligner = files.aligner.as_deref();
+        let aligner = files.aligner.as_ref();
         let aligner =
-            aligner.map(|path| infer::load_aligner(path, &beside, loading)).transpose()?;
+            aligner.map(|source| infer::load_aligner(source, &beside, loading)).transpose()?;
         Ok(Self { detector, aligner })
     }
 }
@@ -216,7 +293,7 @@ const WAITING_CLIPS: usize = 2;
 impl ClipMember {
     /// Loads a classifier, or joins those in this process who have.
     fn load(
-        ClassifierFile { path, training }: &ClassifierFile,
+        ClassifierFile { source, training, .. }: &ClassifierFile,
         files: &ModelFiles,
         settings: &Settings,
         loading: Loading<'_>,
@@ -226,14 +303,13 @@ impl ClipMember {
             batch_size: settings.batch_size as usize,
             batch_timeout: Duration::from_nanos(settings.batch_timeout),
         };
-        let pool = infer::shared_classifier(path, &files.options, pool, loading)?;
+        let pool = infer::shared_classifier(source, &files.options, pool, loading)?;
         let spec = pool.spec();
         let side_px = u32::try_from(spec.size_px).unwrap_or(u32::MAX);
         let criteria = Criteria::new(&spec.sidecar, *training, side_px, &settings.point()?)?;
-        // The file's stem, as DL Streamer names models.
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        // Without its file it cannot be named so exactly; it scores all the same.
-        let sha256 = crate::models::known_sha256(path).ok();
+        let name = source.name();
+        // Without it, it cannot be named so exactly; it scores all the same.
+        let sha256 = infer::sha256_of(source, loading.token());
         Ok(Self {
             classifier: Arc::new(ClassifierName { name, sha256, criteria: Arc::new(criteria) }),
             submitter: pool.submitter(),

@@ -262,7 +262,7 @@ impl EngineSupervisor {
             let clips = |files: &ModelFiles| {
                 ClipEngine::load(files, &settings, loading).map(|engine| engine.map(Arc::new))
             };
-            let outcome = senders.load(ModelFiles::find(&settings), faces, clips);
+            let outcome = senders.load(ModelFiles::find(&settings, &cancel), faces, clips);
             // Said here, since programs wait for it and frames may not come.
             if let Some(element) = weak.upgrade() {
                 let (kind, text) = match outcome {

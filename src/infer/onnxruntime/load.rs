@@ -39,8 +39,8 @@ impl Request<'_> {
             Provider::Cuda => self.load_on_cuda(runtime),
             Provider::TensorRt => self.load_on_tensorrt(runtime),
             Provider::TensorRtRtx => self.load_on_tensorrt_rtx(runtime),
-            // OpenVINO is no provider of this library, and is not asked of it.
-            Provider::Auto | Provider::OpenVino | Provider::Cpu => {
+            // OpenVINO and servers are no providers of this library, and are not asked of it.
+            Provider::Auto | Provider::OpenVino | Provider::Kserve | Provider::Cpu => {
                 let session = self.commit(provider, cpu::session(runtime, &self.options)?)?;
                 self.engine(runtime, provider, session, None, None)
             }

@@ -13,7 +13,9 @@ use crate::models::advice;
 /// ONNX Runtime's name of a provider.
 pub(super) fn ep_name(provider: Provider) -> &'static str {
     match provider {
-        Provider::Auto | Provider::OpenVino | Provider::Cpu => "CPUExecutionProvider",
+        Provider::Auto | Provider::OpenVino | Provider::Kserve | Provider::Cpu => {
+            "CPUExecutionProvider"
+        }
         Provider::Cuda => "CUDAExecutionProvider",
         Provider::TensorRt => "TensorrtExecutionProvider",
         Provider::TensorRtRtx => "NvTensorRTRTXExecutionProvider",
@@ -31,7 +33,7 @@ pub(super) fn precision(provider: Provider, asked: Precision) -> Precision {
 
 pub(super) fn missing(provider: Provider, reason: String) -> InferError {
     let remedy = match provider {
-        Provider::Auto | Provider::Cpu | Provider::OpenVino => advice::set_up(),
+        Provider::Auto | Provider::Cpu | Provider::OpenVino | Provider::Kserve => advice::set_up(),
         Provider::Cuda => "Install the NVIDIA driver, CUDA, cuDNN and the onnxruntime-gpu build, \
                            and point M2SD_RUNTIME at that build"
             .to_owned(),

@@ -13,6 +13,8 @@ use gstm2sd::infer::{
     CancelToken, ClassifierSpec, ClipJob, EngineOptions, Pool, PoolOptions, Refused, Scored,
     Submitter, Tensor, shared_classifier,
 };
+use gstm2sd::models::ModelSource;
+use gstm2sd::models::remote::RemoteModel;
 use gstm2sd::models::resolve::Search;
 use ndarray::{Array3, Array4, Ix4};
 use serde::Serialize;
@@ -176,8 +178,14 @@ fn load(
     cancel: &CancelToken,
 ) -> Result<Arc<Pool>, CliError> {
     let networks = &args.networks;
-    let search = Search::new(networks.engines.as_deref().map(Path::new));
-    let found = search.find(Role::Classifier, Some(model)).map_err(CliError::runtime)?;
+    let source = match RemoteModel::is_address(model) {
+        true => RemoteModel::parse(model).map_err(CliError::usage)?.into(),
+        false => {
+            let search = Search::new(networks.engines.as_deref().map(Path::new));
+            let found = search.find(Role::Classifier, Some(model)).map_err(CliError::runtime)?;
+            ModelSource::from(found.path)
+        }
+    };
     let options = EngineOptions {
         provider: networks.provider,
         precision: networks.precision,
@@ -190,7 +198,7 @@ fn load(
         batch_size: networks.batch_size as usize,
         ..PoolOptions::default()
     };
-    shared_classifier(&found.path, &options, pool, cancel).map_err(CliError::runtime)
+    shared_classifier(source, &options, pool, cancel).map_err(CliError::runtime)
 }
 
 /// Clips that were offered, and those that nobody took.

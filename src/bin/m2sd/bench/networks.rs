@@ -1,9 +1,8 @@
 //! Which networks are measured.
 
-use std::path::PathBuf;
-
 use gst::prelude::*;
 use gstm2sd::filter::{M2sdFilter, ModelFiles};
+use gstm2sd::models::ModelSource;
 use gstm2sd::models::import::{ImportOptions, import};
 use gstm2sd::models::synth::{self, Synth, TransformerShape};
 
@@ -18,7 +17,7 @@ const M2SD_GFLOP: f64 = 361.0;
 /// The files, and what the element is told of them.
 pub struct Networks {
     pub files: ModelFiles,
-    pub classifier: PathBuf,
+    pub classifier: ModelSource,
     pub gflop: Option<f64>,
     named: NetworkArgs,
     /// Where the made-up ones are.
@@ -58,7 +57,7 @@ impl Networks {
                     "the benchmark is of one classifier; name one with --classifier",
                 ));
             }
-            found => found.first().map(|classifier| classifier.path.clone()),
+            found => found.first().map(|classifier| classifier.source.clone()),
         };
         let classifier = classifier.ok_or_else(|| {
             CliError::runtime(

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use gstm2sd::models::ModelSource;
 use serde::Serialize;
 
 use super::case::{Case, Sweep};
@@ -55,9 +56,6 @@ pub struct Entry {
 impl Report {
     /// Measures what the machine can do, to which all cases are compared.
     pub fn new(args: &BenchArgs, networks: &Networks) -> Result<Self, CliError> {
-        let name = |path: &std::path::Path| {
-            path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-        };
         let machine = Machine::look();
         crate::terminal::note("m2sd: measuring matrix products and the classifier alone");
         Ok(Self {
@@ -74,9 +72,9 @@ impl Report {
                 provider: args.networks.provider.to_string(),
                 precision: args.networks.precision.to_string(),
                 threads: args.networks.threads,
-                detector: name(&networks.files.detector),
-                aligner: networks.files.aligner.as_deref().map(name),
-                classifier: name(&networks.classifier),
+                detector: networks.files.detector.file_name(),
+                aligner: networks.files.aligner.as_ref().map(ModelSource::file_name),
+                classifier: networks.classifier.file_name(),
                 video: args.video.clone(),
             },
             limits: Limits::measure(networks)?,

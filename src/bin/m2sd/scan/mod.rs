@@ -13,16 +13,17 @@ mod source;
 mod summary;
 mod targets;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use gst::prelude::*;
 use gstm2sd::core::evidence::{PointChoice, Probability};
-use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::core::sampling::ClipFps;
 use gstm2sd::filter::{ClassifierFile, M2sdFilter, ModelFiles};
+use gstm2sd::infer::{CancelToken, sha256_of};
+use gstm2sd::models::ModelSource;
 use serde_json::json;
 
 pub use self::input::Input;
@@ -162,9 +163,7 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
             "--clips stores what a classifier reads, and there is {found}; name one with --classifier"
         )));
     }
-    let classifiers = models.classifiers.iter().map(|classifier| &*classifier.path);
-    let paths = [Some(&*models.detector), models.aligner.as_deref()];
-    inputs.extend(targets::models(paths.into_iter().flatten().chain(classifiers)));
+    inputs.extend(targets::models(models.sources().filter_map(ModelSource::path)));
     targets.check(&inputs)?;
     let judged = judged(&models.classifiers, &args.point()?)?;
     let header = header(args, &input, &models, judged.as_ref())?;
@@ -314,15 +313,13 @@ fn judged(
     classifiers: &[ClassifierFile],
     choice: &PointChoice,
 ) -> Result<Option<Judged>, CliError> {
-    let judged = classifiers.iter().map(|ClassifierFile { path, training }| {
-        // It has been read, and what is asked for found in it.
-        let info = ModelInfo::beside(path).map_err(CliError::runtime)?;
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let judged = classifiers.iter().map(|ClassifierFile { source, info, training }| {
+        let file = source.file_name();
         let name = match &info.title {
             Some(title) => format!("{title} ({file})"),
-            None => file.into_owned(),
+            None => file,
         };
-        Judged::new(name, *training, &info, choice).map_err(CliError::runtime)
+        Judged::new(name, *training, info, choice).map_err(CliError::runtime)
     });
     Ok(Judged::together(judged.collect::<Result<_, _>>()?))
 }
@@ -333,13 +330,19 @@ fn header(
     files: &ModelFiles,
     judged: Option<&Judged>,
 ) -> Result<serde_json::Value, CliError> {
-    let model = |path: &Path| -> Result<serde_json::Value, CliError> {
-        let hash = gstm2sd::models::sha256(path)
-            .map_err(|e| CliError::runtime(format!("cannot read {}: {e}", path.display())))?;
-        Ok(json!({ "file": path.file_name().map(|n| n.to_string_lossy()), "sha256": hash }))
+    let model = |source: &ModelSource| -> Result<serde_json::Value, CliError> {
+        let hash = match source.path() {
+            Some(path) => Some(
+                gstm2sd::models::sha256(path)
+                    .map_err(|e| CliError::runtime(format!("cannot read {source}: {e}")))?,
+            ),
+            // By its server's word, if it gives it.
+            None => sha256_of(source, &CancelToken::new()),
+        };
+        Ok(json!({ "file": source.file_name(), "sha256": hash }))
     };
     let point = judged.and_then(|judged| judged.point.as_ref());
-    let classifiers = files.classifiers.iter().map(|file| model(&file.path));
+    let classifiers = files.classifiers.iter().map(|file| model(&file.source));
     let mut classifiers = classifiers.collect::<Result<Vec<_>, _>>()?;
     let classifier = match classifiers.len() {
         0 | 1 => classifiers.pop().unwrap_or_default(),
@@ -351,7 +354,7 @@ fn header(
         "runtime": gstm2sd::infer::runtimes().join(", "),
         "input": input.name,
         "detector": model(&files.detector)?,
-        "aligner": files.aligner.as_deref().map(model).transpose()?,
+        "aligner": files.aligner.as_ref().map(model).transpose()?,
         "classifier": classifier,
         "trained": judged.map(|judged| judged.training.is_trained()),
         "training": judged.map(|judged| judged.training.as_str()),

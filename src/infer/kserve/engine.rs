@@ -1,0 +1,142 @@
+//! A run as a request and its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ndarray::ArrayViewD;
+
+use super::proto::{InferRequestedOutput, InferTensor, ModelInferRequest, ModelInferResponse};
+use super::remote::{Remote, block_on};
+use crate::infer::cancel::CancelToken;
+use crate::infer::engine::Engine;
+use crate::infer::error::InferError;
+use crate::infer::info::{ElementType, EngineInfo};
+use crate::infer::options::Provider;
+use crate::infer::outputs::Outputs;
+use crate::infer::tensor::{TensorIn, TensorView};
+
+/// A network that servers run.
+pub struct KserveEngine {
+    remote: Arc<Remote>,
+}
+
+impl KserveEngine {
+    /// # Errors
+    /// [`InferError::Remote`] for outputs that are no 32-bit floats.
+    pub(super) fn new(remote: Arc<Remote>) -> Result<Self, InferError> {
+        let outputs = &remote.described.info.outputs;
+        match outputs.iter().find(|output| output.element != ElementType::F32) {
+            None => Ok(Self { remote }),
+            Some(other) => Err(InferError::Remote {
+                model: remote.model.to_string(),
+                reason: format!("it answers with {other}, and FP32 is expected"),
+            }),
+        }
+    }
+}
+
+impl Engine for KserveEngine {
+    fn info(&self) -> &EngineInfo {
+        &self.remote.described.info
+    }
+
+    fn run(
+        &mut self,
+        inputs: &[TensorIn<'_>],
+        outputs: &mut Outputs,
+        cancel: &CancelToken,
+    ) -> Result<(), InferError> {
+        let info = &self.remote.described.info;
+        if inputs.len() != info.inputs.len() {
+            let expected = info.inputs.len();
+            let reason = format!("{} inputs were given, and it has {expected}", inputs.len());
+            return Err(failed(reason));
+        }
+        let request = self.request(inputs);
+        let answer = block_on(cancel, self.remote.infer(&request))?.map_err(failed)?;
+        take(&answer, info, outputs).map_err(failed)
+    }
+}
+
+impl KserveEngine {
+    fn request(&self, inputs: &[TensorIn<'_>]) -> ModelInferRequest {
+        let remote = &self.remote.model;
+        let EngineInfo { inputs: declared, outputs, .. } = &self.remote.described.info;
+        let tensors = inputs.iter().zip(declared).map(|(given, declared)| {
+            let datatype = if given.element() == ElementType::U8 { "UINT8" } else { "FP32" };
+            // A size is never near the largest.
+            let shape = given.shape().iter().map(|size| i64::try_from(*size).unwrap_or(i64::MAX));
+            InferTensor {
+                name: declared.name.clone(),
+                datatype: datatype.to_owned(),
+                shape: shape.collect(),
+                contents: None,
+            }
+        });
+        let asked = outputs.iter().map(|output| InferRequestedOutput { name: output.name.clone() });
+        ModelInferRequest {
+            model_name: remote.model.clone(),
+            model_version: remote.version.clone().unwrap_or_default(),
+            id: String::new(),
+            inputs: tensors.collect(),
+            outputs: asked.collect(),
+            raw_input_contents: inputs.iter().map(bytes).collect(),
+        }
+    }
+}
+
+/// The numbers of an input in their order, little-endian.
+fn bytes(input: &TensorIn<'_>) -> Bytes {
+    match input {
+        TensorView::U8(values) => match values.as_slice() {
+            Some(slice) => Bytes::copy_from_slice(slice),
+            None => values.iter().copied().collect::<Vec<_>>().into(),
+        },
+        TensorView::F32(values) => {
+            let mut all = Vec::with_capacity(values.len() * size_of::<f32>());
+            values.iter().for_each(|value| all.extend_from_slice(&value.to_le_bytes()));
+            all.into()
+        }
+    }
+}
+
+/// Puts the outputs of an answer in the order of `info`.
+fn take(
+    answer: &ModelInferResponse,
+    info: &EngineInfo,
+    outputs: &mut Outputs,
+) -> Result<(), String> {
+    for (place, expected) in info.outputs.iter().enumerate() {
+        let found = answer.outputs.iter().position(|output| output.name == expected.name);
+        let Some((at, output)) = found.and_then(|at| Some((at, answer.outputs.get(at)?))) else {
+            return Err(format!("the answer has no output {}", expected.name));
+        };
+        let wrong = |what: &str| format!("the answer's {}: {what}", output.name);
+        if output.datatype != "FP32" {
+            return Err(wrong(&format!("{} was found, FP32 expected", output.datatype)));
+        }
+        let shape = output.shape.iter().map(|size| usize::try_from(*size).ok());
+        let shape = shape.collect::<Option<Vec<_>>>().ok_or_else(|| wrong("a negative size"))?;
+        let values = numbers(answer, at).ok_or_else(|| wrong("no numbers"))?;
+        let view = ArrayViewD::from_shape(shape.as_slice(), &values).map_err(|_| {
+            wrong(&format!("{} numbers were found for the shape {shape:?}", values.len()))
+        })?;
+        outputs.put(place, &view);
+    }
+    outputs.truncate(info.outputs.len());
+    Ok(())
+}
+
+/// Of the output at a place, as raw bytes or as typed numbers.
+fn numbers(answer: &ModelInferResponse, at: usize) -> Option<Vec<f32>> {
+    if answer.raw_output_contents.is_empty() {
+        return Some(answer.outputs.get(at)?.contents.as_ref()?.fp32_contents.clone());
+    }
+    let raw = answer.raw_output_contents.get(at)?;
+    let (values, rest) = raw.as_chunks::<4>();
+    rest.is_empty().then(|| values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+}
+
+fn failed(reason: String) -> InferError {
+    InferError::RunFailed { provider: Provider::Kserve, reason }
+}

@@ -1,0 +1,265 @@
+//! The endpoints of one network, shared by its engines.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tonic::{Code, Status};
+
+use super::balance::{Balance, Ended};
+use super::client::{Client, said};
+use super::description::{self, Described};
+use super::proto::{ModelInferRequest, ModelInferResponse};
+use super::runtime;
+use crate::infer::cancel::CancelToken;
+use crate::infer::error::InferError;
+use crate::infer::log::{Severity, log};
+use crate::infer::register::Register;
+use crate::models::remote::RemoteModel;
+
+/// How often endpoints that are out are thought of.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// One network on its servers.
+pub(super) struct Remote {
+    pub(super) model: Arc<RemoteModel>,
+    pub(super) described: Described,
+    clients: Vec<Client>,
+    /// A leaf lock, held for a few comparisons.
+    balance: Mutex<Balance>,
+}
+
+/// Networks in use, by their addresses.
+static REMOTES: Register<Arc<RemoteModel>, Remote> = Register::new();
+
+impl Remote {
+    /// The one of this address that is in use in this process, else a new one, once a server answers.
+    ///
+    /// # Errors
+    /// [`InferError::Remote`], [`InferError::Cancelled`], [`InferError::Thread`].
+    pub(super) fn of(
+        model: &Arc<RemoteModel>,
+        cancel: &CancelToken,
+    ) -> Result<Arc<Self>, InferError> {
+        REMOTES.get_or_load(Arc::clone(model), cancel, || Self::connect(model, cancel))
+    }
+
+    fn connect(model: &Arc<RemoteModel>, cancel: &CancelToken) -> Result<Arc<Self>, InferError> {
+        let handle = runtime::handle()?;
+        let failed = |reason: String| InferError::Remote { model: model.to_string(), reason };
+        let clients = {
+            // Channels want to know on which runtime they live.
+            let _entered = handle.enter();
+            let clients = model.endpoints.iter().map(|endpoint| Client::new(endpoint, model));
+            clients.collect::<Result<Vec<_>, _>>().map_err(failed)?
+        };
+        let asked = clients.clone().into_iter().map(|client| {
+            let model = Arc::clone(model);
+            handle.spawn(async move { description::ask(&client, &model).await })
+        });
+        let asked: Vec<_> = asked.collect();
+        let answers = block_on(cancel, async {
+            let mut answers = Vec::with_capacity(asked.len());
+            for asked in asked {
+                answers.push(asked.await.unwrap_or_else(|error| Err(error.to_string())));
+            }
+            answers
+        })?;
+        let (described, reasons) = agreed(model, answers).map_err(failed)?;
+        let mut balance = Balance::new(clients.len());
+        for (place, reason) in reasons {
+            let endpoint = &clients[place].endpoint;
+            log(Severity::Warning, &format!("{endpoint} does not serve {}: {reason}", model.model));
+            balance.put_out(place, Instant::now(), fastrand::f64());
+        }
+        let remote = Arc::new(Self {
+            model: Arc::clone(model),
+            described,
+            clients,
+            balance: Mutex::new(balance),
+        });
+        handle.spawn(look_after(Arc::downgrade(&remote)));
+        Ok(remote)
+    }
+
+    fn balance(&self) -> MutexGuard<'_, Balance> {
+        self.balance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a request to one endpoint after the other until one answers; each gets it once.
+    ///
+    /// # Errors
+    /// What the endpoints said, in words.
+    pub(super) async fn infer(
+        &self,
+        request: &ModelInferRequest,
+    ) -> Result<ModelInferResponse, String> {
+        let (mut tried, mut reasons) = (Vec::new(), Vec::new());
+        loop {
+            let Some(place) = self.balance().choose(&tried) else {
+                return Err(self.nobody(&tried, &reasons));
+            };
+            tried.push(place);
+            let client = &self.clients[place];
+            let mut turn = Turn { remote: self, place, how: Ended::Dropped };
+            let answer = client.infer(request.clone(), self.model.timeout).await;
+            let status = match answer {
+                Ok(answer) => {
+                    turn.how = Ended::Answered;
+                    return Ok(answer);
+                }
+                Err(status) => status,
+            };
+            turn.how = blame(&status);
+            drop(turn);
+            let reason = format!("{}: {}", client.endpoint, said(&status));
+            if is_of_the_request(&status) {
+                return Err(reason);
+            }
+            log(Severity::Warning, &format!("{}: {reason}", self.model.model));
+            reasons.push(reason);
+        }
+    }
+
+    fn nobody(&self, tried: &[usize], reasons: &[String]) -> String {
+        let out = self.clients.iter().enumerate().filter(|(place, _)| !tried.contains(place));
+        let out = out.map(|(_, client)| format!("{} is out", client.endpoint));
+        let all: Vec<_> = reasons.iter().cloned().chain(out).collect();
+        all.join("; ")
+    }
+
+    /// Looks at an endpoint that has been out.
+    async fn look_at(&self, place: usize) {
+        let Some(client) = self.clients.get(place) else { return };
+        let found = client.is_ready(description::request(&self.model)).await;
+        if found.is_ok() {
+            log(
+                Severity::Warning,
+                &format!("{} serves {} again", client.endpoint, self.model.model),
+            );
+        }
+        self.balance().looked(place, found.is_ok(), Instant::now(), fastrand::f64());
+    }
+}
+
+/// A request under way, also where its future is dropped.
+struct Turn<'a> {
+    remote: &'a Remote,
+    place: usize,
+    how: Ended,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let random = fastrand::f64();
+        self.remote.balance().ended(self.place, self.how, Instant::now(), random);
+    }
+}
+
+/// Looks at endpoints that are out, as long as somebody uses the network.
+async fn look_after(remote: Weak<Remote>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Some(remote) = remote.upgrade() else { return };
+        let due = remote.balance().to_look_at(Instant::now());
+        for place in due {
+            let remote = Arc::clone(&remote);
+            tokio::spawn(async move { remote.look_at(place).await });
+        }
+    }
+}
+
+/// Whether it would fail anywhere.
+fn is_of_the_request(status: &Status) -> bool {
+    matches!(status.code(), Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented)
+}
+
+/// Whether an endpoint that says this should be left alone for a while. A network that fails on one clip
+/// (`Internal`) may do so on any server: the clip is tried elsewhere, and the endpoint stays.
+fn blame(status: &Status) -> Ended {
+    match status.code() {
+        _ if is_of_the_request(status) => Ended::Answered,
+        Code::Internal | Code::DataLoss | Code::Aborted => Ended::Answered,
+        _ => Ended::Failed,
+    }
+}
+
+/// The network of all endpoints that answered, and why the others did not.
+#[expect(clippy::type_complexity, reason = "read at one place")]
+fn agreed(
+    model: &RemoteModel,
+    answers: Vec<Result<Described, String>>,
+) -> Result<(Described, Vec<(usize, String)>), String> {
+    let (mut first, mut reasons) = (None::<(usize, Described)>, Vec::new());
+    for (place, answer) in answers.into_iter().enumerate() {
+        let endpoint = &model.endpoints[place];
+        match (answer, &first) {
+            (Err(reason), _) => reasons.push((place, reason)),
+            (Ok(described), None) => first = Some((place, described)),
+            (Ok(described), Some((other, known))) if !is_same(known, &described) => {
+                return Err(format!(
+                    "{} and {endpoint} serve different networks ({} and {}); name endpoints that serve \
+                     the same",
+                    model.endpoints[*other],
+                    summary(known),
+                    summary(&described)
+                ));
+            }
+            (Ok(_), Some(_)) => {}
+        }
+    }
+    match first {
+        Some((_, described)) => Ok((described, reasons)),
+        None => {
+            let reasons = reasons
+                .iter()
+                .map(|(place, reason)| format!("{}: {reason}", model.endpoints[*place]));
+            let reasons: Vec<_> = reasons.collect();
+            Err(format!(
+                "no server answers: {}. Start it, or name one that serves the model {}",
+                reasons.join("; "),
+                model.model
+            ))
+        }
+    }
+}
+
+fn is_same(a: &Described, b: &Described) -> bool {
+    let tensors = |of: &Described| (of.info.inputs.clone(), of.info.outputs.clone());
+    let hashes_agree = match (&a.sha256, &b.sha256) {
+        (Some(a), Some(b)) => a == b,
+        // One of the servers does not tell.
+        _ => true,
+    };
+    tensors(a) == tensors(b) && hashes_agree
+}
+
+fn summary(of: &Described) -> String {
+    let inputs: Vec<_> = of.info.inputs.iter().map(ToString::to_string).collect();
+    match &of.sha256 {
+        Some(hash) => format!("{}, {}…", inputs.join(", "), hash.get(..12).unwrap_or(hash)),
+        None => inputs.join(", "),
+    }
+}
+
+/// Waits for `work` on this thread until `cancel`.
+///
+/// # Errors
+/// [`InferError::Cancelled`]: `work` is dropped then.
+pub(super) fn block_on<T>(
+    cancel: &CancelToken,
+    work: impl Future<Output = T>,
+) -> Result<T, InferError> {
+    let handle = runtime::handle()?;
+    let cancelled = Arc::new(Notify::new());
+    let notify = Arc::clone(&cancelled);
+    // One permit is kept, so that a cancel before the wait counts.
+    let _registered = cancel.on_cancel(move || notify.notify_one())?;
+    handle.block_on(async {
+        tokio::select! {
+            biased;
+            () = cancelled.notified() => Err(InferError::Cancelled),
+            done = work => Ok(done),
+        }
+    })
+}

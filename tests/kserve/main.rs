@@ -1,0 +1,1 @@
+//! Networks that real inference servers run.
