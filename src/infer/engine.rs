@@ -24,6 +24,12 @@ pub trait Engine: Send {
         cancel: &CancelToken,
     ) -> Result<(), InferError>;
 
+    /// Further engines of the same network that may run beside this one, each on a thread of its own:
+    /// where runs wait for something else than this machine's processor. None unless it says so.
+    fn beside(&self) -> Vec<Box<dyn Engine>> {
+        Vec::new()
+    }
+
     /// The half that copies inputs to a device's own memory. `None` for an engine that reads the
     /// host's, as nothing is won there.
     fn stager(&mut self) -> Option<Box<dyn Stager>> {

@@ -67,6 +67,11 @@ impl Engine for Metered {
         self.timed(|engine| engine.run(inputs, outputs, cancel))
     }
 
+    fn beside(&self) -> Vec<Box<dyn Engine>> {
+        let metered = |engine| Box::new(Self { engine, busy: Arc::clone(&self.busy) }) as _;
+        self.engine.beside().into_iter().map(metered).collect()
+    }
+
     fn stager(&mut self) -> Option<Box<dyn Stager>> {
         self.engine.stager()
     }

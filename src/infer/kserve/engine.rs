@@ -15,6 +15,11 @@ use crate::infer::options::Provider;
 use crate::infer::outputs::Outputs;
 use crate::infer::tensor::{TensorIn, TensorView};
 
+/// Requests of a network that are on their way to each of its servers.
+const REQUESTS: usize = 2;
+/// Threads that wait for answers, however many servers there are.
+const MOST_THREADS: usize = 31;
+
 /// A network that servers run.
 pub struct KserveEngine {
     remote: Arc<Remote>,
@@ -38,6 +43,13 @@ impl KserveEngine {
 impl Engine for KserveEngine {
     fn info(&self) -> &EngineInfo {
         &self.remote.described.info
+    }
+
+    /// One request is on its way to a server while it computes another.
+    fn beside(&self) -> Vec<Box<dyn Engine>> {
+        let others = REQUESTS * self.remote.model.endpoints.len() - 1;
+        let beside = |_| Box::new(Self { remote: Arc::clone(&self.remote) }) as _;
+        (0..others.min(MOST_THREADS)).map(beside).collect()
     }
 
     fn run(

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use bytes::Bytes;
+use tokio::sync::{Notify, Semaphore};
 use tonic::{Code, Status};
 
 use super::balance::{Balance, Ended};
@@ -17,6 +18,9 @@ use crate::infer::log::{Severity, log};
 use crate::infer::register::Register;
 use crate::models::remote::RemoteModel;
 
+/// KiB of requests that may be under way together.
+const WINDOW_KIB: u32 = 64 << 10;
+
 /// How often endpoints that are out are thought of.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -27,6 +31,8 @@ pub(super) struct Remote {
     clients: Vec<Client>,
     /// A leaf lock, held for a few comparisons.
     balance: Mutex<Balance>,
+    /// In KiB, what may still go out before an answer comes: clips of all streams together.
+    window: Semaphore,
 }
 
 /// Networks in use, by their addresses.
@@ -77,6 +83,7 @@ impl Remote {
             described,
             clients,
             balance: Mutex::new(balance),
+            window: Semaphore::new(WINDOW_KIB as usize),
         });
         handle.spawn(look_after(Arc::downgrade(&remote)));
         Ok(remote)
@@ -94,6 +101,10 @@ impl Remote {
         &self,
         request: &ModelInferRequest,
     ) -> Result<ModelInferResponse, String> {
+        let bytes: usize = request.raw_input_contents.iter().map(Bytes::len).sum();
+        // One that is larger than the window goes alone.
+        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(WINDOW_KIB).min(WINDOW_KIB);
+        let _room = self.window.acquire_many(kib).await.map_err(|error| error.to_string())?;
         let (mut tried, mut reasons) = (Vec::new(), Vec::new());
         loop {
             let Some(place) = self.balance().choose(&tried) else {

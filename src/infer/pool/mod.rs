@@ -1,4 +1,5 @@
-//! A classifier on a thread of its own, serving several submitters.
+//! A classifier on a thread of its own, or on several where runs wait for a server, serving several
+//! submitters.
 //!
 //! Each submitter has a bounded queue; the worker takes from the queues in turn, so that a crowded
 //! stream cannot starve a quiet one, up to a batch at a time. A flush makes a new generation:
@@ -88,12 +89,12 @@ pub enum Refused {
     Closed,
 }
 
-/// The classifier's thread. Ends, with the run in flight cancelled and waited for, up to
+/// The classifier's threads. Ends, with the run in flight cancelled and waited for, up to
 /// [`ABANDON_AFTER`], when the last [`Arc`] goes, submitters' included.
 pub struct Pool {
     shared: Arc<Shared>,
     spec: ClassifierSpec,
-    worker: Option<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -117,7 +118,9 @@ struct State {
     /// waits for its turn.
     running: Vec<Running>,
     closing: bool,
-    /// The thread is gone.
+    /// Threads that are there.
+    alive: usize,
+    /// They are all gone.
     ended: bool,
 }
 
@@ -241,7 +244,7 @@ impl Shared {
 }
 
 impl Pool {
-    /// Starts the thread that runs `classifier`.
+    /// Starts the thread that runs `classifier`, and one for each that may run beside it.
     ///
     /// # Errors
     /// [`InferError::Thread`] when the system has no more threads.
@@ -254,18 +257,11 @@ impl Pool {
             room: Condvar::new(),
             ended: Condvar::new(),
         });
-        let worker = {
-            let alive = Alive::new(&shared);
-            let shared = shared.clone();
-            let thread = thread::Builder::new().name("m2sd-classify".to_owned());
-            let work = move || {
-                // Ends after the classifier, which `work` drops.
-                let _alive = alive;
-                work::work(&shared, classifier);
-            };
-            thread.spawn(work).map_err(InferError::Thread)?
-        };
-        Ok(Arc::new(Self { shared, spec, worker: Some(worker) }))
+        let beside = classifier.beside();
+        let mut workers = vec![start(&shared, classifier).map_err(InferError::Thread)?];
+        // Fewer do as well.
+        workers.extend(beside.into_iter().map_while(|beside| start(&shared, beside).ok()));
+        Ok(Arc::new(Self { shared, spec, workers }))
     }
 
     pub fn spec(&self) -> &ClassifierSpec {
@@ -275,6 +271,16 @@ impl Pool {
     pub fn submitter(self: &Arc<Self>) -> Submitter {
         Submitter::new(Arc::clone(self))
     }
+}
+
+fn start(shared: &Arc<Shared>, classifier: Classifier) -> std::io::Result<JoinHandle<()>> {
+    let alive = Alive::new(shared);
+    let shared = Arc::clone(shared);
+    thread::Builder::new().name("m2sd-classify".to_owned()).spawn(move || {
+        // Ends after the classifier, which `work` drops.
+        let _alive = alive;
+        work::work(&shared, classifier);
+    })
 }
 
 impl Drop for Pool {
@@ -287,13 +293,15 @@ impl Drop for Pool {
         drop(lanes);
         self.shared.work.notify_all();
         self.shared.room.notify_all();
-        let Some(worker) = self.worker.take() else { return };
-        // The last handle may go with a reply, on the worker itself.
-        if worker.thread().id() == thread::current().id() {
+        let workers = std::mem::take(&mut self.workers);
+        // The last handle may go with a reply, on a worker itself.
+        if workers.iter().any(|worker| worker.thread().id() == thread::current().id()) {
             return;
         }
         if self.shared.wait_for_end(ABANDON_AFTER) {
-            let _panicked = worker.join();
+            for worker in workers {
+                let _panicked = worker.join();
+            }
         } else {
             let (model, provider) = (&self.spec.info.model, self.spec.info.provider);
             let seconds = ABANDON_AFTER.as_secs();

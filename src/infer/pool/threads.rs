@@ -51,6 +51,7 @@ pub(super) struct Alive(Arc<Shared>, Counted);
 
 impl Alive {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        shared.state().alive += 1;
         Self(Arc::clone(shared), Counted::new())
     }
 }
@@ -58,14 +59,17 @@ impl Alive {
 impl Drop for Alive {
     fn drop(&mut self) {
         // Who waits for room would wait for ever, were it to end before its pool.
-        self.0.state().ended = true;
+        let mut state = self.0.state();
+        state.alive -= 1;
+        state.ended = state.alive == 0;
+        drop(state);
         self.0.room.notify_all();
         self.0.ended.notify_all();
     }
 }
 
 impl Shared {
-    /// Waits until the thread has ended, which is the answer.
+    /// Waits until its threads have ended, which is the answer.
     pub(super) fn wait_for_end(&self, patience: Duration) -> bool {
         let ended = self.ended.wait_timeout_while(self.state(), patience, |state| !state.ended);
         ended.unwrap_or_else(PoisonError::into_inner).0.ended

@@ -80,6 +80,18 @@ impl Classifier {
         Ok(Self { engine, spec, packer, output, outputs: Outputs::default() })
     }
 
+    /// Further ones of the same network that may run beside this one, each on a thread of its own.
+    pub(in crate::infer) fn beside(&self) -> Vec<Self> {
+        let beside = |engine| Self {
+            engine,
+            spec: self.spec.clone(),
+            packer: self.packer.clone(),
+            output: self.output,
+            outputs: Outputs::default(),
+        };
+        self.engine.beside().into_iter().map(beside).collect()
+    }
+
     pub fn spec(&self) -> &ClassifierSpec {
         &self.spec
     }
