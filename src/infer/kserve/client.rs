@@ -20,6 +20,8 @@ use crate::models::remote::{Endpoint, RemoteModel};
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long an answer about a server or a model may take.
 pub(super) const ASK: Duration = Duration::from_secs(5);
+/// By how much the server hears of a later end than is waited for, so that the error is ours.
+const LATER: Duration = Duration::from_millis(200);
 /// Of an answer. Those of the networks here have a few MB at most.
 const MOST_BYTES: usize = 256 << 20;
 
@@ -68,7 +70,7 @@ impl Client {
             grpc.ready().await.map_err(lost)?;
             let mut request = Request::new(ask);
             // The server need not go on with what nobody waits for.
-            request.set_timeout(within);
+            request.set_timeout(within + LATER);
             if let Some(token) = &self.token {
                 request.metadata_mut().insert("authorization", token.clone());
             }

@@ -40,7 +40,7 @@ class Network(Model):
         outputs = []
         for name, values in zip(names, found):
             output = InferOutput(name, list(values.shape), "FP32")
-            output.set_numpy(numpy.ascontiguousarray(values), binary_data=True)
+            output.set_data_from_numpy(numpy.ascontiguousarray(values), binary_data=True)
             outputs.append(output)
         return InferResponse(payload.id, self.name, outputs)
 

@@ -1,0 +1,241 @@
+//! Real servers, and what stands between them and a client.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use gstm2sd::models::repository::{Backend, ExportOptions, export};
+
+/// How long a server may take to be ready on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn packages() -> PathBuf {
+    let packages = root().join(".servers");
+    assert!(packages.is_dir(), "{} is needed: run make setup TEST=1", packages.display());
+    packages
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A server that ends with this.
+pub struct Server {
+    command: Box<dyn Fn() -> Command + Send>,
+    child: Child,
+    http: u16,
+    pub grpc: u16,
+    /// A model repository, and what the server says.
+    pub folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(
+        folder: tempfile::TempDir,
+        command: impl Fn(&Path, u16, u16) -> Command + Send + 'static,
+    ) -> Self {
+        let (http, grpc) = (free_port(), free_port());
+        let path = folder.path().to_owned();
+        let command = Box::new(move || {
+            let mut command = command(&path, http, grpc);
+            let log = std::fs::File::create(path.join("log")).unwrap();
+            let errors = log.try_clone().unwrap();
+            command.stdin(Stdio::null()).stdout(log).stderr(errors).env("M2SD_SERVERS", packages());
+            command
+        });
+        let child = command().spawn().unwrap();
+        let mut server = Self { command, child, http, grpc, folder };
+        server.await_ready();
+        server
+    }
+
+    /// Triton with these networks, as `m2sd models export-repository` writes them, but for who runs them:
+    /// its Python back end, which is all that the package has.
+    pub fn triton(models: &[&Path]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for model in models {
+            let options = ExportOptions {
+                backend: Backend::OnnxRuntime,
+                largest_batch: 8.try_into().unwrap(),
+                instances: 1.try_into().unwrap(),
+            };
+            let exported = export(model, folder.path(), &options).unwrap();
+            let model = folder.path().join(&exported.name);
+            let config = model.join("config.pbtxt");
+            let text = std::fs::read_to_string(&config).unwrap();
+            let python = text
+                .replace("backend: \"onnxruntime\"", "backend: \"python\"")
+                .replace("KIND_AUTO", "KIND_CPU");
+            assert!(python.contains("backend: \"python\""), "{text}");
+            std::fs::write(config, python).unwrap();
+            let source = root().join("tests/kserve/servers/triton_model.py");
+            std::fs::copy(source, model.join("1/model.py")).unwrap();
+        }
+        Self::start(folder, |repository, http, grpc| {
+            let triton = packages().join("pytriton/tritonserver");
+            let mut command = Command::new(triton.join("bin/tritonserver"));
+            command
+                .arg(format!("--model-repository={}", repository.display()))
+                .arg(format!("--backend-directory={}", triton.join("backends").display()))
+                .args(["--http-address=127.0.0.1", "--grpc-address=127.0.0.1"])
+                .args([format!("--http-port={http}"), format!("--grpc-port={grpc}")])
+                .args(["--allow-metrics=false", "--exit-timeout-secs=2"])
+                // Its stub takes the first python3 that it finds.
+                .env("PATH", "/usr/bin:/bin");
+            command
+        })
+    }
+
+    /// KServe's own server with one network.
+    pub fn kserve(name: &str, model: &Path) -> Self {
+        let (name, model) = (name.to_owned(), model.to_owned());
+        Self::start(tempfile::tempdir().unwrap(), move |_, http, grpc| {
+            let mut command = Command::new("/usr/bin/python3");
+            command
+                .arg(root().join("tests/kserve/servers/kserve_server.py"))
+                .arg(&name)
+                .arg(&model)
+                .args([http.to_string(), grpc.to_string()]);
+            command
+        })
+    }
+
+    fn await_ready(&mut self) {
+        let started = Instant::now();
+        let url = format!("http://127.0.0.1:{}/v2/health/ready", self.http);
+        let log = self.folder.path().join("log");
+        let said = || std::fs::read_to_string(&log).unwrap_or_default();
+        while !ureq::get(&url).call().is_ok_and(|answer| answer.status() == 200) {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "it ended: {ended:?}\n{}", said());
+            assert!(started.elapsed() < PATIENCE, "it is not ready\n{}", said());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn http_port(&self) -> u16 {
+        self.http
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.grpc).into()
+    }
+
+    /// The address of a network.
+    pub fn model(&self, name: &str) -> String {
+        format!("kserve://{}/{name}", self.address())
+    }
+
+    /// As by `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The same again, on the same ports.
+    pub fn restart(&mut self) {
+        self.child = (self.command)().spawn().unwrap();
+        self.await_ready();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Passes bytes on to a server, until it is told not to.
+pub struct Proxy {
+    pub port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    to: SocketAddr,
+    /// Nothing is passed on, and nothing closed.
+    silent: AtomicBool,
+    /// Connections are refused.
+    gone: AtomicBool,
+    /// Connections that were taken.
+    taken: AtomicUsize,
+    open: Mutex<Vec<TcpStream>>,
+}
+
+impl Proxy {
+    pub fn to(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            to,
+            silent: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            taken: AtomicUsize::new(0),
+            open: Mutex::default(),
+        });
+        let weak = Arc::downgrade(&shared);
+        std::thread::spawn(move || {
+            for from in listener.incoming().flatten() {
+                let Some(shared) = weak.upgrade() else { return };
+                if !shared.gone.load(Ordering::SeqCst) {
+                    shared.taken.fetch_add(1, Ordering::SeqCst);
+                    connect(&shared, from);
+                }
+            }
+        });
+        Self { port, shared }
+    }
+
+    pub fn model(&self, name: &str) -> String {
+        format!("kserve://127.0.0.1:{}/{name}", self.port)
+    }
+
+    pub fn be_silent(&self, silent: bool) {
+        self.shared.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// Cuts all connections and takes no new ones, or takes them again.
+    pub fn be_gone(&self, gone: bool) {
+        self.shared.gone.store(gone, Ordering::SeqCst);
+        for stream in self.shared.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    pub fn taken(&self) -> usize {
+        self.shared.taken.load(Ordering::SeqCst)
+    }
+}
+
+fn connect(shared: &Arc<Shared>, from: TcpStream) {
+    let Ok(to) = TcpStream::connect(shared.to) else { return };
+    for stream in [&from, &to] {
+        stream.set_nodelay(true).unwrap();
+        shared.open.lock().unwrap().push(stream.try_clone().unwrap());
+    }
+    let ways = [(from.try_clone().unwrap(), to.try_clone().unwrap()), (to, from)];
+    for (mut from, mut to) in ways {
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || {
+            let mut piece = vec![0; 1 << 16];
+            while let Ok(length @ 1..) = from.read(&mut piece) {
+                while shared.silent.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                if to.write_all(&piece[..length]).is_err() {
+                    break;
+                }
+            }
+            let _ = to.shutdown(Shutdown::Both);
+        });
+    }
+}
