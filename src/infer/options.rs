@@ -339,7 +339,8 @@ mod tests {
         let error = "trt".parse::<Provider>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "no provider is called \"trt\"; expected auto, cpu, openvino, cuda, tensorrt, tensorrt-rtx"
+            "no provider is called \"trt\"; expected auto, cpu, openvino, cuda, tensorrt, tensorrt-rtx, \
+             kserve"
         );
         for wrong in ["tpu", "gpu:x", "1x", "-1", "99999999999"] {
             assert!(wrong.parse::<Device>().is_err(), "{wrong}");
