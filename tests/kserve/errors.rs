@@ -126,3 +126,36 @@ fn an_answer_that_takes_too_long_is_not_waited_for() {
     assert!(error.contains("no answer within 500ms"), "{error}");
     assert!((0.4..2.0).contains(&took.as_secs_f64()), "{took:?}");
 }
+
+#[test]
+fn tls_and_tokens_are_what_the_address_says() {
+    const TOKEN: &str = "geheim-4711";
+    let dir = tempfile::tempdir().unwrap();
+    let model = classifier(dir.path());
+    let (server, keys) = Server::secured(name(&model), &model, TOKEN);
+    let address = server.model(name(&model)).replace("kserve://", "kserves://");
+    let ca = keys.path().join("cert.pem");
+    let with_ca = format!("{address}?ca-file={}", ca.display());
+    // The variable is this process's: others of its tests have others.
+    // SAFETY: no other thread of this test reads or writes this variable.
+    #[expect(unsafe_code, reason = "how a process has variables")]
+    let set = |name: &str, value: &str| unsafe { std::env::set_var(name, value) };
+    set("M2SD_TEST_TOKEN", TOKEN);
+    set("M2SD_TEST_WRONG", "geheim-0815");
+    set("M2SD_TEST_ODD", "geheim\n4711");
+    let mut there = load(&format!("{with_ca}&token-env=M2SD_TEST_TOKEN")).unwrap();
+    score(&mut there, &[1]).unwrap();
+    for (address, expected) in [
+        (format!("{with_ca}&token-env=M2SD_TEST_WRONG"), "Unauthenticated"),
+        (format!("{with_ca}&token-env=M2SD_TEST_ODD"), "M2SD_TEST_ODD holds no token"),
+        (with_ca.clone(), "Unauthenticated"),
+        (format!("{address}?token-env=M2SD_TEST_TOKEN"), "certificate"),
+        (with_ca.replace("kserves://", "kserve://"), "no server answers"),
+        (format!("{address}?ca-file=/no/such/file"), "/no/such/file cannot be read"),
+    ] {
+        let (error, _) = why(&address);
+        assert!(error.contains(expected), "{address}: {error}");
+        assert!(!error.contains("geheim"), "{error}");
+    }
+    assert!(!format!("{:?}", there.spec()).contains("geheim"));
+}

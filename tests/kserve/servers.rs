@@ -27,6 +27,13 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
+fn kserve(name: &str, model: &Path, http: u16, grpc: u16) -> Command {
+    let mut command = Command::new("/usr/bin/python3");
+    let server = root().join("tests/kserve/servers/kserve_server.py");
+    command.arg(server).arg(name).arg(model).args([http.to_string(), grpc.to_string()]);
+    command
+}
+
 /// A server that ends with this.
 pub struct Server {
     command: Box<dyn Fn() -> Command + Send>,
@@ -98,14 +105,31 @@ impl Server {
     pub fn kserve(name: &str, model: &Path) -> Self {
         let (name, model) = (name.to_owned(), model.to_owned());
         Self::start(tempfile::tempdir().unwrap(), move |_, http, grpc| {
-            let mut command = Command::new("/usr/bin/python3");
-            command
-                .arg(root().join("tests/kserve/servers/kserve_server.py"))
-                .arg(&name)
-                .arg(&model)
-                .args([http.to_string(), grpc.to_string()]);
-            command
+            kserve(&name, &model, http, grpc)
         })
+    }
+
+    /// The same over TLS, for those who have the token. Returns the folder with `cert.pem`, too.
+    pub fn secured(name: &str, model: &Path, token: &str) -> (Self, tempfile::TempDir) {
+        let keys = tempfile::tempdir().unwrap();
+        let made = Command::new("openssl")
+            .current_dir(keys.path())
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+            .args(["-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2"])
+            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        std::fs::write(keys.path().join("token"), token).unwrap();
+        let (name, model) = (name.to_owned(), model.to_owned());
+        let folder = keys.path().to_owned();
+        let server = Self::start(tempfile::tempdir().unwrap(), move |_, http, grpc| {
+            let mut command = kserve(&name, &model, http, grpc);
+            command.env("M2SD_TEST_TLS", &folder);
+            command
+        });
+        (server, keys)
     }
 
     fn await_ready(&mut self) {
