@@ -2,3 +2,4 @@
 //! report, and running it again. Nothing here needs GStreamer.
 
 pub mod seal;
+pub mod timestamp;
