@@ -1,0 +1,90 @@
+//! What a scan says of itself after its last frame.
+
+use serde::{Deserialize, Serialize};
+
+use super::wall::WallEnd;
+
+/// How a scan ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The input, or what of it was asked for, was scanned to its end.
+    Complete,
+    /// By a signal, or by whoever read the records.
+    Interrupted,
+    /// The input ended before its time, or parts of it could not be decoded.
+    TruncatedInput,
+    #[default]
+    Failed,
+}
+
+impl End {
+    /// As in the records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Interrupted => "interrupted",
+            Self::TruncatedInput => "truncated-input",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The last record. Records without one are of a scan that was killed: they are true as far as they go.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Footer {
+    pub end: End,
+    /// Why, where it is not `complete`, or what is missing in results that are; in words.
+    pub reason: Option<String>,
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Running time of the last frame, in seconds.
+    pub time: Option<f64>,
+    /// How far the input was read, in seconds of its own time; and how long it says that it is.
+    pub input_end: Option<f64>,
+    pub input_duration: Option<f64>,
+    /// What was read of a file or of standard input; what the header could not say of the latter.
+    pub read: Option<ReadFile>,
+    /// Stretches that were not there or could not be decoded, in order.
+    pub damage: Vec<Damage>,
+    /// What else whoever reads the scores should know, in words: faces that were left out, pictures that
+    /// were too dark or upside down.
+    pub notes: Vec<String>,
+    pub wall: WallEnd,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Counts {
+    pub frames: u64,
+    pub frames_analysed: u64,
+    pub frames_not_analysed: u64,
+    /// Followed faces, each counted once.
+    pub faces: u64,
+    /// Clip records.
+    pub clips: u64,
+    pub clips_scored: u64,
+    pub clips_failed: u64,
+    pub clips_skipped: u64,
+}
+
+/// The bytes that were scanned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ReadFile {
+    pub sha256: String,
+    pub bytes: u64,
+}
+
+/// A part of the input that is not in the results.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Damage {
+    /// Seconds of the input's own time.
+    pub start: f64,
+    /// `None`: to an end that nobody knows.
+    pub end: Option<f64>,
+    /// `missing`, `cannot be decoded`, …; in words.
+    pub why: String,
+}

@@ -1,0 +1,215 @@
+//! What a scan says of itself before its first frame.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::wall::WallStart;
+
+/// The first record: the input, and all that decides what the records say of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Header {
+    /// [`super::FORMAT`] of who wrote it.
+    pub format: u32,
+    pub versions: Versions,
+    pub input: Input,
+    /// What of the input was asked for.
+    pub span: Span,
+    pub host: Host,
+    /// Every property of the element that can be set, as it was: numbers, booleans and texts; enumerations
+    /// by their nicks. Where a property was not set, what that meant.
+    pub settings: BTreeMap<String, Value>,
+    pub detector: ModelFile,
+    pub aligner: Option<ModelFile>,
+    /// None, one, or several that judge together.
+    pub classifiers: Vec<ModelFile>,
+    #[serde(flatten)]
+    pub judging: Judging,
+    /// What ran the classifier, and in which precision; empty without one.
+    pub provider: String,
+    pub precision: String,
+    pub detect_provider: String,
+    pub detect_precision: String,
+    pub wall: WallStart,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Versions {
+    pub m2sd: String,
+    pub gstreamer: String,
+    /// `ONNX Runtime 1.24.1`, …
+    pub runtimes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputKind {
+    #[default]
+    File,
+    /// A camera or a server: nothing of it can be read twice.
+    Stream,
+    /// What came by standard input.
+    StandardInput,
+}
+
+/// What was scanned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Input {
+    /// What the user called it, without passwords.
+    pub name: String,
+    pub kind: InputKind,
+    /// Hexadecimal; `None` for a stream.
+    pub sha256: Option<String>,
+    /// `None` for a stream.
+    pub bytes: Option<u64>,
+    /// `None` for a stream, and for what cannot be looked into before it is decoded.
+    pub media: Option<Media>,
+}
+
+/// What the container and its streams say of themselves.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Media {
+    /// `Quicktime`, `Matroska`, …; a media type where there is no word for it.
+    pub container: Option<String>,
+    /// In seconds.
+    pub duration: Option<f64>,
+    /// The first stream of pictures.
+    pub video: Option<Video>,
+    /// The first stream of sound.
+    pub audio: Option<Audio>,
+    /// How many streams of pictures and of sound there are.
+    pub video_streams: u32,
+    pub audio_streams: u32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Video {
+    /// `H.264 / AVC`, …
+    pub codec: String,
+    /// Pixels, as coded: before it is turned upright.
+    pub width: u32,
+    pub height: u32,
+    /// Frames a second as a fraction, `30000/1001`; `None` where it varies or nobody says.
+    pub frame_rate: Option<String>,
+    /// Pixel aspect ratio, `1/1`.
+    pub pixel_aspect: String,
+    pub interlaced: bool,
+    /// `rotate-0`, `flip-rotate-90`, …: how it is to be shown.
+    pub orientation: String,
+    /// A still picture.
+    pub still: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Audio {
+    pub codec: String,
+    /// Samples a second.
+    pub rate: u32,
+    pub channels: u32,
+}
+
+/// A stretch of the input, in seconds of its own time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Span {
+    pub start: f64,
+    /// `None`: to the end.
+    pub duration: Option<f64>,
+}
+
+/// The machine. Nothing here names it or its user.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Host {
+    /// `Intel(R) Xeon(R) …`; empty where nobody says.
+    pub cpu: String,
+    /// Cores that this process may use.
+    pub cores: u32,
+    /// Of the kernel: `Linux 6.1.0-13-amd64`.
+    pub kernel: String,
+    /// `x86_64`, `aarch64`.
+    pub arch: String,
+    /// `Debian GNU/Linux 12 (bookworm)`.
+    pub os: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ModelFile {
+    /// Without its folder.
+    pub file: String,
+    pub sha256: String,
+    /// Of its sidecar, where there is one.
+    pub sidecar_sha256: Option<String>,
+}
+
+/// By what scores are judged. Without a classifier all is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Judging {
+    /// Whether somebody vouches for the scores.
+    pub trained: Option<bool>,
+    /// `trained`, `analytic`, `untrained`, `unknown`.
+    pub training: Option<String>,
+    pub calibrated: Option<bool>,
+    /// P(fake) above which a face counts as fake.
+    pub threshold: Option<f64>,
+    /// `user`, `measured`, `published`, `fused`.
+    pub threshold_source: Option<String>,
+    /// Its name, such as `fpr-1e-2`.
+    pub operating_point: Option<String>,
+    /// One for each classifier that was calibrated, in their order.
+    pub calibrations: Vec<Calibration>,
+}
+
+/// What was measured of a classifier.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Calibration {
+    /// File name of the classifier.
+    pub classifier: String,
+    /// How scores become log-likelihood ratios: `platt` or `isotonic`.
+    pub map: String,
+    pub population: Population,
+    /// Measured thresholds with their error rates.
+    pub points: Vec<Point>,
+    /// The least (`min-…`) and most (`max-…`) of the qualities within which it was measured.
+    pub limits: BTreeMap<String, f64>,
+}
+
+/// The videos of a calibration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Population {
+    pub name: String,
+    /// Numbers of videos.
+    pub real: u32,
+    pub fake: u32,
+    /// `YYYY-MM-DD`.
+    pub date: String,
+    pub list_sha256: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Point {
+    pub name: String,
+    pub threshold: f64,
+    pub fpr: Rate,
+    pub tpr: Rate,
+}
+
+/// A measured proportion with its 95 % interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    pub value: f64,
+    pub low: f64,
+    pub high: f64,
+}
