@@ -162,14 +162,15 @@ fn add(manifest: &mut Manifest, folder: &Path, entry: &Entry) -> Result<(), Seal
 
 /// Whether a file holds a record in each line, by its name.
 pub(super) fn holds_records(path: &str) -> bool {
-    path.ends_with(".jsonl")
+    // The second is of a scan that was killed.
+    path.ends_with(".jsonl") || path.ends_with(".jsonl.part")
 }
 
 /// What to say of records of a scan that ended in this way.
 fn partial(path: &str, ended: &str) -> Option<String> {
     match ended {
         "complete" => None,
-        UNKNOWN => Some(format!("{path} has no last record: the scan did not end in order")),
-        how => Some(format!("{path} says that the scan ended as {how:?}")),
+        UNKNOWN => Some(format!("{path} has no footer: the scan did not end in order")),
+        how => Some(format!("{path} says that the scan is {how}")),
     }
 }
