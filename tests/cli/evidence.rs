@@ -6,7 +6,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::{command, stderr, text};
+use crate::{command, scene, stderr, text};
 
 /// Without models, a display or a home but this one.
 fn run(home: &Path, args: &[&str]) -> Output {
@@ -109,4 +109,55 @@ fn what_was_changed_is_named_in_words_and_in_json() {
     assert_eq!(told.status.code(), Some(10));
     let object: Value = serde_json::from_str(&stdout(&told)).unwrap();
     assert_eq!(object["findings"][0]["what"], "seal");
+}
+
+/// The drawn scene with content credentials.
+fn signed_scene() -> Vec<u8> {
+    let signer = c2pa::EphemeralSigner::new("newsroom.example").unwrap();
+    let definition = serde_json::json!({
+        "claim_generator_info": [{ "name": "test camera", "version": "2.1" }],
+        "assertions": [{ "label": "c2pa.actions", "data": { "actions": [{
+            "action": "c2pa.created",
+            "digitalSourceType":
+                "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+        }] } }]
+    });
+    let mut builder = c2pa::Builder::default().with_definition(definition).unwrap();
+    let mut out = std::io::Cursor::new(Vec::new());
+    let mut scene = fs::File::open(scene().join("scene.mp4")).unwrap();
+    builder.sign(&signer, "video/mp4", &mut scene, &mut out).unwrap();
+    out.into_inner()
+}
+
+#[test]
+fn content_credentials_of_a_video_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let provenance = |content: &[u8], json: bool| {
+        let path = dir.path().join("clip.mp4");
+        fs::write(&path, content).unwrap();
+        let args = ["provenance", text(&path), "--json"];
+        run(dir.path(), &args[..if json { 3 } else { 2 }])
+    };
+    let whole = signed_scene();
+    let told = provenance(&whole, false);
+    assert!(told.status.success(), "{}", stderr(&told));
+    let words = stdout(&told);
+    for expected in ["valid", "newsroom.example", "test camera 2.1", "trainedAlgorithmicMedia"] {
+        assert!(words.contains(expected), "{expected}: {words}");
+    }
+    let object: Value = serde_json::from_str(&stdout(&provenance(&whole, true))).unwrap();
+    assert_eq!(object["state"], "valid");
+    assert_eq!(object["actions"][0]["source-type"], "trainedAlgorithmicMedia");
+
+    // A byte of the pictures.
+    let mut tampered = whole.clone();
+    let at = tampered.windows(4).rposition(|window| window == b"mdat").unwrap();
+    tampered[at + 100] ^= 1;
+    let told = provenance(&tampered, false);
+    assert_eq!(told.status.code(), Some(10), "{}", stderr(&told));
+    assert!(stdout(&told).contains("NOT VALID"), "{}", stdout(&told));
+
+    let bare = provenance(&fs::read(scene().join("scene.mp4")).unwrap(), false);
+    assert!(bare.status.success());
+    assert!(stdout(&bare).contains("says nothing of the file"), "{}", stdout(&bare));
 }

@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod keys;
+#[cfg(feature = "c2pa")]
+mod provenance;
 mod seal;
 mod timestamp;

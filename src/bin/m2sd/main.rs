@@ -18,6 +18,7 @@ mod models;
 mod options;
 mod outputs;
 mod partial_file;
+mod provenance;
 mod quantise;
 mod scan;
 mod seal;
@@ -76,6 +77,8 @@ enum Command {
     Seal(seal::SealArgs),
     /// Tell whether a folder is as it was sealed, and by whose key; works without networks
     Verify(verify::VerifyArgs),
+    /// Tell the content credentials (C2PA) of a file: who signed what was done to it
+    Provenance(provenance::ProvenanceArgs),
     /// Write a video: of drawn faces for the analytic networks, or of a camera over a picture
     SynthVideo(synth_video::SynthVideoArgs),
 }
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
         Command::Key(command) => key::run(&command),
         Command::Seal(args) => seal::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Provenance(args) => provenance::run(&args),
         Command::SynthVideo(args) => synth_video::run(&args),
     };
     result.map_or_else(|error| fail(&error), |()| exit(0))
