@@ -4,5 +4,6 @@
 #[cfg(feature = "c2pa")]
 pub mod provenance;
 pub mod records;
+pub mod reproduce;
 pub mod seal;
 pub mod timestamp;

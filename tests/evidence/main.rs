@@ -5,5 +5,6 @@
 mod keys;
 #[cfg(feature = "c2pa")]
 mod provenance;
+mod reproduce;
 mod seal;
 mod timestamp;
