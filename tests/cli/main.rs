@@ -9,6 +9,7 @@ mod ending;
 mod engines;
 mod ensemble;
 mod eval;
+mod evidence;
 mod fetch;
 mod formats;
 mod interlaced;
