@@ -14,7 +14,7 @@ drawn_scene() {
     mkdir -p "$folder"
     "$m2sd" models synth --engines "$folder/engines" >/dev/null
     "$m2sd" synth-video --out "$folder/scene.mp4"
-    "$m2sd" scan "$folder/scene.mp4" --engines "$folder/engines" --out "$folder"
+    "$m2sd" scan "$folder/scene.mp4" --engines "$folder/engines" --out "$folder" --force
 }
 
 mkdir -p "$out"
@@ -33,7 +33,7 @@ if [ -z "$video" ]; then
     exit
 fi
 status=0
-"$m2sd" scan "$video" --out "$out" || status=$?
+"$m2sd" scan "$video" --out "$out" --force || status=$?
 # 4: a network is missing, or ONNX Runtime is.
 if [ -z "${1:-}" ] && [ "$status" -eq 4 ]; then
     echo "demo: $video could not be scanned, see above: a drawn scene instead"
@@ -42,7 +42,7 @@ if [ -z "${1:-}" ] && [ "$status" -eq 4 ]; then
 fi
 [ "$status" -eq 0 ] || exit "$status"
 # Where there is no classifier that was trained, something else has to show what one says.
-if [ -z "${1:-}" ] && grep -q -m 1 '"classifier":null' "$out/scores.jsonl"; then
+if [ -z "${1:-}" ] && grep -q -m 1 '"classifiers":\[\]' "$out/scores.jsonl"; then
     echo
     echo "demo: beside it, what scores and verdicts look like: a drawn scene, scored by analytic networks"
     drawn_scene

@@ -276,7 +276,7 @@ fn golden_a_scan_of_a_finite_stream_ends_with_the_stream() {
     let said = String::from_utf8(run.stderr).unwrap();
     assert_eq!(run.status.code(), Some(0), "{said}");
     let (records, end) = end_of(out.path());
-    assert_eq!((&end["type"], &end["status"]), (&"end".into(), &"complete".into()));
+    assert_eq!((&end["type"], &end["end"]), (&"footer".into(), &"complete".into()));
     assert!(end["frames"].as_u64().unwrap() > 200, "{end}");
     assert!(records.contains("rtsp://user:***@127.0.0.1") && !records.contains("geheim"));
     assert!(!said.contains("geheim"), "{said}");
@@ -293,8 +293,8 @@ fn golden_a_camera_that_is_lost_ends_its_scan_with_what_was_scored() {
     let said = String::from_utf8(run.stderr).unwrap();
     assert!(matches!(run.status.code(), Some(3 | 5)), "{:?}: {said}", run.status);
     let (_, end) = end_of(out.path());
-    assert_eq!(end["type"], "end");
-    assert!(["failed", "truncated-input"].contains(&end["status"].as_str().unwrap()), "{end}");
+    assert_eq!(end["type"], "footer");
+    assert!(["failed", "truncated-input"].contains(&end["end"].as_str().unwrap()), "{end}");
     assert!(end["frames"].as_u64().unwrap() >= 5, "{end}");
     assert!(!said.contains("geheim"), "{said}");
 }
@@ -319,7 +319,7 @@ fn golden_a_signal_ends_the_scan_of_a_camera_with_its_files_finished() {
         assert_eq!(run.status.code(), Some(code), "{said}");
         assert!(took < Duration::from_secs(20), "{took:?}: {said}");
         let (_, end) = end_of(out.path());
-        assert_eq!((&end["type"], &end["status"]), (&"end".into(), &"interrupted".into()), "{end}");
+        assert_eq!((&end["type"], &end["end"]), (&"footer".into(), &"interrupted".into()), "{end}");
         let video = std::fs::read_dir(out.path()).unwrap().map(|file| file.unwrap().file_name());
         let names: Vec<_> = video.map(|name| name.into_string().unwrap()).collect();
         assert!(names.iter().all(|name| !name.ends_with(".part")), "{names:?}");

@@ -49,7 +49,7 @@ fn a_signal_ends_a_scan_with_finished_files_and_its_own_exit_code() {
         let run = scan.end(STOPPED);
         assert_code(&run, code);
         let end = last_record(&results.join("scores.jsonl"));
-        assert_eq!((&end["type"], &end["status"]), (&"end".into(), &"interrupted".into()));
+        assert_eq!((&end["type"], &end["end"]), (&"footer".into(), &"interrupted".into()));
         assert!((1..900).contains(&end["frames"].as_u64().unwrap()), "{end}");
         let mut files: Vec<_> =
             std::fs::read_dir(&results).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -117,10 +117,15 @@ fn a_scan_that_was_killed_leaves_a_video_that_plays_and_no_leftovers_for_long() 
     assert!(of_type(&found, "frame").len() > 30, "it does not play: {}", stderr(&again));
 
     let short = scene().join("scene.mp4");
-    let next = Running::start(&args(text(&short)), Stdio::null(), &nowhere);
+    let refused = m2sd(&args(text(&short)));
+    assert_code(&refused, 2);
+    assert!(stderr(&refused).contains("unfinished records of"), "{}", stderr(&refused));
+    assert_eq!(parts().len(), 2, "{:?}", parts());
+    let forced = [&args(text(&short))[..], &["--force"]].concat();
+    let next = Running::start(&forced, Stdio::null(), &nowhere);
     assert_code(&next.end(Duration::from_secs(100)), 0);
     assert_eq!(parts(), [] as [PathBuf; 0]);
-    assert_eq!(last_record(&results.join("scores.jsonl"))["status"], "complete");
+    assert_eq!(last_record(&results.join("scores.jsonl"))["end"], "complete");
 }
 
 #[test]
@@ -215,11 +220,11 @@ fn an_input_that_is_cut_short_does_not_end_like_a_complete_one() {
         (run.status.code(), records.last().unwrap().clone(), stderr(&run))
     };
     let (code, end, said) = scan();
-    assert_eq!((code, &end["status"]), (Some(0), &"complete".into()), "{said}");
+    assert_eq!((code, &end["end"]), (Some(0), &"complete".into()), "{said}");
     assert_eq!((&end["frames"], &end["reason"]), (&60.into(), &serde_json::Value::Null));
     std::fs::write(&video, &bytes[..2 * bytes.len() / 3]).unwrap();
     let (code, end, said) = scan();
-    assert_eq!((code, &end["status"]), (Some(5), &"truncated-input".into()), "{said}");
+    assert_eq!((code, &end["end"]), (Some(5), &"truncated-input".into()), "{said}");
     assert!(said.contains("cut short"), "{said}");
     assert!((1..50).contains(&end["frames"].as_u64().unwrap()), "{end}");
     // So short that not one frame is there.

@@ -22,7 +22,7 @@ fn a_scan_by_two_classifiers_tells_what_each_says_and_what_both_say() {
     let run = m2sd(&[&args[..], &["--json", "-"]].concat());
     assert_code(&run, 0);
     let records = records(std::str::from_utf8(&run.stdout).unwrap());
-    let files = records[0]["classifier"].as_array().unwrap();
+    let files = records[0]["classifiers"].as_array().unwrap();
     assert_eq!(
         files.iter().map(|file| &file["file"]).collect::<Vec<_>>(),
         ["analytic_classifier.onnx", "single.onnx"]

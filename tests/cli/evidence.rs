@@ -1,112 +1,354 @@
-//! `m2sd key`, `seal` and `verify` as a user runs them.
+//! What a scan leaves, whatever ends it, and what it does to what was there.
 
-use std::fs;
-use std::path::Path;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
+use gst::prelude::*;
+use gstm2sd::evidence::records::{Edge, without_wall};
 use serde_json::Value;
 
-use crate::{command, stderr, text};
+use super::running::{Running, assert_code};
+use super::{command, m2sd, of_type, records, scene, stderr, text};
 
-/// Without models, a display or a home but this one.
-fn run(home: &Path, args: &[&str]) -> Output {
-    let mut command = command(args);
-    command.env_clear().env("HOME", home).env("PATH", "");
-    command.output().unwrap()
+/// A scan of the scene into this folder that takes no longer than it must.
+fn args<'a>(video: &'a str, results: &'a str, engines: &'a str) -> Vec<&'a str> {
+    let quick = ["--clip-stride", "16", "--quiet", "--provider", "cpu"];
+    [&["scan", video, "--out", results, "--engines", engines], &quick[..]].concat()
 }
 
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
+/// How many frames of a video can be decoded.
+fn decoded(video: &Path) -> usize {
+    gst::init().unwrap();
+    let line = "filesrc name=source ! decodebin ! fakesink name=sink sync=false";
+    let pipeline = gst::parse::launch(line).unwrap().downcast::<gst::Pipeline>().unwrap();
+    pipeline.by_name("source").unwrap().set_property("location", video);
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&count);
+    let pad = pipeline.by_name("sink").unwrap().static_pad("sink").unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        gst::PadProbeReturn::Ok
+    });
+    let _ = pipeline.set_state(gst::State::Playing);
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    // Before its first fragment a file has no pictures, and its end is told to nobody.
+    let patience = gst::ClockTime::from_seconds(5);
+    pipeline.bus().unwrap().timed_pop_filtered(patience, &ends);
+    pipeline.set_state(gst::State::Null).unwrap();
+    count.load(std::sync::atomic::Ordering::Relaxed)
 }
 
-fn results(dir: &Path) -> String {
-    let folder = dir.join("results");
-    fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("clip.jsonl"), "{\"frame\":0}\n{\"frame\":1}\n{\"frame\":2}\n").unwrap();
-    fs::write(folder.join("frame.png"), [0x89, b'P', 0, 1]).unwrap();
-    text(&folder).to_owned()
+/// Whole lines of records, all of which must be valid; the last line may be torn.
+fn whole_records(path: &Path) -> Vec<Value> {
+    let text = std::fs::read(path).unwrap_or_default();
+    let whole = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    whole.map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
 
 #[test]
-fn a_folder_is_sealed_and_verified_with_a_key_of_ones_own() {
+fn killed_at_any_moment_it_leaves_valid_records_and_a_video_that_plays() {
+    let (video, engines) = (scene().join("scene.mp4"), scene().join("engines"));
     let dir = tempfile::tempdir().unwrap();
-    let (home, folder) = (dir.path(), results(dir.path()));
-    let m2sd = |args: &[&str]| run(home, args);
-
-    let none = m2sd(&["seal", &folder]);
-    assert_eq!(none.status.code(), Some(2), "{}", stderr(&none));
-    assert!(stderr(&none).contains("m2sd key new"), "{}", stderr(&none));
-    let unsealed = m2sd(&["verify", &folder]);
-    assert_eq!(unsealed.status.code(), Some(11), "{}", stderr(&unsealed));
-
-    let made = m2sd(&["key", "new"]);
-    assert!(made.status.success(), "{}", stderr(&made));
-    let key = home.join(".config/m2sd/seal-key.pem");
-    let public = home.join(".config/m2sd/seal-key.pem.pub");
-    let again = m2sd(&["key", "new"]);
-    assert_eq!(again.status.code(), Some(2), "{}", stderr(&again));
-    assert!(stderr(&again).contains("never overwritten"), "{}", stderr(&again));
-    let shown = stdout(&m2sd(&["key", "show"]));
-    let print = shown.lines().nth(1).unwrap();
-    assert_eq!(shown, stdout(&m2sd(&["key", "show", text(&public)])));
-    assert!(stdout(&made).contains(print));
-
-    let sealed = m2sd(&["seal", &folder]);
-    assert!(sealed.status.success(), "{}", stderr(&sealed));
-    assert!(stdout(&sealed).contains("2 files, 3 records"), "{}", stdout(&sealed));
-    let again = m2sd(&["seal", &folder]);
-    assert_eq!(again.status.code(), Some(2), "{}", stderr(&again));
-    assert!(stderr(&again).contains("--force"), "{}", stderr(&again));
-    assert!(m2sd(&["seal", &folder, "--force", "--key", text(&key)]).status.success());
-
-    let unknown = m2sd(&["verify", &folder]);
-    assert_eq!(unknown.status.code(), Some(12), "{}", stderr(&unknown));
-    assert!(stdout(&unknown).contains("nobody vouched for"), "{}", stdout(&unknown));
-    for named in [text(&public), print] {
-        let verified = m2sd(&["verify", &folder, "--key", named]);
-        assert!(verified.status.success(), "{}", stderr(&verified));
-        assert!(stdout(&verified).contains("the time: there is no time stamp"));
+    let whole = dir.path().join("whole");
+    let started = Instant::now();
+    assert_code(&m2sd(&args(text(&video), text(&whole), text(&engines))), 0);
+    let took = started.elapsed();
+    let mut cut_short = 0;
+    for round in 0..20u32 {
+        let results = dir.path().join(format!("killed-{round}"));
+        let mut scan =
+            Running::start(&args(text(&video), text(&results), text(&engines)), Stdio::null(), &[]);
+        // Spread over the whole scan, and nowhere exactly.
+        let jitter = std::process::id().wrapping_mul(2_654_435_761).wrapping_add(round * 977) % 40;
+        std::thread::sleep(took * (round * 40 + jitter) / 800);
+        scan.kill();
+        let part = results.join("scores.jsonl.part");
+        let (records, annotated) = if part.exists() {
+            (part, results.join("annotated.mp4.part"))
+        } else {
+            (results.join("scores.jsonl"), results.join("annotated.mp4"))
+        };
+        let records = whole_records(&records);
+        let Some(header) = records.first() else { continue };
+        assert!(matches!(
+            serde_json::from_value(header.clone()),
+            Ok(Edge::Header(header)) if header.input.sha256.is_some()
+        ));
+        let frames = of_type(&records, "frame").len();
+        let ended = records.last().is_some_and(|last| last["type"] == "footer");
+        cut_short += usize::from(!ended && frames > 0);
+        let left = if annotated.exists() { annotated } else { results.join("annotated.mp4") };
+        // A fragment is a second of 30 frames, and the encoder looks ahead.
+        let plays = if frames > 0 { decoded(&left) } else { 0 };
+        assert!(plays + 30 + 25 >= frames, "round {round}: {plays} of {frames} frames play");
+        assert!(!ended || plays == 60, "round {round}: {plays} frames play");
     }
-    let other = dir.path().join("other.pem");
-    assert!(m2sd(&["key", "new", "--out", text(&other)]).status.success());
-    let other = format!("{}.pub", text(&other));
-    let wrong = m2sd(&["verify", &folder, "--key", &other]);
-    assert_eq!(wrong.status.code(), Some(12), "{}", stderr(&wrong));
-    let list = dir.path().join("trusted");
-    let lines = format!("{}{}", fs::read_to_string(&other).unwrap(), shown.lines().next().unwrap());
-    fs::write(&list, format!("{lines} the desk\n")).unwrap();
-    let listed = m2sd(&["verify", &folder, "--trust", text(&list)]);
-    assert!(listed.status.success(), "{}", stderr(&listed));
-    assert!(stdout(&listed).contains("the desk"), "{}", stdout(&listed));
+    assert!(cut_short >= 3, "{cut_short} of 20 were killed in their midst: {took:?}");
+
+    // The next scan says what it found.
+    let results = dir.path().join("again");
+    let started =
+        Running::start(&args(text(&video), text(&results), text(&engines)), Stdio::null(), &[]);
+    let mut started = started;
+    started.until_records(&results.join("scores.jsonl.part"), 5);
+    started.kill();
+    let again = m2sd(&args(text(&video), text(&results), text(&engines)));
+    assert_code(&again, 0);
+    assert!(stderr(&again).contains("a scan that was killed"), "{}", stderr(&again));
+    assert_eq!(records_of(&results), records_of(&whole));
+}
+
+/// The records without what clocks say.
+fn records_of(results: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(results.join("scores.jsonl")).unwrap();
+    records(&text).into_iter().map(without_wall).collect()
 }
 
 #[test]
-fn what_was_changed_is_named_in_words_and_in_json() {
+fn results_are_used_again_or_kept_unless_they_are_to_be_replaced() {
+    let (video, engines) = (scene().join("scene.mp4"), scene().join("engines"));
     let dir = tempfile::tempdir().unwrap();
-    let (home, folder) = (dir.path(), results(dir.path()));
-    assert!(run(home, &["key", "new"]).status.success());
-    assert!(run(home, &["seal", &folder]).status.success());
-    let records = Path::new(&folder).join("clip.jsonl");
-    fs::write(&records, "{\"frame\":0}\n{\"frame\":7}\n{\"frame\":2}\n").unwrap();
-    fs::remove_file(Path::new(&folder).join("frame.png")).unwrap();
+    let results = dir.path().join("results");
+    let args = args(text(&video), text(&results), text(&engines));
+    let first = m2sd(&args);
+    assert_code(&first, 0);
+    let file = |name: &str| results.join(name);
+    let stamps = || {
+        let files = ["scores.jsonl", "annotated.mp4"].map(|name| file(name).metadata().unwrap());
+        files.map(|metadata| metadata.modified().unwrap())
+    };
+    let before = stamps();
+    let table = |run: &std::process::Output| {
+        let said = stderr(run);
+        let rows = said.lines().skip_while(|line| !line.starts_with("Frames:"));
+        rows.take_while(|line| !line.starts_with("A face is")).collect::<Vec<_>>().join("\n")
+    };
+    let again = m2sd(&args);
+    assert_code(&again, 0);
+    assert!(stderr(&again).contains("--force scans anew"), "{}", stderr(&again));
+    assert_eq!((table(&again), stamps()), (table(&first), before));
+    assert!(table(&first).contains("Faces:"), "{}", table(&first));
 
-    let told = run(home, &["verify", &folder]);
-    assert_eq!(told.status.code(), Some(10), "{}", stderr(&told));
-    let words = stdout(&told);
-    assert!(words.contains("clip.jsonl was changed") && words.contains("line 2"), "{words}");
-    assert!(words.contains("frame.png is missing"), "{words}");
+    let other = [&args[..], &["--max-faces", "3"]].concat();
+    let refused = m2sd(&other);
+    assert_code(&refused, 2);
+    let said = stderr(&refused);
+    assert!(said.contains("settings.max-faces was 10 and is 3"), "{said}");
+    assert!(said.contains("--force") && stamps() == before, "{said}");
+    let old = records_of(&results);
+    assert_code(&m2sd(&[&other[..], &["--force"]].concat()), 0);
+    assert!(stamps() != before);
+    assert_eq!(records_of(&results)[0]["settings"]["max-faces"], 3);
 
-    let told = run(home, &["verify", &folder, "--json"]);
-    assert_eq!(told.status.code(), Some(10));
-    let object: Value = serde_json::from_str(&stdout(&told)).unwrap();
-    assert_eq!(object["findings"][0]["what"], "changed");
-    assert_eq!(object["findings"][0]["record"]["line"], 2);
-    assert_eq!(object["findings"][1]["what"], "missing");
-    assert_eq!(object["seal"]["trust"]["kind"], "unknown");
+    // A letter of somebody is not replaced either, and neither is a video without records.
+    std::fs::write(file("scores.jsonl"), "dear m2sd").unwrap();
+    let refused = m2sd(&args);
+    assert_code(&refused, 2);
+    assert!(stderr(&refused).contains("no records of a scan"), "{}", stderr(&refused));
+    assert_eq!(std::fs::read(file("scores.jsonl")).unwrap(), b"dear m2sd");
+    std::fs::remove_file(file("scores.jsonl")).unwrap();
+    assert_code(&m2sd(&args), 2);
 
-    fs::write(Path::new(&folder).join("seal.json"), "{}").unwrap();
-    let told = run(home, &["verify", &folder, "--json"]);
-    assert_eq!(told.status.code(), Some(10));
-    let object: Value = serde_json::from_str(&stdout(&told)).unwrap();
-    assert_eq!(object["findings"][0]["what"], "seal");
+    // Two runs say the same, apart from the times.
+    assert_code(&m2sd(&[&args[..], &["--force"]].concat()), 0);
+    assert_eq!(records_of(&results), old);
+    let header = &old[0];
+    for (field, value) in [
+        ("/format", Value::from(1)),
+        ("/input/bytes", video.metadata().unwrap().len().into()),
+        ("/input/media/duration", 2.0.into()),
+        ("/input/media/video/width", 640.into()),
+        ("/input/media/video/frame-rate", "30/1".into()),
+        ("/settings/clip-stride", 16.into()),
+        ("/settings/provider", "cpu".into()),
+        ("/host/arch", std::env::consts::ARCH.into()),
+    ] {
+        assert_eq!(header.pointer(field), Some(&value), "{field}: {header}");
+    }
+    let sha256 = gstm2sd::models::sha256(&video).unwrap();
+    assert_eq!(header["input"]["sha256"], sha256);
+}
+
+#[test]
+fn without_a_place_for_results_only_the_table_is_told() {
+    let (video, engines) = (scene().join("scene.mp4"), scene().join("engines"));
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = command(&["scan", text(&video), "--quiet", "--clip-stride", "16"]);
+    let run = command.args(["--engines", text(&engines)]).current_dir(&dir).output().unwrap();
+    assert_code(&run, 0);
+    let told = String::from_utf8(run.stdout).unwrap();
+    assert!(told.starts_with("Frames: 60\n") && told.contains("Faces:"), "{told}");
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+}
+
+#[test]
+fn a_stretch_of_the_input_keeps_the_times_of_the_input() {
+    let (video, engines) = (scene().join("scene.mp4"), scene().join("engines"));
+    let scan = |more: &[&str]| {
+        let args = ["scan", text(&video), "--json", "-", "--engines", text(&engines)];
+        m2sd(&[&args[..], &["--clip-stride", "16", "--quiet"], more].concat())
+    };
+    let times = |run: &std::process::Output| {
+        let records = records(std::str::from_utf8(&run.stdout).unwrap());
+        let frames = of_type(&records, "frame").into_iter();
+        let times = frames.map(|frame| (frame["time"].as_f64().unwrap() * 30.0).round() as u32);
+        (times.collect::<Vec<_>>(), records.last().unwrap().clone(), records[0].clone())
+    };
+    let part = scan(&["--start", "0.5", "--duration", "1"]);
+    assert_code(&part, 0);
+    let (frames, footer, header) = times(&part);
+    assert_eq!(frames, (15..45).collect::<Vec<_>>());
+    assert_eq!((&footer["end"], &footer["frames"]), (&"complete".into(), &30.into()));
+    assert_eq!(header["span"], serde_json::json!({"start": 0.5, "duration": 1.0}));
+    let tail = scan(&["--start", "1.5"]);
+    assert_code(&tail, 0);
+    assert_eq!(times(&tail).0, (45..60).collect::<Vec<_>>());
+    let beyond = scan(&["--start", "9"]);
+    assert_code(&beyond, 3);
+    assert!(stderr(&beyond).contains("--start"), "{}", stderr(&beyond));
+    assert_code(&scan(&["--start", "-1"]), 2);
+}
+
+#[test]
+fn standard_input_is_scanned_like_a_file() {
+    let (video, engines) = (scene().join("scene.mp4"), scene().join("engines"));
+    let args = ["scan", "-", "--json", "-", "--quiet", "--clip-stride", "16"];
+    let scan = |from: Stdio| {
+        let mut command = command(&args);
+        command.args(["--engines", text(&engines)]).stdin(from).output().unwrap()
+    };
+    let run = scan(std::fs::File::open(&video).unwrap().into());
+    assert_code(&run, 0);
+    let found = records(std::str::from_utf8(&run.stdout).unwrap());
+    assert_eq!(found[0]["input"]["kind"], "standard-input");
+    assert_eq!(found[0]["input"]["sha256"], gstm2sd::models::sha256(&video).unwrap());
+    assert_eq!(found.last().unwrap()["frames"], 60);
+    assert_code(&scan(Stdio::null()), 3);
+}
+
+#[test]
+fn every_property_can_be_set_and_what_is_none_is_told() {
+    let (video, engines) = (scene().join("scene.mp4"), scene().join("engines"));
+    let scan = |assignment: &str| {
+        let args = ["scan", text(&video), "--json", "-", "--quiet", "--clip-stride", "16"];
+        m2sd(&[&args[..], &["--engines", text(&engines), "--set", assignment]].concat())
+    };
+    for (assignment, words) in [
+        ("max-faces=3000", "expected 1 to 750"),
+        ("max-faces=many", "expected 1 to 750"),
+        ("max-faces", "expected PROPERTY=VALUE"),
+        ("stats=1", "no such property"),
+        ("name=x", "no such property"),
+        ("draw=perhaps", "true or false"),
+        ("provider=abacus", "cpu"),
+        ("mode=live", "complete"),
+    ] {
+        let run = scan(assignment);
+        assert_code(&run, 2);
+        assert!(stderr(&run).contains(words), "{assignment}: {}", stderr(&run));
+        assert_eq!(run.stdout, b"");
+    }
+    let run = scan("detect-threshold=0.75");
+    assert_code(&run, 0);
+    let found = records(std::str::from_utf8(&run.stdout).unwrap());
+    assert_eq!(found[0]["settings"]["detect-threshold"], 0.75);
+}
+
+/// Duration in seconds of the pictures and of the sound of a file.
+fn durations(video: &Path) -> [f64; 2] {
+    gst::init().unwrap();
+    ["video", "audio"].map(|kind| {
+        let line = format!(
+            "filesrc name=source ! qtdemux name=demux demux.{kind}_0 ! fakesink name=sink sync=false"
+        );
+        let pipeline = gst::parse::launch(&line).unwrap().downcast::<gst::Pipeline>().unwrap();
+        pipeline.by_name("source").unwrap().set_property("location", video);
+        let end = std::sync::Arc::new(std::sync::Mutex::new(0.0f64));
+        let newest = std::sync::Arc::clone(&end);
+        let pad = pipeline.by_name("sink").unwrap().static_pad("sink").unwrap();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            let segment = pad.sticky_event::<gst::event::Segment>(0).unwrap();
+            let segment = segment.segment().downcast_ref::<gst::ClockTime>().unwrap().clone();
+            let buffer = info.buffer().unwrap();
+            if let Some(time) = segment.to_running_time(buffer.pts().unwrap()) {
+                let time = time + buffer.duration().unwrap_or_default();
+                let mut newest = newest.lock().unwrap();
+                *newest = newest.max(time.seconds_f64());
+            }
+            gst::PadProbeReturn::Ok
+        });
+        let _ = pipeline.set_state(gst::State::Playing);
+        let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+        let patience = gst::ClockTime::from_seconds(30);
+        assert!(pipeline.bus().unwrap().timed_pop_filtered(patience, &ends).is_some());
+        pipeline.set_state(gst::State::Null).unwrap();
+        *end.lock().unwrap()
+    })
+}
+
+/// Ten seconds of pictures and sound.
+fn with_sound(dir: &Path) -> PathBuf {
+    gst::init().unwrap();
+    let video = dir.join("sound.mkv");
+    let line = format!(
+        "matroskamux name=mux ! filesink location={} videotestsrc num-buffers=250 ! \
+         video/x-raw,width=320,height=180,framerate=25/1 ! jpegenc ! mux. audiotestsrc num-buffers=100 \
+         samplesperbuffer=4410 ! audio/x-raw,rate=44100 ! vorbisenc ! mux.",
+        text(&video)
+    );
+    let pipeline = gst::parse::launch(&line).unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(60), &ends);
+    assert_eq!(end.unwrap().type_(), gst::MessageType::Eos);
+    pipeline.set_state(gst::State::Null).unwrap();
+    video
+}
+
+#[test]
+fn pictures_and_sound_end_together_when_a_signal_ends_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (video, engines) = (with_sound(dir.path()), scene().join("engines"));
+    let results = dir.path().join("results");
+    let mut scan =
+        Running::start(&args(text(&video), text(&results), text(&engines)), Stdio::null(), &[]);
+    scan.until_records(&results.join("scores.jsonl.part"), 30);
+    scan.signal(libc::SIGINT);
+    assert_code(&scan.end(Duration::from_secs(40)), 130);
+    let [pictures, sound] = durations(&results.join("annotated.mp4"));
+    assert!(pictures > 0.5 && pictures < 9.5, "{pictures} s");
+    assert!((pictures - sound).abs() < 0.06, "{pictures} s of pictures, {sound} s of sound");
+    // The control: to the end.
+    assert_code(&m2sd(&args(text(&video), text(&results), text(&engines))), 0);
+    let [pictures, sound] = durations(&results.join("annotated.mp4"));
+    assert!((pictures - 10.0).abs() < 0.06 && (sound - 10.0).abs() < 0.1, "{pictures} {sound}");
+}
+
+#[test]
+fn a_disk_that_fills_up_leaves_whole_records() {
+    let (video, engines) = (scene().join("scene.mp4"), scene().join("engines"));
+    let dir = tempfile::tempdir().unwrap();
+    let results = dir.path().join("results");
+    // Files of at most 8 KiB, and no signal for more: writes fail as on a full disk.
+    let line = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", line, env!("CARGO_BIN_EXE_m2sd")]);
+    command.args(args(text(&video), text(&results), text(&engines)));
+    let run = command.env_remove("M2SD_ENGINES").output().unwrap();
+    assert_code(&run, 3);
+    let said = stderr(&run);
+    assert!(said.contains("results") && said.contains("written"), "{said}");
+    let [part, kept] = ["scores.jsonl.part", "scores.jsonl"].map(|name| results.join(name));
+    let found = if kept.exists() {
+        let found = whole_records(&kept);
+        assert_eq!(found.last().unwrap()["end"], "failed", "a name without an end");
+        found
+    } else {
+        assert!(said.contains("has no end"), "{said}");
+        whole_records(&part)
+    };
+    assert!(of_type(&found, "frame").len() > 1, "{found:?}");
+    let bytes = std::fs::read(if kept.exists() { kept } else { part }).unwrap();
+    assert_eq!(bytes.last(), Some(&b'\n'), "half a record is left");
 }

@@ -47,5 +47,5 @@ fn an_input_that_stops_in_its_midst_ends_the_scan_with_what_was_scored() {
     let records = records(&std::fs::read_to_string(results.join("scores.jsonl")).unwrap());
     assert_eq!(of_type(&records, "frame").len(), 3);
     let end = records.last().unwrap();
-    assert_eq!((&end["type"], &end["status"]), (&"end".into(), &"failed".into()));
+    assert_eq!((&end["type"], &end["end"]), (&"footer".into(), &"failed".into()));
 }

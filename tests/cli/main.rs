@@ -21,6 +21,7 @@ mod pictures;
 mod records;
 mod running;
 mod scan;
+mod seal;
 mod setup;
 #[path = "../support/mod.rs"]
 mod support;

@@ -73,7 +73,8 @@ fn results_do_not_go_through_links() {
     std::fs::write(&victim, "of somebody").unwrap();
     let scan = || {
         let video = scene().join("scene.mp4");
-        m2sd(&["scan", text(&video), "--out", text(&results), "--engines", text(&engines)])
+        let args = ["scan", text(&video), "--out", text(&results), "--force"];
+        m2sd(&[&args[..], &["--engines", text(&engines)]].concat())
     };
     let is_safe = || std::fs::read_to_string(&victim).unwrap() == "of somebody";
     symlink(&victim, results.join("scores.jsonl")).unwrap();
@@ -94,7 +95,7 @@ fn results_do_not_go_through_links() {
     let clips = dir.path().join("clips");
     let store = |video: &Path| {
         let args = ["scan", text(video), "--clips", text(&clips), "--clip-stride", "16"];
-        m2sd(&[&args[..], &["--engines", text(&engines)]].concat())
+        m2sd(&[&args[..], &["--force", "--engines", text(&engines)]].concat())
     };
     assert_code(&store(&scene().join("scene.mp4")), 0);
     let clip = std::fs::read_dir(&clips).unwrap().next().unwrap().unwrap().path();

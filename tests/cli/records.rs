@@ -1,5 +1,6 @@
 //! What records say, and in which order.
 
+use gstm2sd::evidence::records::without_wall;
 use gstm2sd::models::synth::ClipShape;
 use serde_json::Value;
 
@@ -27,7 +28,13 @@ fn six_scans(stride: &str) -> [Vec<String>; 6] {
         let (code, text, said) = scan(&model, &more);
         assert_eq!(code, Some(0), "{said}");
         assert!(text.lines().filter(|line| line.contains("\"clip\"")).count() > 4, "{text}");
-        text.lines().map(str::to_owned).collect()
+        let threads = |mut record: Value| {
+            if let Some(settings) = record["settings"].as_object_mut() {
+                settings.remove("threads");
+            }
+            record
+        };
+        records(&text).into_iter().map(|r| threads(without_wall(r)).to_string()).collect()
     })
 }
 
@@ -65,7 +72,7 @@ fn clips_have_the_frame_rate_that_is_asked_for() {
             .map(|clip| clip["end"].as_f64().unwrap() - clip["start"].as_f64().unwrap())
             .fold(0.0, f64::max);
         let frames = of_type(&records, "frame").len();
-        (seconds, frames, records[0]["clip-fps"].as_str().unwrap().to_owned())
+        (seconds, frames, records[0]["settings"]["clip-fps"].as_str().unwrap().to_owned())
     };
     let (native, frames, asked) = longest(&[]);
     assert_eq!(asked, "auto");
@@ -93,7 +100,7 @@ fn a_clip_is_told_of_when_it_has_ended() {
     let (code, text, said) = scan(&classifier(dir.path(), shape), &[]);
     assert_eq!(code, Some(0), "{said}");
     let records = records(&text);
-    assert_eq!(records.last().unwrap()["type"], "end");
+    assert_eq!(records.last().unwrap()["type"], "footer");
     assert_eq!(records.last().unwrap()["clips"], of_type(&records, "clip").len());
     let number = |record: &Value, name: &str| record[name].as_f64().unwrap();
     let mut newest = None;
@@ -127,14 +134,14 @@ fn clips_without_a_score_are_counted_and_told() {
     assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("no clip could be scored"), "{said}");
     let none = end(&text);
-    assert_eq!((&none["status"], count(&none, "clips")), (&"failed".into(), 0));
+    assert_eq!((&none["end"], count(&none, "clips")), (&"failed".into(), 0));
     assert!(count(&none, "clips-failed") > 0, "{none}");
 
     let (code, text, said) = scan(&dir.path().join("half.onnx"), &[]);
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains("NOT ALL IS SCORED"), "{said}");
     let half = end(&text);
-    assert_eq!(half["status"], "complete");
+    assert_eq!(half["end"], "complete");
     assert!(count(&half, "clips") > 0 && count(&half, "clips-failed") > 0, "{half}");
     assert_eq!(count(&half, "frames"), 60);
 
@@ -164,6 +171,6 @@ fn a_model_that_fails_ends_the_scan_if_it_should() {
     assert!(!said.contains("no clip could be scored"), "the element says why: {said}");
     let records = records(&text);
     assert!(of_type(&records, "frame").len() < 60, "{said}");
-    assert!(records.last().is_none_or(|end| end["status"] == "failed"), "{text}");
+    assert!(records.last().is_none_or(|end| end["end"] == "failed"), "{text}");
     assert_code(&m2sd(&["scan", "x.mp4", "--json", "-", "--on-error", "guess"]), 2);
 }

@@ -29,6 +29,13 @@ impl Running {
         unsafe { libc::kill(self.child.id() as i32, signal) };
     }
 
+    /// Ends it as nothing can be prevented.
+    pub fn kill(&mut self) {
+        // Ended already, where it was quick.
+        let _ = self.child.kill();
+        self.child.wait().unwrap();
+    }
+
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(self.said.path()).unwrap()
     }

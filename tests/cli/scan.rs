@@ -21,7 +21,7 @@ fn scan_writes_an_annotated_video_records_and_a_table() {
     let records = records(&std::fs::read_to_string(out.path().join("scores.jsonl")).unwrap());
     assert_eq!(records[0]["type"], "header");
     assert_eq!(records[0]["trained"], false);
-    assert_eq!(records[0]["classifier"]["sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(records[0]["classifiers"][0]["sha256"].as_str().map(str::len), Some(64));
     assert!(records[0]["provider"].is_string());
     let frames = of_type(&records, "frame");
     assert_eq!(frames.len(), 60);
@@ -193,7 +193,8 @@ fn a_scan_that_fails_leaves_what_was_there() {
     std::fs::write(&broken, b"not a video, whatever its name says").unwrap();
     let (engines, results) = (scene().join("engines"), out.path().join("results"));
     let scan = |video: &Path| {
-        m2sd(&["scan", text(video), "--out", text(&results), "--engines", text(&engines)])
+        let args = ["scan", text(video), "--out", text(&results), "--force"];
+        m2sd(&[&args[..], &["--engines", text(&engines)]].concat())
     };
     let files = || {
         let entries = std::fs::read_dir(&results).unwrap().map(|entry| entry.unwrap().path());

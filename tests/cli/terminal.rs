@@ -59,7 +59,11 @@ fn passwords_in_addresses_are_nowhere() {
     let run = m2sd(&["scan", &video, "--json", "-", "--engines", text(&engines)]);
     assert_code(&run, 0);
     let records = records(std::str::from_utf8(&run.stdout).unwrap());
-    assert_eq!(records[0]["input"], video.as_str(), "an address without a password is unchanged");
+    assert_eq!(
+        records[0]["input"]["name"],
+        video.as_str(),
+        "an address without a password is unchanged"
+    );
 }
 
 #[test]
@@ -98,5 +102,5 @@ fn titles_and_names_do_not_reach_the_terminal_as_commands() {
     let said = String::from_utf8(listed.stdout).unwrap();
     assert!(said.contains("evil \\u{1b}]0;x"), "{said}");
     let records = records(std::str::from_utf8(&run.stdout).unwrap());
-    assert_eq!(records[0]["input"], text(&odd), "escaped, and the same");
+    assert_eq!(records[0]["input"]["name"], text(&odd), "escaped, and the same");
 }

@@ -47,8 +47,8 @@ fn assert_followed_and_not_judged(run: &Output) -> Vec<Value> {
         assert!(faces.iter().all(|f| f["track"].is_number() && f.get("reason").is_none()));
     }
     assert!(of_type(&records, "clip").is_empty());
-    let end = of_type(&records, "end")[0];
-    let told = ["status", "faces", "clips", "frames-not-analysed"].map(|name| &end[name]);
+    let end = of_type(&records, "footer")[0];
+    let told = ["end", "faces", "clips", "frames-not-analysed"].map(|name| &end[name]);
     assert_eq!(told, [&"complete".into(), &3.into(), &0.into(), &Value::from(0)]);
     let said = stderr(run);
     assert_eq!(said.matches("  unscored").count(), 3, "{said}");

@@ -3,4 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod keys;
+#[cfg(feature = "c2pa")]
+mod provenance;
+mod reproduce;
 mod seal;
+mod timestamp;

@@ -11,8 +11,7 @@ use gstm2sd::evidence::seal::{
 };
 use tempfile::TempDir;
 
-const RECORDS: &str =
-    "{\"type\":\"header\"}\n{\"frame\":0}\n{\"frame\":1}\n{\"frame\":2}\n{\"type\":\"end\"}\n";
+const RECORDS: &str = "{\"type\":\"header\"}\n{\"frame\":0}\n{\"frame\":1}\n{\"frame\":2}\n{\"type\":\"footer\",\"end\":\"complete\"}\n";
 
 /// Results as a scan leaves them, sealed by a key of its own.
 fn sealed() -> (TempDir, Trusted) {
@@ -224,11 +223,16 @@ fn a_seal_is_replaced_only_when_asked_for_and_then_by_another_key_too() {
 fn results_that_are_not_whole_are_sealed_as_such() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.jsonl"), "{\"type\":\"header\"}\n{\"frame\":0}\n{\"fra").unwrap();
+    let ended = "{\"type\":\"header\"}\n{\"type\":\"footer\",\"end\":\"interrupted\"}\n";
+    fs::write(dir.path().join("b.jsonl"), ended).unwrap();
+    fs::write(dir.path().join("c.jsonl.part"), "{\"type\":\"header\"}\n").unwrap();
     fs::write(dir.path().join("video.mp4.part"), "half").unwrap();
     let key = SigningKey::generate().unwrap();
     let sealed = seal(&SealRequest::new(dir.path(), &key)).unwrap();
     let told = sealed.manifest.partial.join("\n");
-    assert!(told.contains("a.jsonl has no last record"), "{told}");
+    assert!(told.contains("a.jsonl has no footer"), "{told}");
+    assert!(told.contains("b.jsonl says that the scan is interrupted"), "{told}");
+    assert!(told.contains("c.jsonl.part has no footer"), "{told}");
     assert!(told.contains("video.mp4.part"), "{told}");
     let facts = verify(dir.path(), &Trusted::nobody()).unwrap().seal.unwrap();
     assert_eq!(facts.partial, sealed.manifest.partial);

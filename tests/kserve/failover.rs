@@ -11,12 +11,15 @@ use gstm2sd::infer::{
 use crate::servers::{Proxy, Server};
 use crate::{classifier, load, name, pixels, remote, score};
 
+/// Of a clip by its number: its score, and when it came.
+type Answered = (usize, Result<f64, String>, Instant);
+
 /// Sends a clip every 20 ms; what came of each, and when.
 struct Stream {
     pool: Arc<Pool>,
     submitter: Submitter,
     clip: gstm2sd::infer::Tensor<ndarray::Ix4>,
-    answers: Arc<Mutex<Vec<(usize, Result<f64, String>, Instant)>>>,
+    answers: Arc<Mutex<Vec<Answered>>>,
     sent: usize,
 }
 

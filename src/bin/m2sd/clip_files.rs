@@ -54,6 +54,30 @@ impl ClipWriter {
     }
 }
 
+/// Refuses a folder that has clips of an input of this name: they would be replaced, or what is left of
+/// them be mixed with new ones.
+///
+/// # Errors
+/// [`CliError::Usage`], which names one of them.
+pub fn refuse_same_names(dir: &Path, input: &str) -> Result<(), CliError> {
+    let stem = stem(input);
+    // A folder that is not there has none.
+    let paths = list(dir).unwrap_or_default();
+    let found = paths.iter().find(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let rest = name.strip_prefix(stem.as_str()).unwrap_or_default();
+        let number = rest.strip_prefix('_').and_then(|rest| rest.split_once("_face"));
+        number.is_some_and(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    found.map_or(Ok(()), |path| {
+        Err(CliError::Usage(format!(
+            "{} is there: clips of an input of this name. Name another folder for --clips, or let --force \
+             replace them",
+            path.display()
+        )))
+    })
+}
+
 /// The last part of a path or URI without its ending, as far as it makes a file name anywhere.
 fn stem(input: &str) -> String {
     let Some((_, address)) = input.split_once("://") else { return plain_stem(input) };

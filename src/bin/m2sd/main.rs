@@ -19,7 +19,9 @@ mod models;
 mod options;
 mod outputs;
 mod partial_file;
+mod provenance;
 mod quantise;
+mod reproduce;
 mod scan;
 mod seal;
 mod signals;
@@ -46,7 +48,7 @@ struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 2 usage, 3 input or results, 4 models or runtime, or no clip could be scored, \
-5 done, but not all of the input is scored or it is cut short, 10 not as it was sealed, 11 not \
+5 done, but not all of the input is scored or it is cut short, 10 not as it was sealed, signed or scanned, 11 not \
 sealed, 12 sealed by a key that nobody vouched for, 130 and 143 ended by SIGINT and \
 SIGTERM, 141 nobody reads standard output any more";
 
@@ -77,6 +79,10 @@ enum Command {
     Seal(seal::SealArgs),
     /// Tell whether a folder is as it was sealed, and by whose key; works without networks
     Verify(verify::VerifyArgs),
+    /// Run a scan again from what its records say, and compare
+    Reproduce(reproduce::ReproduceArgs),
+    /// Tell the content credentials (C2PA) of a file: who signed what was done to it
+    Provenance(provenance::ProvenanceArgs),
     /// Write a video: of drawn faces for the analytic networks, or of a camera over a picture
     SynthVideo(synth_video::SynthVideoArgs),
 }
@@ -98,6 +104,8 @@ fn main() -> ExitCode {
         Command::Key(command) => key::run(&command),
         Command::Seal(args) => seal::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Provenance(args) => provenance::run(&args),
+        Command::Reproduce(args) => reproduce::run(&args),
         Command::SynthVideo(args) => synth_video::run(&args),
     };
     result.map_or_else(|error| fail(&error), |()| exit(0))

@@ -2,7 +2,7 @@
 //! whoever is interrupted leaves what was there before.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -44,6 +44,8 @@ pub struct PartialFile {
     path: PathBuf,
     part: PathBuf,
     file: File,
+    /// It stays as it is.
+    left: bool,
 }
 
 /// The name of the partial file of `path`.
@@ -74,7 +76,7 @@ impl PartialFile {
                 Ok(file) => {
                     // A process that starts now may have taken it for a leftover.
                     if Self::lock(&file, &part).map_err(failed)? {
-                        return Ok(Self { path: path.to_owned(), part, file });
+                        return Ok(Self { path: path.to_owned(), part, file, left: false });
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -127,24 +129,83 @@ impl PartialFile {
         &self.file
     }
 
-    /// Gives the file its name, which is returned. What had it before, a link too, is replaced.
+    /// Writes to the file such that what one call writes is there whole or not at all.
     ///
     /// # Errors
-    /// When it cannot be renamed.
+    /// When no file can be opened any more.
+    pub fn whole_lines(&self) -> io::Result<WholeLines> {
+        Ok(WholeLines { file: self.file.try_clone()?, length: self.file.metadata()?.len() })
+    }
+
+    /// Gives the file its name, which is returned, when all of it is on the disk. What had that name
+    /// before, a link too, is replaced.
+    ///
+    /// # Errors
+    /// When it cannot be written or renamed.
     pub fn keep(self) -> Result<PathBuf, PartialFileError> {
-        std::fs::rename(&self.part, &self.path)
-            .map_err(|error| PartialFileError::Io { path: self.path.clone(), error })?;
+        let failed = |error| PartialFileError::Io { path: self.path.clone(), error };
+        self.file.sync_all().map_err(failed)?;
+        std::fs::rename(&self.part, &self.path).map_err(failed)?;
+        // A power cut must not take the name back. Not every file system has folders that can be synced.
+        if let Some(Ok(folder)) = self.path.parent().map(|folder| {
+            File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+        }) {
+            let _ = folder.sync_all();
+        }
         Ok(self.path.clone())
+    }
+
+    /// Leaves the file under its name of an unfinished one, which is returned.
+    pub fn leave(mut self) -> PathBuf {
+        self.left = true;
+        // What can be is written; whoever asks for this knows of failures.
+        let _ = self.file.sync_all();
+        self.part.clone()
     }
 }
 
 impl Drop for PartialFile {
     fn drop(&mut self) {
+        if self.left {
+            return;
+        }
         // Not one that another process has begun meanwhile; gone already where it was kept.
         if Self::lock(&self.file, &self.part).unwrap_or(false) {
             let _ = std::fs::remove_file(&self.part);
         }
     }
+}
+
+/// See [`PartialFile::whole_lines`].
+#[derive(Debug)]
+pub struct WholeLines {
+    file: File,
+    length: u64,
+}
+
+impl Write for WholeLines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Err(error) = self.file.write_all(bytes) {
+            // Half a line of a full disk. What cannot be undone is what the error already tells.
+            let _ = self.file.set_len(self.length);
+            let _ = self.file.seek(SeekFrom::Start(self.length));
+            return Err(error);
+        }
+        self.length += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether a partial file is there that nobody writes any more.
+pub fn is_left_over(part: &Path) -> bool {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let is_file = part.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(part);
+    is_file && opened.is_ok_and(|file| file.try_lock().is_ok())
 }
 
 /// Writes a whole file at once: it has either all of `bytes` or what it had before.

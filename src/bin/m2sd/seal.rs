@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gstm2sd::evidence::seal::{SealRequest, seal};
+use gstm2sd::evidence::timestamp::Authority;
 
 use crate::error::CliError;
 use crate::key::{failure, signing_key};
@@ -17,6 +18,9 @@ pub struct SealArgs {
     /// [default: that of `m2sd key new`]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// Ask this authority (RFC 3161, http or https) for a time stamp; only a hash is sent there
+    #[arg(long, value_name = "URL")]
+    tsa: Option<String>,
     /// Replace the seal that is there; what it proves is then lost
     #[arg(long)]
     force: bool,
@@ -24,7 +28,11 @@ pub struct SealArgs {
 
 pub fn run(args: &SealArgs) -> Result<(), CliError> {
     let key = signing_key(args.key.as_deref())?;
-    let request = SealRequest::new(&args.folder, &key).replacing(args.force);
+    let authority = args.tsa.as_ref().map(Authority::new);
+    let mut request = SealRequest::new(&args.folder, &key).replacing(args.force);
+    if let Some(authority) = &authority {
+        request = request.with_timestamp(authority);
+    }
     let sealed = seal(&request).map_err(failure)?;
     let manifest = &sealed.manifest;
     for partial in &manifest.partial {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gstm2sd::evidence::seal::{SealFacts, Trust, Trusted, Verification, verify};
+use gstm2sd::evidence::timestamp::{Roots, Vouched};
 
 use crate::error::CliError;
 use crate::key::failure;
@@ -19,6 +20,9 @@ pub struct VerifyArgs {
     /// The keys that you believe, one a line, as in OpenSSH's authorized_keys or allowed_signers
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
+    /// Certificates (PEM) that vouch for the authority of the time stamp
+    #[arg(long, value_name = "FILE")]
+    tsa_ca: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -31,6 +35,9 @@ pub fn run(args: &VerifyArgs) -> Result<(), CliError> {
     };
     if let Some(list) = &args.trust {
         trusted = trusted.and_listed(list).map_err(failure)?;
+    }
+    if let Some(file) = &args.tsa_ca {
+        trusted = trusted.with_authorities(Roots::read(file).map_err(CliError::input)?);
     }
     let found = verify(&args.folder, &trusted).map_err(failure)?;
     if args.json {
@@ -45,6 +52,13 @@ pub fn run(args: &VerifyArgs) -> Result<(), CliError> {
 fn outcome(args: &VerifyArgs, found: &Verification) -> Result<(), CliError> {
     let folder = args.folder.display();
     match (found.findings.len(), &found.seal) {
+        (0, Some(SealFacts { timestamp: Some(stamp), .. }))
+            if matches!(stamp.vouched, Vouched::No { .. }) =>
+        {
+            Err(CliError::Unvouched(format!(
+                "{folder} is as it was sealed, but nobody in --tsa-ca vouches for the time stamp"
+            )))
+        }
         (0, Some(seal)) => match seal.trust {
             Trust::Named | Trust::Listed { .. } => Ok(()),
             Trust::Unknown => Err(CliError::Unvouched(format!(
@@ -83,6 +97,19 @@ fn print_facts(seal: &SealFacts) -> Result<(), CliError> {
     };
     print_line(&format!("signed by {}, {vouched}", seal.fingerprint))?;
     print_line(&format!("sealed at {} (the time {})", seal.sealed_at, seal.clock))?;
+    if let Some(stamp) = &seal.timestamp {
+        let vouched = match &stamp.vouched {
+            Vouched::Yes => "for whom a certificate that you named vouches".to_owned(),
+            Vouched::No { why } => format!("for whom NO certificate that you named vouches: {why}"),
+            Vouched::NotChecked => {
+                "for whom nobody vouched here; --tsa-ca names who does".to_owned()
+            }
+        };
+        print_line(&format!(
+            "the seal was there at {}, says {}, {vouched}",
+            stamp.time, stamp.authority
+        ))?;
+    }
     print_line(&format!(
         "{} files with {} bytes, {} records, by {}",
         seal.files, seal.bytes, seal.records, seal.made_by

@@ -44,8 +44,6 @@ pub struct Footer {
     /// How far the input was read, in seconds of its own time; and how long it says that it is.
     pub input_end: Option<f64>,
     pub input_duration: Option<f64>,
-    /// What was read of a file or of standard input; what the header could not say of the latter.
-    pub read: Option<ReadFile>,
     /// Stretches that were not there or could not be decoded, in order.
     pub damage: Vec<Damage>,
     /// What else whoever reads the scores should know, in words: faces that were left out, pictures that
@@ -67,14 +65,6 @@ pub struct Counts {
     pub clips_scored: u64,
     pub clips_failed: u64,
     pub clips_skipped: u64,
-}
-
-/// The bytes that were scanned.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct ReadFile {
-    pub sha256: String,
-    pub bytes: u64,
 }
 
 /// A part of the input that is not in the results.

@@ -74,7 +74,8 @@ pub struct Input {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Media {
-    /// `Quicktime`, `Matroska`, …; a media type where there is no word for it.
+    /// A media type with what tells apart those of one name: `video/quicktime (variant iso)`; `None` for a
+    /// stream without one.
     pub container: Option<String>,
     /// In seconds.
     pub duration: Option<f64>,
@@ -90,7 +91,7 @@ pub struct Media {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Video {
-    /// `H.264 / AVC`, …
+    /// `video/x-h264 (profile high, level 3.1)`.
     pub codec: String,
     /// Pixels, as coded: before it is turned upright.
     pub width: u32,

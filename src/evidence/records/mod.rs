@@ -14,7 +14,7 @@ mod wall;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::footer::{Counts, Damage, End, Footer, ReadFile};
+pub use self::footer::{Counts, Damage, End, Footer};
 pub use self::header::{
     Audio, Calibration, Header, Host, Input, InputKind, Judging, Media, ModelFile, Point,
     Population, Rate, Span, Versions, Video,

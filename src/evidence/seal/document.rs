@@ -39,6 +39,8 @@ struct Stamp {
 pub(super) struct Document {
     pub(super) manifest: Manifest,
     pub(super) key: PublicKey,
+    /// What the time stamp is of.
+    pub(super) signature: String,
     /// RFC 3161's `TimeStampToken` in DER.
     pub(super) token: Option<Vec<u8>>,
 }
@@ -96,7 +98,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Document, String> {
     if manifest.key != key.to_string() {
         return Err(format!("it names the key {:?} and is signed by {key}", manifest.key));
     }
-    Ok(Document { manifest, key, token })
+    Ok(Document { manifest, key, signature: tail.signature, token })
 }
 
 /// Whose signature of these bytes it is.

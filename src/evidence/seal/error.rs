@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::evidence::timestamp::TimestampError;
+
 /// Why a folder cannot be sealed, or its seal not be looked at. That something was changed is none: it
 /// is a [`super::Finding`].
 #[derive(Debug, Error)]
@@ -57,5 +59,5 @@ pub enum SealError {
     Sign(String),
     /// A time stamp cannot be had.
     #[error("no time stamp, and so no seal: {0}")]
-    Timestamp(String),
+    Timestamp(#[from] TimestampError),
 }

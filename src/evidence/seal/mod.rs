@@ -34,7 +34,7 @@ pub use self::key::{PASSPHRASE_VARIABLE, PublicKey, SigningKey, is_open_to_other
 pub use self::manifest::{Manifest, SealedFile, SealedLink, SealedRecords, SkippedEntry};
 pub use self::trust::{Trust, Trusted};
 pub use self::verify::{Finding, SealFacts, Verification, verify};
-pub use self::write::{SealRequest, Sealed, TimestampSource, seal};
+pub use self::write::{SealRequest, Sealed, seal};
 
 /// The name of the seal in the folder that it is of.
 pub const SEAL_FILE: &str = "seal.json";

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::folder::open;
+use crate::evidence::records::Edge;
 
 /// What is read of a file's beginning, and of its end.
 const MOST_BYTES: u64 = 1 << 20;
@@ -19,7 +20,7 @@ pub(super) fn ended(path: &Path) -> io::Result<Option<String>> {
     let mut file = open(path)?;
     let mut first = Vec::new();
     BufReader::new((&mut file).take(MOST_BYTES)).read_until(b'\n', &mut first)?;
-    if kind(&first).is_none_or(|(kind, _)| kind != "header") {
+    if !is_header(&first) {
         return Ok(None);
     }
     let size = file.seek(SeekFrom::End(0))?;
@@ -27,17 +28,15 @@ pub(super) fn ended(path: &Path) -> io::Result<Option<String>> {
     let mut end = Vec::new();
     file.take(MOST_BYTES).read_to_end(&mut end)?;
     let last = end.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    Ok(Some(match kind(last) {
-        Some((kind, record)) if matches!(kind.as_str(), "end" | "footer") => {
-            let said = ["ended", "status"].iter().find_map(|name| record[*name].as_str());
-            said.unwrap_or("complete").to_owned()
-        }
-        _ => UNKNOWN.to_owned(),
-    }))
+    let footer = str::from_utf8(last).ok().and_then(|line| Edge::parse(line).ok());
+    let ended = match footer {
+        Some(Edge::Footer(footer)) => footer.end.as_str(),
+        _ => UNKNOWN,
+    };
+    Ok(Some(ended.to_owned()))
 }
 
-/// A record and its type.
-fn kind(line: &[u8]) -> Option<(String, Value)> {
-    let record: Value = serde_json::from_slice(line).ok()?;
-    Some((record.get("type")?.as_str()?.to_owned(), record))
+/// Whether a line is the first record of a scan, of whatever version.
+fn is_header(line: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(line).is_ok_and(|record| record["type"] == "header")
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::error::SealError;
 use super::key::PublicKey;
+use crate::evidence::timestamp::Roots;
 
 /// Whether the key that signed is one that was named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,6 +27,7 @@ pub enum Trust {
 pub struct Trusted {
     named: Option<String>,
     listed: Option<Vec<(String, String)>>,
+    authorities: Option<Roots>,
 }
 
 impl Trusted {
@@ -36,7 +38,7 @@ impl Trusted {
 
     /// This key alone.
     pub fn named(key: PublicKey) -> Self {
-        Self { named: Some(key.fingerprint()), listed: None }
+        Self { named: Some(key.fingerprint()), ..Self::default() }
     }
 
     /// A key by its fingerprint, `SHA256:…`, or else by its file; see [`PublicKey::read`].
@@ -46,7 +48,7 @@ impl Trusted {
     pub fn of_name(name: &str) -> Result<Self, SealError> {
         match name.parse::<ssh_key::Fingerprint>() {
             Ok(fingerprint) if fingerprint.is_sha256() => {
-                Ok(Self { named: Some(fingerprint.to_string()), listed: None })
+                Ok(Self { named: Some(fingerprint.to_string()), ..Self::default() })
             }
             _ => Ok(Self::named(PublicKey::read(Path::new(name))?)),
         }
@@ -73,6 +75,15 @@ impl Trusted {
             listed.push(entry);
         }
         Ok(self)
+    }
+
+    /// And who vouches for the authorities of time stamps.
+    pub fn with_authorities(self, roots: Roots) -> Self {
+        Self { authorities: Some(roots), ..self }
+    }
+
+    pub(super) fn authorities(&self) -> Option<&Roots> {
+        self.authorities.as_ref()
     }
 
     pub(super) fn of(&self, key: &PublicKey) -> Trust {

@@ -16,6 +16,7 @@ use super::folder::{self, Content, Kind};
 use super::manifest::{Manifest, SealedFile};
 use super::trust::{Trust, Trusted};
 use super::write::holds_records;
+use crate::evidence::timestamp::{self, TimestampFacts, Vouched};
 
 /// Something that is not as it was sealed. Paths are from the folder on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,6 +25,8 @@ use super::write::holds_records;
 pub enum Finding {
     /// The seal itself; what it says of the files is then worth nothing, and they were not compared.
     Seal { path: String, why: String },
+    /// The time stamp in the seal is not one of this seal.
+    Timestamp { path: String, why: String },
     /// Its content, or its nature: a link now, say; and the first record that differs, in a file of records.
     Changed { path: String, why: String, record: Option<Difference> },
     /// It is gone.
@@ -40,6 +43,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Seal { path, why } => write!(f, "{path} was changed: {why}"),
+            Self::Timestamp { path, why } => write!(f, "the time stamp in {path}: {why}"),
             Self::Changed { path, why, record } => {
                 write!(f, "{path} was changed: {why}")?;
                 record.map_or(Ok(()), |record| write!(f, "; {record}"))
@@ -71,6 +75,8 @@ pub struct SealFacts {
     pub made_by: String,
     pub sealed_at: Timestamp,
     pub clock: String,
+    /// A time stamp that is one of this seal: when the signature was there already.
+    pub timestamp: Option<TimestampFacts>,
     /// The signer's key as OpenSSH writes it, and its fingerprint.
     pub key: String,
     pub fingerprint: String,
@@ -100,10 +106,20 @@ pub fn verify(folder: &Path, trusted: &Trusted) -> Result<Verification, SealErro
         }
     };
     let manifest = &document.manifest;
+    let timestamp = document.token.as_ref().map(|token| {
+        timestamp::verify(token, document.signature.as_bytes(), trusted.authorities())
+    });
+    let mut findings = compare(folder, manifest)?;
+    let timestamp = timestamp.transpose().unwrap_or_else(|error| {
+        let (path, why) = (SEAL_FILE.to_owned(), error.to_string());
+        findings.insert(0, Finding::Timestamp { path, why });
+        None
+    });
     let facts = SealFacts {
         made_by: manifest.made_by.clone(),
         sealed_at: manifest.sealed_at,
         clock: manifest.clock.clone(),
+        timestamp,
         key: manifest.key.clone(),
         fingerprint: document.key.fingerprint(),
         trust: trusted.of(&document.key),
@@ -112,11 +128,7 @@ pub fn verify(folder: &Path, trusted: &Trusted) -> Result<Verification, SealErro
         records: manifest.records.iter().map(|records| records.chain.len()).sum(),
         partial: manifest.partial.clone(),
     };
-    Ok(Verification {
-        findings: compare(folder, manifest)?,
-        not_checked: not_checked(&document, &facts.trust),
-        seal: Some(facts),
-    })
+    Ok(Verification { not_checked: not_checked(&document, &facts), findings, seal: Some(facts) })
 }
 
 /// The seal, or what is wrong with it.
@@ -140,13 +152,13 @@ fn read_seal(folder: &Path) -> Result<Result<Document, String>, SealError> {
     Ok(document::parse(&bytes))
 }
 
-fn not_checked(document: &Document, trust: &Trust) -> Vec<String> {
+fn not_checked(document: &Document, facts: &SealFacts) -> Vec<String> {
     let manifest = &document.manifest;
     let mut all = vec![
         "whether the results are right, and what was done to the input before the scan".to_owned(),
         "empty folders, owners, permissions and times of the files".to_owned(),
     ];
-    if *trust == Trust::Unknown {
+    if facts.trust == Trust::Unknown {
         all.push("whose key it is".to_owned());
     }
     if !manifest.links.is_empty() {
@@ -154,8 +166,19 @@ fn not_checked(document: &Document, trust: &Trust) -> Vec<String> {
     }
     let skipped = manifest.skipped.iter().map(|entry| format!("{}, a {}", entry.path, entry.kind));
     all.extend(skipped);
-    if document.token.is_none() {
-        all.push("the time: there is no time stamp, only the machine's own word".to_owned());
+    match &facts.timestamp {
+        None if document.token.is_none() => {
+            all.push("the time: there is no time stamp, only the machine's own word".to_owned());
+        }
+        Some(TimestampFacts { vouched: Vouched::NotChecked, .. }) => {
+            all.push(
+                "whether the authority of the time stamp is one: nobody vouched for it".to_owned(),
+            );
+        }
+        _ => {}
+    }
+    if document.token.is_some() {
+        all.push("whether the certificate of the time stamp was revoked".to_owned());
     }
     all
 }
@@ -207,6 +230,7 @@ impl Finding {
     pub fn path(&self) -> &str {
         match self {
             Self::Seal { path, .. }
+            | Self::Timestamp { path, .. }
             | Self::Changed { path, .. }
             | Self::Missing { path }
             | Self::Added { path }

@@ -15,19 +15,8 @@ use super::manifest::{
     CLOCK, FORMAT, Manifest, SealedFile, SealedLink, SealedRecords, SkippedEntry,
 };
 use super::state::{UNKNOWN, ended};
+use crate::evidence::timestamp::TimestampSource;
 use crate::models;
-
-/// Who says when a signature was there.
-pub trait TimestampSource {
-    /// Its address, without secrets.
-    fn name(&self) -> String;
-
-    /// An RFC 3161 time stamp token (DER) of these bytes, which is checked to be of them.
-    ///
-    /// # Errors
-    /// In words.
-    fn stamp(&self, bytes: &[u8]) -> Result<Vec<u8>, String>;
-}
 
 /// What is to be sealed, and how.
 pub struct SealRequest<'a> {
@@ -96,7 +85,7 @@ pub fn seal(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
     let signed = document::signed_part(&manifest).map_err(text)?;
     let signature = request.key.sign(NAMESPACE, signed.as_bytes())?;
     let token = request.authority.map(|authority| authority.stamp(signature.as_bytes()));
-    let token = token.transpose().map_err(SealError::Timestamp)?;
+    let token = token.transpose()?;
     let whole = document::render(signed, &signature, token.as_deref()).map_err(text)?;
     let cannot = |source: io::Error| SealError::Write { path: path.clone(), source };
     if request.replace {
@@ -173,14 +162,15 @@ fn add(manifest: &mut Manifest, folder: &Path, entry: &Entry) -> Result<(), Seal
 
 /// Whether a file holds a record in each line, by its name.
 pub(super) fn holds_records(path: &str) -> bool {
-    path.ends_with(".jsonl")
+    // The second is of a scan that was killed.
+    path.ends_with(".jsonl") || path.ends_with(".jsonl.part")
 }
 
 /// What to say of records of a scan that ended in this way.
 fn partial(path: &str, ended: &str) -> Option<String> {
     match ended {
         "complete" => None,
-        UNKNOWN => Some(format!("{path} has no last record: the scan did not end in order")),
-        how => Some(format!("{path} says that the scan ended as {how:?}")),
+        UNKNOWN => Some(format!("{path} has no footer: the scan did not end in order")),
+        how => Some(format!("{path} says that the scan is {how}")),
     }
 }

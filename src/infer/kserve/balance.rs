@@ -64,7 +64,7 @@ impl Balance {
     }
 
     /// The endpoints that have been out for long enough: they are to be looked at, once each.
-    pub(super) fn to_look_at(&mut self, now: Instant) -> Vec<usize> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<usize> {
         let is_due = |state: &State| state.out_until.is_some_and(|until| until <= now);
         let due = self.0.iter_mut().enumerate();
         let due = due.filter(|(_, state)| is_due(state) && !state.looked_at);
@@ -126,24 +126,24 @@ mod tests {
         balance.ended(0, Ended::Failed, now, 1.0);
         balance.ended(0, Ended::Failed, now, 1.0);
         assert_eq!(balance.choose(&[]), Some(1));
-        assert!(balance.to_look_at(now + SECOND / 2).is_empty());
-        assert_eq!(balance.to_look_at(now + SECOND), [0]);
-        assert!(balance.to_look_at(now + SECOND).is_empty(), "it is being looked at");
+        assert!(balance.due(now + SECOND / 2).is_empty());
+        assert_eq!(balance.due(now + SECOND), [0]);
+        assert!(balance.due(now + SECOND).is_empty(), "it is being looked at");
         balance.looked(0, false, now + SECOND, 1.0);
-        assert!(balance.to_look_at(now + 2 * SECOND).is_empty());
-        assert_eq!(balance.to_look_at(now + 3 * SECOND), [0]);
+        assert!(balance.due(now + 2 * SECOND).is_empty());
+        assert_eq!(balance.due(now + 3 * SECOND), [0]);
         balance.looked(0, true, now + 3 * SECOND, 1.0);
         assert_eq!(balance.choose(&[1]), Some(0));
         // Ready, and yet it fails: the waits go on growing until it answers.
         balance.ended(0, Ended::Failed, now + 3 * SECOND, 1.0);
-        assert!(balance.to_look_at(now + 6 * SECOND).is_empty());
-        assert_eq!(balance.to_look_at(now + 7 * SECOND), [0]);
+        assert!(balance.due(now + 6 * SECOND).is_empty());
+        assert_eq!(balance.due(now + 7 * SECOND), [0]);
         balance.looked(0, true, now + 7 * SECOND, 1.0);
         balance.choose(&[1]);
         balance.ended(0, Ended::Answered, now, 1.0);
         balance.choose(&[1]);
         balance.ended(0, Ended::Failed, now, 1.0);
-        assert_eq!(balance.to_look_at(now + SECOND), [0]);
+        assert_eq!(balance.due(now + SECOND), [0]);
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
         balance.put_out(0, now, 0.0);
         assert_eq!(balance.choose(&[]), None);
         // Jitter: half of the wait at least.
-        assert!(balance.to_look_at(now + SECOND / 4).is_empty());
-        assert_eq!(balance.to_look_at(now + SECOND / 2), [0]);
+        assert!(balance.due(now + SECOND / 4).is_empty());
+        assert_eq!(balance.due(now + SECOND / 2), [0]);
     }
 }

@@ -180,7 +180,7 @@ async fn look_after(remote: Weak<Remote>) {
     loop {
         tokio::time::sleep(LOOK).await;
         let Some(remote) = remote.upgrade() else { return };
-        let due = remote.balance().to_look_at(Instant::now());
+        let due = remote.balance().due(Instant::now());
         for place in due {
             let remote = Arc::clone(&remote);
             tokio::spawn(async move { remote.look_at(place).await });
@@ -204,7 +204,6 @@ fn blame(status: &Status) -> Ended {
 }
 
 /// The network of all endpoints that answered, and why the others did not.
-#[expect(clippy::type_complexity, reason = "read at one place")]
 fn agreed(
     model: &RemoteModel,
     answers: Vec<Result<Described, String>>,

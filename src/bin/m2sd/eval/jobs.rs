@@ -262,7 +262,9 @@ impl Worker<'_> {
 
     fn arguments(&self, command: &mut Command, classifier: &Classifier) {
         let args = self.jobs.scoring;
-        command.args(["scan", "--quiet", "--classifier"]).arg(with_slash(&classifier.path));
+        command
+            .args(["scan", "--quiet", "--force", "--classifier"])
+            .arg(with_slash(&classifier.path));
         let texts = [
             ("--engines", &args.engines),
             ("--detector", &args.detector),

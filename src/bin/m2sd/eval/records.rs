@@ -46,8 +46,8 @@ impl Scan {
             match record["type"].as_str() {
                 Some("clip") => scan.clips.extend(clip(&record)),
                 Some("frame") => scan.frame(&record),
-                Some("end") => {
-                    record["status"].as_str().unwrap_or_default().clone_into(&mut scan.status);
+                Some("footer") => {
+                    record["end"].as_str().unwrap_or_default().clone_into(&mut scan.status);
                 }
                 _ => {}
             }

@@ -1,28 +1,59 @@
-//! What is scanned: a file or an address.
+//! What is scanned: a file, an address or standard input.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
-use crate::error::CliError;
 use gstm2sd::core::redact::redact;
+use gstm2sd::evidence::records::{self, InputKind, Media};
+
+use super::media::media;
+use crate::error::CliError;
+
+/// Names standard input.
+pub const STANDARD_INPUT: &str = "-";
 
 /// The input as GStreamer reads it, and as users are told of it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Input {
     pub uri: String,
     /// The file that it is, if it is one.
     pub path: Option<PathBuf>,
     /// What the user called it, without passwords.
     pub name: String,
+    pub kind: InputKind,
+    /// What its container says; see [`Self::look`].
+    pub media: Option<Media>,
+    /// What came by standard input. It has no name, and is gone when it is closed.
+    spooled: Option<File>,
 }
 
 impl Input {
     /// # Errors
-    /// When it is neither a file nor an address.
+    /// When it is neither a file nor an address, or standard input cannot be read or kept.
     pub fn find(input: &str) -> Result<Self, CliError> {
         let name = redact(input).into_owned();
+        let kind = InputKind::File;
+        let unknown = |uri, path, kind| Self { uri, path, name, kind, media: None, spooled: None };
+        if input == STANDARD_INPUT {
+            let spooled = spool().map_err(|e| {
+                CliError::input(format!(
+                    "standard input cannot be kept in {}: {e}. TMPDIR names another folder",
+                    std::env::temp_dir().display()
+                ))
+            })?;
+            let path = PathBuf::from(format!("/proc/self/fd/{}", spooled.as_raw_fd()));
+            let uri = glib::filename_to_uri(&path, None).map_err(CliError::input)?.into();
+            let mut this = unknown(uri, Some(path), InputKind::StandardInput);
+            this.spooled = Some(spooled);
+            return Ok(this);
+        }
         if input.contains("://") {
             let path = glib::filename_from_uri(input).ok().map(|(path, _host)| path);
-            return Ok(Self { uri: input.to_owned(), path, name });
+            let is_file = path.as_ref().is_some_and(|path| path.is_file());
+            let kind = if is_file { kind } else { InputKind::Stream };
+            return Ok(unknown(input.to_owned(), path, kind));
         }
         let path = std::path::absolute(input).map_err(CliError::input)?;
         if !path.is_file() {
@@ -32,6 +63,43 @@ impl Input {
             )));
         }
         let uri = glib::filename_to_uri(&path, None).map_err(CliError::input)?.into();
-        Ok(Self { uri, path: Some(path), name })
+        Ok(unknown(uri, Some(path), kind))
     }
+
+    /// Reads what the container of a file says.
+    pub fn look(&mut self) {
+        if self.is_file() {
+            self.media = media(&self.uri);
+        }
+    }
+
+    /// Whether it can be read twice.
+    fn is_file(&self) -> bool {
+        !matches!(self.kind, InputKind::Stream)
+    }
+
+    /// What the records say of it: of a file, its hash.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn record(&self) -> Result<records::Input, CliError> {
+        let failed = |e: io::Error| CliError::input(format!("cannot read {}: {e}", self.name));
+        let file = self.path.as_ref().filter(|_| self.is_file());
+        let sha256 = file.map(|path| gstm2sd::models::sha256(path)).transpose().map_err(failed)?;
+        let bytes = file.map(|path| path.metadata()).transpose().map_err(failed)?;
+        Ok(records::Input {
+            name: self.name.clone(),
+            kind: self.kind,
+            sha256,
+            bytes: bytes.map(|metadata| metadata.len()),
+            media: self.media.clone(),
+        })
+    }
+}
+
+/// Standard input as a file: containers have indices at their ends, and hashes come first.
+fn spool() -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    io::copy(&mut io::stdin().lock(), &mut file)?;
+    Ok(file)
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use gst::prelude::*;
+use gstm2sd::core::redact::redact;
+use gstm2sd::evidence::records::{Counts, End, Footer};
 use gstm2sd::filter::M2sdFilter;
-use serde_json::{Value, json};
 
 use super::play::Cause;
 use super::record::{Totals, seconds};
-use super::source::Truncated;
+use super::source::{Seen, Truncated};
 use crate::error::CliError;
 
 /// What the element counted, and the frames that it did not look at.
@@ -23,10 +24,10 @@ pub struct Unscored {
 impl Unscored {
     /// Reads the element's counters. Frames that do not say themselves whether they were analysed
     /// are counted by the detections that are missing.
-    pub fn of(filter: &M2sdFilter, totals: &Totals, detect_interval: u32) -> Self {
+    pub fn of(filter: &M2sdFilter, totals: &Totals) -> Self {
         let stats: gst::Structure = filter.property("stats");
         let count = |name: &str| stats.get::<u64>(name).unwrap_or(0);
-        let interval = u64::from(detect_interval.max(1));
+        let interval = u64::from(filter.property::<u32>("detect-interval").max(1));
         let wanted = totals.frames.div_ceil(interval);
         let missing = wanted.saturating_sub(count("frames-analysed")).saturating_mul(interval);
         Self {
@@ -57,56 +58,33 @@ impl Unscored {
 
 /// The end of a scan.
 pub struct Outcome {
-    status: Status,
+    end: End,
     error: Option<CliError>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
-    Complete,
-    Interrupted,
-    TruncatedInput,
-    Failed,
-}
-
-impl Status {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Interrupted => "interrupted",
-            Self::TruncatedInput => "truncated-input",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 impl Outcome {
-    pub fn of(
-        cause: Cause,
-        truncated: Option<Truncated>,
-        frames: u64,
-        unscored: &Unscored,
-        input: &str,
-    ) -> Self {
-        let failed = |error| Self { status: Status::Failed, error: Some(error) };
+    pub fn of(cause: Cause, seen: &Seen, frames: u64, unscored: &Unscored, input: &str) -> Self {
+        let failed = |error| Self { end: End::Failed, error: Some(error) };
         match cause {
             Cause::Signal(signal) => {
-                Self { status: Status::Interrupted, error: Some(CliError::Signal(signal)) }
+                Self { end: End::Interrupted, error: Some(CliError::Signal(signal)) }
             }
-            Cause::ReaderGone => {
-                Self { status: Status::Interrupted, error: Some(CliError::Closed) }
-            }
+            Cause::ReaderGone => Self { end: End::Interrupted, error: Some(CliError::Closed) },
             Cause::Failed(error) => failed(error),
             Cause::CannotWrite(text) => failed(cannot_write(&text)),
             Cause::SourceSilent(time, advice) => failed(silent(time, input, &advice)),
+            Cause::End if frames == 0 && seen.is_before_range => failed(CliError::Input(format!(
+                "{input} ends before --start, after {:.2} s: there is nothing to scan",
+                seen.end.unwrap_or_default().seconds_f64()
+            ))),
             Cause::End if frames == 0 => failed(CliError::Input(format!(
                 "{input}: not one frame could be decoded: it is empty, cut short or damaged"
             ))),
-            Cause::End => Self::at_end(truncated, unscored, input),
+            Cause::End => Self::at_end(seen, unscored, input),
         }
     }
 
-    fn at_end(truncated: Option<Truncated>, unscored: &Unscored, input: &str) -> Self {
+    fn at_end(seen: &Seen, unscored: &Unscored, input: &str) -> Self {
         let words = unscored.in_words();
         if unscored.clips_scored == 0 && unscored.clips_lost() > 0 {
             let words = words.unwrap_or_default();
@@ -115,32 +93,46 @@ impl Outcome {
                  probability: see the warnings, or run with GST_DEBUG=m2sdfilter:2. Try another \
                  classifier or provider"
             );
-            return Self { status: Status::Failed, error: Some(CliError::Runtime(text)) };
+            return Self { end: End::Failed, error: Some(CliError::Runtime(text)) };
         }
-        let short = truncated.map(|Truncated { end, duration }| {
+        let short = seen.truncated.map(|Truncated { end, duration }| {
             let [end, duration] = [end, duration].map(|t| seconds(t.nseconds()));
             format!("{input} ends after {end:.2} s of {duration:.2} s: it is cut short")
         });
-        let status = if short.is_some() { Status::TruncatedInput } else { Status::Complete };
-        let missing: Vec<_> = short.into_iter().chain(words).collect();
+        let broken = seen.broken_frames > 0;
+        let broken = broken.then(|| {
+            format!("{} frames of {input} could not be decoded properly", seen.broken_frames)
+        });
+        let is_damaged = short.is_some() || broken.is_some();
+        let end = if is_damaged { End::TruncatedInput } else { End::Complete };
+        let missing: Vec<_> = short.into_iter().chain(broken).chain(words).collect();
         let error = (!missing.is_empty()).then(|| CliError::Unscored(missing.join("; ")));
-        Self { status, error }
+        Self { end, error }
     }
 
-    /// The last record.
-    pub fn record(&self, totals: &Totals, unscored: &Unscored) -> Value {
-        json!({
-            "type": "end",
-            "status": self.status.as_str(),
-            "reason": self.error.as_ref().map(|e| gstm2sd::core::redact::redact(&e.to_string()).into_owned()),
-            "time": totals.time_ns.map(seconds),
-            "frames": totals.frames,
-            "frames-not-analysed": unscored.frames_not_analysed,
-            "faces": totals.faces.len(),
-            "clips": totals.clips,
-            "clips-failed": unscored.clips_failed,
-            "clips-skipped": unscored.clips_skipped,
-        })
+    /// The last record, but for what clocks say.
+    pub fn footer(&self, totals: &Totals, unscored: &Unscored, seen: Seen) -> Footer {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Footer {
+            end: self.end,
+            reason: self.error.as_ref().map(|e| redact(&e.to_string()).into_owned()),
+            counts: Counts {
+                frames: totals.frames,
+                frames_analysed: totals.frames.saturating_sub(unscored.frames_not_analysed),
+                frames_not_analysed: unscored.frames_not_analysed,
+                faces: count(totals.faces.len()),
+                clips: totals.clips,
+                clips_scored: unscored.clips_scored,
+                clips_failed: unscored.clips_failed,
+                clips_skipped: unscored.clips_skipped,
+            },
+            time: totals.time_ns.map(seconds),
+            input_end: seen.end.map(gst::ClockTime::seconds_f64),
+            input_duration: seen.duration.map(gst::ClockTime::seconds_f64),
+            damage: seen.damage,
+            notes: Vec::new(),
+            ..Footer::default()
+        }
     }
 
     /// What the command returns. `failure` tells that results could not be written, in the end or
@@ -170,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_to_end_has_its_status_and_its_exit_code() {
+    fn every_way_to_end_has_its_name_and_its_exit_code() {
         let fine = Unscored { clips_scored: 5, ..Unscored::default() };
         let lost = Unscored { clips_failed: 1, ..fine };
         let blind = Unscored { frames_not_analysed: 1, ..fine };
@@ -193,11 +185,14 @@ mod tests {
         ] {
             let name = format!("{cause:?} {unscored:?}");
             let frames = 9;
-            let outcome = Outcome::of(cause, truncated, frames, &unscored, "clip.mp4");
-            assert_eq!(outcome.record(&Totals::default(), &unscored)["status"], status, "{name}");
+            let seen = Seen { truncated, ..Seen::default() };
+            let outcome = Outcome::of(cause, &seen, frames, &unscored, "clip.mp4");
+            let footer = outcome.footer(&Totals::default(), &unscored, seen);
+            assert_eq!(footer.end.as_str(), status, "{name}");
             assert_eq!(outcome.result(None).map_or_else(|e| e.exit_code(), |()| 0), code, "{name}");
         }
-        let empty = Outcome::of(Cause::End, None, 0, &Unscored::default(), "clip.mp4");
+        let nothing = Seen::default();
+        let empty = Outcome::of(Cause::End, &nothing, 0, &Unscored::default(), "clip.mp4");
         assert_eq!(empty.result(None).unwrap_err().exit_code(), 3);
     }
 }

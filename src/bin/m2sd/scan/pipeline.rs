@@ -1,6 +1,7 @@
 //! The pipeline of a scan: `uridecodebin → upright → filter → encoder → muxer → file`.
 //! `upright` also makes interlaced video progressive.
 
+use std::ops::Range;
 use std::os::fd::IntoRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,7 @@ use gst::prelude::*;
 use gstm2sd::filter::M2sdFilter;
 use gstm2sd::watch::pipeline::upright::upright;
 
+use super::gate::Gate;
 use super::source::SourceWatch;
 use crate::bounded;
 use crate::encode::Encoders;
@@ -20,6 +22,9 @@ pub struct ScanPipeline {
     pub pipeline: gst::Pipeline,
     pub source: gst::Element,
     pub watch: Arc<SourceWatch>,
+    pub gate: Arc<Gate>,
+    /// What of the input is analysed.
+    range: Option<Range<gst::ClockTime>>,
     /// Holds decoded frames for the filter.
     intake: gst::Element,
     /// Whether the annotated video is written to its end; `None` without one.
@@ -57,6 +62,7 @@ impl ScanPipeline {
         uri: &str,
         filter: &M2sdFilter,
         video: Option<(&PartialFile, &Encoders)>,
+        range: Option<Range<gst::ClockTime>>,
     ) -> Result<Self, CliError> {
         let pipeline = gst::Pipeline::with_name("scan");
         let source = make("uridecodebin")?;
@@ -86,10 +92,17 @@ impl ScanPipeline {
         if let Some((muxer, _)) = &muxer {
             after.link(muxer).map_err(CliError::runtime)?;
         }
+        let gate = Arc::new(Gate::default());
+        if let Some(pad) = after.static_pad("sink") {
+            gate.follow(&pad);
+        }
         let encoders = Arc::new(Mutex::new(after.static_pad("sink").into_iter().collect()));
         let watch = Arc::new(SourceWatch::default());
         watch.follow(&source);
-        let this = Self { pipeline, source, watch, intake, written, encoders };
+        if let Some(range) = &range {
+            watch.begin_at(range.start);
+        }
+        let this = Self { pipeline, source, watch, gate, range, intake, written, encoders };
         this.link_when_decoded(muxer);
         Ok(this)
     }
@@ -100,16 +113,21 @@ impl ScanPipeline {
         let video = self.intake.static_pad("sink");
         let audio_free = Mutex::new(muxer);
         let encoders = Arc::clone(&self.encoders);
+        let (gate, range) = (Arc::clone(&self.gate), self.range.clone());
         self.source.connect_pad_added(move |source, pad| {
             let Some(pipeline) = weak.upgrade() else { return };
             let media = media_of(pad);
             watch.add(pad, media.starts_with("video/"));
+            if let Some(range) = range.clone() {
+                keep_range(pad, range, media.starts_with("video/").then(|| Arc::clone(&watch)));
+            }
             super::progress::ask_duration(pad, &watch);
             let target = if media.starts_with("video/") {
                 video.clone().filter(|pad| !pad.is_linked())
             } else if media.starts_with("audio/") {
                 let taken = audio_free.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let branch = taken.and_then(|(mux, enc)| audio_branch(&pipeline, &mux, enc?));
+                let branch =
+                    taken.and_then(|(mux, enc)| audio_branch(&pipeline, &mux, enc?, &gate));
                 encoders.lock().unwrap_or_else(PoisonError::into_inner).extend(branch.clone());
                 branch
             } else {
@@ -140,6 +158,7 @@ impl ScanPipeline {
     /// A demuxer that reads its file by itself passes an EOS for the whole pipeline to one of its
     /// streams at most.
     pub fn end_streams(&self) {
+        self.gate.cut();
         let sinks: Vec<_> = self.source.src_pads().iter().filter_map(gst::Pad::peer).collect();
         if sinks.is_empty() {
             let pipeline = self.pipeline.clone();
@@ -153,6 +172,7 @@ impl ScanPipeline {
     /// Ends the annotated video where it is, whatever still waits to be scored. `false`: there is
     /// none.
     pub fn end_video(&self) -> bool {
+        self.gate.cut();
         send_eos(self.encoders.lock().unwrap_or_else(PoisonError::into_inner).clone());
         self.written.is_some()
     }
@@ -193,11 +213,41 @@ fn media_of(pad: &gst::Pad) -> String {
     caps.structure(0).map_or_else(String::new, |s| s.name().to_string())
 }
 
-fn audio_branch(pipeline: &gst::Pipeline, muxer: &gst::Element, encoder: &str) -> Option<gst::Pad> {
+/// Drops what is outside of the range, and says to `watch` when what follows is.
+fn keep_range(pad: &gst::Pad, range: Range<gst::ClockTime>, watch: Option<Arc<SourceWatch>>) {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let time = info.buffer().and_then(|buffer| running_time(pad, buffer));
+        match time {
+            Some(time) if !range.contains(&time) => {
+                if let Some(watch) = watch.as_ref().filter(|_| time >= range.end) {
+                    watch.satisfy();
+                }
+                gst::PadProbeReturn::Drop
+            }
+            _ => gst::PadProbeReturn::Ok,
+        }
+    });
+}
+
+/// When a buffer begins.
+pub fn running_time(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
+    segment.to_running_time(buffer.pts()?)
+}
+
+fn audio_branch(
+    pipeline: &gst::Pipeline,
+    muxer: &gst::Element,
+    encoder: &str,
+    gate: &Arc<Gate>,
+) -> Option<gst::Pad> {
     // Video is scored while audio waits: the queue holds as much as that can take.
-    let queue = "queue max-size-time=0 max-size-buffers=0 max-size-bytes=200000000";
+    let queue = "queue name=waiting max-size-time=0 max-size-buffers=0 max-size-bytes=200000000";
     let branch = format!("{queue} ! audioconvert ! audioresample ! {encoder} ! queue");
     let branch = bin(&branch).ok()?;
+    let waiting = branch.downcast_ref::<gst::Bin>()?.by_name("waiting")?;
+    gate.hold(&waiting.static_pad("src")?);
     pipeline.add(&branch).ok()?;
     branch.link(muxer).ok()?;
     branch.sync_state_with_parent().ok()?;

@@ -135,6 +135,11 @@ impl Play<'_> {
     /// Looks for a cause to stop, and at how far stopping is.
     fn look(&self, stopping: Option<Stopping>, progress: &mut Progress) -> Option<Stopping> {
         let Some(mut stopping) = stopping else {
+            if self.scan.watch.is_satisfied() {
+                self.scan.watch.mark_busy();
+                self.scan.end_streams();
+                return Some(Stopping { cause: Cause::End, until: None, abandoned: false });
+            }
             self.end_trailing_streams();
             let cause = self.cause()?;
             progress.note(&tell(&cause));

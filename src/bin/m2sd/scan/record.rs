@@ -7,6 +7,7 @@ use gst::meta::CustomMeta;
 use gst_video::VideoRegionOfInterestMeta;
 use gstm2sd::core::evidence::Probability;
 use gstm2sd::core::span::Span;
+use gstm2sd::evidence::records::{Edge, Footer, Header};
 use serde_json::{Value, json};
 
 use super::clip::ClipRecord;
@@ -17,14 +18,14 @@ use crate::terminal::json_line;
 /// says why.
 const UNANALYSED: &str = "m2sd-unanalysed";
 
-/// The records of a scan: `header`, then `frame` and `clip` records, then `end`.
+/// The records of a scan: `header`, then `frame` and `clip` records, then `footer`.
 ///
 /// A clip's record comes before that of the first frame that begins when the clip has ended, clips
 /// that end together in order of their start and track: the order says nothing of when a clip was
 /// scored.
 pub struct Recorder {
     out: Box<dyn Write + Send>,
-    header: Option<Value>,
+    header: Option<Header>,
     /// Several classifiers score together.
     ensemble: bool,
     faces: BTreeMap<u64, Face>,
@@ -55,10 +56,10 @@ pub fn seconds(nanoseconds: u64) -> f64 {
 
 impl Recorder {
     /// `header` is written before the first record, completed with the provider.
-    pub fn new(out: Box<dyn Write + Send>, header: Value) -> Self {
+    pub fn new(out: Box<dyn Write + Send>, header: Header) -> Self {
         Self {
             out,
-            ensemble: header["classifier"].is_array(),
+            ensemble: header.classifiers.len() > 1,
             header: Some(header),
             faces: BTreeMap::new(),
             waiting: Vec::new(),
@@ -119,10 +120,15 @@ impl Recorder {
     fn begin(&mut self, stats: impl FnOnce() -> gst::Structure) -> io::Result<()> {
         let Some(mut header) = self.header.take() else { return Ok(()) };
         let stats = stats();
-        for name in ["provider", "precision", "detect-provider", "detect-precision"] {
-            header[name] = stats.get::<String>(name).unwrap_or_default().into();
+        for (name, field) in [
+            ("provider", &mut header.provider),
+            ("precision", &mut header.precision),
+            ("detect-provider", &mut header.detect_provider),
+            ("detect-precision", &mut header.detect_precision),
+        ] {
+            *field = stats.get::<String>(name).unwrap_or_default();
         }
-        self.write(&header)
+        self.write_edge(Edge::Header(Box::new(header)))
     }
 
     fn faces_of(&mut self, buffer: &gst::BufferRef, time: Option<f64>) -> Vec<Value> {
@@ -193,8 +199,8 @@ impl Recorder {
         written.map(|()| self.totals())
     }
 
-    /// Whether there is a frame; if not, none will be recorded any more, so that what has no end
-    /// record has no others.
+    /// Whether there is a frame; if not, none will be recorded any more, so that what has no footer
+    /// has no other record.
     pub fn has_frames_or_ends(&mut self) -> bool {
         self.ended |= self.frames == 0;
         self.frames > 0
@@ -215,8 +221,12 @@ impl Recorder {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn end(&mut self, record: &Value) -> io::Result<()> {
-        self.write(record)
+    pub fn end(&mut self, footer: Footer) -> io::Result<()> {
+        self.write_edge(Edge::Footer(Box::new(footer)))
+    }
+
+    fn write_edge(&mut self, edge: Edge) -> io::Result<()> {
+        self.write(&edge.to_value()?)
     }
 }
 
@@ -295,7 +305,7 @@ mod tests {
         gst::init().unwrap();
         let written = |arrivals: &[usize]| {
             let lines = Lines::default();
-            let mut recorder = Recorder::new(Box::new(lines.clone()), json!({"type": "header"}));
+            let mut recorder = Recorder::new(Box::new(lines.clone()), Header::default());
             let clips = [clip(1, 0, 20), clip(0, 0, 20), clip(0, 10, 30), clip(0, 20, 90)];
             arrivals.iter().for_each(|n| recorder.clip(clips[*n].clone()));
             for time in [0, 10, 20, 30] {
@@ -318,7 +328,7 @@ mod tests {
     fn a_scan_that_is_over_before_its_first_frame_records_nothing_later() {
         gst::init().unwrap();
         let lines = Lines::default();
-        let recorder = || Recorder::new(Box::new(lines.clone()), json!({"type": "header"}));
+        let recorder = || Recorder::new(Box::new(lines.clone()), Header::default());
         let mut over = recorder();
         assert!(!over.has_frames_or_ends());
         over.frame(Some(0), &gst::Buffer::new(), no_stats).unwrap();
@@ -337,7 +347,7 @@ mod tests {
             CustomMeta::register(UNANALYSED, &[]);
         }
         let lines = Lines::default();
-        let mut recorder = Recorder::new(Box::new(lines.clone()), json!({"type": "header"}));
+        let mut recorder = Recorder::new(Box::new(lines.clone()), Header::default());
         recorder.frame(None, &gst::Buffer::new(), no_stats).unwrap();
         let mut buffer = gst::Buffer::new();
         let mut meta = CustomMeta::add(buffer.get_mut().unwrap(), UNANALYSED).unwrap();

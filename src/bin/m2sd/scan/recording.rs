@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
+use gstm2sd::evidence::records::{Footer, Header};
 use gstm2sd::filter::M2sdFilter;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use serde_json::Value;
 
 use super::clip::ClipRecord;
+use super::pipeline::running_time;
 use super::record::{Recorder, Totals};
 use crate::error::CliError;
 use crate::partial_file::{PartialFile, is_special};
@@ -51,7 +52,7 @@ impl RecordFile {
             Self::Nowhere => Box::new(io::sink()),
             Self::StandardOutput => Box::new(io::stdout()),
             Self::Special(file) => Box::new(file.try_clone()?),
-            Self::Partial(file) => Box::new(file.file().try_clone()?),
+            Self::Partial(file) => Box::new(file.whole_lines()?),
         })
     }
 
@@ -113,7 +114,7 @@ fn stats(filter: &M2sdFilter) -> gst::Structure {
 impl Recording {
     /// # Errors
     /// When the file cannot be written.
-    pub fn new(file: &RecordFile, header: Value, timings: bool) -> io::Result<Self> {
+    pub fn new(file: &RecordFile, header: Header, timings: bool) -> io::Result<Self> {
         Ok(Self {
             recorder: Mutex::new(Recorder::new(file.writer()?, header)),
             clips: Mutex::default(),
@@ -131,7 +132,8 @@ impl Recording {
         if let Some(pad) = filter.static_pad("src") {
             pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
                 if let (Some(buffer), Some(filter)) = (info.buffer(), weak.upgrade()) {
-                    recording.frame(running_time(pad, buffer), buffer, &filter);
+                    let time = running_time(pad, buffer).map(gst::ClockTime::nseconds);
+                    recording.frame(time, buffer, &filter);
                 }
                 gst::PadProbeReturn::Ok
             });
@@ -208,17 +210,14 @@ impl Recording {
         self.note_failure(closed).unwrap_or_else(|| recorder.totals())
     }
 
-    /// Writes the last record.
-    pub fn end(&self, record: &Value) {
-        if self.failure().is_none() {
-            let written = lock(&self.recorder).end(record);
-            self.note_failure(written);
+    /// Writes the last record: whether it is there. Where another could not be written there may be
+    /// room again.
+    pub fn end(&self, footer: Footer) -> bool {
+        let is_gone = |(kind, _): &(io::ErrorKind, String)| *kind == io::ErrorKind::BrokenPipe;
+        if self.failure().is_some_and(is_gone) {
+            return false;
         }
+        let written = lock(&self.recorder).end(footer);
+        self.note_failure(written).is_some()
     }
-}
-
-fn running_time(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<u64> {
-    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
-    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
-    segment.to_running_time(buffer.pts()?).map(gst::ClockTime::nseconds)
 }

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 
+use gstm2sd::evidence::records::Damage;
 use gstm2sd::watch::pipeline::jitter::JitterBuffers;
+
+use super::damage::DamageLog;
 
 /// How much shorter than announced a stream may be: the last frame's duration, rounding.
 const TOLERANCE: gst::ClockTime = gst::ClockTime::SECOND;
@@ -24,6 +27,24 @@ struct Streams {
     newest: Instant,
     /// What the container or the server says of the whole.
     duration: Option<gst::ClockTime>,
+    /// What was asked for has come; the rest is not.
+    satisfied: bool,
+    /// Where what was asked for begins.
+    starts: Option<gst::ClockTime>,
+}
+
+/// What came out of the source, in the input's own time.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    pub truncated: Option<Truncated>,
+    pub end: Option<gst::ClockTime>,
+    pub duration: Option<gst::ClockTime>,
+    /// In order, with the missing end.
+    pub damage: Vec<Damage>,
+    /// Frames of which the decoder says that they are not what was encoded.
+    pub broken_frames: u64,
+    /// It ended before what was asked for began.
+    pub is_before_range: bool,
 }
 
 struct Stream {
@@ -32,6 +53,7 @@ struct Stream {
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
     /// Where the newest data ends, in stream time.
     end: Option<gst::ClockTime>,
+    damage: DamageLog,
 }
 
 /// An input that ended before its time.
@@ -43,7 +65,13 @@ pub struct Truncated {
 
 impl Default for SourceWatch {
     fn default() -> Self {
-        let streams = Streams { each: Vec::new(), newest: Instant::now(), duration: None };
+        let streams = Streams {
+            each: Vec::new(),
+            newest: Instant::now(),
+            duration: None,
+            satisfied: false,
+            starts: None,
+        };
         Self { streams: Mutex::new(streams), network: Arc::default() }
     }
 }
@@ -57,7 +85,13 @@ impl SourceWatch {
     pub fn add(self: &Arc<Self>, pad: &gst::Pad, is_video: bool) {
         let mut streams = self.lock();
         let number = streams.each.len();
-        streams.each.push(Stream { is_video, ended: false, segment: None, end: None });
+        streams.each.push(Stream {
+            is_video,
+            ended: false,
+            segment: None,
+            end: None,
+            damage: DamageLog::default(),
+        });
         drop(streams);
         let watch = Arc::clone(self);
         let mask = gst::PadProbeType::BUFFER
@@ -116,17 +150,61 @@ impl SourceWatch {
         !streams.each.is_empty() && streams.each.iter().all(|stream| stream.ended)
     }
 
+    /// Says where what is asked for begins.
+    pub fn begin_at(&self, start: gst::ClockTime) {
+        self.lock().starts = Some(start);
+    }
+
+    /// Says that all has come that was asked for.
+    pub fn satisfy(&self) {
+        self.lock().satisfied = true;
+    }
+
+    /// Whether all has come that was asked for, and more would.
+    pub fn is_satisfied(&self) -> bool {
+        self.lock().satisfied
+    }
+
+    /// What came, and what did not.
+    pub fn seen(&self) -> Seen {
+        let truncated = self.truncated();
+        let streams = self.lock();
+        let video = streams.each.iter().find(|stream| stream.is_video);
+        let log = video.map(|stream| &stream.damage);
+        let mut damage = log.map(|log| log.stretches.clone()).unwrap_or_default();
+        damage.extend(truncated.map(|Truncated { end, duration }| Damage {
+            start: end.seconds_f64(),
+            end: Some(duration.seconds_f64()),
+            why: "missing: the input ends before its time".to_owned(),
+        }));
+        Seen {
+            truncated,
+            end: streams.end(),
+            duration: streams.duration,
+            damage,
+            broken_frames: log.map_or(0, |log| log.broken),
+            is_before_range: streams.starts > streams.end(),
+        }
+    }
+
     /// How far the input came, where that is short of what it announced.
     pub fn truncated(&self) -> Option<Truncated> {
         let streams = self.lock();
+        if streams.satisfied {
+            return None;
+        }
         let duration = streams.duration?;
-        let end = streams.each.iter().filter_map(|stream| stream.end).max()?;
+        let end = streams.end()?;
         let tolerance = TOLERANCE.max(duration / 100);
         (end + tolerance < duration).then_some(Truncated { end, duration })
     }
 }
 
 impl Streams {
+    fn end(&self) -> Option<gst::ClockTime> {
+        self.each.iter().filter_map(|stream| stream.end).max()
+    }
+
     fn saw(&mut self, number: usize, data: &Option<gst::PadProbeData<'_>>) {
         let Some(stream) = self.each.get_mut(number) else { return };
         match data {
@@ -153,8 +231,12 @@ impl Stream {
         let Some(pts) = buffer.pts() else { return };
         let end = pts + buffer.duration().unwrap_or_default();
         let segment = self.segment.as_ref();
+        let start = segment.and_then(|s| s.to_stream_time(pts));
         // A frame may end after its segment does.
-        let end = segment.and_then(|s| s.to_stream_time(end).or_else(|| s.to_stream_time(pts)));
+        let end = segment.and_then(|s| s.to_stream_time(end)).or(start);
+        if let (true, Some(start), Some(end)) = (self.is_video, start, end) {
+            self.damage.frame(start, end, buffer.flags().contains(gst::BufferFlags::CORRUPTED));
+        }
         self.end = self.end.max(end);
     }
 }

@@ -1,15 +1,20 @@
 //! Where the results of a scan go.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::ScanArgs;
+use gstm2sd::evidence::records::Header;
+
+use super::args::ScanArgs;
+use super::earlier::Earlier;
 use super::input::Input;
 use super::recording::{RecordFile, is_standard_output};
 use crate::clip_files::{self, ClipWriter};
 use crate::encode::Encoders;
 use crate::error::CliError;
 use crate::outputs::{self, Named};
-use crate::partial_file::PartialFile;
+use crate::partial_file::{PartialFile, is_left_over, is_special, part_of};
+use crate::terminal::note;
 
 /// Names of results; nothing is there yet.
 pub struct Targets {
@@ -64,6 +69,69 @@ impl Targets {
         outputs::check(inputs, &results)
     }
 
+    /// What is there before. Results of another scan are not replaced without --force; those that an
+    /// unfinished scan of the same left are, and that is told.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`], which tells what is there.
+    pub fn before(
+        &self,
+        header: &Header,
+        input: &Input,
+        args: &ScanArgs,
+    ) -> Result<Before, CliError> {
+        if args.force {
+            return Ok(Before::Replaceable);
+        }
+        let is_there = |path: &&Path| path.symlink_metadata().is_ok() && !is_special(path);
+        let video = self.video.as_ref().map(|(path, _)| path.as_path());
+        let records = self.records.as_deref().filter(|path| !is_standard_output(path));
+        let mut same = None;
+        if let Some(path) = records.filter(is_there) {
+            let earlier = read(path)?;
+            if !earlier.is_of(header) {
+                return Err(kept(path, &earlier, header));
+            }
+            same = Some(earlier);
+        } else if let Some(path) = video.filter(is_there) {
+            return Err(CliError::Usage(format!(
+                "{} is there, and no records say of what it is. Name another folder, or let --force \
+                 replace it",
+                path.display()
+            )));
+        }
+        if let Some(dir) = &self.clips {
+            clip_files::refuse_same_names(dir, &input.name)?;
+        }
+        let has_video = video.is_none_or(|path| path.is_file());
+        let is_told_again = !args.timings && self.clips.is_none() && has_video;
+        match same.filter(|earlier| earlier.is_final() && is_told_again) {
+            Some(earlier) => Ok(Before::Same(Box::new(earlier))),
+            None => self.left_over(records, header).map(|()| Before::Replaceable),
+        }
+    }
+
+    /// Tells what a scan left that was killed.
+    fn left_over(&self, records: Option<&Path>, header: &Header) -> Result<(), CliError> {
+        let Some(part) = records.map(part_of).filter(|part| is_left_over(part)) else {
+            return Ok(());
+        };
+        let earlier = read(&part)?;
+        let Some(of) = &earlier.header else { return Ok(()) };
+        if of.input.sha256 != header.input.sha256 || of.input.sha256.is_none() {
+            return Err(kept(&part, &earlier, header));
+        }
+        note(&format!(
+            "m2sd: {} is of a scan that was killed: {} frames and {} clips of {:?}. It is scanned anew \
+             from its start",
+            part.display(),
+            earlier.frames,
+            earlier.clips,
+            of.input.name
+        ));
+        Ok(())
+    }
+
     /// Makes the folders and begins the files.
     ///
     /// # Errors
@@ -83,6 +151,44 @@ impl Targets {
             clips: clips.transpose()?,
         })
     }
+}
+
+/// What results are replaced by a scan.
+pub enum Before {
+    /// Those of the same scan, complete.
+    Same(Box<Earlier>),
+    /// None, or what may go.
+    Replaceable,
+}
+
+impl Files {
+    /// Files that are written for as long as the scan runs.
+    pub fn open(&self) -> Vec<File> {
+        let records = match &self.records {
+            RecordFile::Partial(file) => Some(file),
+            _ => None,
+        };
+        let files = records.into_iter().chain(self.video.as_ref().map(|(file, _)| file));
+        // Where there are no more, they are synced at their ends.
+        files.filter_map(|file| file.file().try_clone().ok()).collect()
+    }
+}
+
+fn read(path: &Path) -> Result<Earlier, CliError> {
+    Earlier::read(path).map_err(|e| CliError::input(format!("cannot read {}: {e}", path.display())))
+}
+
+fn kept(path: &Path, earlier: &Earlier, header: &Header) -> CliError {
+    let differs = match &earlier.header {
+        Some(_) => format!(" of another scan ({})", earlier.differences(header)),
+        None => String::new(),
+    };
+    CliError::Usage(format!(
+        "{} is there: {}{differs}. Name another folder or file for the results, or let --force replace \
+         these",
+        path.display(),
+        earlier.in_words()
+    ))
 }
 
 /// What is read beside the input: models, with their sidecars.

@@ -1,0 +1,99 @@
+//! `m2sd reproduce`: runs a scan again and compares.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::Args;
+use gstm2sd::evidence::reproduce::{Comparison, Places, Plan, ReproduceError, compare, plan};
+
+use crate::error::CliError;
+use crate::terminal::{json_line, note, print_json, print_line};
+
+#[derive(Args)]
+pub struct ReproduceArgs {
+    /// The folder with the results of a scan, or a file of records
+    results: PathBuf,
+    /// The input, if it is not where it was
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// The folder with the models
+    #[arg(long, value_name = "DIR")]
+    engines: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
+    let places = Places { input: args.input.clone(), engines: args.engines.clone() };
+    let plan = plan(&args.results, &places).map_err(failure)?;
+    let folder = tempfile::tempdir().map_err(|e| {
+        CliError::input(format!("no temporary folder can be made: {e}; set TMPDIR to another one"))
+    })?;
+    let again = folder.path().join("scores.jsonl");
+    scan(&plan, &again)?;
+    let read = |path: &Path| {
+        std::fs::read_to_string(path)
+            .map_err(|e| CliError::input(format!("cannot read {}: {e}", path.display())))
+    };
+    let found = compare(&read(&plan.records)?, &read(&again)?).map_err(CliError::input)?;
+    if args.json {
+        let object = serde_json::to_value(&found).map_err(CliError::input)?;
+        print_json(&json_line(&object))?;
+    } else {
+        print(&found)?;
+    }
+    if found.is_reproduced() {
+        return Ok(());
+    }
+    Err(CliError::Changed(format!(
+        "{} is not reproduced: {} records differ by more than they may",
+        plan.records.display(),
+        found.records_beyond
+    )))
+}
+
+/// As a command of its own: this one, so that it is the same program.
+fn scan(plan: &Plan, records: &Path) -> Result<(), CliError> {
+    let own = std::env::current_exe().map_err(CliError::runtime)?;
+    note(&format!("m2sd: scanning {} again", plan.input.display()));
+    let mut command = Command::new(own);
+    command.arg("scan").args(&plan.arguments).arg("--json").arg(records).arg("--quiet");
+    // What it says of the faces is not what is asked for; its errors are.
+    let status = command.stdout(Stdio::null()).status().map_err(CliError::runtime)?;
+    match status.code() {
+        // 5: not all is scored, or the input is cut short, as it was the first time; the records tell.
+        Some(0 | 5) => Ok(()),
+        Some(code) => Err(CliError::runtime(format!("the scan failed with exit code {code}"))),
+        None => Err(CliError::runtime(format!("the scan was ended: {status}"))),
+    }
+}
+
+fn failure(error: ReproduceError) -> CliError {
+    match error {
+        ReproduceError::Model(_) | ReproduceError::OtherModel { .. } => CliError::runtime(error),
+        _ => CliError::input(error),
+    }
+}
+
+fn print(found: &Comparison) -> Result<(), CliError> {
+    let mut lines = Vec::new();
+    lines.extend(found.environment.iter().map(|what| format!("otherwise than then: {what}")));
+    lines.push(if found.bounds.score == 0.0 {
+        format!("every bit is to be equal ({})", found.bounds.why)
+    } else {
+        format!("scores may differ by {} ({})", found.bounds.score, found.bounds.why)
+    });
+    for difference in &found.differences {
+        let of = difference.track.map_or(String::new(), |track| format!(", face {track}"));
+        lines.push(format!("line {}{of}: {}", difference.line, difference.what));
+    }
+    if found.partial {
+        lines.push("the earlier scan did not reach its end; compared as far as it went".to_owned());
+    }
+    lines.push(format!(
+        "{} of {} records are equal in every bit; scores differ by {} at most",
+        found.equal, found.records, found.largest_score_difference
+    ));
+    lines.iter().try_for_each(|line| print_line(line))
+}

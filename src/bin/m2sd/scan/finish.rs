@@ -1,0 +1,129 @@
+//! What is done when a scan is over: its last record, its table, and the names of its files.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use gstm2sd::evidence::records::{Footer, WallEnd};
+use gstm2sd::filter::M2sdFilter;
+
+use super::args::ScanArgs;
+use super::header::now;
+use super::input::Input;
+use super::outcome::{Outcome, Unscored};
+use super::pipeline::ScanPipeline;
+use super::play::Cause;
+use super::record::Totals;
+use super::recording::{RecordFile, Recording};
+use super::summary::{self, Judged};
+use super::targets::Files;
+use crate::bounded;
+use crate::clip_files::ClipWriter;
+use crate::error::CliError;
+use crate::terminal::{self, note};
+
+/// How long the records may take to be written out when a scan has ended.
+const RECORDS_TIME: Duration = Duration::from_secs(2);
+
+/// What is needed to finish a scan's files.
+pub struct Finish<'a> {
+    pub args: &'a ScanArgs,
+    pub input: &'a Input,
+    pub judged: Option<&'a Judged>,
+    pub scan: &'a ScanPipeline,
+    pub filter: &'a M2sdFilter,
+    pub started: Instant,
+}
+
+impl Finish<'_> {
+    /// Finishes the files before the pipeline is stopped, and says what is in them. A scan that
+    /// ends before its first frame leaves what was there before.
+    pub fn run(
+        &self,
+        cause: Cause,
+        files: Files,
+        recording: &Arc<Recording>,
+        clips: Option<&Mutex<ClipWriter>>,
+    ) -> Result<(), CliError> {
+        let shared = Arc::clone(recording);
+        // A frame that is being recorded may be held up by who reads it.
+        let keeps = bounded::run(RECORDS_TIME, move || shared.has_frames_or_ends());
+        let keeps = keeps.unwrap_or(true);
+        let totals = if keeps { self.close(recording) } else { Totals::default() };
+        let unscored = Unscored::of(self.filter, &totals);
+        let seen = self.scan.watch.seen();
+        let outcome = Outcome::of(cause, &seen, totals.frames, &unscored, &self.input.name);
+        if !keeps {
+            return outcome.result(None);
+        }
+        let mut footer = outcome.footer(&totals, &unscored, seen);
+        footer.wall =
+            WallEnd { end: now(), seconds: self.started.elapsed().as_millis() as f64 / 1e3 };
+        let text = format!(
+            "Frames: {}\n{}{}",
+            totals.frames,
+            summary::table(&totals.faces, self.judged),
+            also(&footer)
+        );
+        let shared = Arc::clone(recording);
+        let ended = bounded::run(RECORDS_TIME, move || shared.end(footer)).unwrap_or(false);
+        tell(self.args, text.trim_end())?;
+        if let Some(words) = unscored.in_words() {
+            note(&format!("NOT ALL IS SCORED: {words}."));
+        }
+        self.name(files, ended)?;
+        if let (Some(clips), Some(dir)) = (clips, &self.args.clips) {
+            let stored = clips.lock().unwrap_or_else(PoisonError::into_inner).written();
+            note(&format!("Clips: {stored} in {}", dir.display()));
+        }
+        outcome.result(recording.failure().map(|(_, text)| text.as_str()))
+    }
+
+    /// Gives the files their names: those that have an end.
+    fn name(&self, Files { records, video, .. }: Files, ended: bool) -> Result<(), CliError> {
+        let unfinished = |path: &std::path::Path, what: &str| {
+            note(&format!("m2sd: {} has no end: {what}", path.display()));
+        };
+        match records {
+            RecordFile::Partial(file) if !ended => {
+                unfinished(&file.leave(), "its records are whole up to where they stop");
+            }
+            records => drop(records.keep()?),
+        }
+        if let Some((file, _)) = video
+            && file.file().metadata().is_ok_and(|metadata| metadata.len() > 0)
+        {
+            if self.scan.video_is_written() {
+                note(&format!("Annotated video: {}", file.keep()?.display()));
+            } else {
+                unfinished(&file.leave(), "it plays up to its last second");
+            }
+        }
+        Ok(())
+    }
+
+    /// Has what waits written. A reader that does not read is not waited for.
+    fn close(&self, recording: &Arc<Recording>) -> Totals {
+        let (shared, filter) = (Arc::clone(recording), self.filter.clone());
+        let closed = bounded::run(RECORDS_TIME, move || shared.close(&filter));
+        closed.unwrap_or_else(|| Totals { frames: recording.frames(), ..Totals::default() })
+    }
+}
+
+/// The table goes to standard output where nothing else is asked for.
+pub fn tell(args: &ScanArgs, text: &str) -> Result<(), CliError> {
+    if args.out.is_none() && args.json.is_none() && args.clips.is_none() {
+        return terminal::print_line(text);
+    }
+    note(text);
+    Ok(())
+}
+
+/// What the footer says beside the counts.
+pub fn also(footer: &Footer) -> String {
+    let damage = footer.damage.iter().map(|damage| {
+        let end = damage.end.map_or_else(|| "?".to_owned(), |end| format!("{end:.2}"));
+        format!("Damaged: {:.2} to {end} s: {}.\n", damage.start, damage.why)
+    });
+    let notes = footer.notes.iter().map(|text| format!("Note: {text}.\n"));
+    damage.chain(notes).collect()
+}

@@ -1,0 +1,212 @@
+//! Two scans' records against each other, line by line.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::bounds::Bounds;
+use crate::evidence::records::{Edge, End, Header, without_wall};
+
+/// Fields that differ from run to run.
+const OF_THE_RUN: [&str; 1] = ["milliseconds"];
+
+/// The first place where the records of a face, or of frames, are not as they were.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RecordDifference {
+    /// Of the records that are reproduced, from 1.
+    pub line: usize,
+    /// The face's track; `None` for what is of no face.
+    pub track: Option<u64>,
+    /// What differs, in words: field, was, is.
+    pub what: String,
+}
+
+/// How two scans compare.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Comparison {
+    pub bounds: Bounds,
+    /// Records of frames and clips that were compared.
+    pub records: usize,
+    /// Those that are equal in every bit.
+    pub equal: usize,
+    /// The most by which two scores differ.
+    pub largest_score_difference: f64,
+    /// Beyond the bounds, the first of each face.
+    pub differences: Vec<RecordDifference>,
+    /// All records with a difference beyond the bounds.
+    pub records_beyond: usize,
+    /// What is otherwise and need not matter: versions, the machine, what ran the networks.
+    pub environment: Vec<String>,
+    /// The earlier scan did not reach its end: records after its last were not compared.
+    pub partial: bool,
+}
+
+impl Comparison {
+    /// Whether nothing is beyond the bounds.
+    pub fn is_reproduced(&self) -> bool {
+        self.records_beyond == 0
+    }
+}
+
+/// Records of a scan: header, what follows, and how it ended.
+struct Records {
+    header: Header,
+    /// Without header and footer.
+    body: Vec<Value>,
+    /// `None`: without a footer.
+    end: Option<End>,
+}
+
+fn records(text: &str) -> Result<Records, String> {
+    let mut header = None;
+    let (mut body, mut end) = (Vec::new(), None);
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        let whole = line.ends_with('\n');
+        let record: Value = match serde_json::from_str(line) {
+            Ok(record) => record,
+            // A line that a killed scan did not finish.
+            Err(_) if !whole => break,
+            Err(e) => return Err(format!("line {number} is no JSON: {e}")),
+        };
+        match record["type"].as_str() {
+            Some("header" | "footer") => match Edge::parse(line) {
+                Ok(Edge::Header(found)) => header = header.or(Some(*found)),
+                Ok(Edge::Footer(found)) => end = Some(found.end),
+                Err(e) => return Err(format!("line {number}: {e}")),
+            },
+            Some(_) => body.push(without_wall(record)),
+            None => return Err(format!("line {number} is no record: it has no type")),
+        }
+    }
+    let header = header.ok_or("there is no header")?;
+    Ok(Records { header, body, end })
+}
+
+/// Compares the records of a scan (JSON lines) with those of another that ran later.
+///
+/// # Errors
+/// In words, when one of them is no scan's.
+pub fn compare(earlier: &str, later: &str) -> Result<Comparison, String> {
+    let earlier = records(earlier).map_err(|e| format!("the earlier records: {e}"))?;
+    let later = records(later).map_err(|e| format!("the new records: {e}"))?;
+    let bounds = Bounds::between(&earlier.header, &later.header);
+    let partial = !matches!(earlier.end, Some(End::Complete | End::TruncatedInput));
+    let mut comparison = Comparison {
+        environment: environment(&earlier.header, &later.header),
+        bounds,
+        records: 0,
+        equal: 0,
+        largest_score_difference: 0.0,
+        differences: Vec::new(),
+        records_beyond: 0,
+        partial,
+    };
+    let mut told = BTreeSet::new();
+    for (at, (was, is)) in earlier.body.iter().zip(&later.body).enumerate() {
+        comparison.record(at + 2, was, is, &mut told);
+    }
+    let (was, is) = (earlier.body.len(), later.body.len());
+    if was > is || (is > was && !partial) {
+        comparison.records_beyond += was.abs_diff(is);
+        comparison.differences.push(RecordDifference {
+            line: was.min(is) + 2,
+            track: None,
+            what: format!("there were {was} records of frames and clips, and are {is}"),
+        });
+    }
+    Ok(comparison)
+}
+
+impl Comparison {
+    fn record(&mut self, line: usize, was: &Value, is: &Value, told: &mut BTreeSet<Option<u64>>) {
+        self.records += 1;
+        if without_run(was) == without_run(is) {
+            self.equal += 1;
+            return;
+        }
+        let mut walk = Walk { bounds: &self.bounds, largest: 0.0, found: Vec::new() };
+        walk.value("", "", was["track"].as_u64(), was, is);
+        self.largest_score_difference = self.largest_score_difference.max(walk.largest);
+        self.records_beyond += usize::from(!walk.found.is_empty());
+        for (track, what) in walk.found {
+            if told.insert(track) {
+                self.differences.push(RecordDifference { line, track, what });
+            }
+        }
+    }
+}
+
+fn without_run(record: &Value) -> Value {
+    let mut record = record.clone();
+    if let Some(fields) = record.as_object_mut() {
+        OF_THE_RUN.iter().for_each(|name| drop(fields.remove(*name)));
+    }
+    record
+}
+
+/// What differs beyond the bounds between two records, each with the face that it is of.
+struct Walk<'a> {
+    bounds: &'a Bounds,
+    largest: f64,
+    found: Vec<(Option<u64>, String)>,
+}
+
+impl Walk<'_> {
+    /// `path` is where it is, `name` the field that it is of.
+    fn value(&mut self, path: &str, name: &str, track: Option<u64>, was: &Value, is: &Value) {
+        match (was, is) {
+            (Value::Object(a), Value::Object(b)) => {
+                let track = a.get("track").and_then(Value::as_u64).or(track);
+                let names: BTreeSet<_> = a.keys().chain(b.keys()).collect();
+                for name in names.into_iter().filter(|name| !OF_THE_RUN.contains(&name.as_str())) {
+                    let field = |of: &serde_json::Map<_, _>| of.get(name).cloned();
+                    let (a, b) = (field(a).unwrap_or_default(), field(b).unwrap_or_default());
+                    let path =
+                        if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    self.value(&path, name, track, &a, &b);
+                }
+            }
+            (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+                for (at, (a, b)) in a.iter().zip(b).enumerate() {
+                    self.value(&format!("{path}[{at}]"), name, track, a, b);
+                }
+            }
+            (Value::Array(a), Value::Array(b)) => {
+                self.found
+                    .push((track, format!("{path}: {} were there, {} are", a.len(), b.len())));
+            }
+            (Value::Number(a), Value::Number(b)) => {
+                let (Some(x), Some(y)) = (a.as_f64(), b.as_f64()) else { return };
+                if matches!(name, "score" | "frame-score" | "fused-score") {
+                    self.largest = self.largest.max((x - y).abs());
+                }
+                if !self.bounds.allow(name, x, y) {
+                    self.found.push((track, format!("{path} was {a} and is {b}")));
+                }
+            }
+            (a, b) if a == b => {}
+            (a, b) => self.found.push((track, format!("{path} was {a} and is {b}"))),
+        }
+    }
+}
+
+/// What is otherwise, field by field.
+fn environment(was: &Header, is: &Header) -> Vec<String> {
+    let list = |all: &[String]| all.join(", ");
+    let pairs = [
+        ("m2sd", was.versions.m2sd.clone(), is.versions.m2sd.clone()),
+        ("GStreamer", was.versions.gstreamer.clone(), is.versions.gstreamer.clone()),
+        ("runtimes", list(&was.versions.runtimes), list(&is.versions.runtimes)),
+        ("processor", was.host.cpu.clone(), is.host.cpu.clone()),
+        ("system", was.host.os.clone(), is.host.os.clone()),
+        ("provider", was.provider.clone(), is.provider.clone()),
+        ("precision", was.precision.clone(), is.precision.clone()),
+        ("provider of the detector", was.detect_provider.clone(), is.detect_provider.clone()),
+        ("precision of the detector", was.detect_precision.clone(), is.detect_precision.clone()),
+    ];
+    let differ = pairs.into_iter().filter(|(_, was, is)| was != is);
+    differ.map(|(name, was, is)| format!("{name}: was {was:?}, is {is:?}")).collect()
+}

@@ -1,0 +1,215 @@
+//! Running a scan again from what its records say, and comparing.
+
+mod bounds;
+mod compare;
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use thiserror::Error;
+
+pub use self::bounds::Bounds;
+pub use self::compare::{Comparison, RecordDifference, compare};
+use super::records::{Edge, FORMAT, Header, InputKind, ModelFile};
+use crate::core::modelinfo::Role;
+use crate::models::resolve::{ResolveError, Search};
+use crate::models::sha256;
+
+/// No header is longer.
+const MOST_HEADER_BYTES: u64 = 1 << 24;
+
+/// Why a scan cannot be run again.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReproduceError {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// No records of a scan, or more than one.
+    #[error("{}: {why}", folder.display())]
+    Records { folder: PathBuf, why: String },
+    /// They were written by another version.
+    #[error("{}: {why}", path.display())]
+    Header { path: PathBuf, why: String },
+    #[error("{0} is a stream, nothing of which can be read again")]
+    Stream(String),
+    /// The input is not where it was.
+    #[error("the input {0:?} is not there; name it with --input FILE")]
+    NoInput(String),
+    /// Another file.
+    #[error(
+        "{} is not the file that was scanned: its sha256 is {is}, and the records say {was}; name the \
+         right one with --input FILE",
+        path.display()
+    )]
+    OtherInput { path: PathBuf, was: String, is: String },
+    /// No such model.
+    #[error("a model of the scan: {0}")]
+    Model(#[from] ResolveError),
+    /// Another model of the same name.
+    #[error(
+        "{} is not the {role} of the scan: its sha256 is {is}, and the records say {was}; name the folder \
+         with the right one with --engines DIR",
+        path.display()
+    )]
+    OtherModel { role: Role, path: PathBuf, was: String, is: String },
+}
+
+/// What runs a scan again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The records that are to be reproduced.
+    pub records: PathBuf,
+    /// The input, which has the right hash.
+    pub input: PathBuf,
+    /// What follows `m2sd scan`, but for where the records go.
+    pub arguments: Vec<String>,
+}
+
+/// Where the input and the models are, if not where they were.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    pub input: Option<PathBuf>,
+    pub engines: Option<PathBuf>,
+}
+
+/// How to run the scan again whose results a folder holds (or whose records a file holds): input and
+/// models are looked for, and are those of the records, by their hashes.
+///
+/// # Errors
+/// [`ReproduceError`]
+pub fn plan(results: &Path, places: &Places) -> Result<Plan, ReproduceError> {
+    let records = records(results)?;
+    let header = header(&records)?;
+    let input = input(&header, &records, places)?;
+    let mut arguments = vec![text(&input)];
+    for (option, role, files) in [
+        ("--detector", Role::Detector, std::slice::from_ref(&header.detector)),
+        ("--aligner", Role::Aligner, header.aligner.as_slice()),
+        ("--classifier", Role::Classifier, &header.classifiers),
+    ] {
+        let paths: Result<Vec<_>, _> = files.iter().map(|file| model(role, file, places)).collect();
+        let paths = paths?;
+        let named = if paths.is_empty() { "none".to_owned() } else { paths.join(",") };
+        arguments.extend([option.to_owned(), named]);
+    }
+    if header.span.start > 0.0 {
+        arguments.extend(["--start".to_owned(), header.span.start.to_string()]);
+    }
+    if let Some(duration) = header.span.duration {
+        arguments.extend(["--duration".to_owned(), duration.to_string()]);
+    }
+    for (name, value) in &header.settings {
+        if let Some(value) = setting(name, value) {
+            arguments.extend(["--set".to_owned(), format!("{name}={value}")]);
+        }
+    }
+    Ok(Plan { records, input, arguments })
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// A setting as text; `None` for those that are named otherwise, or were not set.
+fn setting(name: &str, value: &Value) -> Option<String> {
+    // Models by their hashes; and a scan has one mode.
+    const NAMED_OTHERWISE: [&str; 5] = ["engines-dir", "detector", "aligner", "classifier", "mode"];
+    if NAMED_OTHERWISE.contains(&name) {
+        return None;
+    }
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// The records in a folder: `scores.jsonl`, or the one file that begins with a header.
+fn records(results: &Path) -> Result<PathBuf, ReproduceError> {
+    if !results.is_dir() {
+        return Ok(results.to_owned());
+    }
+    for usual in ["scores.jsonl", "scores.jsonl.part"] {
+        let usual = results.join(usual);
+        if usual.is_file() {
+            return Ok(usual);
+        }
+    }
+    let cannot = |source| ReproduceError::Read { path: results.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in results.read_dir().map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        let is_jsonl = path.extension().is_some_and(|extension| extension == "jsonl");
+        if is_jsonl && path.is_file() && header(&path).is_ok() {
+            found.push(path);
+        }
+    }
+    let why = match found.len() {
+        1 => return Ok(found.remove(0)),
+        0 => "there are no records of a scan in it".to_owned(),
+        n => format!("there are records of {n} scans in it; name the file of one"),
+    };
+    Err(ReproduceError::Records { folder: results.to_owned(), why })
+}
+
+fn header(path: &Path) -> Result<Header, ReproduceError> {
+    let cannot = |source| ReproduceError::Read { path: path.to_owned(), source };
+    let wrong = |why: String| ReproduceError::Header { path: path.to_owned(), why };
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    let mut line = Vec::new();
+    BufReader::new(file.take(MOST_HEADER_BYTES)).read_until(b'\n', &mut line).map_err(cannot)?;
+    let line = String::from_utf8(line).map_err(|_| wrong("its first line is no text".into()))?;
+    let header = match Edge::parse(&line) {
+        Ok(Edge::Header(header)) => *header,
+        Ok(Edge::Footer(_)) => return Err(wrong("its first record is a footer".into())),
+        Err(e) => return Err(wrong(format!("its first line is no header of a scan: {e}"))),
+    };
+    if header.format != FORMAT || header.detector.sha256.is_empty() {
+        return Err(wrong(format!(
+            "records of format {}, and format {FORMAT} is expected; scan again with this version",
+            header.format
+        )));
+    }
+    Ok(header)
+}
+
+/// The file that was scanned, wherever it is now.
+fn input(header: &Header, records: &Path, places: &Places) -> Result<PathBuf, ReproduceError> {
+    let name = &header.input.name;
+    if header.input.kind == InputKind::Stream {
+        return Err(ReproduceError::Stream(name.clone()));
+    }
+    let path = places.input.clone().or_else(|| near(name, records));
+    let path = path.ok_or_else(|| ReproduceError::NoInput(name.clone()))?;
+    let is = sha256(&path).map_err(|source| ReproduceError::Read { path: path.clone(), source })?;
+    match &header.input.sha256 {
+        Some(was) if *was == is => Ok(path),
+        was => Err(ReproduceError::OtherInput {
+            path,
+            was: was.clone().unwrap_or_else(|| "nothing of it".to_owned()),
+            is,
+        }),
+    }
+}
+
+/// Where a file of this name may be: as it was called, in the folder of the results, beside that.
+fn near(name: &str, records: &Path) -> Option<PathBuf> {
+    let called = Path::new(name.strip_prefix("file://").unwrap_or(name));
+    let folder = crate::models::folder(records);
+    let file = called.file_name()?;
+    let all = [called.to_owned(), folder.join(file), folder.join("..").join(file)];
+    all.into_iter().find(|path| path.is_file())
+}
+
+fn model(role: Role, file: &ModelFile, places: &Places) -> Result<String, ReproduceError> {
+    let path = Search::new(places.engines.as_deref()).find(role, Some(&file.file))?.path;
+    let is = sha256(&path).map_err(|source| ReproduceError::Read { path: path.clone(), source })?;
+    if is != file.sha256 {
+        return Err(ReproduceError::OtherModel { role, path, was: file.sha256.clone(), is });
+    }
+    // With a slash, or it would be a name that is looked for.
+    let path = std::path::absolute(&path)
+        .map_err(|source| ReproduceError::Read { path: path.clone(), source })?;
+    Ok(text(&path))
+}
