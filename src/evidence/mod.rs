@@ -4,6 +4,7 @@
 #[cfg(feature = "c2pa")]
 pub mod provenance;
 pub mod records;
+pub mod report;
 pub mod reproduce;
 pub mod seal;
 pub mod timestamp;

@@ -21,6 +21,7 @@ mod outputs;
 mod partial_file;
 mod provenance;
 mod quantise;
+mod report;
 mod reproduce;
 mod scan;
 mod seal;
@@ -58,6 +59,8 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Tell what is there, what is missing and what to do; exit code 0 if a scan would run
     Doctor(doctor::DoctorArgs),
+    /// Make one page of a scan's results: what was found, how sure it is, and what it cannot tell
+    Report(report::ReportArgs),
     /// Measure what the element costs on this machine
     Bench(bench::BenchArgs),
     /// Score videos that are known to be real or fake; write metrics, scores and a page
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
     let result = match args.command {
         Command::Scan(args) => scan::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),

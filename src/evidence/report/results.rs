@@ -1,0 +1,270 @@
+//! What the records of a folder say, face by face.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::evidence::records::{Edge, Footer, Header};
+
+/// A line of records has some kB; one of many MB is none.
+const LONGEST_LINE: u64 = 16 << 20;
+/// A picture beside the records.
+const LARGEST_PICTURE: u64 = 4 << 20;
+
+/// What was found in a folder.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    /// The folder, as it was named.
+    pub folder: PathBuf,
+    /// `scores.jsonl`, or what a scan that died has left.
+    pub file: String,
+    pub header: Option<Header>,
+    pub footer: Option<Footer>,
+    /// By the faces' numbers.
+    pub faces: BTreeMap<u64, FaceResults>,
+    pub frames: u64,
+    /// Frames on which nobody looked for faces.
+    pub not_analysed: u64,
+    /// Seconds of the last frame.
+    pub end: f64,
+    /// Lines that are no records, by their number from 1, and why.
+    pub unreadable: Vec<(usize, String)>,
+    pub has_seal: bool,
+}
+
+/// What was seen of one face.
+#[derive(Clone, Debug, Default)]
+pub struct FaceResults {
+    pub frames: u64,
+    /// Seconds.
+    pub first: f64,
+    pub last: f64,
+    /// What was said of it: the surest `fake`, where there was one, else what was said last.
+    pub label: String,
+    pub reason: Option<String>,
+    pub score: Option<f64>,
+    pub llr: Option<f64>,
+    pub clips: Vec<Clip>,
+    /// Seconds and P(fake) of frames.
+    pub scores: Vec<(f64, f64)>,
+    /// Left, top, width and height in pixels, in order.
+    pub boxes: Vec<[f64; 4]>,
+    /// Least, middle and most of each quality.
+    pub quality: BTreeMap<String, [f64; 3]>,
+    /// Stretches that could not be judged, and why.
+    pub gates: Vec<Stretch>,
+    /// JPEG pictures of clips that the scan has kept: `highest`, `lowest`, `typical`.
+    pub pictures: BTreeMap<String, Vec<u8>>,
+}
+
+/// A clip of a face.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Clip {
+    /// Seconds.
+    pub start: f64,
+    pub end: f64,
+    pub score: Option<f64>,
+    pub llr: Option<f64>,
+    /// Why it counts for no verdict.
+    pub reason: Option<String>,
+    track: Option<u64>,
+}
+
+impl Default for Clip {
+    fn default() -> Self {
+        let (score, llr, reason, track) = (None, None, None, None);
+        Self { start: f64::NAN, end: f64::NAN, score, llr, reason, track }
+    }
+}
+
+/// A part of a face's time, in seconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stretch {
+    pub start: f64,
+    pub end: f64,
+    pub why: String,
+}
+
+#[derive(Debug, Error)]
+pub enum ReportError {
+    #[error(
+        "{} has no scores.jsonl; expected the folder of a scan: m2sd scan VIDEO --out {}",
+        folder.display(), folder.display()
+    )]
+    NoRecords { folder: PathBuf },
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} holds no record of a scan: {why}", path.display())]
+    NotRecords { path: PathBuf, why: String },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Frame {
+    time: Option<f64>,
+    analysed: Option<bool>,
+    faces: Vec<Seen>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+struct Seen {
+    track: Option<u64>,
+    #[serde(rename = "box")]
+    rect: Option<[f64; 4]>,
+    label: String,
+    reason: Option<String>,
+    reason_text: Option<String>,
+    score: Option<f64>,
+    frame_score: Option<f64>,
+    llr: Option<f64>,
+    quality: BTreeMap<String, serde_json::Value>,
+}
+
+/// The types of records that are read here; others are for others.
+#[derive(Deserialize)]
+struct Kind {
+    r#type: String,
+}
+
+/// All values of a face's qualities, until they are summed up.
+type Qualities = BTreeMap<u64, BTreeMap<String, Vec<f64>>>;
+
+impl Results {
+    /// Reads the records of a scan's folder, whole or not.
+    ///
+    /// # Errors
+    /// [`ReportError`] where there are none.
+    pub fn read(folder: &Path) -> Result<Self, ReportError> {
+        let names = ["scores.jsonl", "scores.jsonl.part"];
+        let found = names.into_iter().find(|name| folder.join(name).is_file());
+        let file = found.ok_or_else(|| ReportError::NoRecords { folder: folder.to_owned() })?;
+        let path = folder.join(file);
+        let read = |source| ReportError::Read { path: path.clone(), source };
+        let mut reader = BufReader::new(File::open(&path).map_err(read)?);
+        let mut results =
+            Self { folder: folder.to_owned(), file: file.to_owned(), ..Self::default() };
+        let mut qualities = Qualities::new();
+        for number in 1.. {
+            let mut line = Vec::new();
+            let length = reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line);
+            if length.map_err(read)? == 0 {
+                break;
+            }
+            if let Err(why) = results.take(&line, &mut qualities) {
+                results.unreadable.push((number, why));
+            }
+        }
+        if results.header.is_none() && results.frames == 0 {
+            let first = results.unreadable.first().map(|(_, why)| why.clone());
+            let why = first.unwrap_or_else(|| "it is empty".to_owned());
+            return Err(ReportError::NotRecords { path, why });
+        }
+        for (track, qualities) in qualities {
+            let face = results.faces.entry(track).or_default();
+            face.quality = qualities
+                .into_iter()
+                .filter_map(|(name, all)| Some((name, spread(all)?)))
+                .collect();
+        }
+        results.has_seal = folder.join("seal.json").is_file();
+        results.take_pictures();
+        Ok(results)
+    }
+
+    fn take(&mut self, line: &[u8], qualities: &mut Qualities) -> Result<(), String> {
+        let line = std::str::from_utf8(line).map_err(|e| e.to_string())?;
+        let said = |error: serde_json::Error| error.to_string();
+        let Kind { r#type } = serde_json::from_str(line).map_err(said)?;
+        match r#type.as_str() {
+            "header" | "footer" => match Edge::parse(line).map_err(said)? {
+                Edge::Header(header) => self.header = Some(*header),
+                Edge::Footer(footer) => self.footer = Some(*footer),
+            },
+            "frame" => self.frame(serde_json::from_str(line).map_err(said)?, qualities),
+            "clip" => {
+                let clip: Clip = serde_json::from_str(line).map_err(said)?;
+                let face = clip.track.map(|track| self.faces.entry(track).or_default());
+                if let Some(face) = face {
+                    face.clips.push(clip);
+                }
+            }
+            // Of a later version.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, frame: Frame, qualities: &mut Qualities) {
+        self.frames += 1;
+        self.not_analysed += u64::from(frame.analysed == Some(false));
+        let time = frame.time.unwrap_or(self.end);
+        self.end = self.end.max(time);
+        for seen in frame.faces {
+            let Some(track) = seen.track else { continue };
+            let of_face = qualities.entry(track).or_default();
+            for (name, value) in &seen.quality {
+                if let Some(value) = value.as_f64() {
+                    of_face.entry(name.clone()).or_default().push(value);
+                }
+            }
+            self.faces.entry(track).or_default().seen(time, seen);
+        }
+    }
+
+    /// Pictures that the scan has kept beside the records: `faces/N-highest.jpg`.
+    fn take_pictures(&mut self) {
+        for (track, face) in &mut self.faces {
+            for which in ["highest", "typical", "lowest"] {
+                let path = self.folder.join(format!("faces/{track}-{which}.jpg"));
+                let is_picture = path
+                    .symlink_metadata()
+                    .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST_PICTURE);
+                if is_picture && let Ok(bytes) = std::fs::read(&path) {
+                    face.pictures.insert(which.to_owned(), bytes);
+                }
+            }
+        }
+    }
+}
+
+impl FaceResults {
+    fn seen(&mut self, time: f64, seen: Seen) {
+        if self.frames == 0 {
+            self.first = time;
+        }
+        self.frames += 1;
+        self.last = time;
+        self.boxes.extend(seen.rect);
+        self.scores.extend(seen.frame_score.or(seen.score).map(|score| (time, score)));
+        let why = seen.reason_text.or(seen.reason);
+        if seen.label == "insufficient" {
+            let why = why.clone().unwrap_or_else(|| "not told".to_owned());
+            match self.gates.last_mut() {
+                Some(gate) if gate.why == why && time - gate.end < 0.5 => gate.end = time,
+                _ => self.gates.push(Stretch { start: time, end: time, why }),
+            }
+        }
+        let surer = seen.label == "fake" && seen.score >= self.score;
+        if self.label != "fake" || surer {
+            (self.label, self.reason) = (seen.label, why);
+            (self.score, self.llr) = (seen.score, seen.llr);
+        }
+    }
+
+    /// Clips that were scored.
+    pub fn scored(&self) -> impl Iterator<Item = (&Clip, f64)> {
+        self.clips.iter().filter_map(|clip| Some((clip, clip.score?)))
+    }
+}
+
+/// Least, middle and most.
+fn spread(mut all: Vec<f64>) -> Option<[f64; 3]> {
+    all.sort_unstable_by(f64::total_cmp);
+    Some([*all.first()?, *all.get(all.len() / 2)?, *all.last()?])
+}

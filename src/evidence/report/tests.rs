@@ -1,0 +1,88 @@
+use std::path::Path;
+
+use super::*;
+
+fn folder(lines: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("scores.jsonl"), lines.join("\n")).unwrap();
+    folder
+}
+
+fn frame(time: f64, face: &str) -> String {
+    format!(r#"{{"type":"frame","time":{time},"analysed":true,"faces":[{face}]}}"#)
+}
+
+const HEADER: &str = r#"{"type":"header","input":{"name":"rtsp://bob:geheim@cam/<b>x</b>"},
+"training":"trained","calibrated":true,"threshold":0.5}"#;
+
+#[test]
+fn faces_are_told_with_what_was_said_surest_of_them() {
+    let header = HEADER.replace('\n', "");
+    let lines = [
+        header.clone(),
+        frame(
+            0.0,
+            r#"{"track":3,"box":[1,2,30,40],"label":"insufficient","reason-text":"too dark"}"#,
+        ),
+        frame(
+            0.1,
+            r#"{"track":3,"box":[1,2,30,40],"label":"insufficient","reason-text":"too dark"}"#,
+        ),
+        r#"{"type":"clip","track":3,"start":0.0,"end":0.5,"score":0.9,"llr":4.0}"#.to_owned(),
+        frame(
+            1.0,
+            r#"{"track":3,"label":"fake","score":0.9,"llr":4.0,"quality":{"pose":5.0,"failed":[]}}"#,
+        ),
+        frame(1.1, r#"{"track":3,"label":"uncertain","score":0.6}"#),
+    ];
+    let folder = folder(&lines.each_ref().map(String::as_str));
+    let results = Results::read(folder.path()).unwrap();
+    let face = &results.faces[&3];
+    assert_eq!((face.label.as_str(), face.score, face.frames), ("fake", Some(0.9), 4));
+    assert_eq!(face.gates, [Stretch { start: 0.0, end: 0.1, why: "too dark".to_owned() }]);
+    assert_eq!(face.quality["pose"], [5.0; 3]);
+    let page = render(&results, "test");
+    // exp(4) is 54.6: moderate.
+    assert!(page.contains("54.6 times likelier for a forged face"), "{page}");
+    assert!(page.contains("moderate support"), "{page}");
+    assert!(page.contains("did not come to its end"), "it has no footer: {page}");
+    assert!(!page.contains("UNCALIBRATED"));
+    // Hostile names and passwords.
+    assert!(!page.contains("geheim") && !page.contains("<b>x</b>"), "{page}");
+    assert!(page.contains("&lt;b&gt;"), "{page}");
+}
+
+#[test]
+fn what_is_damaged_or_not_there_is_told() {
+    let header = HEADER.replace('\n', "");
+    let cut = folder(&[&header, "{\"type\":\"frame\",\"ti", "nonsense", &frame(0.5, "")]);
+    let results = Results::read(cut.path()).unwrap();
+    let lines: Vec<_> = results.unreadable.iter().map(|(line, _)| *line).collect();
+    assert_eq!((lines, results.frames), (vec![2, 3], 1));
+    let page = render(&results, "test");
+    assert!(page.contains("2 lines of the records are damaged"), "{page}");
+    assert!(page.contains("No face was found on 1 frames"), "{page}");
+
+    let nothing = folder(&["nonsense"]);
+    assert!(matches!(Results::read(nothing.path()), Err(ReportError::NotRecords { .. })));
+    let error = Results::read(Path::new("/no/such/folder")).unwrap_err();
+    assert!(error.to_string().contains("m2sd scan VIDEO --out /no/such/folder"), "{error}");
+}
+
+#[test]
+fn the_scale_is_that_of_the_guideline_on_both_sides() {
+    for (ratio, words) in [
+        (1.0, "no support"),
+        (1.9, "no support"),
+        (2.1, "weak support"),
+        (99.0, "moderate support"),
+        (101.0, "moderately strong support"),
+        (9_999.0, "strong support"),
+        (10_001.0, "very strong support"),
+        (2e6, "extremely strong support"),
+    ] {
+        for llr in [f64::ln(ratio), -f64::ln(ratio)] {
+            assert_eq!(support(llr).words, words, "{ratio}");
+        }
+    }
+}
