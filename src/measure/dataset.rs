@@ -106,6 +106,12 @@ pub fn from_deepfakebench(text: &str, split: &str) -> Result<Vec<Item>, DatasetE
             }
         }
     }
+    // Not as the file has them: how objects keep their order is up to how this was built.
+    walk.items.sort_by(|a, b| {
+        let key = |item: &Item| (item.video.group.clone(), item.video.file.clone());
+        key(a).cmp(&key(b))
+    });
+    walk.splits.sort();
     if walk.items.is_empty() {
         let found = if walk.splits.is_empty() { "none".into() } else { walk.splits.join(", ") };
         return Err(DatasetError::NoEntries { split: split.to_owned(), found });

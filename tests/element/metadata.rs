@@ -347,7 +347,8 @@ fn messages_become_events_with_the_same_names() {
         let event = serde_json::to_value(&told.body).unwrap();
         let event = event.as_object().unwrap();
         kinds.insert(event["type"].as_str().unwrap().to_owned());
-        let names: Vec<_> = event.keys().filter(|name| *name != "type").cloned().collect();
+        let mut names: Vec<_> = event.keys().filter(|name| *name != "type").cloned().collect();
+        names.sort();
         // The frame's time is the envelope's.
         let mut fields: Vec<_> = message.fields().map(|name| name.to_string()).collect();
         fields.retain(|name| name != "running-time");

@@ -28,6 +28,7 @@ mod seal;
 mod signals;
 mod synth_video;
 mod terminal;
+mod thumbnail;
 mod verify;
 mod watch;
 

@@ -4,13 +4,17 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gstm2sd::evidence::report::{Results, render};
+use gstm2sd::models::sha256;
 
 use crate::error::CliError;
 use crate::partial_file;
 use crate::terminal::{escape, print_line};
+use crate::thumbnail::{last_frame, thumbnail};
 
 /// The page's name where nobody gives another.
 const NAME: &str = "report.html";
+/// Of a face's picture.
+const SIDE_PX: i32 = 192;
 
 #[derive(Args)]
 pub struct ReportArgs {
@@ -25,7 +29,14 @@ pub struct ReportArgs {
 }
 
 pub fn run(args: &ReportArgs) -> Result<(), CliError> {
-    let results = Results::read(&args.folder).map_err(CliError::input)?;
+    let mut results = Results::read(&args.folder).map_err(CliError::input)?;
+    gst::init().map_err(CliError::runtime)?;
+    if let Some((video, called)) = video(args, &results) {
+        // A clip's box is that of its newest frame.
+        results.take_pictures(&called, |clip, rect| {
+            thumbnail(&video, last_frame(clip.start, clip.end), rect, SIDE_PX)
+        });
+    }
     let page = render(&results, concat!("m2sd ", env!("CARGO_PKG_VERSION")));
     let out = args.out.clone().unwrap_or_else(|| args.folder.join(NAME));
     refuse(&out, args)?;
@@ -41,13 +52,29 @@ pub fn run(args: &ReportArgs) -> Result<(), CliError> {
     print_line(&format!("Report: {}", escape(&out.display().to_string())))
 }
 
+/// What pictures can be cut from: the input, if it is the file that was scanned, else the annotated video.
+fn video(args: &ReportArgs, results: &Results) -> Option<(PathBuf, String)> {
+    let input = results.header.as_ref().map(|header| &header.input);
+    let scanned = input.and_then(|input| {
+        let path = PathBuf::from(&input.name);
+        let is_same = path.is_file() && sha256(&path).ok() == input.sha256;
+        is_same.then_some((path, "the input".to_owned()))
+    });
+    scanned.or_else(|| {
+        let names = ["annotated.mp4", "annotated.mkv", "annotated.mp4.part"];
+        let found = names.into_iter().find(|name| args.folder.join(name).is_file())?;
+        Some((args.folder.join(found), format!("{found}, with the boxes that were drawn")))
+    })
+}
+
 /// Nothing is overwritten that somebody might want.
 fn refuse(out: &Path, args: &ReportArgs) -> Result<(), CliError> {
     let is_ours = |name: &str| {
         let ours = args.folder.join(name).canonicalize();
         ours.is_ok_and(|ours| out.canonicalize().is_ok_and(|out| out == ours))
     };
-    if ["scores.jsonl", "scores.jsonl.part", "annotated.mp4", "seal.json"].into_iter().any(is_ours) {
+    if ["scores.jsonl", "scores.jsonl.part", "annotated.mp4", "seal.json"].into_iter().any(is_ours)
+    {
         return Err(CliError::input(format!(
             "{} is a result of the scan; name another file for the page",
             out.display()

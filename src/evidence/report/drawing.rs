@@ -22,7 +22,8 @@ struct Axes {
 impl Axes {
     fn x(&self, time: f64) -> f64 {
         let span = (self.to - self.from).max(0.04);
-        LEFT + (time - self.from) / span * (WIDTH - LEFT - 6.0)
+        let part = ((time - self.from) / span).clamp(0.0, 1.0);
+        LEFT + part * (WIDTH - LEFT - 6.0)
     }
 
     fn y(score: f64) -> f64 {

@@ -4,7 +4,7 @@ use base64ct::{Base64, Encoding};
 use maud::{Markup, html};
 
 use super::drawing;
-use super::results::{Clip, FaceResults, Results};
+use super::results::{FaceResults, Results};
 use super::words;
 
 /// What qualities are called, and what they are measured in.
@@ -27,7 +27,9 @@ pub(super) fn section(results: &Results, number: u64, face: &FaceResults) -> Mar
             p { (words::verdict(face, threshold)) }
             @if let Some(llr) = face.llr { p { (words::ratio(llr)) " (" (words::SCALE) ".)" } }
             figure {
-                (drawing::timeline(face, threshold, &name))
+                div.scroll tabindex="0" role="region" aria-label={ "Scores of " (name) " over time" } {
+                    (drawing::timeline(face, threshold, &name))
+                }
                 figcaption {
                     "Bars: the scores of clips. Line: of frames. "
                     @if threshold.is_some() { "Dashed: the threshold. " }
@@ -35,7 +37,7 @@ pub(super) fn section(results: &Results, number: u64, face: &FaceResults) -> Mar
                 }
             }
             (gates(face))
-            (pictures(&name, face))
+            (pictures(results, &name, face))
             div.columns {
                 figure {
                     (drawing::path(face, picture(results, face), &name))
@@ -81,44 +83,29 @@ fn gates(face: &FaceResults) -> Markup {
     }
 }
 
-/// The clip that a picture is of.
-fn clip_of<'a>(face: &'a FaceResults, which: &str) -> Option<(&'a Clip, f64)> {
-    let mut scored: Vec<_> = face.scored().collect();
-    scored.sort_by(|(_, a), (_, b)| a.total_cmp(b));
-    match which {
-        "highest" => scored.last().copied(),
-        "lowest" => scored.first().copied(),
-        _ => scored.get(scored.len() / 2).copied(),
-    }
-}
-
-fn pictures(name: &str, face: &FaceResults) -> Markup {
+fn pictures(results: &Results, name: &str, face: &FaceResults) -> Markup {
     html! {
-        h3 { "What the classifier saw" }
-        @if face.pictures.is_empty() {
-            p.note {
-                "The scan has kept no pictures of its clips. " code { "m2sd scan --clips DIR" }
-                " keeps them all."
-            }
-        }
-        @for (which, picture) in &face.pictures {
-            @let clip = clip_of(face, which);
-            @let told = clip.map_or_else(String::new, |(clip, score)| {
-                format!(" {:.2} s to {:.2} s, score {score:.3}", clip.start, clip.end)
-            });
-            figure.crops {
-                img alt={ (name) ", aligned pictures of the clip with the " (which) " score:" (told) }
-                    src={ "data:image/jpeg;base64," (Base64::encode_string(picture)) };
-                figcaption { "The clip with the " (which) " score:" (told) }
-            }
-        }
-        @if face.pictures.is_empty() && face.scored().next().is_some() {
-            ul { @for which in ["highest", "typical", "lowest"] {
-                @if let Some((clip, score)) = clip_of(face, which) {
-                    li { "The " (which) " score, " (format!("{score:.3}")) ": "
-                        (format!("{:.2} s to {:.2} s", clip.start, clip.end)) }
+        @if face.scored().next().is_some() {
+            h3 { "Its clips" }
+            div.clips { @for (which, clip, score) in face.chosen() {
+                @let told = format!(
+                    "{} score, {score:.3}: {:.2} s to {:.2} s", which.as_str(), clip.start, clip.end
+                );
+                figure {
+                    @if let Some(picture) = face.pictures.get(&which) {
+                        img alt={ (name) " at the end of the clip with the " (told) }
+                            width="192" height="192"
+                            src={ "data:image/jpeg;base64," (Base64::encode_string(picture)) };
+                    }
+                    figcaption { "The " (told) }
                 }
             } }
+            p.note {
+                @match &results.pictures_from {
+                    Some(from) => { "Pictures are cut from " (from) ", at the clip's last frame." }
+                    None => { "Neither the input nor an annotated video is there to cut pictures from." }
+                }
+            }
         }
     }
 }

@@ -17,5 +17,5 @@ mod tests;
 mod words;
 
 pub use self::page::render;
-pub use self::results::{Clip, FaceResults, ReportError, Results, Stretch};
+pub use self::results::{Clip, FaceResults, ReportError, Results, Stretch, Which};
 pub use self::words::{SCALE, Support, support};

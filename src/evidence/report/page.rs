@@ -26,7 +26,7 @@ th,td{padding:.25rem .9rem .25rem 0;text-align:right;vertical-align:top;border-b
 th[scope=row],th:first-child,td.text{text-align:left;font-weight:400}thead th{font-weight:600}\
 .scroll{overflow-x:auto}.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));\
 gap:1rem;align-items:start}svg{display:block;width:100%;height:auto;background:var(--panel)}\
-svg text{font:11px system-ui,sans-serif;fill:var(--quiet)}.grid{stroke:var(--line)}.gate{fill:var(--gate)}\
+.clips{display:flex;flex-wrap:wrap;gap:1rem}.clips figure{margin:0;max-width:12rem}.timeline{min-width:34rem}td a,th a{white-space:nowrap}svg text{font:11px system-ui,sans-serif;fill:var(--quiet)}.grid{stroke:var(--line)}.gate{fill:var(--gate)}\
 .threshold{stroke:var(--warn);stroke-width:1.5;stroke-dasharray:6 4}.clip{stroke:var(--mark);stroke-width:4;opacity:.55}\
 polyline{fill:none;stroke:var(--ink);stroke-width:1.2;vector-effect:non-scaling-stroke}\
 .path rect{fill:none;stroke:var(--mark);stroke-width:2;vector-effect:non-scaling-stroke}\

@@ -12,8 +12,8 @@ use crate::evidence::records::{Edge, Footer, Header};
 
 /// A line of records has some kB; one of many MB is none.
 const LONGEST_LINE: u64 = 16 << 20;
-/// A picture beside the records.
-const LARGEST_PICTURE: u64 = 4 << 20;
+/// Faces that have pictures: each costs some seeks in the video.
+const MOST_PICTURED: usize = 50;
 
 /// What was found in a folder.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +34,8 @@ pub struct Results {
     /// Lines that are no records, by their number from 1, and why.
     pub unreadable: Vec<(usize, String)>,
     pub has_seal: bool,
+    /// What pictures of faces are cut from.
+    pub pictures_from: Option<String>,
 }
 
 /// What was seen of one face.
@@ -57,8 +59,8 @@ pub struct FaceResults {
     pub quality: BTreeMap<String, [f64; 3]>,
     /// Stretches that could not be judged, and why.
     pub gates: Vec<Stretch>,
-    /// JPEG pictures of clips that the scan has kept: `highest`, `lowest`, `typical`.
-    pub pictures: BTreeMap<String, Vec<u8>>,
+    /// JPEG pictures of its clips, see [`Results::take_pictures`].
+    pub pictures: BTreeMap<Which, Vec<u8>>,
 }
 
 /// A clip of a face.
@@ -73,12 +75,34 @@ pub struct Clip {
     /// Why it counts for no verdict.
     pub reason: Option<String>,
     track: Option<u64>,
+    /// Left, top, width and height in pixels, on its newest frame.
+    #[serde(rename = "box")]
+    pub rect: Option<[f64; 4]>,
+}
+
+/// Which clip of a face.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Which {
+    Highest,
+    Typical,
+    Lowest,
+}
+
+impl Which {
+    /// In a sentence: “the … score”.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Highest => "highest",
+            Self::Typical => "typical",
+            Self::Lowest => "lowest",
+        }
+    }
 }
 
 impl Default for Clip {
     fn default() -> Self {
-        let (score, llr, reason, track) = (None, None, None, None);
-        Self { start: f64::NAN, end: f64::NAN, score, llr, reason, track }
+        let (score, llr, reason, track, rect) = (None, None, None, None, None);
+        Self { start: f64::NAN, end: f64::NAN, score, llr, reason, track, rect }
     }
 }
 
@@ -173,7 +197,6 @@ impl Results {
                 .collect();
         }
         results.has_seal = folder.join("seal.json").is_file();
-        results.take_pictures();
         Ok(results)
     }
 
@@ -217,17 +240,20 @@ impl Results {
         }
     }
 
-    /// Pictures that the scan has kept beside the records: `faces/N-highest.jpg`.
-    fn take_pictures(&mut self) {
-        for (track, face) in &mut self.faces {
-            for which in ["highest", "typical", "lowest"] {
-                let path = self.folder.join(format!("faces/{track}-{which}.jpg"));
-                let is_picture = path
-                    .symlink_metadata()
-                    .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST_PICTURE);
-                if is_picture && let Ok(bytes) = std::fs::read(&path) {
-                    face.pictures.insert(which.to_owned(), bytes);
-                }
+    /// Has pictures taken of each face: of its clips with the highest, a typical and the lowest score, as
+    /// JPEG, by whoever has the video; `from` says what they are cut from.
+    pub fn take_pictures(
+        &mut self,
+        from: &str,
+        mut take: impl FnMut(&Clip, [f64; 4]) -> Option<Vec<u8>>,
+    ) {
+        self.pictures_from = Some(from.to_owned());
+        for face in self.faces.values_mut().take(MOST_PICTURED) {
+            let clips: Vec<_> =
+                face.chosen().map(|(which, clip, _)| (which, clip.clone())).collect();
+            for (which, clip) in clips {
+                let picture = clip.rect.and_then(|rect| take(&clip, rect));
+                face.pictures.extend(picture.map(|picture| (which, picture)));
             }
         }
     }
@@ -255,6 +281,20 @@ impl FaceResults {
             (self.label, self.reason) = (seen.label, why);
             (self.score, self.llr) = (seen.score, seen.llr);
         }
+    }
+
+    /// The clips with the highest, the middle and the lowest score, each once.
+    pub fn chosen(&self) -> impl Iterator<Item = (Which, &Clip, f64)> {
+        let mut scored: Vec<_> = self.scored().collect();
+        scored.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let last = scored.len().saturating_sub(1);
+        let mut places =
+            vec![(Which::Highest, 0), (Which::Typical, last / 2), (Which::Lowest, last)];
+        places.dedup_by_key(|(_, place)| *place);
+        places.into_iter().filter_map(move |(which, place)| {
+            let (clip, score) = *scored.get(place)?;
+            Some((which, clip, score))
+        })
     }
 
     /// Clips that were scored.

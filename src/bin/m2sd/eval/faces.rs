@@ -1,94 +1,23 @@
 //! Small pictures of faces, for the page.
 
-use std::path::Path;
-
-use gst::prelude::*;
-
 use super::data::Source;
 use super::records::Clip;
-use gstm2sd::watch::pipeline::upright::UPRIGHT;
+use crate::thumbnail;
 
-/// More than a large file takes on a slow machine.
-const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(20);
 const SIDE_PX: i32 = 128;
-/// Around the face's box, in sides of it.
-const MARGIN: f64 = 0.2;
 
 /// The face of a clip as a JPEG picture in base64; `None` where it cannot be had, which leaves the
 /// page without it.
 pub fn thumbnail(source: &Source, clip: &Clip) -> Option<String> {
     let bbox = clip.bbox?;
     // A clip's box is that of its newest frame.
-    let at = clip.end.or(clip.start)?.max(0.0);
+    let end = clip.end.or(clip.start)?;
+    let at = thumbnail::last_frame(clip.start.unwrap_or(end), end);
     let (file, at) = if source.is_frames {
         (source.files.get((at * 25.0).round() as usize)?, 0.0)
     } else {
         (source.files.first()?, at)
     };
-    let sample = frame(file, at)?;
-    let face = crop(&sample, bbox)?;
-    let caps =
-        gst::Caps::builder("image/jpeg").field("width", SIDE_PX).field("height", SIDE_PX).build();
-    let jpeg = gst_video::convert_sample(&face, &caps, Some(PATIENCE)).ok()?;
-    let map = jpeg.buffer()?.map_readable().ok()?;
-    Some(glib::base64_encode(&map).to_string())
-}
-
-/// The upright frame at a time in seconds, as packed RGB.
-fn frame(file: &Path, at: f64) -> Option<gst::Sample> {
-    let launch = format!(
-        "filesrc name=source ! decodebin ! {UPRIGHT} ! videoconvert ! video/x-raw,format=RGB ! \
-         appsink name=sink sync=false"
-    );
-    let pipeline = gst::parse::launch(&launch).ok()?.downcast::<gst::Pipeline>().ok()?;
-    pipeline.by_name("source")?.set_property("location", file);
-    let sample = (|| {
-        pipeline.set_state(gst::State::Paused).ok()?;
-        pipeline.state(PATIENCE).0.ok()?;
-        if at > 0.0 {
-            let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE;
-            let time = gst::ClockTime::from_nseconds((at * 1e9) as u64);
-            // Where it cannot seek, the first frame has to do.
-            if pipeline.seek_simple(flags, time).is_ok() {
-                pipeline.state(PATIENCE).0.ok()?;
-            }
-        }
-        let sink = pipeline.by_name("sink")?;
-        sink.emit_by_name::<Option<gst::Sample>>("try-pull-preroll", &[&PATIENCE.nseconds()])
-    })();
-    let stopping = pipeline.clone();
-    crate::bounded::run(std::time::Duration::from_secs(5), move || {
-        stopping.set_state(gst::State::Null).is_ok()
-    });
-    sample
-}
-
-/// The square around a box, as far as it lies in the frame, black beyond.
-fn crop(sample: &gst::Sample, [x, y, width, height]: [f64; 4]) -> Option<gst::Sample> {
-    let info = gst_video::VideoInfo::from_caps(sample.caps()?).ok()?;
-    let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(sample.buffer()?, &info).ok()?;
-    let stride = usize::try_from(*info.stride().first()?).ok()?;
-    let pixels = frame.plane_data(0).ok()?;
-    let side = (width.max(height) * (1.0 + 2.0 * MARGIN)).clamp(8.0, 4096.0) as i64;
-    let left = (x + width / 2.0) as i64 - side / 2;
-    let top = (y + height / 2.0) as i64 - side / 2;
-    let mut square = Vec::new();
-    for row in top..top + side {
-        for column in left..left + side {
-            let inside = (0..i64::from(info.height())).contains(&row)
-                && (0..i64::from(info.width())).contains(&column);
-            let pixel = inside.then(|| {
-                let at = usize::try_from(row).ok()? * stride + usize::try_from(column).ok()? * 3;
-                pixels.get(at..at + 3)
-            });
-            square.extend_from_slice(pixel.flatten().unwrap_or(&[0; 3]));
-        }
-        // Rows begin at multiples of four bytes.
-        square.resize(square.len().next_multiple_of(4), 0);
-    }
-    let side = u32::try_from(side).ok()?;
-    let format = gst_video::VideoFormat::Rgb;
-    let caps = gst_video::VideoInfo::builder(format, side, side).build().ok()?.to_caps().ok()?;
-    let buffer = gst::Buffer::from_mut_slice(square);
-    Some(gst::Sample::builder().buffer(&buffer).caps(&caps).build())
+    let jpeg = thumbnail::thumbnail(file, at, bbox, SIDE_PX)?;
+    Some(glib::base64_encode(&jpeg).to_string())
 }
