@@ -195,6 +195,13 @@ fn a_scan_is_reproduced_to_the_last_bit() {
     let public = format!("{}.pub", text(&key));
     assert!(crate::m2sd(&["verify", &results, "--key", &public]).status.success());
 
+    // OpenVINO rounds elsewhere.
+    let elsewhere = reproduce(&["--provider", "openvino"]);
+    assert!(elsewhere.status.success(), "{}\n{}", stderr(&elsewhere), stdout(&elsewhere));
+    let object: Value = serde_json::from_str(&stdout(&elsewhere)).unwrap();
+    assert!(object["bounds"]["score"].as_f64().unwrap() > 0.0, "{object}");
+    assert!(object["environment"].to_string().contains("openvino"), "{object}");
+
     // Another score of a face is told.
     let path = Path::new(&results).join("scores.jsonl");
     let whole = fs::read_to_string(&path).unwrap();
