@@ -10,5 +10,7 @@ pub fn json_schema() -> serde_json::Value {
     let mut schema = generator.into_root_schema_for::<Event>().to_value();
     schema["$id"] = "urn:m2sd:event:1".into();
     schema["properties"]["schema"]["const"] = super::event::SCHEMA.into();
+    // As other crates of a build may have objects keep their order.
+    schema.sort_all_objects();
     schema
 }

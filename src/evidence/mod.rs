@@ -1,7 +1,6 @@
 //! What makes a result last: the records' beginning and end, its seal, the provenance of its input, the
 //! report, and running it again. Nothing here needs GStreamer.
 
-#[cfg(feature = "c2pa")]
 pub mod provenance;
 pub mod records;
 pub mod report;

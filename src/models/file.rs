@@ -120,7 +120,13 @@ pub(crate) fn write_new(path: &Path, contents: &[u8], mode: u32) -> io::Result<(
     let mut staged = Staged::with_mode(folder(path), mode)?;
     staged.write_all(contents)?;
     staged.0.as_file().sync_all()?;
-    staged.0.persist_noclobber(path)?;
+    if let Err(failed) = staged.0.persist_noclobber(path) {
+        // Some network file systems know neither such a rename nor hard links.
+        if failed.error.kind() == ErrorKind::AlreadyExists || path.symlink_metadata().is_ok() {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        failed.file.persist(path)?;
+    }
     RealDisk.sync_folder(folder(path))
 }
 

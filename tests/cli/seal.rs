@@ -195,6 +195,13 @@ fn a_scan_is_reproduced_to_the_last_bit() {
     let public = format!("{}.pub", text(&key));
     assert!(crate::m2sd(&["verify", &results, "--key", &public]).status.success());
 
+    // OpenVINO rounds elsewhere.
+    let elsewhere = reproduce(&["--provider", "openvino"]);
+    assert!(elsewhere.status.success(), "{}\n{}", stderr(&elsewhere), stdout(&elsewhere));
+    let object: Value = serde_json::from_str(&stdout(&elsewhere)).unwrap();
+    assert!(object["bounds"]["score"].as_f64().unwrap() > 0.0, "{object}");
+    assert!(object["environment"].to_string().contains("openvino"), "{object}");
+
     // Another score of a face is told.
     let path = Path::new(&results).join("scores.jsonl");
     let whole = fs::read_to_string(&path).unwrap();
@@ -215,4 +222,29 @@ fn a_scan_is_reproduced_to_the_last_bit() {
     let refused = reproduce(&["--input", text(&wrong)]);
     assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("not the file that was scanned"), "{}", stderr(&refused));
+}
+
+#[test]
+fn a_scan_tells_content_credentials_apart_from_its_scores() {
+    let dir = tempfile::tempdir().unwrap();
+    let engines = scene().join("engines");
+    let video = dir.path().join("signed.mp4");
+    let records = dir.path().join("scores.jsonl");
+    fs::write(&video, signed_scene()).unwrap();
+    let scan = |trust: &[&str]| {
+        let args = ["scan", text(&video), "--json", text(&records), "--engines", text(&engines)];
+        let quick = ["--clip-stride", "16", "--quiet", "--provider", "cpu", "--force"];
+        crate::m2sd(&[&args[..], &quick[..], trust].concat())
+    };
+    let done = scan(&[]);
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert!(stderr(&done).contains("no part of the scores: valid"), "{}", stderr(&done));
+    assert!(stderr(&done).contains("newsroom.example"), "{}", stderr(&done));
+    let header = crate::records(&fs::read_to_string(&records).unwrap()).remove(0);
+    let found = &header["input"]["provenance"];
+    assert_eq!(found["state"], "valid", "{header}");
+    assert_eq!(found["signer"]["trusted"], Value::Null);
+    let wrong = scan(&["--trust", text(&video)]);
+    assert_eq!(wrong.status.code(), Some(3), "{}", stderr(&wrong));
+    assert!(stderr(&wrong).contains("a PEM file"), "{}", stderr(&wrong));
 }

@@ -78,7 +78,9 @@ fn elsewhere_scores_may_differ_by_what_is_stated() {
     ] {
         let was = text(header("cpu", "fp32"), &body(0.5), Some("complete"));
         let at = |off: f64| {
-            let text = text(header(provider, precision), &body(0.5 + off), Some("complete"));
+            let mut body = body(0.5 + off);
+            body[1]["precision"] = precision.into();
+            let text = text(header(provider, precision), &body, Some("complete"));
             compare(&was, &text).unwrap()
         };
         let near = at(within);
@@ -89,9 +91,12 @@ fn elsewhere_scores_may_differ_by_what_is_stated() {
     }
     let mut other = header("cpu", "fp32");
     other.host.cpu = "another".to_owned();
+    other.detector.sidecar_sha256 = Some("other".to_owned());
     let was = text(header("cpu", "fp32"), &body(0.5), Some("complete"));
     let found = compare(&was, &text(other, &body(0.5005), Some("complete"))).unwrap();
     assert!(found.is_reproduced(), "{found:?}");
+    let environment = found.environment.join("\n");
+    assert!(environment.contains("processor") && environment.contains("sidecar"), "{environment}");
 }
 
 #[test]
@@ -158,7 +163,7 @@ fn the_input_and_the_models_are_those_of_the_scan_or_it_is_said_which_are_not() 
     let mut header = results(dir.path());
     let folder = dir.path().join("results");
     let records = folder.join("scores.jsonl");
-    let places = Places { engines: Some(dir.path().join("engines")), input: None };
+    let places = Places { engines: Some(dir.path().join("engines")), ..Places::default() };
     let write = |header: &Header| fs::write(&records, line(header.clone()) + "\n").unwrap();
     assert!(matches!(plan(&folder, &places), Err(ReproduceError::Records { .. })));
     write(&header);
@@ -170,6 +175,10 @@ fn the_input_and_the_models_are_those_of_the_scan_or_it_is_said_which_are_not() 
     assert!(joined.contains("--classifier none --start 1.5"), "{joined}");
     assert!(joined.contains("--set max-faces=3 --set threshold=-1.0"), "{joined}");
     assert!(!joined.contains("elsewhere") && !joined.contains("mode="), "{joined}");
+
+    let instead = [("max-faces".to_owned(), "7".to_owned())].into();
+    let otherwise = plan_of(&Places { instead, ..places.clone() }).unwrap().arguments.join(" ");
+    assert!(otherwise.contains("max-faces=7") && !otherwise.contains("max-faces=3"), "{otherwise}");
 
     let other = dir.path().join("other.mp4");
     fs::write(&other, "another").unwrap();

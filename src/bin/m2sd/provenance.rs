@@ -42,8 +42,19 @@ fn failure(error: ProvenanceError) -> CliError {
     CliError::input(error)
 }
 
+/// In one line, for the table of a scan, of whose scores they are no part; `None` where there are none.
+pub fn in_short(found: &Provenance) -> Option<String> {
+    let state = match found.state {
+        State::Absent | State::Unsupported => return None,
+        other => state(other),
+    };
+    let signer = found.signer.as_ref().and_then(|signer| signer.name.as_ref());
+    let signer = signer.map_or(String::new(), |name| format!(", signed by {name}"));
+    Some(format!("Content credentials, no part of the scores: {state}{signer}."))
+}
+
 /// In words.
-pub fn lines(found: &Provenance) -> Vec<String> {
+fn lines(found: &Provenance) -> Vec<String> {
     let mut lines = vec![format!("content credentials: {}", state(found.state))];
     lines.extend(found.problems.iter().map(|problem| format!("  {problem}")));
     lines.extend(found.address.iter().map(|address| format!("  at {address}")));

@@ -5,8 +5,10 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 use gstm2sd::evidence::reproduce::{Comparison, Places, Plan, ReproduceError, compare, plan};
+use gstm2sd::infer::{Precision, Provider};
 
 use crate::error::CliError;
+use crate::options;
 use crate::terminal::{json_line, note, print_json, print_line};
 
 #[derive(Args)]
@@ -19,13 +21,27 @@ pub struct ReproduceArgs {
     /// The folder with the models
     #[arg(long, value_name = "DIR")]
     engines: Option<PathBuf>,
+    /// What runs the networks, instead of what ran them [default: what was asked for then]
+    #[arg(long, value_parser = options::provider())]
+    provider: Option<Provider>,
+    /// Arithmetic of the networks, instead of what was asked for then
+    #[arg(long, value_parser = options::precision())]
+    precision: Option<Precision>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
-    let places = Places { input: args.input.clone(), engines: args.engines.clone() };
+    let instead = [
+        args.provider.map(|provider| ("provider".to_owned(), provider.as_str().to_owned())),
+        args.precision.map(|precision| ("precision".to_owned(), precision.as_str().to_owned())),
+    ];
+    let places = Places {
+        input: args.input.clone(),
+        engines: args.engines.clone(),
+        instead: instead.into_iter().flatten().collect(),
+    };
     let plan = plan(&args.results, &places).map_err(failure)?;
     let folder = tempfile::tempdir().map_err(|e| {
         CliError::input(format!("no temporary folder can be made: {e}; set TMPDIR to another one"))

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::wall::WallStart;
+use crate::evidence::provenance::Provenance;
 
 /// The first record: the input, and all that decides what the records say of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -68,6 +69,8 @@ pub struct Input {
     pub bytes: Option<u64>,
     /// `None` for a stream, and for what cannot be looked into before it is decoded.
     pub media: Option<Media>,
+    /// Its content credentials, which are no part of any score; `None` for a stream.
+    pub provenance: Option<Provenance>,
 }
 
 /// What the container and its streams say of themselves.

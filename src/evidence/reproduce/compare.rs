@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::bounds::Bounds;
-use crate::evidence::records::{Edge, End, Header, without_wall};
+use crate::evidence::records::{Edge, End, Header, ModelFile, without_wall};
 
 /// Fields that differ from run to run.
 const OF_THE_RUN: [&str; 1] = ["milliseconds"];
@@ -160,8 +160,9 @@ impl Walk<'_> {
         match (was, is) {
             (Value::Object(a), Value::Object(b)) => {
                 let track = a.get("track").and_then(Value::as_u64).or(track);
+                let bounds = self.bounds;
                 let names: BTreeSet<_> = a.keys().chain(b.keys()).collect();
-                for name in names.into_iter().filter(|name| !OF_THE_RUN.contains(&name.as_str())) {
+                for name in names.into_iter().filter(|name| !is_left_out(bounds, name)) {
                     let field = |of: &serde_json::Map<_, _>| of.get(name).cloned();
                     let (a, b) = (field(a).unwrap_or_default(), field(b).unwrap_or_default());
                     let path =
@@ -193,6 +194,11 @@ impl Walk<'_> {
     }
 }
 
+/// Whether a field says how it ran, which the environment tells where it need not be the same.
+fn is_left_out(bounds: &Bounds, name: &str) -> bool {
+    OF_THE_RUN.contains(&name) || (name == "precision" && bounds.score > 0.0)
+}
+
 /// What is otherwise, field by field.
 fn environment(was: &Header, is: &Header) -> Vec<String> {
     let list = |all: &[String]| all.join(", ");
@@ -207,6 +213,15 @@ fn environment(was: &Header, is: &Header) -> Vec<String> {
         ("provider of the detector", was.detect_provider.clone(), is.detect_provider.clone()),
         ("precision of the detector", was.detect_precision.clone(), is.detect_precision.clone()),
     ];
+    let sidecars = models(was)
+        .zip(models(is))
+        .filter(|(was, is)| was.file == is.file && was.sidecar_sha256 != is.sidecar_sha256);
+    let sidecars = sidecars.map(|(was, _)| format!("the sidecar of {} is another", was.file));
     let differ = pairs.into_iter().filter(|(_, was, is)| was != is);
-    differ.map(|(name, was, is)| format!("{name}: was {was:?}, is {is:?}")).collect()
+    let differ = differ.map(|(name, was, is)| format!("{name}: was {was:?}, is {is:?}"));
+    differ.chain(sidecars).collect()
+}
+
+fn models(header: &Header) -> impl Iterator<Item = &ModelFile> {
+    [&header.detector].into_iter().chain(&header.aligner).chain(&header.classifiers)
 }

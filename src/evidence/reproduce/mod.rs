@@ -3,6 +3,7 @@
 mod bounds;
 mod compare;
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -66,11 +67,13 @@ pub struct Plan {
     pub arguments: Vec<String>,
 }
 
-/// Where the input and the models are, if not where they were.
+/// Where the input and the models are, if not where they were, and what is set otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     pub input: Option<PathBuf>,
     pub engines: Option<PathBuf>,
+    /// Properties of the element with other values than in the records, such as `provider`.
+    pub instead: BTreeMap<String, String>,
 }
 
 /// How to run the scan again whose results a folder holds (or whose records a file holds): input and
@@ -99,10 +102,14 @@ pub fn plan(results: &Path, places: &Places) -> Result<Plan, ReproduceError> {
     if let Some(duration) = header.span.duration {
         arguments.extend(["--duration".to_owned(), duration.to_string()]);
     }
-    for (name, value) in &header.settings {
-        if let Some(value) = setting(name, value) {
-            arguments.extend(["--set".to_owned(), format!("{name}={value}")]);
-        }
+    let mut settings: BTreeMap<_, _> = header
+        .settings
+        .iter()
+        .filter_map(|(name, value)| Some((name.clone(), setting(name, value)?)))
+        .collect();
+    settings.extend(places.instead.clone());
+    for (name, value) in settings {
+        arguments.extend(["--set".to_owned(), format!("{name}={value}")]);
     }
     Ok(Plan { records, input, arguments })
 }

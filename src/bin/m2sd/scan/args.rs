@@ -80,6 +80,9 @@ pub struct ScanArgs {
     /// Set any property of the element, as gst-inspect-1.0 m2sdfilter lists them; can be repeated
     #[arg(long, value_name = "PROPERTY=VALUE")]
     pub set: Vec<String>,
+    /// Certificates (PEM) of those whose content credentials you believe, or of who issued theirs
+    #[arg(long, value_name = "FILE")]
+    pub trust: Option<PathBuf>,
     #[command(flatten)]
     pub networks: NetworkArgs,
     /// Channel order of the detector's input

@@ -59,10 +59,11 @@ impl Finish<'_> {
         footer.wall =
             WallEnd { end: now(), seconds: self.started.elapsed().as_millis() as f64 / 1e3 };
         let text = format!(
-            "Frames: {}\n{}{}",
+            "Frames: {}\n{}{}{}",
             totals.frames,
             summary::table(&totals.faces, self.judged),
-            also(&footer)
+            also(&footer),
+            credentials(self.input)
         );
         let shared = Arc::clone(recording);
         let ended = bounded::run(RECORDS_TIME, move || shared.end(footer)).unwrap_or(false);
@@ -126,4 +127,10 @@ pub fn also(footer: &Footer) -> String {
     });
     let notes = footer.notes.iter().map(|text| format!("Note: {text}.\n"));
     damage.chain(notes).collect()
+}
+
+/// The content credentials of the input, apart from the scores; nothing where there are none.
+pub fn credentials(input: &Input) -> String {
+    let found = input.provenance.as_ref();
+    found.and_then(crate::provenance::in_short).map_or(String::new(), |line| line + "\n")
 }

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use gstm2sd::core::redact::redact;
+use gstm2sd::evidence::provenance::{self, Provenance, TrustList};
 use gstm2sd::evidence::records::{self, InputKind, Media};
 
 use super::media::media;
@@ -25,6 +26,8 @@ pub struct Input {
     pub kind: InputKind,
     /// What its container says; see [`Self::look`].
     pub media: Option<Media>,
+    /// Its content credentials; see [`Self::look`].
+    pub provenance: Option<Provenance>,
     /// What came by standard input. It has no name, and is gone when it is closed.
     spooled: Option<File>,
 }
@@ -35,7 +38,15 @@ impl Input {
     pub fn find(input: &str) -> Result<Self, CliError> {
         let name = redact(input).into_owned();
         let kind = InputKind::File;
-        let unknown = |uri, path, kind| Self { uri, path, name, kind, media: None, spooled: None };
+        let unknown = |uri, path, kind| Self {
+            uri,
+            path,
+            name,
+            kind,
+            media: None,
+            provenance: None,
+            spooled: None,
+        };
         if input == STANDARD_INPUT {
             let spooled = spool().map_err(|e| {
                 CliError::input(format!(
@@ -66,10 +77,14 @@ impl Input {
         Ok(unknown(uri, Some(path), kind))
     }
 
-    /// Reads what the container of a file says.
-    pub fn look(&mut self) {
+    /// Reads what the container of a file says, and its content credentials, of those that `trust` vouches
+    /// for as trusted.
+    pub fn look(&mut self, trust: Option<&TrustList>) {
         if self.is_file() {
             self.media = media(&self.uri);
+            let path = self.path.as_ref();
+            // A file that cannot be read fails the scan by itself.
+            self.provenance = path.and_then(|path| provenance::read(path, trust).ok());
         }
     }
 
@@ -93,6 +108,7 @@ impl Input {
             sha256,
             bytes: bytes.map(|metadata| metadata.len()),
             media: self.media.clone(),
+            provenance: self.provenance.clone(),
         })
     }
 }

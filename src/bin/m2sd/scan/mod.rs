@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gstm2sd::core::evidence::PointChoice;
+use gstm2sd::evidence::provenance::TrustList;
 use gstm2sd::evidence::records::End;
 use gstm2sd::filter::{ClassifierFile, M2sdFilter};
 use gstm2sd::models::ModelSource;
@@ -74,10 +75,11 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     targets.check(&inputs)?;
     let judged = judged(&models.classifiers, &args.point()?)?;
     let started = Instant::now();
-    input.look();
+    let trust = args.trust.as_deref().map(TrustList::read).transpose().map_err(CliError::input)?;
+    input.look(trust.as_ref());
     let header = header::header(&input, args.span(), &filter, &models, judged.as_ref())?;
     if let Before::Same(earlier) = targets.before(&header, &input, args)? {
-        return reuse(args, &earlier, judged.as_ref());
+        return reuse(args, &input, &earlier, judged.as_ref());
     }
     let mut files = targets.begin(&input)?;
     // After a pipe was opened, which waits for its reader.
@@ -112,10 +114,15 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
 }
 
 /// Tells what an earlier scan of the same found, and ends as it did.
-fn reuse(args: &ScanArgs, earlier: &Earlier, judged: Option<&Judged>) -> Result<(), CliError> {
+fn reuse(
+    args: &ScanArgs,
+    input: &Input,
+    earlier: &Earlier,
+    judged: Option<&Judged>,
+) -> Result<(), CliError> {
     let also = earlier.footer.as_ref().map(finish::also).unwrap_or_default();
     let table = summary::table(&earlier.faces, judged);
-    let text = format!("Frames: {}\n{table}{also}", earlier.frames);
+    let text = format!("Frames: {}\n{table}{also}{}", earlier.frames, finish::credentials(input));
     finish::tell(args, text.trim_end())?;
     note(
         "These results were there: of the same input, with the same settings. --force scans anew.",
