@@ -13,6 +13,7 @@ mod evidence;
 mod fetch;
 mod formats;
 mod interlaced;
+mod many;
 mod measure;
 mod networks;
 mod outputs;

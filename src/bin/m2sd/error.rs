@@ -19,6 +19,9 @@ pub enum CliError {
     /// The results are there, but parts of the input are not scored.
     #[error("{0}")]
     Unscored(String),
+    /// Of several inputs some have failed so, and that has been told.
+    #[error("of several inputs some have failed")]
+    Several(u8),
     /// A signal ended it; what was done until then is there.
     #[error("ended by signal {0}")]
     Signal(i32),
@@ -47,6 +50,7 @@ impl CliError {
             Self::Input(_) => 3,
             Self::Runtime(_) | Self::Told => 4,
             Self::Unscored(_) => 5,
+            Self::Several(code) => *code,
             Self::Signal(signal) => 128u8.saturating_add(u8::try_from(*signal).unwrap_or(0)),
             Self::Closed => 141,
         }

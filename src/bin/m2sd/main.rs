@@ -13,6 +13,7 @@ mod engines;
 mod error;
 mod eval;
 mod fetch;
+mod manual;
 mod models;
 mod options;
 mod outputs;
@@ -65,6 +66,10 @@ enum Command {
     Engines(engines::EnginesCommand),
     /// Keep an eye on many cameras: events, recordings of alerts, a REST server with a page
     Watch(watch::WatchArgs),
+    /// Write what completes m2sd's commands and options in a shell to standard output
+    Completions(manual::CompletionsArgs),
+    /// Write man pages of all commands into a folder
+    Man(manual::ManArgs),
     /// Write a video: of drawn faces for the analytic networks, or of a camera over a picture
     SynthVideo(synth_video::SynthVideoArgs),
 }
@@ -83,6 +88,8 @@ fn main() -> ExitCode {
         Command::Models(command) => models::run(&command),
         Command::Engines(command) => engines::run(&command),
         Command::Watch(args) => watch::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::pages(&args),
         Command::SynthVideo(args) => synth_video::run(&args),
     };
     result.map_or_else(|error| fail(&error), |()| exit(0))
@@ -100,7 +107,10 @@ fn explain(error: &clap::Error) -> ExitCode {
 
 /// Says why the command failed, unless whoever runs it knows.
 fn fail(error: &CliError) -> ExitCode {
-    if !matches!(error, CliError::Closed | CliError::Signal(_) | CliError::Told) {
+    if !matches!(
+        error,
+        CliError::Closed | CliError::Signal(_) | CliError::Told | CliError::Several(_)
+    ) {
         terminal::note(&format!("m2sd: {error}"));
     }
     exit(error.exit_code())
