@@ -6,7 +6,7 @@ PART ?= all
 PROVIDER ?= tensorrt-rtx
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test trial setup build models lint fmt deny fuzz mutants gpu-check gpu-bundle check-1.26 install clean-runtime
+.PHONY: demo test trial setup build models lint fmt deny fuzz mutants gpu-check gpu-bundle check-1.26 install uninstall clean-runtime
 
 # Score VIDEO=… (else what can be had) with the best networks that can be had; results in OUT=….
 demo: build
@@ -75,6 +75,10 @@ check-1.26: setup
 # For this user: plugin, command, networks, ONNX Runtime.
 install: build
 	scripts/install.sh
+
+# What install has put there; models of others stay.
+uninstall:
+	scripts/uninstall.sh
 
 clean-runtime:
 	rm -rf .runtime

@@ -12,6 +12,7 @@ data=${XDG_DATA_HOME:-$HOME/.local/share}
 plugins=$data/gstreamer-1.0/plugins
 programs=$HOME/.local/bin
 
+manual=$data/man/man1
 mkdir -p "$plugins" "$programs" "$data/m2sd/engines"
 install -m 644 target/release/libgstm2sd.so "$plugins/"
 install -m 755 target/release/m2sd "$programs/"
@@ -34,4 +35,15 @@ rm -rf "$data/m2sd/runtime.new"
 cp -R .runtime "$data/m2sd/runtime.new"
 rm -rf "$data/m2sd/runtime"
 mv "$data/m2sd/runtime.new" "$data/m2sd/runtime"
-echo "installed: $plugins/libgstm2sd.so, $programs/m2sd, $data/m2sd/engines, $data/m2sd/runtime"
+target/release/m2sd man "$manual"
+complete() {
+    mkdir -p "$data/$2"
+    target/release/m2sd completions "$1" >"$data/$2/$3"
+}
+complete bash bash-completion/completions m2sd
+complete zsh zsh/site-functions _m2sd
+complete fish fish/vendor_completions.d m2sd.fish
+# Models that this put there, for uninstall: others are somebody's own.
+copied -printf '%f\n' | sort -u - "$data/m2sd/installed-engines" 2>/dev/null >"$data/m2sd/installed.new" || true
+mv "$data/m2sd/installed.new" "$data/m2sd/installed-engines"
+echo "installed: $plugins/libgstm2sd.so, $programs/m2sd, $data/m2sd/engines, $data/m2sd/runtime, $manual, completions"

@@ -14,6 +14,7 @@ mod fetch;
 mod formats;
 mod interlaced;
 mod load;
+mod many;
 mod measure;
 mod networks;
 mod outputs;

@@ -157,8 +157,14 @@ fn golden_a_damaged_stretch_costs_its_own_frames_only() {
     std::fs::write(&damaged, bytes).unwrap();
     let engines = scene().join("engines");
     let run = m2sd(&["scan", text(&damaged), "--json", "-", "--engines", text(&engines)]);
-    assert!(run.status.success(), "{}", stderr(&run));
+    assert_eq!(run.status.code(), Some(5), "{}", stderr(&run));
+    assert!(stderr(&run).contains("is damaged"), "{}", stderr(&run));
     let records = records(std::str::from_utf8(&run.stdout).unwrap());
+    let footer = records.last().unwrap();
+    assert_eq!(footer["end"], "truncated-input");
+    let stretch = &footer["damage"][0];
+    let [from, to] = ["start", "end"].map(|name| stretch[name].as_f64().unwrap());
+    assert!(from > 2.0 && to < 7.0 && to - from > 0.5, "{footer}");
     let times: Vec<_> =
         of_type(&records, "frame").iter().map(|f| f["time"].as_f64().unwrap()).collect();
     assert!((150..299).contains(&times.len()), "{} frames", times.len());

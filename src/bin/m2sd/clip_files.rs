@@ -79,7 +79,7 @@ pub fn refuse_same_names(dir: &Path, input: &str) -> Result<(), CliError> {
 }
 
 /// The last part of a path or URI without its ending, as far as it makes a file name anywhere.
-fn stem(input: &str) -> String {
+pub fn stem(input: &str) -> String {
     let Some((_, address)) = input.split_once("://") else { return plain_stem(input) };
     let path = address.split(['?', '#']).next().unwrap_or_default();
     // Without user and password.

@@ -28,6 +28,9 @@ pub enum CliError {
     /// Sealed by a key that is not the one expected.
     #[error("{0}")]
     Unvouched(String),
+    /// Of several inputs some have failed so, and that has been told.
+    #[error("of several inputs some have failed")]
+    Several(u8),
     /// A signal ended it; what was done until then is there.
     #[error("ended by signal {0}")]
     Signal(i32),
@@ -59,6 +62,7 @@ impl CliError {
             Self::Changed(_) => 10,
             Self::Unsealed(_) => 11,
             Self::Unvouched(_) => 12,
+            Self::Several(code) => *code,
             Self::Signal(signal) => 128u8.saturating_add(u8::try_from(*signal).unwrap_or(0)),
             Self::Closed => 141,
         }

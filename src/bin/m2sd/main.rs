@@ -15,6 +15,7 @@ mod eval;
 mod export;
 mod fetch;
 mod key;
+mod manual;
 mod models;
 mod options;
 mod outputs;
@@ -87,6 +88,10 @@ enum Command {
     Reproduce(reproduce::ReproduceArgs),
     /// Tell the content credentials (C2PA) of a file: who signed what was done to it
     Provenance(provenance::ProvenanceArgs),
+    /// Write what completes m2sd's commands and options in a shell to standard output
+    Completions(manual::CompletionsArgs),
+    /// Write man pages of all commands into a folder
+    Man(manual::ManArgs),
     /// Write a video: of drawn faces for the analytic networks, or of a camera over a picture
     SynthVideo(synth_video::SynthVideoArgs),
 }
@@ -111,6 +116,8 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Provenance(args) => provenance::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::pages(&args),
         Command::SynthVideo(args) => synth_video::run(&args),
     };
     result.map_or_else(|error| fail(&error), |()| exit(0))
@@ -128,7 +135,10 @@ fn explain(error: &clap::Error) -> ExitCode {
 
 /// Says why the command failed, unless whoever runs it knows.
 fn fail(error: &CliError) -> ExitCode {
-    if !matches!(error, CliError::Closed | CliError::Signal(_) | CliError::Told) {
+    if !matches!(
+        error,
+        CliError::Closed | CliError::Signal(_) | CliError::Told | CliError::Several(_)
+    ) {
         terminal::note(&format!("m2sd: {error}"));
     }
     exit(error.exit_code())

@@ -66,6 +66,11 @@ pub fn print_json(text: &str) -> Result<(), CliError> {
     print_bytes(text.as_bytes())
 }
 
+/// Prints a script of our own, as it is; see [`print`].
+pub fn print_script(bytes: &[u8]) -> Result<(), CliError> {
+    print_bytes(bytes)
+}
+
 fn print_bytes(bytes: &[u8]) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {

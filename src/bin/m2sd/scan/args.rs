@@ -38,10 +38,13 @@ pub enum OnError {
 #[derive(Args, Debug)]
 #[command(after_help = STOPPING)]
 pub struct ScanArgs {
-    /// A video file or a URI
-    pub input: String,
-    /// Folder for annotated.mp4 (or .mkv) and scores.jsonl; made if need be. Without it, --json and
-    /// --clips nothing is written, and the table goes to standard output
+    /// Videos and pictures: files, URIs, folders (all videos and pictures in them, not in their
+    /// subfolders), or - for standard input
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    /// Folder for annotated.mp4 (or .mkv) and scores.jsonl; made if need be. Of several inputs each has
+    /// a subfolder. Without it, --json and --clips nothing is written, and the table goes to standard
+    /// output
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Replace results of another scan. Without it the results of this one are used again, where they are
@@ -55,6 +58,10 @@ pub struct ScanArgs {
     /// for `m2sd models compare` and for calibration: 2.4 MB for M2SD, see --clip-stride
     #[arg(long, value_name = "DIR")]
     pub clips: Option<PathBuf>,
+    /// How many of several inputs are scanned at a time
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub jobs: u32,
     /// Do not write an annotated video
     #[arg(long)]
     pub no_video: bool,

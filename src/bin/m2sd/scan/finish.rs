@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use gstm2sd::evidence::records::{Footer, WallEnd};
+use gstm2sd::evidence::records::{Footer, InputKind, WallEnd};
 use gstm2sd::filter::M2sdFilter;
 
 use super::args::ScanArgs;
@@ -50,7 +50,9 @@ impl Finish<'_> {
         let keeps = keeps.unwrap_or(true);
         let totals = if keeps { self.close(recording) } else { Totals::default() };
         let unscored = Unscored::of(self.filter, &totals);
-        let seen = self.scan.watch.seen();
+        let mut seen = self.scan.watch.seen();
+        let lost = usize::from(seen.truncated.is_some()) < seen.damage.len();
+        seen.is_damaged = lost && self.input.kind != InputKind::Stream;
         let outcome = Outcome::of(cause, &seen, totals.frames, &unscored, &self.input.name);
         if !keeps {
             return outcome.result(None);

@@ -10,6 +10,7 @@ mod gate;
 mod header;
 mod host;
 mod input;
+mod many;
 mod media;
 mod outcome;
 mod pipeline;
@@ -54,9 +55,16 @@ use crate::terminal::note;
 const TEARDOWN_TIME: Duration = Duration::from_secs(5);
 
 pub fn run(args: &ScanArgs) -> Result<(), CliError> {
+    match args.inputs.as_slice() {
+        [input] if !many::is_folder(input) => run_one(args, input),
+        inputs => many::run(args, inputs),
+    }
+}
+
+fn run_one(args: &ScanArgs, input: &str) -> Result<(), CliError> {
     gst::init().map_err(CliError::runtime)?;
     gstm2sd::plugin_register_static().map_err(CliError::runtime)?;
-    let mut input = Input::find(&args.input)?;
+    let mut input = Input::find(input)?;
     let targets = Targets::of(args)?;
     let mut inputs: Vec<_> =
         input.path.iter().map(|path| Named::new("the input", path.clone())).collect();

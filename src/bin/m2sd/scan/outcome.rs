@@ -99,10 +99,7 @@ impl Outcome {
             let [end, duration] = [end, duration].map(|t| seconds(t.nseconds()));
             format!("{input} ends after {end:.2} s of {duration:.2} s: it is cut short")
         });
-        let broken = seen.broken_frames > 0;
-        let broken = broken.then(|| {
-            format!("{} frames of {input} could not be decoded properly", seen.broken_frames)
-        });
+        let broken = seen.is_damaged.then(|| damaged(seen, input));
         let is_damaged = short.is_some() || broken.is_some();
         let end = if is_damaged { End::TruncatedInput } else { End::Complete };
         let missing: Vec<_> = short.into_iter().chain(broken).chain(words).collect();
@@ -145,6 +142,22 @@ impl Outcome {
     }
 }
 
+/// What is missing or broken before the end.
+fn damaged(seen: &Seen, input: &str) -> String {
+    let mut parts = Vec::new();
+    if let Some(first) = seen.damage.first() {
+        parts.push(format!(
+            "{} damaged stretches, the first at {:.2} s",
+            seen.damage.len(),
+            first.start
+        ));
+    }
+    if seen.broken_frames > 0 {
+        parts.push(format!("{} frames decoded with errors", seen.broken_frames));
+    }
+    format!("{input} is damaged: {}", parts.join(", "))
+}
+
 fn cannot_write(text: &str) -> CliError {
     CliError::Input(format!("not all results could be written: {text}"))
 }
@@ -176,6 +189,7 @@ mod tests {
             (Cause::End, None, blind, "complete", 5),
             (Cause::End, short, fine, "truncated-input", 5),
             (Cause::End, None, none, "failed", 4),
+            (Cause::Failed(CliError::input("x")), short, fine, "failed", 3),
             (Cause::Signal(2), short, none, "interrupted", 130),
             (Cause::Signal(15), None, fine, "interrupted", 143),
             (Cause::ReaderGone, None, fine, "interrupted", 141),

@@ -43,6 +43,9 @@ pub struct Seen {
     pub damage: Vec<Damage>,
     /// Frames of which the decoder says that they are not what was encoded.
     pub broken_frames: u64,
+    /// It is a file, and parts of it before its end are missing or broken. Of a stream they may be lost
+    /// on the way.
+    pub is_damaged: bool,
     /// It ended before what was asked for began.
     pub is_before_range: bool,
 }
@@ -183,6 +186,7 @@ impl SourceWatch {
             duration: streams.duration,
             damage,
             broken_frames: log.map_or(0, |log| log.broken),
+            is_damaged: false,
             is_before_range: streams.starts > streams.end(),
         }
     }

@@ -1,0 +1,308 @@
+//! Several inputs: each is scanned by a process of its own, and one summary tells of all.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use clap::parser::ValueSource;
+use clap::{ArgAction, CommandFactory};
+use gstm2sd::core::redact::redact;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::args::ScanArgs;
+use super::input::STANDARD_INPUT;
+use super::recording::is_standard_output;
+use crate::clip_files::stem;
+use crate::error::CliError;
+use crate::signals::Signals;
+use crate::terminal::{note, print_line};
+
+/// What is looked for in a folder.
+const ENDINGS: [&str; 24] = [
+    "3gp", "avi", "bmp", "flv", "gif", "jpeg", "jpg", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg",
+    "mpg", "mts", "mxf", "ogg", "ogv", "png", "ts", "vob", "webm", "webp", "wmv",
+];
+/// Options that are said to each scan anew, or to none.
+const OWN: [&str; 5] = ["inputs", "out", "clips", "json", "jobs"];
+/// How often it is looked whether a scan has ended.
+const GLANCE: Duration = Duration::from_millis(50);
+/// From the worst: the exit code of several scans is the first of these that one has had.
+const WORST: [i32; 5] = [141, 4, 3, 2, 5];
+
+pub fn is_folder(input: &str) -> bool {
+    input != STANDARD_INPUT && Path::new(input).is_dir()
+}
+
+/// A scan that is to be done, and where its results go.
+struct Job {
+    input: String,
+    /// The name of its folder among the others.
+    name: String,
+}
+
+struct Running {
+    number: usize,
+    child: Child,
+    said: File,
+}
+
+struct Done {
+    code: i32,
+    said: String,
+}
+
+/// Scans every input, and tells of all of them.
+///
+/// # Errors
+/// The worst of what the scans ended with.
+pub fn run(args: &ScanArgs, inputs: &[String]) -> Result<(), CliError> {
+    if args.json.is_some() {
+        let where_to = if args.json.as_deref().is_some_and(is_standard_output) {
+            "standard output"
+        } else {
+            "one file"
+        };
+        return Err(CliError::usage(format!(
+            "--json writes the records of one input, and there are several for {where_to}; --out DIR \
+             gives each its folder"
+        )));
+    }
+    let jobs = jobs(inputs)?;
+    let options = options()?;
+    let signals = Signals::take()?;
+    let mut waiting: VecDeque<_> = (0..jobs.len()).collect();
+    let mut running = Vec::<Running>::new();
+    let mut done = BTreeMap::new();
+    let mut passed_on = false;
+    loop {
+        if let Some(signal) = signals.received().filter(|_| !passed_on) {
+            passed_on = true;
+            waiting.clear();
+            running.iter().for_each(|scan| pass_on(signal, &scan.child));
+        }
+        while running.len() < args.jobs as usize
+            && let Some(number) = waiting.pop_front()
+            && let Some(job) = jobs.get(number)
+        {
+            running.push(start(number, job, args, &options)?);
+        }
+        if running.is_empty() {
+            break;
+        }
+        std::thread::sleep(GLANCE);
+        for scan in std::mem::take(&mut running) {
+            match ended(scan)? {
+                Ok((number, over)) => {
+                    tell(jobs.get(number), &over)?;
+                    done.insert(number, over);
+                }
+                Err(scan) => running.push(scan),
+            }
+        }
+    }
+    summary(&jobs, &done)?;
+    if let Some(signal) = signals.received() {
+        return Err(CliError::Signal(signal));
+    }
+    worst(done.values().map(|over| over.code))
+}
+
+/// The inputs in order, those of a folder by name; each with a name of its own.
+fn jobs(inputs: &[String]) -> Result<Vec<Job>, CliError> {
+    let mut all = Vec::new();
+    for input in inputs {
+        match input.as_str() {
+            STANDARD_INPUT => {
+                return Err(CliError::usage(
+                    "standard input (-) is scanned alone; name files, folders or URIs beside each other",
+                ));
+            }
+            folder if is_folder(folder) => all.extend(files(Path::new(folder))?),
+            _ => all.push(input.clone()),
+        }
+    }
+    let mut taken = std::collections::BTreeSet::new();
+    let named = all.into_iter().map(|input| {
+        let plain = stem(&redact(&input));
+        let mut names =
+            (1u32..).map(|n| if n == 1 { plain.clone() } else { format!("{plain}-{n}") });
+        let name = names.find(|name| taken.insert(name.to_lowercase())).unwrap_or_default();
+        Job { input, name }
+    });
+    Ok(named.collect())
+}
+
+fn files(folder: &Path) -> Result<Vec<String>, CliError> {
+    let failed = |e| CliError::input(format!("cannot read {}: {e}", folder.display()));
+    let mut paths = Vec::<PathBuf>::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        if ENDINGS.contains(&ending.as_str()) && path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    if paths.is_empty() {
+        return Err(CliError::input(format!(
+            "there are no videos and no pictures in {}; expected files that end in one of {}",
+            folder.display(),
+            ENDINGS.join(", ")
+        )));
+    }
+    let name = |path: PathBuf| {
+        path.into_os_string().into_string().map_err(|path| {
+            CliError::input(format!("{} is no Unicode name; rename it", Path::new(&path).display()))
+        })
+    };
+    paths.into_iter().map(name).collect()
+}
+
+/// The options of this command that every scan has, as they were given.
+fn options() -> Result<Vec<OsString>, CliError> {
+    let command = crate::Args::command();
+    let matches = command.clone().try_get_matches_from(std::env::args_os());
+    let matches = matches.map_err(CliError::usage)?;
+    let (Some(given), Some(scan)) =
+        (matches.subcommand_matches("scan"), command.find_subcommand("scan"))
+    else {
+        return Err(CliError::usage("several inputs are for m2sd scan"));
+    };
+    let mut options = Vec::new();
+    for arg in scan.get_arguments() {
+        let name = arg.get_id().as_str();
+        let is_given = given.value_source(name) == Some(ValueSource::CommandLine);
+        let Some(long) = arg.get_long().filter(|_| is_given && !OWN.contains(&name)) else {
+            continue;
+        };
+        if matches!(arg.get_action(), ArgAction::SetTrue) {
+            options.push(format!("--{long}").into());
+            continue;
+        }
+        for value in given.get_raw(name).into_iter().flatten() {
+            let mut option = OsString::from(format!("--{long}="));
+            option.push(value);
+            options.push(option);
+        }
+    }
+    Ok(options)
+}
+
+fn start(
+    number: usize,
+    job: &Job,
+    args: &ScanArgs,
+    options: &[OsString],
+) -> Result<Running, CliError> {
+    let failed = |e: std::io::Error| CliError::runtime(format!("cannot start a scan: {e}"));
+    let said = tempfile::tempfile().map_err(failed)?;
+    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    command.arg("scan").args(options);
+    if !args.quiet {
+        // Several bars would draw over each other.
+        command.arg("--quiet");
+    }
+    for (option, folder) in [("--out", &args.out), ("--clips", &args.clips)] {
+        if let Some(folder) = folder {
+            command.arg(option).arg(folder.join(&job.name));
+        }
+    }
+    command.arg("--").arg(&job.input).stdin(Stdio::null());
+    command.stdout(said.try_clone().map_err(failed)?);
+    command.stderr(said.try_clone().map_err(failed)?);
+    Ok(Running { number, child: command.spawn().map_err(failed)?, said })
+}
+
+fn pass_on(signal: i32, child: &Child) {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(signal)) {
+        // Ended already, where it was quick.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// What a scan has said, if it is over; else the scan.
+fn ended(mut scan: Running) -> Result<Result<(usize, Done), Running>, CliError> {
+    let failed = |e: std::io::Error| CliError::runtime(format!("cannot wait for a scan: {e}"));
+    let Some(status) = scan.child.try_wait().map_err(failed)? else { return Ok(Err(scan)) };
+    let mut bytes = Vec::new();
+    scan.said.rewind().and_then(|()| scan.said.read_to_end(&mut bytes)).map_err(failed)?;
+    let said = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+    Ok(Ok((scan.number, Done { code: code(status), said })))
+}
+
+/// As shells have it: a signal that ended the process by force counts from 128.
+fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+fn tell(job: Option<&Job>, over: &Done) -> Result<(), CliError> {
+    let input = job.map_or("", |job| job.input.as_str());
+    print_line(&format!("{input}\n{}\n", over.said))
+}
+
+/// One line for each input.
+fn summary(jobs: &[Job], done: &BTreeMap<usize, Done>) -> Result<(), CliError> {
+    print_line(&format!("{} of {} inputs were scanned:", done.len(), jobs.len()))?;
+    for (number, job) in jobs.iter().enumerate() {
+        let line = match done.get(&number) {
+            None => "not begun".to_owned(),
+            Some(over) => format!("{} (exit code {})", found(&over.said), over.code),
+        };
+        print_line(&format!("  {}: {line}", job.input))?;
+    }
+    Ok(())
+}
+
+/// The line that tells how many faces there are, else the last one.
+fn found(said: &str) -> &str {
+    let faces =
+        said.lines().find(|line| line.starts_with("Faces: ") || line.starts_with("No face"));
+    faces.or_else(|| said.lines().last()).unwrap_or("nothing was said")
+}
+
+fn worst(codes: impl Iterator<Item = i32>) -> Result<(), CliError> {
+    let codes: Vec<_> = codes.filter(|code| *code != 0).collect();
+    let Some(first) = codes.first() else {
+        note("All were scanned.");
+        return Ok(());
+    };
+    let by_signal = codes.iter().find(|code| **code > 128 && **code != 141);
+    let listed = WORST.iter().find(|code| codes.contains(code));
+    let code = by_signal.or(listed).unwrap_or(first);
+    Err(CliError::Several(u8::try_from(*code).unwrap_or(u8::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_of_one_name_have_names_of_their_own() {
+        let inputs = ["a/clip.mp4", "b/clip.mkv", "b/Clip.mp4", "x.mp4", "rtsp://u:p@cam/clip"];
+        let jobs = jobs(&inputs.map(str::to_owned)).unwrap();
+        let names: Vec<_> = jobs.iter().map(|job| job.name.as_str()).collect();
+        assert_eq!(names, ["clip", "clip-2", "Clip-3", "x", "clip-4"]);
+    }
+
+    #[test]
+    fn the_worst_code_counts() {
+        for (codes, expected) in [
+            (&[0, 0][..], 0),
+            (&[0, 5, 0], 5),
+            (&[5, 3, 0], 3),
+            (&[3, 4, 5], 4),
+            (&[2, 5], 2),
+            (&[4, 130], 130),
+            (&[3, 137], 137),
+        ] {
+            let code = worst(codes.iter().copied()).map_or_else(|e| e.exit_code(), |()| 0);
+            assert_eq!(i32::from(code), expected, "{codes:?}");
+        }
+    }
+}

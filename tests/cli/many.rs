@@ -1,0 +1,97 @@
+//! Several inputs at once, and what the command tells of itself.
+
+use std::process::Stdio;
+
+use super::running::assert_code;
+use super::{command, m2sd, records, scene, stderr, text};
+
+#[test]
+fn several_inputs_have_a_folder_each_and_one_summary() {
+    let (video, engines) = (scene().join("scene.mp4"), scene().join("engines"));
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("in");
+    std::fs::create_dir_all(folder.join("below")).unwrap();
+    for name in ["a.mp4", "scene.mp4", "below/hidden.mp4"] {
+        std::fs::copy(&video, folder.join(name)).unwrap();
+    }
+    std::fs::write(folder.join("notes.txt"), "no video").unwrap();
+    let results = dir.path().join("out");
+    let scan = |more: &[&str]| {
+        let args = ["scan", text(&folder), text(&video), "--out", text(&results), "--jobs", "2"];
+        let quick = ["--engines", text(&engines), "--clip-stride", "16", "--no-video"];
+        m2sd(&[&args[..], &quick, more].concat())
+    };
+    let run = scan(&["--max-faces", "4", "--set=detect-threshold=0.75"]);
+    assert_code(&run, 0);
+    let said = String::from_utf8(run.stdout).unwrap();
+    assert!(said.contains("3 of 3 inputs were scanned"), "{said}");
+    assert_eq!(said.matches("Faces: 1 fake, 2 real. (exit code 0)").count(), 3, "{said}");
+    let mut folders: Vec<_> =
+        std::fs::read_dir(&results).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    folders.sort();
+    assert_eq!(folders, ["a", "scene", "scene-2"]);
+    for name in folders {
+        let text = std::fs::read_to_string(results.join(name).join("scores.jsonl")).unwrap();
+        let header = &records(&text)[0];
+        let settings =
+            ["max-faces", "detect-threshold"].map(|name| header["settings"][name].clone());
+        assert_eq!(settings, [4.into(), 0.75.into()], "each scan has the options");
+    }
+
+    // The worst of the exit codes.
+    std::fs::write(folder.join("b.mkv"), "no video at all").unwrap();
+    let run = scan(&["--force"]);
+    assert_code(&run, 3);
+    let said = String::from_utf8(run.stdout).unwrap();
+    assert!(said.contains("4 of 4 inputs") && said.contains("(exit code 3)"), "{said}");
+
+    let both = ["scan", text(&video), text(&video)];
+    for more in [&["--json", "-"][..], &["-"], &["/nowhere.mp4"]] {
+        let run = m2sd(&[&both[..], more, &["--engines", text(&engines)]].concat());
+        let code = if more == ["/nowhere.mp4"] { 3 } else { 2 };
+        assert_code(&run, code);
+    }
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let run = m2sd(&["scan", text(&empty)]);
+    assert_code(&run, 3);
+    assert!(stderr(&run).contains("no videos and no pictures"), "{}", stderr(&run));
+}
+
+#[test]
+fn a_signal_ends_all_of_several_scans() {
+    let (video, engines) = (scene().join("scene.mp4"), scene().join("engines"));
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["scan", text(&video), text(&video), "--out", text(dir.path())];
+    let args = [&args[..], &["--engines", text(&engines), "--classifier", "none"]].concat();
+    let mut scan = super::running::Running::start(&args, Stdio::null(), &[]);
+    scan.until("a scan", |_| dir.path().join("scene").is_dir());
+    scan.signal(libc::SIGTERM);
+    assert_code(&scan.end(std::time::Duration::from_secs(60)), 143);
+    assert!(!dir.path().join("scene-2").exists(), "the second was not begun");
+}
+
+#[test]
+fn completions_and_man_pages_are_of_every_command() {
+    let commands = ["scan", "models", "watch", "synth-video"];
+    for shell in ["bash", "zsh", "fish"] {
+        let run = m2sd(&["completions", shell]);
+        assert_code(&run, 0);
+        let script = String::from_utf8(run.stdout).unwrap();
+        for word in commands.iter().chain(&["max-faces"]) {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let checked = command(&["completions", "bash"]).stdout(Stdio::piped()).spawn().unwrap();
+    let bash = std::process::Command::new("bash").arg("-n").stdin(checked.stdout.unwrap()).output();
+    assert!(bash.unwrap().status.success(), "bash does not read it");
+    assert_code(&m2sd(&["completions", "cmd"]), 2);
+    let dir = tempfile::tempdir().unwrap();
+    let pages = dir.path().join("man1");
+    assert_code(&m2sd(&["man", text(&pages)]), 0);
+    for page in commands.map(|name| pages.join(format!("m2sd-{name}.1"))) {
+        let page = std::fs::read_to_string(page).unwrap();
+        assert!(page.contains(".SH NAME") && page.contains(".SH OPTIONS"), "{page}");
+    }
+    assert!(pages.join("m2sd.1").is_file());
+}
