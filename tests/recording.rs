@@ -369,6 +369,11 @@ fn a_recording_that_cannot_be_written_is_told_and_so_is_the_next_that_can() {
     std::fs::create_dir(folder.path().join(format!("{first}.mp4.part"))).unwrap();
     record(first);
     record(second);
+    // It is in the list a moment before it is told.
+    let started = std::time::Instant::now();
+    while said.lock().unwrap().len() < 2 && started.elapsed().as_secs() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     let said = said.lock().unwrap();
     let states: Vec<_> = said.iter().map(|(status, _)| *status).collect();
     assert_eq!(states, [HealthStatus::Degraded, HealthStatus::Ok], "{said:?}");

@@ -59,9 +59,15 @@ fn killed_at_any_moment_it_leaves_valid_records_and_a_video_that_plays() {
         let results = dir.path().join(format!("killed-{round}"));
         let mut scan =
             Running::start(&args(text(&video), text(&results), text(&engines)), Stdio::null(), &[]);
-        // Spread over the whole scan, and nowhere exactly.
-        let jitter = std::process::id().wrapping_mul(2_654_435_761).wrapping_add(round * 977) % 40;
-        std::thread::sleep(took * (round * 40 + jitter) / 800);
+        if round % 2 == 1 {
+            // In its midst, however fast it is.
+            scan.until_records_or_end(&results.join("scores.jsonl.part"), 4 * round as usize);
+        } else {
+            // Spread over the whole scan, and nowhere exactly.
+            let jitter =
+                std::process::id().wrapping_mul(2_654_435_761).wrapping_add(round * 977) % 40;
+            std::thread::sleep(took * (round * 40 + jitter) / 800);
+        }
         scan.kill();
         let part = results.join("scores.jsonl.part");
         let (records, annotated) = if part.exists() {

@@ -57,6 +57,17 @@ impl Running {
         });
     }
 
+    /// As [`Self::until_records`], or until the command has ended.
+    pub fn until_records_or_end(&mut self, records: &Path, lines: usize) {
+        let there =
+            || std::fs::read_to_string(records).is_ok_and(|text| text.lines().count() >= lines);
+        let started = Instant::now();
+        while !there() && self.child.try_wait().unwrap().is_none() {
+            assert!(started.elapsed() < PATIENCE, "no records: {}", self.stderr());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Waits for the end, which must come within `limit`.
     pub fn end(mut self, limit: Duration) -> Output {
         let started = Instant::now();
