@@ -255,8 +255,13 @@ fn every_property_can_be_set_and_what_is_none_is_told() {
         assert!(stderr(&run).contains(words), "{assignment}: {}", stderr(&run));
         assert_eq!(run.stdout, b"");
     }
+    let crowded = scan("max-faces=1");
+    assert_code(&crowded, 0);
+    let said = stderr(&crowded);
+    assert!(said.contains("(max-faces=1)") && said.contains("Note: "), "{said}");
     let run = scan("detect-threshold=0.75");
     assert_code(&run, 0);
+    assert!(!stderr(&run).contains("max-faces"), "{}", stderr(&run));
     let found = records(std::str::from_utf8(&run.stdout).unwrap());
     assert_eq!(found[0]["settings"]["detect-threshold"], 0.75);
 }

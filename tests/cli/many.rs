@@ -35,7 +35,11 @@ fn several_inputs_have_a_folder_each_and_one_summary() {
         let header = &records(&text)[0];
         let settings =
             ["max-faces", "detect-threshold"].map(|name| header["settings"][name].clone());
-        assert_eq!(settings, [4.into(), 0.75.into()], "each scan has the options");
+        assert_eq!(
+            settings,
+            [serde_json::json!(4), serde_json::json!(0.75)],
+            "each scan has the options"
+        );
     }
 
     // The worst of the exit codes.

@@ -9,6 +9,7 @@ use gstm2sd::filter::M2sdFilter;
 use super::args::ScanArgs;
 use super::header::now;
 use super::input::Input;
+use super::notes::notes;
 use super::outcome::{Outcome, Unscored};
 use super::pipeline::ScanPipeline;
 use super::play::Cause;
@@ -58,6 +59,7 @@ impl Finish<'_> {
             return outcome.result(None);
         }
         let mut footer = outcome.footer(&totals, &unscored, seen);
+        footer.notes = notes(self.input, self.filter, &totals.sightings);
         footer.wall =
             WallEnd { end: now(), seconds: self.started.elapsed().as_millis() as f64 / 1e3 };
         let text = format!(

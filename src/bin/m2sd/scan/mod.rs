@@ -12,6 +12,7 @@ mod host;
 mod input;
 mod many;
 mod media;
+mod notes;
 mod outcome;
 mod pipeline;
 mod play;

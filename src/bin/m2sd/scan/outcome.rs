@@ -127,7 +127,6 @@ impl Outcome {
             input_end: seen.end.map(gst::ClockTime::seconds_f64),
             input_duration: seen.duration.map(gst::ClockTime::seconds_f64),
             damage: seen.damage,
-            notes: Vec::new(),
             ..Footer::default()
         }
     }

@@ -11,6 +11,7 @@ use gstm2sd::evidence::records::{Edge, Footer, Header};
 use serde_json::{Value, json};
 
 use super::clip::ClipRecord;
+use super::notes::Sightings;
 use super::summary::{Face, Said};
 use crate::terminal::json_line;
 
@@ -35,6 +36,7 @@ pub struct Recorder {
     /// Frames that say that they were not analysed.
     not_analysed: u64,
     clips: u64,
+    sightings: Sightings,
     /// The running time of the newest frame.
     time_ns: Option<u64>,
     ended: bool,
@@ -47,6 +49,7 @@ pub struct Totals {
     pub frames: u64,
     pub not_analysed: u64,
     pub clips: u64,
+    pub sightings: Sightings,
     pub time_ns: Option<u64>,
 }
 
@@ -66,6 +69,7 @@ impl Recorder {
             frames: 0,
             not_analysed: 0,
             clips: 0,
+            sightings: Sightings::default(),
             time_ns: None,
             ended: false,
         }
@@ -103,6 +107,7 @@ impl Recorder {
         let number = self.frames;
         self.frames += 1;
         let faces = self.faces_of(buffer, time_ns.map(seconds));
+        self.sightings.add(&faces);
         let score = mean(faces.iter().filter_map(|face| face["frame-score"].as_f64()));
         let mut record = json!({
             "type": "frame", "frame": number, "time": time_ns.map(seconds), "analysed": true,
@@ -213,6 +218,7 @@ impl Recorder {
             frames: self.frames,
             not_analysed: self.not_analysed,
             clips: self.clips,
+            sightings: self.sightings.clone(),
             time_ns: self.time_ns,
         }
     }
