@@ -20,6 +20,7 @@ mod networks;
 mod outputs;
 mod pictures;
 mod records;
+mod report;
 mod running;
 mod scan;
 mod seal;
