@@ -1,9 +1,10 @@
 //! Several inputs at once, and what the command tells of itself.
 
+use std::io::Write;
 use std::process::Stdio;
 
 use super::running::assert_code;
-use super::{command, m2sd, records, scene, stderr, text};
+use super::{m2sd, records, scene, stderr, text};
 
 #[test]
 fn several_inputs_have_a_folder_each_and_one_summary() {
@@ -86,8 +87,9 @@ fn completions_and_man_pages_are_of_every_command() {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
-    let checked = command(&["completions", "bash"]).stdout(Stdio::piped()).spawn().unwrap();
-    let bash = std::process::Command::new("bash").arg("-n").stdin(checked.stdout.unwrap()).output();
+    let mut script = tempfile::NamedTempFile::new().unwrap();
+    script.write_all(&m2sd(&["completions", "bash"]).stdout).unwrap();
+    let bash = std::process::Command::new("bash").arg("-n").arg(script.path()).output();
     assert!(bash.unwrap().status.success(), "bash does not read it");
     assert_code(&m2sd(&["completions", "cmd"]), 2);
     let dir = tempfile::tempdir().unwrap();

@@ -172,7 +172,7 @@ mod tests {
         write!(file, "{head}\n{frame}\n{footer}\n").unwrap();
         assert!(Earlier::read(file.path()).unwrap().is_final());
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        write!(file, "a letter\n").unwrap();
+        writeln!(file, "a letter").unwrap();
         assert!(Earlier::read(file.path()).unwrap().header.is_none());
     }
 
