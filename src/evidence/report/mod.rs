@@ -6,10 +6,12 @@
 //! | `words` | what that means, in plain words, and the verbal scale |
 //! | `page` | the page: summary, faces, what it was made with |
 //! | `face` | a face's part of the page |
+//! | `origin` | what the input says of where it comes from |
 //! | `drawing` | timelines and paths as pictures in the page |
 
 mod drawing;
 mod face;
+mod origin;
 mod page;
 mod results;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::face::{self, threshold};
+use super::origin;
 use super::results::{FaceResults, Results};
 use super::words;
 use crate::core::redact::redact;
@@ -55,7 +56,10 @@ pub fn render(results: &Results, made: &str) -> String {
                     (summary(results))
                     @for (number, face) in &results.faces { (face::section(results, *number, face)) }
                     (limits(results))
-                    @if let Some(header) = &results.header { (made_with(results, header)) }
+                    @if let Some(header) = &results.header {
+                        @if let Some(provenance) = &header.input.provenance { (origin::section(provenance)) }
+                        (made_with(results, header))
+                    }
                     (again(results))
                 }
                 footer { p.note { "Made by " (made) " from " code { (results.file) } "." } }

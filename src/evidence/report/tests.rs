@@ -70,6 +70,26 @@ fn what_is_damaged_or_not_there_is_told() {
 }
 
 #[test]
+fn what_the_file_says_of_itself_is_kept_apart_from_the_score() {
+    let header = r#"{"type":"header","input":{"name":"a.mp4","provenance":{"state":"invalid",
+"problems":["assertion.dataHash.mismatch"],"signer":{"name":"A. Signer","organisation":null,"serial":null,
+"time":null,"trusted":null},"claim-generator":"<i>Editor</i> 2","title":null,"actions":[{"action":"c2pa.edited",
+"when":"2026-11-01","software":null,"description":null,"source-type":null}],"ingredients":[],"address":null}}}"#;
+    let folder = folder(&[&header.replace('\n', ""), &frame(0.0, "")]);
+    let page = render(&Results::read(folder.path()).unwrap(), "test");
+    for expected in [
+        "credentials that do not fit it",
+        "assertion.dataHash.mismatch",
+        "A. Signer",
+        "&lt;i&gt;Editor",
+        "c2pa.edited: 2026-11-01",
+        "no part of any score",
+    ] {
+        assert!(page.contains(expected), "{expected} is not in {page}");
+    }
+}
+
+#[test]
 fn the_scale_is_that_of_the_guideline_on_both_sides() {
     for (ratio, words) in [
         (1.0, "no support"),
