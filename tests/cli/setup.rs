@@ -1,5 +1,6 @@
 //! `make setup` and `make install` in a clone, with wheels of this test instead of what is downloaded.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -123,6 +124,10 @@ fn what_is_installed_keeps_its_records() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, file).unwrap();
     }
+    // It is asked for man pages and completions.
+    let command = clone.path("target/release/m2sd");
+    std::fs::write(&command, "#!/bin/sh\necho \"$@\"\n").unwrap();
+    std::fs::set_permissions(&command, std::fs::Permissions::from_mode(0o755)).unwrap();
     let [engines, home] = ["engines", "home"].map(|name| clone.path(name));
     let installed = home.join("share/m2sd/engines");
     std::fs::create_dir_all(&installed).unwrap();
@@ -150,4 +155,23 @@ fn what_is_installed_keeps_its_records() {
     assert_eq!((once.as_slice(), twice.as_slice()), (&expected[..], &expected[..]));
     std::fs::remove_file(installed.join("models.lock")).unwrap();
     assert_eq!(run(), expected[..1], "nothing was there");
+
+    // What was put there goes, and nothing else.
+    let completions = home.join("share/bash-completion/completions/m2sd");
+    assert_eq!(std::fs::read_to_string(&completions).unwrap(), "completions bash\n");
+    std::fs::write(installed.join("own.onnx"), "own").unwrap();
+    let mut uninstall = Command::new("bash");
+    uninstall.arg(clone.path("scripts/uninstall.sh")).env("HOME", &home);
+    let run = uninstall.env("XDG_DATA_HOME", home.join("share")).output().unwrap();
+    assert!(run.status.success(), "{}", stderr(&run));
+    assert!(installed.join("own.onnx").is_file());
+    for gone in [
+        completions,
+        home.join(".local/bin/m2sd"),
+        home.join("share/gstreamer-1.0/plugins/libgstm2sd.so"),
+        home.join("share/m2sd/runtime"),
+        installed.join("new.onnx"),
+    ] {
+        assert!(!gone.exists(), "{}", gone.display());
+    }
 }
