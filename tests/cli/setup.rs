@@ -161,7 +161,8 @@ fn what_is_installed_keeps_its_records() {
     assert_eq!(std::fs::read_to_string(&completions).unwrap(), "completions bash\n");
     std::fs::write(installed.join("own.onnx"), "own").unwrap();
     let mut uninstall = Command::new("bash");
-    uninstall.arg(clone.path("scripts/uninstall.sh")).env("HOME", &home);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/uninstall.sh");
+    uninstall.arg(script).env("HOME", &home);
     let run = uninstall.env("XDG_DATA_HOME", home.join("share")).output().unwrap();
     assert!(run.status.success(), "{}", stderr(&run));
     assert!(installed.join("own.onnx").is_file());
