@@ -58,7 +58,11 @@ fn shares_of_twenty(rig: &mut Rig, open: &Sender<()>, picture: &Picture) -> [u32
         rig.await_stat("clips-scored", round);
     }
     let mut shares = [0u32; 2];
-    while let Some(message) = rig.bus.pop_filtered(&[gst::MessageType::Element]) {
+    // Counted a moment before it is told.
+    let patience = gst::ClockTime::from_seconds(10);
+    while shares[0] + shares[1] < 20
+        && let Some(message) = rig.bus.timed_pop_filtered(patience, &[gst::MessageType::Element])
+    {
         let clip = message.structure().filter(|s| s.name() == "m2sd-clip");
         if let Some(track) = clip.and_then(|clip| clip.get::<u64>("track").ok()) {
             shares[track as usize] += 1;

@@ -365,7 +365,9 @@ fn messages_become_events_with_the_same_names() {
         if let Ok(quality) = message.get::<gst::Structure>("quality") {
             let mut fields: Vec<_> = quality.fields().map(|name| name.to_string()).collect();
             fields.sort();
-            let quality: Vec<_> = event["quality"].as_object().unwrap().keys().cloned().collect();
+            let quality = event["quality"].as_object().unwrap();
+            let mut quality: Vec<_> = quality.keys().cloned().collect();
+            quality.sort();
             assert_eq!(quality, fields);
         }
     }
