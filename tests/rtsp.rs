@@ -16,6 +16,8 @@ use support::watchdog::Watchdog;
 
 /// Far more than any wait takes beside other work; only what hangs takes longer.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// A connection that has brought nothing for so long brings nothing any more.
+const STALL: Duration = Duration::from_secs(30);
 
 /// What tells the child process which clip to serve, and on which port.
 const CLIP: &str = "M2SD_TEST_RTSP_CLIP";
@@ -88,28 +90,51 @@ fn client(port: u16, engines: &str) -> gst::Pipeline {
 }
 
 /// Waits for something on the bus; errors and the end count as `None`.
-fn wait<T>(
+fn wait<T>(pipeline: &gst::Pipeline, wanted: impl FnMut(&gst::Message) -> Option<T>) -> Option<T> {
+    match wait_for(pipeline, PATIENCE, wanted) {
+        Waited::Came(found) => Some(found),
+        Waited::Ended => None,
+        Waited::Nothing => panic!("nothing came for {PATIENCE:?}"),
+    }
+}
+
+enum Waited<T> {
+    Came(T),
+    Ended,
+    Nothing,
+}
+
+fn wait_for<T>(
     pipeline: &gst::Pipeline,
+    patience: Duration,
     mut wanted: impl FnMut(&gst::Message) -> Option<T>,
-) -> Option<T> {
+) -> Waited<T> {
     let bus = pipeline.bus().unwrap();
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + patience;
     while Instant::now() < until {
         let Some(message) = bus.timed_pop(gst::ClockTime::from_mseconds(200)) else { continue };
         if let Some(found) = wanted(&message) {
-            return Some(found);
+            return Waited::Came(found);
         }
         match message.view() {
-            gst::MessageView::Eos(_) => return None,
+            gst::MessageView::Eos(_) => return Waited::Ended,
             gst::MessageView::Error(error) => {
                 println!("{}: {:?}", error.error(), error.debug());
-                return None;
+                return Waited::Ended;
             }
             gst::MessageView::Latency(_) => pipeline.recalculate_latency().unwrap(),
             _ => {}
         }
     }
-    panic!("nothing came for {PATIENCE:?}");
+    Waited::Nothing
+}
+
+/// Whether frames come to the element.
+fn is_fed(client: &Client) -> bool {
+    let frames = || client.filter().property::<gst::Structure>("stats").get::<u64>("frames-in");
+    let before = frames();
+    std::thread::sleep(Duration::from_secs(2));
+    frames() != before
 }
 
 /// A pipeline that reaches NULL before it is gone.
@@ -186,7 +211,16 @@ fn connect(port: u16, engines: &str) -> Client {
     while Instant::now() < until {
         let client = Client(client(port, engines));
         client.0.set_state(gst::State::Playing).unwrap();
-        let scores: Option<Vec<_>> = (0..30).map(|_| wait(&client.0, score)).collect();
+        // Some bring nothing at all; but where frames come, clips are scored.
+        let next = |_| match wait_for(&client.0, STALL, score) {
+            Waited::Came(score) => Some(score),
+            Waited::Ended => None,
+            Waited::Nothing => {
+                assert!(!is_fed(&client), "frames come, and for {STALL:?} no clip was scored");
+                None
+            }
+        };
+        let scores: Option<Vec<_>> = (0..30).map(next).collect();
         if let Some(scores) = scores {
             assert!(scores.iter().all(|(score, _)| (0.0..=1.0).contains(score)));
             assert!(scores.iter().any(|(_, coverage)| *coverage > 0.9), "{scores:?}");
