@@ -48,6 +48,21 @@ fn a_scan_has_a_page_that_needs_nothing_else() {
     assert_eq!(again.status.code(), Some(3));
     assert!(stderr(&again).contains("--force"), "{}", stderr(&again));
     assert!(m2sd(&["report", text(&results), "--force"]).status.success());
+    // Whatever is there and no report stays, by whatever name; and so does a folder that is sealed.
+    let video = results.join("annotated.mp4");
+    for there in [&video, &scene().join("scene.mp4")] {
+        let before = std::fs::read(there).unwrap();
+        let harm = m2sd(&["report", text(&results), "--force", "--out", text(there)]);
+        assert_eq!(harm.status.code(), Some(3), "{}", stderr(&harm));
+        assert_eq!(std::fs::read(there).unwrap(), before);
+    }
+    std::fs::write(results.join("seal.json"), "{}").unwrap();
+    for out in [results.join("report.html"), results.join("new.html")] {
+        let change = m2sd(&["report", text(&results), "--force", "--out", text(&out)]);
+        assert_eq!(change.status.code(), Some(3), "{}", stderr(&change));
+        assert!(stderr(&change).contains("is sealed"), "{}", stderr(&change));
+    }
+    std::fs::remove_file(results.join("seal.json")).unwrap();
     let records = results.join("scores.jsonl");
     let harm = m2sd(&["report", text(&results), "--force", "--out", text(&records)]);
     assert_eq!(harm.status.code(), Some(3));

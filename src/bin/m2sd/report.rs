@@ -1,5 +1,6 @@
 //! `m2sd report`: a scan's results as one page.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -39,15 +40,7 @@ pub fn run(args: &ReportArgs) -> Result<(), CliError> {
     }
     let page = render(&results, concat!("m2sd ", env!("CARGO_PKG_VERSION")));
     let out = args.out.clone().unwrap_or_else(|| args.folder.join(NAME));
-    refuse(&out, args)?;
-    if results.has_seal && args.out.is_none() {
-        // It would be a file that was added since.
-        return Err(CliError::input(format!(
-            "{} is sealed, and a page in it would be a change; name another place with --out, or make the \
-             page before the seal",
-            args.folder.display()
-        )));
-    }
+    refuse(&out, args, &results)?;
     partial_file::write(&out, page.as_bytes())?;
     print_line(&format!("Report: {}", escape(&out.display().to_string())))
 }
@@ -67,24 +60,39 @@ fn video(args: &ReportArgs, results: &Results) -> Option<(PathBuf, String)> {
     })
 }
 
-/// Nothing is overwritten that somebody might want.
-fn refuse(out: &Path, args: &ReportArgs) -> Result<(), CliError> {
-    let is_ours = |name: &str| {
-        let ours = args.folder.join(name).canonicalize();
-        ours.is_ok_and(|ours| out.canonicalize().is_ok_and(|out| out == ours))
-    };
-    if ["scores.jsonl", "scores.jsonl.part", "annotated.mp4", "seal.json"].into_iter().any(is_ours)
-    {
+/// Nothing is overwritten but an earlier report, and nothing is put into a folder that is sealed.
+fn refuse(out: &Path, args: &ReportArgs, results: &Results) -> Result<(), CliError> {
+    let name = out.display();
+    if results.has_seal && is_inside(out, &args.folder) {
         return Err(CliError::input(format!(
-            "{} is a result of the scan; name another file for the page",
-            out.display()
+            "{} is sealed, and {name} in it would be a change; name another place with --out, or make the \
+             page before the seal",
+            args.folder.display()
         )));
     }
-    if out.exists() && !args.force {
-        return Err(CliError::input(format!(
-            "{} is there already; --force replaces it",
-            out.display()
-        )));
+    if out.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    if !is_report(out) {
+        return Err(CliError::input(format!("{name} is there and no report; name another file")));
+    }
+    if !args.force {
+        return Err(CliError::input(format!("{name} is there already; --force replaces it")));
     }
     Ok(())
+}
+
+fn is_inside(out: &Path, folder: &Path) -> bool {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new(".")).canonicalize();
+    folder.canonicalize().is_ok_and(|folder| parent.is_ok_and(|parent| parent.starts_with(folder)))
+}
+
+/// Whether a file is a page that this command has made, as far as its beginning says.
+fn is_report(file: &Path) -> bool {
+    let mut beginning = Vec::new();
+    let read = std::fs::File::open(file).map(|file| file.take(4096).read_to_end(&mut beginning));
+    file.is_file()
+        && read.is_ok_and(|read| read.is_ok())
+        && String::from_utf8_lossy(&beginning).contains("<title>Report: ")
 }

@@ -25,7 +25,7 @@ pub(super) fn section(results: &Results, number: u64, face: &FaceResults) -> Mar
         section {
             h2 id={ "face-" (number) } { (name) ": " span class={ "label " (face.label) } { (face.label) } }
             p { (words::verdict(face, threshold)) }
-            @if let Some(llr) = face.llr { p { (words::ratio(llr)) " (" (words::SCALE) ".)" } }
+            @if let Some(llr) = face.llr.filter(|_| results.is_calibrated()) { p { (words::ratio(llr)) " (" (words::SCALE) ".)" } }
             figure {
                 div.scroll tabindex="0" role="region" aria-label={ "Scores of " (name) " over time" } {
                     (drawing::timeline(face, threshold, &name))
@@ -78,6 +78,7 @@ fn gates(face: &FaceResults) -> Markup {
                 ul { @for gate in face.gates.iter().take(200) {
                     li { (format!("{:.2} s to {:.2} s: ", gate.start, gate.end)) (gate.why) }
                 } }
+                @if face.gates.len() > 200 { p { "The first 200 are listed." } }
             }
         }
     }

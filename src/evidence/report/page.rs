@@ -123,7 +123,8 @@ fn unreadable(results: &Results) -> Markup {
 fn table(results: &Results) -> Markup {
     let row = |number: u64, face: &FaceResults| {
         let score = face.score.map_or_else(|| "–".to_owned(), |score| format!("{score:.3}"));
-        let ratio = face.llr.map_or_else(|| "–".to_owned(), |llr| words::number(llr.exp()));
+        let llr = face.llr.filter(|_| results.is_calibrated());
+        let ratio = llr.map_or_else(|| "–".to_owned(), |llr| words::number(llr.exp()));
         html! {
             tr {
                 th scope="row" { a href={ "#face-" (number) } { "Face " (number) } }

@@ -200,6 +200,11 @@ impl Results {
         Ok(results)
     }
 
+    /// Whether likelihood ratios mean anything.
+    pub fn is_calibrated(&self) -> bool {
+        self.header.as_ref().is_some_and(|header| header.judging.calibrated == Some(true))
+    }
+
     fn take(&mut self, line: &[u8], qualities: &mut Qualities) -> Result<(), String> {
         let line = std::str::from_utf8(line).map_err(|e| e.to_string())?;
         let said = |error: serde_json::Error| error.to_string();
@@ -212,6 +217,9 @@ impl Results {
             "frame" => self.frame(serde_json::from_str(line).map_err(said)?, qualities),
             "clip" => {
                 let clip: Clip = serde_json::from_str(line).map_err(said)?;
+                if !clip.start.is_finite() || !clip.end.is_finite() {
+                    return Err("a clip without start and end".to_owned());
+                }
                 let face = clip.track.map(|track| self.faces.entry(track).or_default());
                 if let Some(face) = face {
                     face.clips.push(clip);

@@ -70,6 +70,19 @@ fn what_is_damaged_or_not_there_is_told() {
 }
 
 #[test]
+fn without_a_calibration_there_is_no_likelihood_ratio() {
+    let clip = r#"{"type":"clip","track":1,"score":0.9,"llr":5.0}"#;
+    let face = frame(0.0, r#"{"track":1,"label":"fake","score":0.9,"llr":5.0}"#);
+    let folder = folder(&[&face, clip]);
+    let results = Results::read(folder.path()).unwrap();
+    let page = render(&results, "test");
+    assert!(!page.contains("likelier") && !page.contains("148"), "{page}");
+    // A clip of no time is none.
+    assert_eq!(results.unreadable.len(), 1);
+    assert!(!page.contains("NaN"), "{page}");
+}
+
+#[test]
 fn what_the_file_says_of_itself_is_kept_apart_from_the_score() {
     let header = r#"{"type":"header","input":{"name":"a.mp4","provenance":{"state":"invalid",
 "problems":["assertion.dataHash.mismatch"],"signer":{"name":"A. Signer","organisation":null,"serial":null,
