@@ -29,9 +29,8 @@ pub(crate) struct Stored {
 
 /// Where the sidecar of `model` is written.
 pub(crate) fn sidecar_of(model: &Path) -> PathBuf {
-    let mut name = model.as_os_str().to_owned();
-    name.push(".modelinfo");
-    name.into()
+    let [written, _] = ModelInfo::places(model);
+    written
 }
 
 /// Writes the network that `body` produces to `model`, its sidecar beside it, and its hash into

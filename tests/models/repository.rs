@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::models::repository::{Backend, ExportOptions, RepositoryError, export};
 use gstm2sd::models::sha256;
 use gstm2sd::models::synth::{ClipShape, Synth, write};
@@ -45,6 +46,17 @@ fn a_network_goes_with_its_sidecar_and_its_hash() {
     }
     assert!(text.contains("key: \"modelinfo\""), "{text}");
     assert!(text.contains("role=classifier\\n"), "{text}");
+}
+
+#[test]
+fn a_sidecar_goes_along_whichever_of_its_names_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engines, repository) = (dir.path().join("engines"), dir.path().join("repository"));
+    let model = classifier(&engines, 1);
+    let [written, other] = ModelInfo::places(&model);
+    std::fs::rename(written, other).unwrap();
+    let exported = export(&model, &repository, &OPTIONS).unwrap();
+    assert!(config(&repository, &exported.name).contains("role=classifier\\n"));
 }
 
 #[test]

@@ -158,11 +158,16 @@ pub enum ModelInfoError {
 /// Sidecars are some hundred bytes.
 const LARGEST_BYTES: u64 = 1 << 20;
 impl ModelInfo {
-    /// The sidecar that belongs to `model`, or the empty one when there is none.
-    pub fn beside(model: &Path) -> Result<Self, ModelInfoError> {
+    /// Where the sidecar of `model` may be: where it is written, `NAME.onnx.modelinfo`, and `NAME.modelinfo`.
+    pub fn places(model: &Path) -> [PathBuf; 2] {
         let mut appended = model.as_os_str().to_owned();
         appended.push(".modelinfo");
-        for path in [PathBuf::from(appended), model.with_extension("modelinfo")] {
+        [PathBuf::from(appended), model.with_extension("modelinfo")]
+    }
+
+    /// The sidecar that belongs to `model`, or the empty one when there is none.
+    pub fn beside(model: &Path) -> Result<Self, ModelInfoError> {
+        for path in Self::places(model) {
             let mut text = String::new();
             let file = File::open(&path);
             match file.and_then(|file| file.take(LARGEST_BYTES + 1).read_to_string(&mut text)) {

@@ -11,6 +11,7 @@ use crate::core::modelinfo::ModelInfo;
 use crate::infer::info::{ElementType, EngineInfo, TensorInfo};
 use crate::infer::options::{Precision, Provider};
 use crate::models::remote::RemoteModel;
+use crate::models::repository::{MODELINFO, SHA256};
 
 /// A network on a server.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,10 +23,6 @@ pub struct Described {
     /// Of the network's file, by the server's word.
     pub sha256: Option<String>,
 }
-
-/// Names of the parameters of Triton's configuration that `m2sd models export-repository` writes.
-const MODELINFO: &str = "modelinfo";
-const SHA256: &str = "sha256";
 
 pub(super) fn request(remote: &RemoteModel) -> ModelRequest {
     let version = remote.version.clone().unwrap_or_default();

@@ -21,9 +21,13 @@ pub use self::config::Backend;
 use self::config::{Config, Content, MARK, Tensor};
 use super::file::{self, Staged};
 use super::onnx::{self, Dim, OnnxError};
-use super::store::sidecar_of;
 use super::{engine_file, known_sha256};
 use crate::core::modelinfo::{Direction, ModelInfo, ModelInfoError, PortType};
+
+/// The parameter of a configuration that holds the text of the sidecar.
+pub const MODELINFO: &str = "modelinfo";
+/// The parameter of a configuration that holds the SHA-256 of the network's file.
+pub const SHA256: &str = "sha256";
 
 /// How models are to be run.
 #[derive(Clone, Copy, Debug)]
@@ -138,12 +142,11 @@ fn configuration(
     options: &ExportOptions,
 ) -> Result<String, RepositoryError> {
     let (inputs, outputs) = tensors(model)?;
-    let mut parameters = vec![("sha256", sha256_of(model)?)];
-    let sidecar = sidecar_of(model);
-    match std::fs::read_to_string(&sidecar) {
-        Ok(text) => parameters.push(("modelinfo", text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(source) => return Err(RepositoryError::Read { path: sidecar, source }),
+    let mut parameters = vec![(SHA256, sha256_of(model)?)];
+    if let Some(sidecar) = ModelInfo::places(model).into_iter().find(|path| path.is_file()) {
+        let text = std::fs::read_to_string(&sidecar)
+            .map_err(|source| RepositoryError::Read { path: sidecar, source })?;
+        parameters.push((MODELINFO, text));
     }
     let config = Config {
         name,

@@ -113,7 +113,8 @@ fn json_of(value: &glib::Value) -> Value {
 }
 
 fn hash(path: &Path) -> Result<String, CliError> {
-    gstm2sd::models::sha256(path)
+    // The element, too, says which files it has.
+    gstm2sd::models::known_sha256(path)
         .map_err(|e| CliError::runtime(format!("cannot read {}: {e}", path.display())))
 }
 
@@ -123,14 +124,11 @@ fn model(source: &ModelSource) -> Result<ModelFile, CliError> {
         let sha256 = sha256_of(source, &CancelToken::new()).unwrap_or_default();
         return Ok(ModelFile { file: source.file_name(), sha256, sidecar_sha256: None });
     };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".modelinfo");
-    let beside = [beside.into(), path.with_extension("modelinfo")];
-    let sidecar = beside.iter().find(|path| path.is_file());
+    let sidecar = ModelInfo::places(path).into_iter().find(|path| path.is_file());
     Ok(ModelFile {
         file: source.file_name(),
         sha256: hash(path)?,
-        sidecar_sha256: sidecar.map(|path| hash(path)).transpose()?,
+        sidecar_sha256: sidecar.map(|path| hash(&path)).transpose()?,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::evidence::records::Header;
 
 use super::args::ScanArgs;
@@ -193,13 +194,6 @@ fn kept(path: &Path, earlier: &Earlier, header: &Header) -> CliError {
 
 /// What is read beside the input: models, with their sidecars.
 pub fn models<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<Named> {
-    let with_sidecar = |path: &Path| {
-        ["", ".modelinfo"].map(|ending| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(ending);
-            Named::new("the model", name)
-        })
-    };
-    let sidecar = |path: &Path| Named::new("the model", path.with_extension("modelinfo"));
-    paths.flat_map(|p| with_sidecar(p).into_iter().chain([sidecar(p)])).collect()
+    let files = paths.flat_map(|path| [path.to_owned()].into_iter().chain(ModelInfo::places(path)));
+    files.map(|file| Named::new("the model", file)).collect()
 }
