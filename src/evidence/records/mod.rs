@@ -10,6 +10,7 @@
 
 mod footer;
 mod header;
+mod said;
 mod wall;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,11 @@ pub use self::header::{
     Audio, Calibration, Header, Host, Input, InputKind, Judging, Media, ModelFile, Point,
     Population, Rate, Span, Versions, Video,
 };
+pub use self::said::Said;
 pub use self::wall::{WALL, WallEnd, WallStart, without_wall};
+
+/// What records are called in a scan's folder: whole ones, and those of a scan that was killed.
+pub const FILES: [&str; 2] = ["scores.jsonl", "scores.jsonl.part"];
 
 /// Of [`Header::format`]: higher where a reader of before would misread.
 pub const FORMAT: u32 = 1;

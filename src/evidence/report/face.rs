@@ -23,9 +23,9 @@ pub(super) fn section(results: &Results, number: u64, face: &FaceResults) -> Mar
     let threshold = threshold(results);
     html! {
         section {
-            h2 id={ "face-" (number) } { (name) ": " span class={ "label " (face.label) } { (face.label) } }
+            h2 id={ "face-" (number) } { (name) ": " span class={ "label " (face.said.label) } { (face.said.label) } }
             p { (words::verdict(face, threshold)) }
-            @if let Some(llr) = face.llr.filter(|_| results.is_calibrated()) { p { (words::ratio(llr)) " (" (words::SCALE) ".)" } }
+            @if let Some(llr) = face.said.llr.filter(|_| results.is_calibrated()) { p { (words::ratio(llr)) " (" (words::SCALE) ".)" } }
             figure {
                 div.scroll tabindex="0" role="region" aria-label={ "Scores of " (name) " over time" } {
                     (drawing::timeline(face, threshold, &name))

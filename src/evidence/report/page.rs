@@ -8,6 +8,7 @@ use super::results::{FaceResults, Results};
 use super::words;
 use crate::core::redact::redact;
 use crate::evidence::records::{Header, ModelFile, Rate};
+use crate::models::advice::quoted;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c1c1c;--quiet:#565656;--ground:#fff;--line:#d4d4d4;--panel:#f5f5f5;\
@@ -80,7 +81,8 @@ fn title(results: &Results) -> String {
 }
 
 fn summary(results: &Results) -> Markup {
-    let count = |label: &str| results.faces.values().filter(|face| face.label == label).count();
+    let count =
+        |label: &str| results.faces.values().filter(|face| face.said.label == label).count();
     let (all, fake, real) = (results.faces.len(), count("fake"), count("real"));
     html! {
         p {
@@ -122,13 +124,13 @@ fn unreadable(results: &Results) -> Markup {
 
 fn table(results: &Results) -> Markup {
     let row = |number: u64, face: &FaceResults| {
-        let score = face.score.map_or_else(|| "–".to_owned(), |score| format!("{score:.3}"));
-        let llr = face.llr.filter(|_| results.is_calibrated());
+        let score = face.said.score.map_or_else(|| "–".to_owned(), |score| format!("{score:.3}"));
+        let llr = face.said.llr.filter(|_| results.is_calibrated());
         let ratio = llr.map_or_else(|| "–".to_owned(), |llr| words::number(llr.exp()));
         html! {
             tr {
                 th scope="row" { a href={ "#face-" (number) } { "Face " (number) } }
-                td.text { span class={ "label " (face.label) } { (face.label) } }
+                td.text { span class={ "label " (face.said.label) } { (face.said.label) } }
                 td { (score) } td { (ratio) } td { (face.scored().count()) } td { (face.frames) }
                 td { (format!("{:.2} to {:.2}", face.first, face.last)) }
             }
@@ -227,7 +229,7 @@ fn described(model: &ModelFile) -> Markup {
 }
 
 fn again(results: &Results) -> Markup {
-    let folder = results.folder.display();
+    let folder = quoted(&results.folder.display().to_string());
     html! {
         section {
             h2 { "How to check it" }

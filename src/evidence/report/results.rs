@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::evidence::records::{Edge, Footer, Header};
+use crate::evidence::records::{FILES, Footer, Header, Said};
 
 /// A line of records has some kB; one of many MB is none.
 const LONGEST_LINE: u64 = 16 << 20;
@@ -45,11 +45,8 @@ pub struct FaceResults {
     /// Seconds.
     pub first: f64,
     pub last: f64,
-    /// What was said of it: the surest `fake`, where there was one, else what was said last.
-    pub label: String,
-    pub reason: Option<String>,
-    pub score: Option<f64>,
-    pub llr: Option<f64>,
+    /// What was said of it on all of its frames.
+    pub said: Said,
     pub clips: Vec<Clip>,
     /// Seconds and P(fake) of frames.
     pub scores: Vec<(f64, f64)>,
@@ -150,10 +147,17 @@ struct Seen {
     quality: BTreeMap<String, serde_json::Value>,
 }
 
-/// The types of records that are read here; others are for others.
+/// The records that are read here.
 #[derive(Deserialize)]
-struct Kind {
-    r#type: String,
+#[serde(tag = "type", rename_all = "kebab-case")]
+enum Record {
+    Header(Box<Header>),
+    Footer(Box<Footer>),
+    Frame(Frame),
+    Clip(Clip),
+    /// Of a later version.
+    #[serde(other)]
+    Other,
 }
 
 /// All values of a face's qualities, until they are summed up.
@@ -165,8 +169,7 @@ impl Results {
     /// # Errors
     /// [`ReportError`] where there are none.
     pub fn read(folder: &Path) -> Result<Self, ReportError> {
-        let names = ["scores.jsonl", "scores.jsonl.part"];
-        let found = names.into_iter().find(|name| folder.join(name).is_file());
+        let found = FILES.into_iter().find(|name| folder.join(name).is_file());
         let file = found.ok_or_else(|| ReportError::NoRecords { folder: folder.to_owned() })?;
         let path = folder.join(file);
         let read = |source| ReportError::Read { path: path.clone(), source };
@@ -179,6 +182,10 @@ impl Results {
             let length = reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line);
             if length.map_err(read)? == 0 {
                 break;
+            }
+            // The rest of one that is too long is no line of its own.
+            if !line.ends_with(b"\n") {
+                reader.skip_until(b'\n').map_err(read)?;
             }
             if let Err(why) = results.take(&line, &mut qualities) {
                 results.unreadable.push((number, why));
@@ -207,26 +214,20 @@ impl Results {
 
     fn take(&mut self, line: &[u8], qualities: &mut Qualities) -> Result<(), String> {
         let line = std::str::from_utf8(line).map_err(|e| e.to_string())?;
-        let said = |error: serde_json::Error| error.to_string();
-        let Kind { r#type } = serde_json::from_str(line).map_err(said)?;
-        match r#type.as_str() {
-            "header" | "footer" => match Edge::parse(line).map_err(said)? {
-                Edge::Header(header) => self.header = Some(*header),
-                Edge::Footer(footer) => self.footer = Some(*footer),
-            },
-            "frame" => self.frame(serde_json::from_str(line).map_err(said)?, qualities),
-            "clip" => {
-                let clip: Clip = serde_json::from_str(line).map_err(said)?;
-                if !clip.start.is_finite() || !clip.end.is_finite() {
-                    return Err("a clip without start and end".to_owned());
-                }
+        match serde_json::from_str(line).map_err(|error| error.to_string())? {
+            Record::Header(header) => self.header = Some(*header),
+            Record::Footer(footer) => self.footer = Some(*footer),
+            Record::Frame(frame) => self.frame(frame, qualities),
+            Record::Clip(clip) if !clip.start.is_finite() || !clip.end.is_finite() => {
+                return Err("a clip without start and end".to_owned());
+            }
+            Record::Clip(clip) => {
                 let face = clip.track.map(|track| self.faces.entry(track).or_default());
                 if let Some(face) = face {
                     face.clips.push(clip);
                 }
             }
-            // Of a later version.
-            _ => {}
+            Record::Other => {}
         }
         Ok(())
     }
@@ -284,11 +285,8 @@ impl FaceResults {
                 _ => self.gates.push(Stretch { start: time, end: time, why }),
             }
         }
-        let surer = seen.label == "fake" && seen.score >= self.score;
-        if self.label != "fake" || surer {
-            (self.label, self.reason) = (seen.label, why);
-            (self.score, self.llr) = (seen.score, seen.llr);
-        }
+        let Seen { label, score, llr, .. } = seen;
+        self.said.follow(Said { label, reason: why, score, llr });
     }
 
     /// The clips with the highest, the middle and the lowest score, each once.

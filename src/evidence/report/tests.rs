@@ -38,7 +38,7 @@ fn faces_are_told_with_what_was_said_surest_of_them() {
     let folder = folder(&lines.each_ref().map(String::as_str));
     let results = Results::read(folder.path()).unwrap();
     let face = &results.faces[&3];
-    assert_eq!((face.label.as_str(), face.score, face.frames), ("fake", Some(0.9), 4));
+    assert_eq!((face.said.label.as_str(), face.said.score, face.frames), ("fake", Some(0.9), 4));
     assert_eq!(face.gates, [Stretch { start: 0.0, end: 0.1, why: "too dark".to_owned() }]);
     assert_eq!(face.quality["pose"], [5.0; 3]);
     let page = render(&results, "test");
@@ -67,6 +67,18 @@ fn what_is_damaged_or_not_there_is_told() {
     assert!(matches!(Results::read(nothing.path()), Err(ReportError::NotRecords { .. })));
     let error = Results::read(Path::new("/no/such/folder")).unwrap_err();
     assert!(error.to_string().contains("m2sd scan VIDEO --out /no/such/folder"), "{error}");
+}
+
+#[test]
+fn a_line_that_is_too_long_is_one_line() {
+    let long = "x".repeat(40 << 20);
+    let folder = folder(&[&frame(0.0, ""), &long, "nonsense", &frame(0.5, "")]);
+    let results = Results::read(folder.path()).unwrap();
+    let lines: Vec<_> = results.unreadable.iter().map(|(line, _)| *line).collect();
+    assert_eq!((lines, results.frames), (vec![2, 3], 2));
+    // A command can be copied whatever the folder is called.
+    let named = Results { folder: "/tmp/my results".into(), ..results };
+    assert!(render(&named, "test").contains("m2sd reproduce '/tmp/my results'"));
 }
 
 #[test]

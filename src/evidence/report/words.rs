@@ -73,7 +73,7 @@ pub(super) fn verdict(face: &FaceResults, threshold: Option<f64>) -> String {
     let clips = face.scored().count();
     let of_clips = if clips == 1 { "1 clip".to_owned() } else { format!("{clips} clips") };
     let than = threshold.map_or_else(String::new, |t| format!(" the threshold {t}"));
-    match face.label.as_str() {
+    match face.said.label.as_str() {
         "fake" => {
             format!("The evidence of its {of_clips} is clearly above{than}: it is called fake.")
         }
@@ -83,11 +83,11 @@ pub(super) fn verdict(face: &FaceResults, threshold: Option<f64>) -> String {
         "uncertain" => format!("The evidence of its {of_clips} is on neither side of{than}."),
         "insufficient" => format!(
             "Nothing is said of it: {}.",
-            face.reason.as_deref().unwrap_or("the classifier cannot judge what it sees")
+            face.said.reason.as_deref().unwrap_or("the classifier cannot judge what it sees")
         ),
         _ if clips > 0 => format!(
             "Its {of_clips} have scores, and there is no verdict{}.",
-            face.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"))
+            face.said.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"))
         ),
         _ => "It was followed and not scored.".to_owned(),
     }

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 pub use self::bounds::Bounds;
 pub use self::compare::{Comparison, RecordDifference, compare};
-use super::records::{Edge, FORMAT, Header, InputKind, ModelFile};
+use super::records::{Edge, FILES, FORMAT, Header, InputKind, ModelFile};
 use crate::core::modelinfo::Role;
 use crate::models::resolve::{ResolveError, Search};
 use crate::models::sha256;
@@ -137,7 +137,7 @@ fn records(results: &Path) -> Result<PathBuf, ReproduceError> {
     if !results.is_dir() {
         return Ok(results.to_owned());
     }
-    for usual in ["scores.jsonl", "scores.jsonl.part"] {
+    for usual in FILES {
         let usual = results.join(usual);
         if usual.is_file() {
             return Ok(usual);

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use gstm2sd::core::evidence::Probability;
 use gstm2sd::core::span::Span;
-use gstm2sd::evidence::records::{Edge, End, Footer, Header};
+use gstm2sd::evidence::records::{Edge, End, Footer, Header, Said};
 use serde_json::Value;
 
 use super::header::comparable;
-use super::summary::{Face, Said};
+use super::summary::Face;
 
 /// Lines are longer only in files that no scan wrote.
 const LONGEST_LINE: u64 = 1 << 26;

@@ -7,12 +7,12 @@ use gst::meta::CustomMeta;
 use gst_video::VideoRegionOfInterestMeta;
 use gstm2sd::core::evidence::Probability;
 use gstm2sd::core::span::Span;
-use gstm2sd::evidence::records::{Edge, Footer, Header};
+use gstm2sd::evidence::records::{Edge, Footer, Header, Said};
 use serde_json::{Value, json};
 
 use super::clip::ClipRecord;
 use super::notes::Sightings;
-use super::summary::{Face, Said};
+use super::summary::Face;
 use crate::terminal::json_line;
 
 /// The custom metadata on frames in which the element did not look for faces; its field `reason`

@@ -10,23 +10,7 @@ use gstm2sd::core::evidence::{
 };
 use gstm2sd::core::modelinfo::{ModelInfo, Population, Training};
 use gstm2sd::core::span::Span;
-
-/// What the element said of a face on one frame.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Said {
-    pub label: String,
-    /// In words, where it is no verdict.
-    pub reason: Option<String>,
-    /// What the label speaks of.
-    pub score: Option<f64>,
-    pub llr: Option<f64>,
-}
-
-impl Said {
-    fn is_fake(&self) -> bool {
-        self.label == "fake"
-    }
-}
+use gstm2sd::evidence::records::Said;
 
 /// One followed face.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +19,6 @@ pub struct Face {
     first: Option<f64>,
     last: Option<f64>,
     clips: TrackSummary,
-    /// The surest `fake`, where there was one: a face that was forged for a while is; else what was said
-    /// last.
     said: Said,
 }
 
@@ -46,9 +28,7 @@ impl Face {
         self.frames += 1;
         self.first = self.first.or(time);
         self.last = time.or(self.last);
-        if !self.said.is_fake() || (said.is_fake() && said.score >= self.said.score) {
-            self.said = said;
-        }
+        self.said.follow(said);
     }
 
     /// A clip of the face has this P(fake).
