@@ -1,5 +1,6 @@
 //! Files that are whole or not there, and their fingerprints.
 
+use crate::core::hex::hex;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -138,7 +139,7 @@ pub(crate) fn folder(path: &Path) -> &Path {
 /// The SHA-256 of these numbers' bytes, the lowest first, in lower-case hexadecimal.
 pub(crate) fn sha256_of_numbers(numbers: &[f32]) -> String {
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(bytes))
 }
 
 /// The SHA-256 of a file, in lower-case hexadecimal.
@@ -152,7 +153,7 @@ pub fn sha256(path: &Path) -> io::Result<String> {
             n => digest.update(piece.get(..n).unwrap_or_default()),
         }
     }
-    Ok(digest.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(digest.finalize()))
 }
 
 /// A file as it was: its path, when it was changed, and its size in bytes.
@@ -180,8 +181,7 @@ pub(crate) fn sha256_of(paths: &[PathBuf]) -> io::Result<String> {
         return sha256(path);
     }
     let all: Vec<_> = paths.iter().map(|path| sha256(path)).collect::<io::Result<_>>()?;
-    let digest = Sha256::digest(all.join("\n"));
-    Ok(digest.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(Sha256::digest(all.join("\n"))))
 }
 
 #[cfg(test)]

@@ -88,17 +88,3 @@ impl Failure {
         Self { text: text.into(), after: None }
     }
 }
-
-/// An error with what lies beneath it.
-pub(crate) fn explained(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let deeper = error.to_string();
-        if !text.contains(&deeper) {
-            text = format!("{text}: {deeper}");
-        }
-        source = error.source();
-    }
-    text
-}

@@ -35,7 +35,6 @@ use self::config::{SCHEMES, Target};
 pub use self::config::{SinkConfig, parse};
 use self::error::Failure;
 pub use self::error::SinkError;
-pub(crate) use self::error::explained;
 #[cfg(feature = "watch")]
 pub(crate) use self::nats::NatsServer;
 pub use self::runner::Stop;

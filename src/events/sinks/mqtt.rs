@@ -17,6 +17,7 @@ use super::super::{Body, Event};
 use super::address::Address;
 use super::tls::Trust;
 use super::{Failure, Progress, Secret, Sink, SinkError};
+use crate::core::explained::explained;
 
 /// Messages that wait for the broker's confirmation at most.
 const IN_FLIGHT: u16 = 64;
@@ -324,6 +325,6 @@ fn reason(error: &ConnectionError) -> String {
             "the broker does not speak MQTT 5".to_owned()
         }
         ConnectionError::Timeout(_) => "no answer".to_owned(),
-        error => super::explained(error),
+        error => explained(error),
     }
 }

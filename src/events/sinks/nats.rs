@@ -14,7 +14,8 @@ use super::super::Event;
 use super::super::spool::Stored;
 use super::address::Address;
 use super::tls::Trust;
-use super::{Failure, Progress, Secret, Sink, SinkError, explained};
+use super::{Failure, Progress, Secret, Sink, SinkError};
+use crate::core::explained::explained;
 
 /// How long a server may take to connect, and to store a message.
 const PATIENCE: Duration = Duration::from_secs(5);

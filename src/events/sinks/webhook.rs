@@ -13,6 +13,7 @@ use super::super::spool::Stored;
 use super::address::Address;
 use super::tls::Trust;
 use super::{Failure, Progress, Secret, Sink, SinkError};
+use crate::core::hex::hex;
 
 /// Tries of an event that the receiver calls faulty, before it is given up.
 const TRIES_OF_FAULTY: u32 = 3;
@@ -209,16 +210,12 @@ fn unix_now() -> u64 {
 
 /// `t=SECONDS,v1=HEX`: HMAC-SHA256 of `SECONDS.BODY`, as Stripe does it.
 fn signature(secret: &Secret, seconds: u64, body: &str) -> String {
-    use std::fmt::Write;
-
     let mut text = format!("t={seconds},v1=");
     // A key may have any length.
     if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) {
         mac.update(format!("{seconds}.").as_bytes());
         mac.update(body.as_bytes());
-        for byte in mac.finalize().into_bytes() {
-            let _ = write!(text, "{byte:02x}");
-        }
+        text.push_str(&hex(mac.finalize().into_bytes()));
     }
     text
 }

@@ -1,6 +1,7 @@
 //! The chain through the lines of a file of records: each link is of the line and of the link before
 //! it, so that the first line that is not as it was can be named.
 
+use crate::core::hex::hex;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,7 @@ impl Link {
 
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(self.0))
     }
 }
 

@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 use base64ct::{Base64, Encoding};
 use ssh_key::SshSig;
 
-use super::folder::hex;
 use super::key::PublicKey;
 use super::manifest::{FORMAT, Manifest};
+use crate::core::hex::hex;
 
 /// What OpenSSH calls the namespace of signatures: what they are for.
 pub(super) const NAMESPACE: &str = "m2sd-seal";
@@ -61,7 +61,7 @@ pub(super) fn render(
     token: Option<&[u8]>,
 ) -> Result<String, serde_json::Error> {
     let timestamp = token.map(|token| Stamp {
-        sha256: hex(&Sha256::digest(token)),
+        sha256: hex(Sha256::digest(token)),
         token: Base64::encode_string(token),
     });
     let tail = Tail { signature: signature.to_owned(), timestamp };
@@ -83,7 +83,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Document, String> {
         .map_err(|e| format!("its last members are not those of a seal: {e}"))?;
     let token = tail.timestamp.map(|stamp| {
         let token = Base64::decode_vec(&stamp.token).map_err(|e| format!("its time stamp: {e}"))?;
-        match hex(&Sha256::digest(&token)) == stamp.sha256 {
+        match hex(Sha256::digest(&token)) == stamp.sha256 {
             true => Ok(token),
             false => Err("its time stamp is not the one that was put there".to_owned()),
         }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::chain::LineHash;
 use super::error::SealError;
+use crate::core::hex::hex;
 
 /// What a name in a folder stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,12 +115,8 @@ pub(super) fn read(path: &Path, by_line: bool) -> io::Result<Content> {
     if before != after || size != after.0 {
         return Err(io::ErrorKind::ResourceBusy.into());
     }
-    let sha256 = hex(&whole.finalize());
+    let sha256 = hex(whole.finalize());
     Ok(Content { size, sha256, lines: lines.map(Lines::end).unwrap_or_default() })
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Opens a plain file for reading.

@@ -17,6 +17,7 @@ use x509_tsp::{Accuracy, TstInfo};
 
 use super::roots::Roots;
 use super::{TimestampError, TimestampFacts, Vouched};
+use crate::core::hex::hex;
 
 const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
 /// The attribute that names the signer's certificate, by SHA-1 and by others.
@@ -64,7 +65,7 @@ pub fn verify(token: &[u8], bytes: &[u8], roots: Option<&Roots>) -> Checked<Time
             .ok_or_else(|| TimestampError::Invalid("its time is none".to_owned()))?,
         accuracy_ms: info.accuracy.as_ref().map(milliseconds),
         authority: certificate.tbs_certificate.subject.to_string(),
-        certificate_sha256: hex(digest::digest(&digest::SHA256, &der).as_ref()),
+        certificate_sha256: hex(digest::digest(&digest::SHA256, &der)),
         serial: hex(info.serial_number.as_bytes()),
         vouched: roots.map_or(Vouched::NotChecked, |roots| {
             match roots.lead_to(&der, &others, second) {
@@ -73,10 +74,6 @@ pub fn verify(token: &[u8], bytes: &[u8], roots: Option<&Roots>) -> Checked<Time
             }
         }),
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn milliseconds(accuracy: &Accuracy) -> u64 {

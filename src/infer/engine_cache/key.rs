@@ -7,6 +7,7 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::core::hex::hex;
 use crate::infer::options::{Precision, Provider};
 
 /// The libraries and the GPU that engines are built with.
@@ -45,8 +46,7 @@ impl CacheKey {
     /// The name of the folder in which the engine is kept: readable at its front, and another one
     /// for every change of any part of the key.
     pub fn folder(&self) -> String {
-        let digest = Sha256::digest(self.to_string());
-        let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Sha256::digest(self.to_string())[..8]);
         let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
         let model: String = self.model.chars().take(48).map(plain).collect();
         format!("{model}-{}-{hash}", self.precision)

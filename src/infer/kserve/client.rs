@@ -10,10 +10,10 @@ use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 use super::proto::{
-    ModelConfigResponse, ModelInferRequest, ModelInferResponse, ModelMetadataResponse,
-    ModelReadyResponse, ModelRequest, ServerMetadataResponse, ServerReadyRequest,
-    ServerReadyResponse,
+    Empty, ModelConfigResponse, ModelInferRequest, ModelInferResponse, ModelMetadataResponse,
+    ModelRequest, ReadyResponse, ServerMetadataResponse,
 };
+use crate::core::explained::explained;
 use crate::models::remote::{Endpoint, RemoteModel};
 
 /// How long a connection may take to be there.
@@ -84,13 +84,13 @@ impl Client {
     /// Whether the server and the model are ready.
     pub(super) async fn is_ready(&self, model: ModelRequest) -> Result<(), Status> {
         let path = "/inference.GRPCInferenceService/ServerReady";
-        let server: ServerReadyResponse = self.unary(path, ServerReadyRequest {}, ASK).await?;
+        let server: ReadyResponse = self.unary(path, Empty {}, ASK).await?;
         if !server.ready {
             return Err(Status::unavailable("the server is not ready"));
         }
         let path = "/inference.GRPCInferenceService/ModelReady";
         let name = model.name.clone();
-        let model: ModelReadyResponse = self.unary(path, model, ASK).await?;
+        let model: ReadyResponse = self.unary(path, model, ASK).await?;
         match model.ready {
             true => Ok(()),
             false => Err(Status::not_found(format!("it has no model {name} that is ready"))),
@@ -99,7 +99,7 @@ impl Client {
 
     pub(super) async fn server(&self) -> Result<ServerMetadataResponse, Status> {
         let path = "/inference.GRPCInferenceService/ServerMetadata";
-        self.unary(path, ServerReadyRequest {}, ASK).await
+        self.unary(path, Empty {}, ASK).await
     }
 
     pub(super) async fn metadata(
@@ -153,20 +153,6 @@ fn token(remote: &RemoteModel) -> Result<Option<MetadataValue<Ascii>>, String> {
     // Whatever prints a request does not print it.
     value.set_sensitive(true);
     Ok(Some(value))
-}
-
-/// An error with what led to it, as the outermost of these say little.
-pub(super) fn explained(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = error.source();
-    }
-    text
 }
 
 /// What a status says, in one line.

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
+/// What asks about the server itself.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct ServerReadyRequest {}
+pub struct Empty {}
 
+/// Of a server, or of a model.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct ServerReadyResponse {
+pub struct ReadyResponse {
     #[prost(bool, tag = "1")]
     pub ready: bool,
 }
@@ -21,12 +23,6 @@ pub struct ModelRequest {
     pub name: String,
     #[prost(string, tag = "2")]
     pub version: String,
-}
-
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct ModelReadyResponse {
-    #[prost(bool, tag = "1")]
-    pub ready: bool,
 }
 
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -11,6 +11,7 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 
 use super::blobs;
+use crate::core::hex::hex;
 use crate::infer::cancel::CancelToken;
 use crate::infer::engine_cache::{self, COMPILED_FOLDER, Cached, Stale};
 use crate::infer::error::InferError;
@@ -75,8 +76,7 @@ impl Place {
         cancel: &CancelToken,
     ) -> Result<Option<Self>, InferError> {
         let record = key.to_string();
-        let digest = Sha256::digest(&record);
-        let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Sha256::digest(&record)[..8]);
         let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
         let stem = key.model.file_stem().unwrap_or_default().to_string_lossy();
         let stem: String = stem.chars().take(48).map(plain).collect();

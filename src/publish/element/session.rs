@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::core::hex::hex;
 use crate::core::redact::redact;
 use crate::events::alert::AlertRule;
 use crate::events::body::{Camera, CameraState, VideoFormat};
@@ -173,7 +174,6 @@ impl Session {
 
 /// One for each camera and receiver, so that elements do not share one.
 fn default_folder(camera: &CameraId, uri: &str) -> Option<PathBuf> {
-    let hash = Sha256::digest(redact(uri).as_bytes());
-    let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(redact(uri).as_bytes())[..4]);
     Some(state_home()?.join("publish").join(format!("{camera}-{hash}")))
 }

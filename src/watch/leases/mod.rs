@@ -25,7 +25,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::LeaseError;
 pub use self::share::{Held, Share, fair_share};
-use crate::events::sinks::{NatsServer, explained};
+use crate::core::explained::explained;
+use crate::events::sinks::NatsServer;
 use crate::events::{CameraId, UtcTime};
 
 /// How long a lease lasts that is not renewed.

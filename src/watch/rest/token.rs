@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::config::HttpError;
+use crate::core::hex::hex;
 
 /// What a client must know. It has no `Debug`, so that it cannot be printed.
 pub(super) struct Token(String);
@@ -42,8 +43,7 @@ impl Token {
     /// can make. The token itself is not in it, and a new token ends all of them.
     pub(super) fn session(&self, now: SystemTime) -> String {
         let until = seconds(now + Self::SESSION);
-        let seal = self.seal(until).finalize().into_bytes();
-        let seal: String = seal.iter().map(|byte| format!("{byte:02x}")).collect();
+        let seal = hex(self.seal(until).finalize().into_bytes());
         format!("{until}.{seal}")
     }
 
