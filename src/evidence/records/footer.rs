@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::crops::CropsFile;
 use super::wall::WallEnd;
 
 /// How a scan ended.
@@ -49,6 +50,8 @@ pub struct Footer {
     /// What else whoever reads the scores should know, in words: faces that were left out, pictures that
     /// were too dark or upside down.
     pub notes: Vec<String>,
+    /// What was kept of what the classifier saw, face by face.
+    pub crops: Vec<CropsFile>,
     pub wall: WallEnd,
 }
 

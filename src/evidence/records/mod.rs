@@ -8,6 +8,7 @@
 //! assert_eq!((footer.end, footer.counts.frames), (End::Interrupted, 3));
 //! ```
 
+mod crops;
 mod footer;
 mod header;
 mod said;
@@ -15,6 +16,7 @@ mod wall;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::crops::{CropsFile, Which};
 pub use self::footer::{Counts, Damage, End, Footer};
 pub use self::header::{
     Audio, Calibration, Header, Host, Input, InputKind, Judging, Media, ModelFile, Point,

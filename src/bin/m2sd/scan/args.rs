@@ -42,7 +42,7 @@ pub struct ScanArgs {
     /// subfolders), or - for standard input
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
-    /// Folder for annotated.mp4 (or .mkv) and scores.jsonl; made if need be. Of several inputs each has
+    /// Folder for annotated.mp4 (or .mkv), scores.jsonl and crops; made if need be. Of several inputs each has
     /// a subfolder. Without it, --json and --clips nothing is written, and the table goes to standard
     /// output
     #[arg(long, value_name = "DIR")]
@@ -65,6 +65,10 @@ pub struct ScanArgs {
     /// Do not write an annotated video
     #[arg(long)]
     pub no_video: bool,
+    /// Do not keep what the classifier saw of each face's clips with the highest, a typical and the lowest
+    /// score, in a folder crops
+    #[arg(long)]
+    pub no_crops: bool,
     /// Do not show a progress bar
     #[arg(long)]
     pub quiet: bool,

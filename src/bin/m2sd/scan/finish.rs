@@ -1,12 +1,15 @@
 //! What is done when a scan is over: its last record, its table, and the names of its files.
 
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use gstm2sd::evidence::records::{Footer, InputKind, WallEnd};
+use gstm2sd::evidence::records::{CropsFile, Footer, InputKind, WallEnd};
 use gstm2sd::filter::M2sdFilter;
 
 use super::args::ScanArgs;
+use super::crops::Crops;
 use super::header::now;
 use super::input::Input;
 use super::notes::notes;
@@ -60,6 +63,9 @@ impl Finish<'_> {
         }
         let mut footer = outcome.footer(&totals, &unscored, seen);
         footer.notes = notes(self.input, self.filter, &totals.sightings);
+        if let Some((out, crops)) = &files.crops {
+            footer.crops = Self::crops(out, crops, recording);
+        }
         footer.wall =
             WallEnd { end: now(), seconds: self.started.elapsed().as_millis() as f64 / 1e3 };
         let text = format!(
@@ -85,7 +91,7 @@ impl Finish<'_> {
 
     /// Gives the files their names: those that have an end.
     fn name(&self, Files { records, video, .. }: Files, ended: bool) -> Result<(), CliError> {
-        let unfinished = |path: &std::path::Path, what: &str| {
+        let unfinished = |path: &Path, what: &str| {
             note(&format!("m2sd: {} has no end: {what}", path.display()));
         };
         match records {
@@ -104,6 +110,15 @@ impl Finish<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Writes what is kept of what the classifier saw: which files. Without it the records say all that
+    /// they would.
+    fn crops(out: &Path, crops: &Crops, recording: &Recording) -> Vec<CropsFile> {
+        crops.write(out).unwrap_or_else(|error| {
+            recording.fail(io::ErrorKind::Other, error.to_string());
+            Vec::new()
+        })
     }
 
     /// Has what waits written. A reader that does not read is not waited for.

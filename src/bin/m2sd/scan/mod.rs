@@ -2,6 +2,7 @@
 
 mod args;
 mod clip;
+mod crops;
 mod damage;
 mod earlier;
 mod failure;
@@ -35,6 +36,7 @@ use gstm2sd::filter::{ClassifierFile, M2sdFilter};
 use gstm2sd::models::ModelSource;
 
 pub use self::args::ScanArgs;
+use self::crops::Crops;
 use self::earlier::Earlier;
 use self::finish::Finish;
 pub use self::input::Input;
@@ -96,7 +98,9 @@ fn run_one(args: &ScanArgs, input: &str) -> Result<(), CliError> {
     let recording = Recording::new(&files.records, header, args.timings);
     let recording = Arc::new(recording.map_err(CliError::input)?);
     let _syncer = Syncer::start(files.open());
-    let clips = files.clips.take().map(|writer| store_clips(writer, &filter, &recording));
+    let clips = files.clips.take().map(|writer| Arc::new(Mutex::new(writer)));
+    let crops = files.crops.as_ref().map(|(_, crops)| Arc::clone(crops));
+    watch_clips(clips.clone(), crops, &filter, &recording);
     let video = files.video.as_ref().map(|(file, encoders)| (file, encoders));
     let scan = ScanPipeline::build(&input.uri, &filter, video, args.range())?;
     if let Some(bus) = scan.pipeline.bus() {
@@ -190,19 +194,29 @@ fn judged(
     Ok(Judged::together(judged.collect::<Result<_, _>>()?))
 }
 
-/// Has every clip stored.
-fn store_clips(
-    writer: ClipWriter,
+/// Has every clip stored, and crops of some kept, as far as that is wanted.
+fn watch_clips(
+    clips: Option<Arc<Mutex<ClipWriter>>>,
+    crops: Option<Arc<Crops>>,
     filter: &M2sdFilter,
     recording: &Arc<Recording>,
-) -> Arc<Mutex<ClipWriter>> {
-    let writer = Arc::new(Mutex::new(writer));
-    let (shared, recording) = (Arc::clone(&writer), Arc::clone(recording));
+) {
+    if let Some(crops) = &crops {
+        recording.keep_crops(Arc::clone(crops));
+    }
+    if clips.is_none() && crops.is_none() {
+        return;
+    }
+    let recording = Arc::clone(recording);
     filter.on_clip(move |clip| {
-        let stored = shared.lock().unwrap_or_else(PoisonError::into_inner).write(clip);
+        if let Some(crops) = &crops {
+            crops.seen(clip);
+        }
+        let stored = clips.as_ref().map_or(Ok(()), |writer| {
+            writer.lock().unwrap_or_else(PoisonError::into_inner).write(clip)
+        });
         if let Err(error) = stored {
             recording.fail(std::io::ErrorKind::Other, error.to_string());
         }
     });
-    writer
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use gst::meta::CustomMeta;
 use gst_video::VideoRegionOfInterestMeta;
@@ -11,6 +12,7 @@ use gstm2sd::evidence::records::{Edge, Footer, Header, Said};
 use serde_json::{Value, json};
 
 use super::clip::ClipRecord;
+use super::crops::Crops;
 use super::notes::Sightings;
 use super::summary::Face;
 use crate::terminal::json_line;
@@ -40,6 +42,8 @@ pub struct Recorder {
     /// The running time of the newest frame.
     time_ns: Option<u64>,
     ended: bool,
+    /// What the classifier saw of clips, where it is kept.
+    crops: Option<Arc<Crops>>,
 }
 
 /// What a scan has recorded.
@@ -72,7 +76,13 @@ impl Recorder {
             sightings: Sightings::default(),
             time_ns: None,
             ended: false,
+            crops: None,
         }
+    }
+
+    /// Has the crops of clips kept that are scored.
+    pub fn keep_crops(&mut self, crops: Arc<Crops>) {
+        self.crops = Some(crops);
     }
 
     /// Each record is written at once, so that a reader sees it, and a failure is seen.
@@ -188,6 +198,9 @@ impl Recorder {
             if let Some(fake) = score.and_then(|score| Probability::new(score).ok()) {
                 let span = Span { start_ns: clip.start_ns, end_ns: clip.end_ns };
                 self.faces.entry(clip.track).or_default().scored(fake, span);
+                if let Some(crops) = &self.crops {
+                    crops.scored(&clip, fake.get());
+                }
             }
             written = written.and_then(|()| self.write(&clip.json(self.ensemble)));
         }

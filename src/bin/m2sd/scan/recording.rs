@@ -14,6 +14,7 @@ use gstm2sd::filter::M2sdFilter;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::clip::ClipRecord;
+use super::crops::Crops;
 use super::pipeline::running_time;
 use super::record::{Recorder, Totals};
 use crate::error::CliError;
@@ -150,6 +151,11 @@ impl Recording {
                 None => gst::BusSyncReply::Pass,
             }
         });
+    }
+
+    /// Has the crops of clips kept that are scored.
+    pub fn keep_crops(&self, crops: Arc<Crops>) {
+        lock(&self.recorder).keep_crops(crops);
     }
 
     fn frame(&self, time_ns: Option<u64>, buffer: &gst::BufferRef, filter: &M2sdFilter) {

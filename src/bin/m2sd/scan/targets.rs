@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::evidence::records::Header;
 
 use super::args::ScanArgs;
+use super::crops::{self, Crops};
 use super::earlier::Earlier;
 use super::input::Input;
 use super::recording::{RecordFile, is_standard_output};
@@ -24,6 +26,8 @@ pub struct Targets {
     /// With what encodes it.
     video: Option<(PathBuf, Encoders)>,
     clips: Option<PathBuf>,
+    /// The folder beside whose records crops are kept.
+    crops: Option<PathBuf>,
 }
 
 /// Results that are being written.
@@ -31,6 +35,8 @@ pub struct Files {
     pub records: RecordFile,
     pub video: Option<(PartialFile, Encoders)>,
     pub clips: Option<ClipWriter>,
+    /// With the folder beside whose records they are kept.
+    pub crops: Option<(PathBuf, Arc<Crops>)>,
 }
 
 impl Targets {
@@ -49,7 +55,8 @@ impl Targets {
             }
             None => None,
         };
-        Ok(Self { out: args.out.clone(), records, video, clips: args.clips.clone() })
+        let crops = args.out.clone().filter(|_| !args.no_crops);
+        Ok(Self { out: args.out.clone(), records, video, clips: args.clips.clone(), crops })
     }
 
     /// Refuses results that are inputs, or each other.
@@ -67,6 +74,8 @@ impl Targets {
         let clips = self.clips.as_deref().and_then(|dir| clip_files::list(dir).ok());
         let clips = clips.unwrap_or_default().into_iter();
         results.extend(clips.map(|path| Named::new("a clip", path)));
+        let crops = self.crops.iter().flat_map(|out| crops::there(out));
+        results.extend(crops.map(|path| Named::new("a row of crops", path)));
         outputs::check(inputs, &results)
     }
 
@@ -87,6 +96,7 @@ impl Targets {
         let is_there = |path: &&Path| path.symlink_metadata().is_ok() && !is_special(path);
         let video = self.video.as_ref().map(|(path, _)| path.as_path());
         let records = self.records.as_deref().filter(|path| !is_standard_output(path));
+        let crops = self.crops.as_ref().and_then(|out| crops::there(out).into_iter().next());
         let mut same = None;
         if let Some(path) = records.filter(is_there) {
             let earlier = read(path)?;
@@ -94,7 +104,7 @@ impl Targets {
                 return Err(kept(path, &earlier, header));
             }
             same = Some(earlier);
-        } else if let Some(path) = video.filter(is_there) {
+        } else if let Some(path) = video.filter(is_there).or(crops.as_deref()) {
             return Err(CliError::Usage(format!(
                 "{} is there, and no records say of what it is. Name another folder, or let --force \
                  replace it",
@@ -150,6 +160,7 @@ impl Targets {
             records: RecordFile::open(self.records.as_deref())?,
             video: video.transpose()?,
             clips: clips.transpose()?,
+            crops: self.crops.clone().map(|out| (out, Arc::default())),
         })
     }
 }

@@ -1,0 +1,40 @@
+//! What a scan keeps of what its classifier saw.
+
+use serde::{Deserialize, Serialize};
+
+/// Which clip of a face.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Which {
+    Highest,
+    #[default]
+    Typical,
+    Lowest,
+}
+
+impl Which {
+    /// As in the records: “the … score”.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Highest => "highest",
+            Self::Typical => "typical",
+            Self::Lowest => "lowest",
+        }
+    }
+}
+
+/// A picture of the aligned crops of one clip, in a row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct CropsFile {
+    pub track: u64,
+    pub which: Which,
+    /// Of the clip, in seconds.
+    pub start: f64,
+    pub end: f64,
+    pub score: f64,
+    /// In the scan's folder.
+    pub file: String,
+    /// Crops in the picture: evenly spaced frames of the clip, in order.
+    pub count: u32,
+}
