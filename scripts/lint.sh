@@ -29,7 +29,7 @@ fi
 clippy
 clippy --no-default-features
 # Every storey stands without those above it.
-for storey in measure evidence c2pa events models infer kserve plugin publish watch; do
+for storey in measure evidence c2pa pdf events models infer kserve plugin publish watch; do
     cargo clippy --quiet --lib --no-default-features --features "$storey" -- -D warnings
 done
 # Links that lead nowhere, and other faults of the documentation.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+#[path = "../support/browser.rs"]
+mod browser;
 mod camera;
 mod compare;
 mod doctor;

@@ -1,5 +1,8 @@
 //! A real Chromium without a window, steered over its DevTools protocol through two named pipes.
 
+// Each test program uses its own part.
+#![allow(dead_code)]
+
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -12,6 +15,45 @@ use serde_json::{Value, json};
 
 /// How long the browser, and the page in it, may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Every visible text with its contrast to the ground behind it, where that is too small: 4.5, or 3 for
+/// large text.
+const CONTRAST: &str = r"(() => {
+  const parse = (text) => (text.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+  const light = ([r, g, b]) => {
+    const [R, G, B] = [r, g, b].map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * R + 0.7152 * G + 0.0722 * B;
+  };
+  const ground = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const color = parse(getComputedStyle(e).backgroundColor);
+      if (color.length < 4 || color[3] === 1) return color;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  let seen = 0;
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !element.checkVisibility() || element.closest('script, option, video')) continue;
+    const style = getComputedStyle(element);
+    const color = parse(element instanceof SVGElement ? style.fill : style.color);
+    const [a, b] = [light(color), light(ground(element))].sort((x, y) => y - x);
+    const size = parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+    seen += 1;
+    const contrast = (a + 0.05) / (b + 0.05);
+    if (contrast < (large ? 3 : 4.5)) bad.push(`${contrast.toFixed(2)}: ${walker.currentNode.data.slice(0, 60)}`);
+  }
+  return { bad, seen };
+})()";
+
+/// The width of the page where it is too wide, with what reaches beyond; else null.
+const BEYOND: &str = "(width => { const wide = document.documentElement.scrollWidth;
+  if (wide <= width) return null;
+  return [wide, ...[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > width + 1
+    && !e.closest('.scroll')).map(e => e.outerHTML.slice(0, 120)).slice(0, 5)]; })";
 
 /// A browser with one empty page.
 pub struct Browser {
@@ -172,6 +214,16 @@ impl Browser {
         self.call("Emulation.setDeviceMetricsOverride", size);
     }
 
+    /// How many texts can be seen, as `seen`, and those among them that can hardly be read, as `bad`.
+    pub fn contrast(&self) -> Value {
+        self.eval(CONTRAST)
+    }
+
+    /// Null where nothing is wider than this many pixels, else what is.
+    pub fn beyond(&self, width: u32) -> Value {
+        self.eval(&format!("{BEYOND}({width})"))
+    }
+
     /// What the reader prefers, such as `prefers-color-scheme`.
     pub fn prefers(&self, features: &[(&str, &str)]) {
         let features: Vec<_> =
@@ -232,6 +284,12 @@ impl Browser {
     }
 
     /// A picture of the page, where `M2SD_SCREENSHOTS` names a folder for people to look at.
+    /// The page on paper, as PDF.
+    pub fn print(&self) -> Vec<u8> {
+        let printed = self.call("Page.printToPDF", json!({}));
+        from_base64(printed["data"].as_str().unwrap())
+    }
+
     pub fn screenshot(&self, name: &str) {
         let Some(folder) = std::env::var_os("M2SD_SCREENSHOTS") else { return };
         let params = json!({ "format": "png", "captureBeyondViewport": true });

@@ -4,6 +4,7 @@
 
 mod access;
 mod api;
+#[path = "../support/browser.rs"]
 mod browser;
 mod client;
 mod control;

@@ -1,10 +1,11 @@
-//! `m2sd report`: a scan's results as one page.
+//! `m2sd report`: a scan's results as a page and as PDF.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gstm2sd::evidence::report::{Results, render};
+use gstm2sd::evidence::report::{Results, html, pdf};
 use gstm2sd::models::sha256;
 
 use crate::error::CliError;
@@ -12,25 +13,73 @@ use crate::partial_file;
 use crate::terminal::{escape, print_line};
 use crate::thumbnail::{last_frame, thumbnail};
 
-/// The page's name where nobody gives another.
-const NAME: &str = "report.html";
 /// Of a face's picture.
 const SIDE_PX: i32 = 192;
+/// A report has some MB.
+const LARGEST: u64 = 256 << 20;
+const MADE_BY: &str = concat!("m2sd ", env!("CARGO_PKG_VERSION"));
 
 #[derive(Args)]
 pub struct ReportArgs {
     /// The folder of a scan
     folder: PathBuf,
-    /// Write the page there [default: report.html in the folder]
+    /// Write there, a page (.html) or a PDF (.pdf) [default: report.html and report.pdf in the folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Replace a page that is there
+    /// Replace reports that are there
     #[arg(long)]
     force: bool,
 }
 
+/// How a report is written.
+#[derive(Clone, Copy)]
+enum Format {
+    Page,
+    Pdf,
+}
+
+impl Format {
+    /// By the ending of a file's name.
+    fn of(path: &Path) -> Result<Self, CliError> {
+        match path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase).as_deref() {
+            Some("html" | "htm") => Ok(Self::Page),
+            Some("pdf") => Ok(Self::Pdf),
+            _ => Err(CliError::Usage(format!(
+                "{}: a report is a page or a PDF; expected a name that ends in .html or .pdf",
+                path.display()
+            ))),
+        }
+    }
+
+    fn write(self, results: &Results) -> Result<Vec<u8>, CliError> {
+        match self {
+            Self::Page => Ok(html(results, MADE_BY).into_bytes()),
+            Self::Pdf => pdf(results, MADE_BY).map_err(CliError::runtime),
+        }
+    }
+
+    /// What is only in reports of this command.
+    fn mark(self) -> &'static [u8] {
+        match self {
+            Self::Page => b"<title>Report: ",
+            Self::Pdf => b"<xmp:CreatorTool>m2sd ",
+        }
+    }
+}
+
 pub fn run(args: &ReportArgs) -> Result<(), CliError> {
+    let outs = match &args.out {
+        Some(out) => vec![(out.clone(), Format::of(out)?)],
+        None => vec![
+            (args.folder.join("report.html"), Format::Page),
+            (args.folder.join("report.pdf"), Format::Pdf),
+        ],
+    };
     let mut results = Results::read(&args.folder).map_err(CliError::input)?;
+    for (out, format) in &outs {
+        refuse(out, *format, args, &results)?;
+    }
+    results.take_crops();
     gst::init().map_err(CliError::runtime)?;
     if let Some((video, called)) = video(args, &results) {
         // A clip's box is that of its newest frame.
@@ -38,11 +87,11 @@ pub fn run(args: &ReportArgs) -> Result<(), CliError> {
             thumbnail(&video, last_frame(clip.start, clip.end), rect, SIDE_PX)
         });
     }
-    let page = render(&results, concat!("m2sd ", env!("CARGO_PKG_VERSION")));
-    let out = args.out.clone().unwrap_or_else(|| args.folder.join(NAME));
-    refuse(&out, args, &results)?;
-    partial_file::write(&out, page.as_bytes())?;
-    print_line(&format!("Report: {}", escape(&out.display().to_string())))
+    for (out, format) in &outs {
+        partial_file::write(out, &format.write(&results)?)?;
+        print_line(&format!("Report: {}", escape(&out.display().to_string())))?;
+    }
+    Ok(())
 }
 
 /// What pictures can be cut from: the input, if it is the file that was scanned, else the annotated video.
@@ -61,7 +110,12 @@ fn video(args: &ReportArgs, results: &Results) -> Option<(PathBuf, String)> {
 }
 
 /// Nothing is overwritten but an earlier report, and nothing is put into a folder that is sealed.
-fn refuse(out: &Path, args: &ReportArgs, results: &Results) -> Result<(), CliError> {
+fn refuse(
+    out: &Path,
+    format: Format,
+    args: &ReportArgs,
+    results: &Results,
+) -> Result<(), CliError> {
     let name = out.display();
     if results.has_seal && is_inside(out, &args.folder) {
         return Err(CliError::input(format!(
@@ -73,7 +127,7 @@ fn refuse(out: &Path, args: &ReportArgs, results: &Results) -> Result<(), CliErr
     if out.symlink_metadata().is_err() {
         return Ok(());
     }
-    if !is_report(out) {
+    if !is_report(out, format) {
         return Err(CliError::input(format!("{name} is there and no report; name another file")));
     }
     if !args.force {
@@ -88,11 +142,12 @@ fn is_inside(out: &Path, folder: &Path) -> bool {
     folder.canonicalize().is_ok_and(|folder| parent.is_ok_and(|parent| parent.starts_with(folder)))
 }
 
-/// Whether a file is a page that this command has made, as far as its beginning says.
-fn is_report(file: &Path) -> bool {
-    let mut beginning = Vec::new();
-    let read = std::fs::File::open(file).map(|file| file.take(4096).read_to_end(&mut beginning));
+/// Whether a file is a report that this command has made.
+fn is_report(file: &Path, format: Format) -> bool {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(file).map(|file| file.take(LARGEST).read_to_end(&mut bytes));
+    let mark = format.mark();
     file.is_file()
         && read.is_ok_and(|read| read.is_ok())
-        && String::from_utf8_lossy(&beginning).contains("<title>Report: ")
+        && bytes.windows(mark.len()).any(|part| part == mark)
 }

@@ -1,11 +1,13 @@
-//! A face's part of the page.
+//! A face's part of a report.
 
-use base64ct::{Base64, Encoding};
-use maud::{Markup, html};
-
+use super::document::{Block, Column, Picture, Section, Shape, Span, Table, plain};
 use super::drawing;
-use super::results::{FaceResults, Results};
+use super::results::{Clip, FaceResults, Results};
 use super::words;
+use crate::evidence::records::Which;
+
+/// Stretches that are listed one by one.
+const MOST_STRETCHES: usize = 200;
 
 /// What qualities are called, and what they are measured in.
 const QUALITIES: [(&str, &str); 7] = [
@@ -18,35 +20,25 @@ const QUALITIES: [(&str, &str); 7] = [
     ("blockiness", "Blocks of compression, 0 to 1"),
 ];
 
-pub(super) fn section(results: &Results, number: u64, face: &FaceResults) -> Markup {
+/// Of a face's section.
+pub(super) fn id(number: u64) -> String {
+    format!("face-{number}")
+}
+
+pub(super) fn section(results: &Results, number: u64, face: &FaceResults) -> Section {
     let name = format!("Face {number}");
     let threshold = threshold(results);
-    html! {
-        section {
-            h2 id={ "face-" (number) } { (name) ": " span class={ "label " (face.said.label) } { (face.said.label) } }
-            p { (words::verdict(face, threshold)) }
-            @if let Some(llr) = face.said.llr.filter(|_| results.is_calibrated()) { p { (words::ratio(llr)) " (" (words::SCALE) ".)" } }
-            figure {
-                div.scroll tabindex="0" role="region" aria-label={ "Scores of " (name) " over time" } {
-                    (drawing::timeline(face, threshold, &name))
-                }
-                figcaption {
-                    "Bars: the scores of clips. Line: of frames. "
-                    @if threshold.is_some() { "Dashed: the threshold. " }
-                    @if !face.gates.is_empty() { "Shaded: what could not be judged." }
-                }
-            }
-            (gates(face))
-            (pictures(results, &name, face))
-            div.columns {
-                figure {
-                    (drawing::path(face, picture(results, face), &name))
-                    figcaption { "The way of its box: dotted at first, solid at last." }
-                }
-                (quality(&name, face))
-            }
-        }
+    let mut blocks = vec![Block::Paragraph(plain(words::verdict(face, threshold)))];
+    if let Some(llr) = face.said.llr.filter(|_| results.is_calibrated()) {
+        blocks.push(Block::Paragraph(plain(format!("{} ({}.)", words::ratio(llr), words::SCALE))));
     }
+    blocks.push(Block::Drawing(drawing::timeline(face, threshold, &name)));
+    blocks.extend(gates(face));
+    blocks.extend(clips(results, &name, face));
+    blocks.push(Block::Drawing(drawing::path(face, picture(results, face), &name)));
+    blocks.extend(quality(&name, face));
+    let heading = vec![Span::plain(format!("{name}: ")), Span::verdict(&face.said.label)];
+    Section { id: id(number), heading, blocks }
 }
 
 /// The threshold of the records.
@@ -70,65 +62,100 @@ fn picture(results: &Results, face: &FaceResults) -> [f64; 2] {
     [told[0].max(farthest[0]), told[1].max(farthest[1])]
 }
 
-fn gates(face: &FaceResults) -> Markup {
-    html! {
-        @if !face.gates.is_empty() {
-            details {
-                summary { (face.gates.len()) " stretches could not be judged" }
-                ul { @for gate in face.gates.iter().take(200) {
-                    li { (format!("{:.2} s to {:.2} s: ", gate.start, gate.end)) (gate.why) }
-                } }
-                @if face.gates.len() > 200 { p { "The first 200 are listed." } }
-            }
+fn gates(face: &FaceResults) -> Option<Block> {
+    let stretches = face.gates.iter().take(MOST_STRETCHES);
+    let lines: Vec<_> = stretches
+        .map(|gate| plain(format!("{:.2} s to {:.2} s: {}", gate.start, gate.end, gate.why)))
+        .collect();
+    let mut blocks = vec![Block::List(lines)];
+    if face.gates.len() > MOST_STRETCHES {
+        blocks.push(Block::Paragraph(plain(format!("The first {MOST_STRETCHES} are listed."))));
+    }
+    let summary = match face.gates.len() {
+        0 => return None,
+        1 => "1 stretch could not be judged".to_owned(),
+        count => format!("{count} stretches could not be judged"),
+    };
+    Some(Block::Folded { summary, blocks })
+}
+
+/// The clips that stand for all: where they were seen, and what the classifier saw.
+fn clips(results: &Results, name: &str, face: &FaceResults) -> Vec<Block> {
+    let chosen = face.chosen();
+    if chosen.is_empty() {
+        return Vec::new();
+    }
+    let told = |which: Which, clip: &Clip, score: f64| {
+        format!("{} score, {score:.3}: {:.2} s to {:.2} s", which.as_str(), clip.start, clip.end)
+    };
+    let pictures = chosen.iter().map(|(which, clip, score)| {
+        let told = told(*which, clip, *score);
+        Picture {
+            jpeg: face.pictures.get(which).cloned(),
+            alt: format!("{name} at the end of the clip with the {told}"),
+            caption: format!("The {told}"),
+            shape: Shape::Square,
         }
+    });
+    let mut blocks =
+        vec![Block::Heading("Its clips".to_owned()), Block::Pictures(pictures.collect())];
+    let crops = chosen.iter().filter_map(|(which, clip, score)| {
+        let crops = face.crops.get(which)?;
+        let told = told(*which, clip, *score);
+        Some(Picture {
+            jpeg: Some(crops.jpeg.clone()),
+            alt: format!("{} aligned crops of {name}, of the clip with the {told}", crops.count),
+            caption: format!("What the classifier saw of the clip with the {told}"),
+            shape: Shape::Strip(crops.count),
+        })
+    });
+    let crops: Vec<_> = crops.collect();
+    let has_crops = !crops.is_empty();
+    blocks.extend(crops.into_iter().map(|strip| Block::Pictures(vec![strip])));
+    blocks.push(Block::Note(plain(origin(results, face, has_crops))));
+    blocks
+}
+
+/// Where a face's pictures are from, or why there are none.
+fn origin(results: &Results, face: &FaceResults, has_crops: bool) -> String {
+    let pictures = match &results.pictures_from {
+        Some(from) if !face.pictures.is_empty() => {
+            format!("Pictures are cut from {from}, at the clip's last frame.")
+        }
+        Some(_) => "No picture was cut of this face.".to_owned(),
+        None => {
+            "Neither the input nor an annotated video is there to cut pictures from.".to_owned()
+        }
+    };
+    match has_crops {
+        true => format!(
+            "{pictures} Crops are of evenly spaced frames of the clip, as the scan kept them: upright, \
+             aligned, and before any normalization."
+        ),
+        false => pictures,
     }
 }
 
-fn pictures(results: &Results, name: &str, face: &FaceResults) -> Markup {
-    html! {
-        @if face.scored().next().is_some() {
-            h3 { "Its clips" }
-            div.clips { @for (which, clip, score) in face.chosen() {
-                @let told = format!(
-                    "{} score, {score:.3}: {:.2} s to {:.2} s", which.as_str(), clip.start, clip.end
-                );
-                figure {
-                    @if let Some(picture) = face.pictures.get(&which) {
-                        img alt={ (name) " at the end of the clip with the " (told) }
-                            width="192" height="192"
-                            src={ "data:image/jpeg;base64," (Base64::encode_string(picture)) };
-                    }
-                    figcaption { "The " (told) }
-                }
-            } }
-            p.note {
-                @match &results.pictures_from {
-                    Some(from) => { "Pictures are cut from " (from) ", at the clip's last frame." }
-                    None => { "Neither the input nor an annotated video is there to cut pictures from." }
-                }
-            }
-        }
+fn quality(name: &str, face: &FaceResults) -> Option<Block> {
+    let rows: Vec<_> = QUALITIES
+        .into_iter()
+        .filter_map(|(key, told)| {
+            let mut row = vec![Span::plain(told)];
+            row.extend(
+                face.quality.get(key)?.iter().map(|value| Span::plain(words::number(*value))),
+            );
+            Some(row)
+        })
+        .collect();
+    if rows.is_empty() {
+        return None;
     }
-}
-
-fn quality(name: &str, face: &FaceResults) -> Markup {
-    html! {
-        div.scroll tabindex="0" role="region" aria-label={ "Quality of " (name) } {
-            table {
-                caption { "Quality" }
-                thead { tr {
-                    th scope="col" { "of its frames" } th scope="col" { "least" }
-                    th scope="col" { "middle" } th scope="col" { "most" }
-                } }
-                tbody { @for (key, words) in QUALITIES {
-                    @if let Some(values) = face.quality.get(key) {
-                        tr {
-                            th scope="row" { (words) }
-                            @for value in values { td { (words::number(*value)) } }
-                        }
-                    }
-                } }
-            }
-        }
-    }
+    let mut columns = vec![Column::text("of its frames")];
+    columns.extend(["least", "middle", "most"].map(Column::number));
+    Some(Block::Table(Table {
+        name: format!("Quality of {name}"),
+        shows_name: true,
+        columns,
+        rows,
+    }))
 }

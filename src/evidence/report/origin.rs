@@ -1,7 +1,6 @@
 //! What the input says of where it comes from, apart from any score.
 
-use maud::{Markup, html};
-
+use super::document::{Block, Section, plain};
 use crate::evidence::provenance::{Action, Provenance, State};
 
 /// In a sentence.
@@ -26,36 +25,38 @@ fn sentence(provenance: &Provenance) -> &'static str {
     }
 }
 
-pub(super) fn section(provenance: &Provenance) -> Markup {
+pub(super) fn section(provenance: &Provenance) -> Section {
+    let text = format!("{} This is no part of any score.", sentence(provenance));
+    let mut blocks = vec![Block::Paragraph(plain(text))];
+    if !provenance.problems.is_empty() {
+        blocks.push(Block::List(provenance.problems.iter().map(plain).collect()));
+    }
     let signer = provenance.signer.as_ref();
     let names = signer.map(|signer| {
         let names = [&signer.name, &signer.organisation];
         names.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ")
     });
-    html! {
-        section {
-            h2 { "Where the file says that it comes from" }
-            p { (sentence(provenance)) " This is no part of any score." }
-            @if !provenance.problems.is_empty() {
-                ul { @for problem in &provenance.problems { li { (problem) } } }
-            }
-            dl {
-                @if let Some(names) = &names { dt { "Signed by" } dd { (names) } }
-                @if let Some(time) = signer.and_then(|signer| signer.time.as_ref()) {
-                    dt { "Signed at" } dd { (time) }
-                }
-                @if let Some(program) = &provenance.claim_generator { dt { "Written by" } dd { (program) } }
-                @if let Some(address) = &provenance.address { dt { "Credentials are at" } dd { (address) } }
-            }
-            @if !provenance.actions.is_empty() {
-                h3 { "What was done to it, by the signer's word" }
-                ul { @for action in &provenance.actions { li { (done(action)) } } }
-            }
-        }
+    let facts = [
+        ("Signed by", names),
+        ("Signed at", signer.and_then(|signer| signer.time.clone())),
+        ("Written by", provenance.claim_generator.clone()),
+        ("Credentials are at", provenance.address.clone()),
+    ];
+    let facts =
+        facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), plain(value?))));
+    let facts: Vec<_> = facts.collect();
+    if !facts.is_empty() {
+        blocks.push(Block::Facts(facts));
     }
+    if !provenance.actions.is_empty() {
+        blocks.push(Block::Heading("What was done to it, by the signer's word".to_owned()));
+        blocks.push(Block::List(provenance.actions.iter().map(|done| plain(told(done))).collect()));
+    }
+    let heading = plain("Where the file says that it comes from");
+    Section { id: "origin".to_owned(), heading, blocks }
 }
 
-fn done(action: &Action) -> String {
+fn told(action: &Action) -> String {
     let more = [&action.description, &action.software, &action.source_type, &action.when];
     let more: Vec<_> = more.into_iter().flatten().map(String::as_str).collect();
     if more.is_empty() {

@@ -8,12 +8,18 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::evidence::records::{FILES, Footer, Header, Said};
+use crate::evidence::records::{CropsFile, FILES, Footer, Header, Said, Which};
 
 /// A line of records has some kB; one of many MB is none.
 const LONGEST_LINE: u64 = 16 << 20;
+/// Damaged lines that are told by their numbers.
+const MOST_UNREADABLE: usize = 20;
 /// Faces that have pictures: each costs some seeks in the video.
 const MOST_PICTURED: usize = 50;
+
+/// A row of crops has some ten kB.
+const LARGEST_CROPS: u64 = 4 << 20;
+const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
 
 /// What was found in a folder.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +37,9 @@ pub struct Results {
     pub not_analysed: u64,
     /// Seconds of the last frame.
     pub end: f64,
-    /// Lines that are no records, by their number from 1, and why.
+    /// Lines that are no records: how many.
+    pub damaged: usize,
+    /// The first of them, by their number from 1, and why.
     pub unreadable: Vec<(usize, String)>,
     pub has_seal: bool,
     /// What pictures of faces are cut from.
@@ -49,7 +57,9 @@ pub struct FaceResults {
     pub said: Said,
     pub clips: Vec<Clip>,
     /// Seconds and P(fake) of frames.
-    pub scores: Vec<(f64, f64)>,
+    pub frame_scores: Vec<(f64, f64)>,
+    /// Seconds and what was said of it till then.
+    pub face_scores: Vec<(f64, f64)>,
     /// Left, top, width and height in pixels, in order.
     pub boxes: Vec<[f64; 4]>,
     /// Least, middle and most of each quality.
@@ -58,6 +68,18 @@ pub struct FaceResults {
     pub gates: Vec<Stretch>,
     /// JPEG pictures of its clips, see [`Results::take_pictures`].
     pub pictures: BTreeMap<Which, Vec<u8>>,
+    /// Clips of which the scan has kept crops.
+    kept: Vec<CropsFile>,
+    /// What the classifier saw of the same clips, see [`Results::take_crops`].
+    pub crops: BTreeMap<Which, Crops>,
+}
+
+/// Aligned crops of a clip, in the order of its frames.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crops {
+    /// A JPEG picture of them in a row.
+    pub jpeg: Vec<u8>,
+    pub count: u32,
 }
 
 /// A clip of a face.
@@ -75,25 +97,6 @@ pub struct Clip {
     /// Left, top, width and height in pixels, on its newest frame.
     #[serde(rename = "box")]
     pub rect: Option<[f64; 4]>,
-}
-
-/// Which clip of a face.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Which {
-    Highest,
-    Typical,
-    Lowest,
-}
-
-impl Which {
-    /// In a sentence: “the … score”.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Highest => "highest",
-            Self::Typical => "typical",
-            Self::Lowest => "lowest",
-        }
-    }
 }
 
 impl Default for Clip {
@@ -188,7 +191,10 @@ impl Results {
                 reader.skip_until(b'\n').map_err(read)?;
             }
             if let Err(why) = results.take(&line, &mut qualities) {
-                results.unreadable.push((number, why));
+                results.damaged += 1;
+                if results.unreadable.len() < MOST_UNREADABLE {
+                    results.unreadable.push((number, why));
+                }
             }
         }
         if results.header.is_none() && results.frames == 0 {
@@ -216,7 +222,14 @@ impl Results {
         let line = std::str::from_utf8(line).map_err(|e| e.to_string())?;
         match serde_json::from_str(line).map_err(|error| error.to_string())? {
             Record::Header(header) => self.header = Some(*header),
-            Record::Footer(footer) => self.footer = Some(*footer),
+            Record::Footer(footer) => {
+                for crops in &footer.crops {
+                    if let Some(face) = self.faces.get_mut(&crops.track) {
+                        face.kept.push(crops.clone());
+                    }
+                }
+                self.footer = Some(*footer);
+            }
             Record::Frame(frame) => self.frame(frame, qualities),
             Record::Clip(clip) if !clip.start.is_finite() || !clip.end.is_finite() => {
                 return Err("a clip without start and end".to_owned());
@@ -249,6 +262,29 @@ impl Results {
         }
     }
 
+    /// Reads the crops that the scan has kept, as far as they are there.
+    pub fn take_crops(&mut self) {
+        for face in self.faces.values_mut() {
+            for kept in &face.kept {
+                // Records may come from anywhere: nothing outside of their folder is read.
+                let is_inside = Path::new(&kept.file)
+                    .components()
+                    .all(|part| matches!(part, std::path::Component::Normal(_)));
+                let path = self.folder.join(&kept.file);
+                let is_picture = |file: &Path| {
+                    file.symlink_metadata()
+                        .is_ok_and(|is| is.is_file() && is.len() <= LARGEST_CROPS)
+                };
+                if kept.count == 0 || !is_inside || !is_picture(&path) {
+                    continue;
+                }
+                let jpeg = std::fs::read(&path).ok().filter(|bytes| bytes.starts_with(&JPEG));
+                let crops = jpeg.map(|jpeg| Crops { jpeg, count: kept.count });
+                face.crops.extend(crops.map(|crops| (kept.which, crops)));
+            }
+        }
+    }
+
     /// Has pictures taken of each face: of its clips with the highest, a typical and the lowest score, as
     /// JPEG, by whoever has the video; `from` says what they are cut from.
     pub fn take_pictures(
@@ -259,7 +295,7 @@ impl Results {
         self.pictures_from = Some(from.to_owned());
         for face in self.faces.values_mut().take(MOST_PICTURED) {
             let clips: Vec<_> =
-                face.chosen().map(|(which, clip, _)| (which, clip.clone())).collect();
+                face.chosen().into_iter().map(|(which, clip, _)| (which, clip.clone())).collect();
             for (which, clip) in clips {
                 let picture = clip.rect.and_then(|rect| take(&clip, rect));
                 face.pictures.extend(picture.map(|picture| (which, picture)));
@@ -276,7 +312,8 @@ impl FaceResults {
         self.frames += 1;
         self.last = time;
         self.boxes.extend(seen.rect);
-        self.scores.extend(seen.frame_score.or(seen.score).map(|score| (time, score)));
+        self.frame_scores.extend(seen.frame_score.map(|score| (time, score)));
+        self.face_scores.extend(seen.score.map(|score| (time, score)));
         let why = seen.reason_text.or(seen.reason);
         if seen.label == "insufficient" {
             let why = why.clone().unwrap_or_else(|| "not told".to_owned());
@@ -289,18 +326,32 @@ impl FaceResults {
         self.said.follow(Said { label, reason: why, score, llr });
     }
 
-    /// The clips with the highest, the middle and the lowest score, each once.
-    pub fn chosen(&self) -> impl Iterator<Item = (Which, &Clip, f64)> {
+    /// The clips with the highest, the middle and the lowest score, each once: those that the scan has kept
+    /// crops of, if it has.
+    pub fn chosen(&self) -> Vec<(Which, &Clip, f64)> {
         let mut scored: Vec<_> = self.scored().collect();
+        let kept: Vec<_> = self
+            .kept
+            .iter()
+            .filter_map(|kept| {
+                let is_it = |clip: &Clip| (clip.start, clip.end) == (kept.start, kept.end);
+                let (clip, _) = scored.iter().find(|(clip, _)| is_it(clip))?;
+                Some((kept.which, *clip, kept.score))
+            })
+            .collect();
+        if !kept.is_empty() {
+            return kept;
+        }
         scored.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         let last = scored.len().saturating_sub(1);
         let mut places =
             vec![(Which::Highest, 0), (Which::Typical, last / 2), (Which::Lowest, last)];
         places.dedup_by_key(|(_, place)| *place);
-        places.into_iter().filter_map(move |(which, place)| {
+        let clips = places.into_iter().filter_map(|(which, place)| {
             let (clip, score) = *scored.get(place)?;
             Some((which, clip, score))
-        })
+        });
+        clips.collect()
     }
 
     /// Clips that were scored.

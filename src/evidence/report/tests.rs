@@ -41,7 +41,7 @@ fn faces_are_told_with_what_was_said_surest_of_them() {
     assert_eq!((face.said.label.as_str(), face.said.score, face.frames), ("fake", Some(0.9), 4));
     assert_eq!(face.gates, [Stretch { start: 0.0, end: 0.1, why: "too dark".to_owned() }]);
     assert_eq!(face.quality["pose"], [5.0; 3]);
-    let page = render(&results, "test");
+    let page = html(&results, "test");
     // exp(4) is 54.6: moderate.
     assert!(page.contains("54.6 times likelier for a forged face"), "{page}");
     assert!(page.contains("moderate support"), "{page}");
@@ -59,7 +59,7 @@ fn what_is_damaged_or_not_there_is_told() {
     let results = Results::read(cut.path()).unwrap();
     let lines: Vec<_> = results.unreadable.iter().map(|(line, _)| *line).collect();
     assert_eq!((lines, results.frames), (vec![2, 3], 1));
-    let page = render(&results, "test");
+    let page = html(&results, "test");
     assert!(page.contains("2 lines of the records are damaged"), "{page}");
     assert!(page.contains("No face was found on 1 frames"), "{page}");
 
@@ -78,7 +78,7 @@ fn a_line_that_is_too_long_is_one_line() {
     assert_eq!((lines, results.frames), (vec![2, 3], 2));
     // A command can be copied whatever the folder is called.
     let named = Results { folder: "/tmp/my results".into(), ..results };
-    assert!(render(&named, "test").contains("m2sd reproduce '/tmp/my results'"));
+    assert!(html(&named, "test").contains("m2sd reproduce '/tmp/my results'"));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn without_a_calibration_there_is_no_likelihood_ratio() {
     let face = frame(0.0, r#"{"track":1,"label":"fake","score":0.9,"llr":5.0}"#);
     let folder = folder(&[&face, clip]);
     let results = Results::read(folder.path()).unwrap();
-    let page = render(&results, "test");
+    let page = html(&results, "test");
     assert!(!page.contains("likelier") && !page.contains("148"), "{page}");
     // A clip of no time is none.
     assert_eq!(results.unreadable.len(), 1);
@@ -101,7 +101,7 @@ fn what_the_file_says_of_itself_is_kept_apart_from_the_score() {
 "time":null,"trusted":null},"claim-generator":"<i>Editor</i> 2","title":null,"actions":[{"action":"c2pa.edited",
 "when":"2026-11-01","software":null,"description":null,"source-type":null}],"ingredients":[],"address":null}}}"#;
     let folder = folder(&[&header.replace('\n', ""), &frame(0.0, "")]);
-    let page = render(&Results::read(folder.path()).unwrap(), "test");
+    let page = html(&Results::read(folder.path()).unwrap(), "test");
     for expected in [
         "credentials that do not fit it",
         "assertion.dataHash.mismatch",

@@ -7,39 +7,6 @@ use crate::control::open;
 const VIEWS: [(&str, &str); 4] =
     [("", "wall"), ("cameras/door", "camera"), ("alerts", "alerts"), ("health", "health")];
 
-/// Every visible text with its contrast to the ground behind it, where that is too small: 4.5, or 3 for
-/// large text.
-const CONTRAST: &str = r"(() => {
-  const parse = (text) => (text.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
-  const light = ([r, g, b]) => {
-    const [R, G, B] = [r, g, b].map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * R + 0.7152 * G + 0.0722 * B;
-  };
-  const ground = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const color = parse(getComputedStyle(e).backgroundColor);
-      if (color.length < 4 || color[3] === 1) return color;
-    }
-    return [255, 255, 255];
-  };
-  const bad = [];
-  let seen = 0;
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || !element.checkVisibility() || element.closest('script, option, video')) continue;
-    const style = getComputedStyle(element);
-    const color = parse(element instanceof SVGElement ? style.fill : style.color);
-    const [a, b] = [light(color), light(ground(element))].sort((x, y) => y - x);
-    const size = parseFloat(style.fontSize);
-    const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
-    seen += 1;
-    const contrast = (a + 0.05) / (b + 0.05);
-    if (contrast < (large ? 3 : 4.5)) bad.push(`${contrast.toFixed(2)}: ${walker.currentNode.data.slice(0, 60)}`);
-  }
-  return { bad, seen };
-})()";
-
 fn loaded(browser: &Browser) {
     browser.until("document.querySelector('main').innerText.length > 200");
     browser.eval("new Promise(resolve => setTimeout(resolve, 1200))");
@@ -56,7 +23,7 @@ fn text_can_be_read_in_dark_and_light() {
         for (view, name) in VIEWS {
             browser.open(&scenes.page(view));
             loaded(&browser);
-            let contrast = browser.eval(CONTRAST);
+            let contrast = browser.contrast();
             assert!(contrast["seen"].as_u64().unwrap() > 20, "{name}: {contrast}");
             assert_eq!(
                 contrast["bad"].as_array().unwrap().len(),
@@ -78,12 +45,7 @@ fn a_phone_shows_everything_without_scrolling_sideways() {
     for (view, name) in VIEWS {
         browser.open(&scenes.page(view));
         loaded(&browser);
-        let wide = browser.eval(
-            "(() => { const wide = document.documentElement.scrollWidth;
-              if (wide <= 360) return null;
-              return [wide, ...[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 361
-                && !e.closest('.scroll')).map(e => e.outerHTML.slice(0, 120)).slice(0, 5)]; })()",
-        );
+        let wide = browser.beyond(360);
         assert!(wide.is_null(), "{name}: {wide:#}");
         let small = browser.eval(
             "[...document.querySelectorAll('header a:not(.skip), button, select')].filter(e => e.checkVisibility())
