@@ -27,6 +27,7 @@ mod running;
 mod scan;
 mod seal;
 mod setup;
+mod stills;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;

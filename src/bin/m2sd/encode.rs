@@ -40,6 +40,10 @@ const CONTAINERS: [Container; 2] = [
     },
 ];
 
+/// Of a picture: nothing is put around it.
+const PICTURE: Container =
+    Container { extension: "png", muxer: "identity", video: &["pngenc"], audio: &[] };
+
 /// Encoders that are installed, chosen.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoders {
@@ -60,6 +64,16 @@ fn installed(launch: &str) -> bool {
 impl Encoders {
     pub fn choose() -> Result<Self, CliError> {
         Self::choose_of(CONTAINERS.iter())
+    }
+
+    /// Those of a picture.
+    pub fn choose_for_picture() -> Result<Self, CliError> {
+        Self::choose_of([&PICTURE].into_iter())
+    }
+
+    /// Whether one frame is all that the file holds.
+    pub fn is_of_picture(&self) -> bool {
+        self.extension == PICTURE.extension
     }
 
     /// Those of the container that the file is called like, where they are installed.
@@ -83,7 +97,7 @@ impl Encoders {
         });
         complete.ok_or_else(|| {
             CliError::runtime(
-                "no video encoder is installed: expected x264enc, openh264enc, vp8enc, vp9enc, \
+                "no encoder is installed: expected pngenc for pictures; for videos x264enc, openh264enc, vp8enc, vp9enc, \
                  theoraenc, avenc_mpeg4 or jpegenc with mp4mux or matroskamux. Install \
                  gstreamer1.0-plugins-good and gstreamer1.0-plugins-ugly, or use --no-video",
             )

@@ -94,7 +94,7 @@ pub fn run(args: &ReportArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// What pictures can be cut from: the input, if it is the file that was scanned, else the annotated video.
+/// What pictures can be cut from: the input, if it is the file that was scanned, else the annotated one.
 fn video(args: &ReportArgs, results: &Results) -> Option<(PathBuf, String)> {
     let input = results.header.as_ref().map(|header| &header.input);
     let scanned = input.and_then(|input| {
@@ -103,7 +103,7 @@ fn video(args: &ReportArgs, results: &Results) -> Option<(PathBuf, String)> {
         is_same.then_some((path, "the input".to_owned()))
     });
     scanned.or_else(|| {
-        let names = ["annotated.mp4", "annotated.mkv", "annotated.mp4.part"];
+        let names = ["annotated.mp4", "annotated.mkv", "annotated.png", "annotated.mp4.part"];
         let found = names.into_iter().find(|name| args.folder.join(name).is_file())?;
         Some((args.folder.join(found), format!("{found}, with the boxes that were drawn")))
     })

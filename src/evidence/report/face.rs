@@ -124,7 +124,7 @@ fn origin(results: &Results, face: &FaceResults, has_crops: bool) -> String {
         }
         Some(_) => "No picture was cut of this face.".to_owned(),
         None => {
-            "Neither the input nor an annotated video is there to cut pictures from.".to_owned()
+            "Neither the input nor what was annotated is there to cut pictures from.".to_owned()
         }
     };
     match has_crops {

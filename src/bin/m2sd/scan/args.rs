@@ -42,7 +42,7 @@ pub struct ScanArgs {
     /// subfolders), or - for standard input
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
-    /// Folder for annotated.mp4 (or .mkv), scores.jsonl and crops; made if need be. Of several inputs each has
+    /// Folder for annotated.mp4 (or .mkv; .png of a picture), scores.jsonl and crops; made if need be. Of several inputs each has
     /// a subfolder. Without it, --json and --clips nothing is written, and the table goes to standard
     /// output
     #[arg(long, value_name = "DIR")]
@@ -62,7 +62,7 @@ pub struct ScanArgs {
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..=256))]
     pub jobs: u32,
-    /// Do not write an annotated video
+    /// Do not write an annotated video or picture
     #[arg(long)]
     pub no_video: bool,
     /// Do not keep what the classifier saw of each face's clips with the highest, a typical and the lowest

@@ -100,11 +100,12 @@ impl Finish<'_> {
             }
             records => drop(records.keep()?),
         }
-        if let Some((file, _)) = video
+        if let Some((file, encoders)) = video
             && file.file().metadata().is_ok_and(|metadata| metadata.len() > 0)
         {
             if self.scan.video_is_written() {
-                note(&format!("Annotated video: {}", file.keep()?.display()));
+                let what = if encoders.is_of_picture() { "picture" } else { "video" };
+                note(&format!("Annotated {what}: {}", file.keep()?.display()));
             } else {
                 unfinished(&file.leave(), "it plays up to its last second");
             }

@@ -26,7 +26,7 @@ pub struct Input {
     pub kind: InputKind,
     /// What its container says; see [`Self::look`].
     pub media: Option<Media>,
-    /// Its content credentials; see [`Self::look`].
+    /// Its content credentials; see [`Self::read_provenance`].
     pub provenance: Option<Provenance>,
     /// What came by standard input. It has no name, and is gone when it is closed.
     spooled: Option<File>,
@@ -77,11 +77,24 @@ impl Input {
         Ok(unknown(uri, Some(path), kind))
     }
 
-    /// Reads what the container of a file says, and its content credentials, of those that `trust` vouches
-    /// for as trusted.
-    pub fn look(&mut self, trust: Option<&TrustList>) {
+    /// Reads what the container of a file says.
+    pub fn look(&mut self) {
         if self.is_file() {
             self.media = media(&self.uri);
+        }
+    }
+
+    /// Whether it is one picture. What may move is a video.
+    pub fn is_picture(&self) -> bool {
+        let Some(media) = &self.media else { return false };
+        let may_move = |codec: &str| ["image/gif", "image/webp"].contains(&codec);
+        media.container.is_none()
+            && media.video.as_ref().is_some_and(|video| video.still && !may_move(&video.codec))
+    }
+
+    /// Reads the content credentials of a file, of those that `trust` vouches for as trusted.
+    pub fn read_provenance(&mut self, trust: Option<&TrustList>) {
+        if self.is_file() {
             let path = self.path.as_ref();
             // A file that cannot be read fails the scan by itself.
             self.provenance = path.and_then(|path| provenance::read(path, trust).ok());

@@ -68,7 +68,8 @@ fn run_one(args: &ScanArgs, input: &str) -> Result<(), CliError> {
     gst::init().map_err(CliError::runtime)?;
     gstm2sd::plugin_register_static().map_err(CliError::runtime)?;
     let mut input = Input::find(input)?;
-    let targets = Targets::of(args)?;
+    input.look();
+    let targets = Targets::of(args, &input)?;
     let mut inputs: Vec<_> =
         input.path.iter().map(|path| Named::new("the input", path.clone())).collect();
     targets.check(&inputs)?;
@@ -87,7 +88,7 @@ fn run_one(args: &ScanArgs, input: &str) -> Result<(), CliError> {
     let judged = judged(&models.classifiers, &args.point()?)?;
     let started = Instant::now();
     let trust = args.trust.as_deref().map(TrustList::read).transpose().map_err(CliError::input)?;
-    input.look(trust.as_ref());
+    input.read_provenance(trust.as_ref());
     let header = header::header(&input, args.span(), &filter, &models, judged.as_ref())?;
     if let Before::Same(earlier) = targets.before(&header, &input, args)? {
         return reuse(args, &input, &earlier, judged.as_ref());

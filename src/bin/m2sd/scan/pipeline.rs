@@ -81,6 +81,9 @@ impl ScanPipeline {
                 pipeline.add_many([&mux, &sink]).map_err(CliError::runtime)?;
                 mux.link(&sink).map_err(CliError::runtime)?;
                 written = Some(sees_end(&sink));
+                if encoders.is_of_picture() {
+                    keep_first(&sink);
+                }
                 muxer = Some((mux, encoders.audio));
                 bin(&format!("queue ! videoconvert ! {} ! queue", encoders.video))?
             }
@@ -188,6 +191,19 @@ fn send_eos(pads: Vec<gst::Pad>) {
     for pad in pads {
         bounded::start(move || {
             pad.send_event(gst::event::Eos::new());
+        });
+    }
+}
+
+/// Files that say that they are one picture may hold more.
+fn keep_first(sink: &gst::Element) {
+    let seen = AtomicBool::new(false);
+    if let Some(pad) = sink.static_pad("sink") {
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            match seen.swap(true, Ordering::Relaxed) {
+                true => gst::PadProbeReturn::Drop,
+                false => gst::PadProbeReturn::Ok,
+            }
         });
     }
 }

@@ -41,8 +41,8 @@ pub struct Files {
 
 impl Targets {
     /// # Errors
-    /// When a video is wanted and nothing can encode it.
-    pub fn of(args: &ScanArgs) -> Result<Self, CliError> {
+    /// When a video or picture is wanted and nothing can encode it.
+    pub fn of(args: &ScanArgs, input: &Input) -> Result<Self, CliError> {
         let records = match (&args.json, &args.out) {
             (Some(path), _) => Some(path.clone()),
             (None, Some(out)) => Some(out.join("scores.jsonl")),
@@ -50,7 +50,10 @@ impl Targets {
         };
         let video = match args.out.as_ref().filter(|_| !args.no_video) {
             Some(out) => {
-                let encoders = Encoders::choose()?;
+                let encoders = match input.is_picture() {
+                    true => Encoders::choose_for_picture()?,
+                    false => Encoders::choose()?,
+                };
                 Some((out.join(format!("annotated.{}", encoders.extension)), encoders))
             }
             None => None,
