@@ -98,15 +98,24 @@ pub fn run(args: &ReportArgs) -> Result<(), CliError> {
 fn video(args: &ReportArgs, results: &Results) -> Option<(PathBuf, String)> {
     let input = results.header.as_ref().map(|header| &header.input);
     let scanned = input.and_then(|input| {
-        let path = PathBuf::from(&input.name);
-        let is_same = path.is_file() && sha256(&path).ok() == input.sha256;
-        is_same.then_some((path, "the input".to_owned()))
+        let is_same = |path: &PathBuf| path.is_file() && sha256(path).ok() == input.sha256;
+        let found = places(&input.name, &args.folder).into_iter().find(is_same)?;
+        Some((found, "the input".to_owned()))
     });
     scanned.or_else(|| {
         let names = ["annotated.mp4", "annotated.mkv", "annotated.png", "annotated.mp4.part"];
         let found = names.into_iter().find(|name| args.folder.join(name).is_file())?;
         Some((args.folder.join(found), format!("{found}, with the boxes that were drawn")))
     })
+}
+
+/// Where the input may be: where it was, or with the results that were taken elsewhere.
+fn places(name: &str, folder: &Path) -> Vec<PathBuf> {
+    let mut places = vec![PathBuf::from(name)];
+    if let (Some(name), Ok(folder)) = (Path::new(name).file_name(), folder.canonicalize()) {
+        places.extend([&*folder].into_iter().chain(folder.parent()).map(|place| place.join(name)));
+    }
+    places
 }
 
 /// Nothing is overwritten but an earlier report, and nothing is put into a folder that is sealed.
