@@ -8,7 +8,9 @@ clippy() {
 }
 
 # The feature v1_24 needs GStreamer 1.24 to link. Where an older one is installed, its types are
-# checked all the same: clippy links nothing, so the package files may claim what they like.
+# checked all the same: clippy links nothing, so the package files may claim what they like. In a folder of
+# its own, so that what is built for the installed one stays; where nothing is built yet (.ci/run), what does not
+# hang on GStreamer is checked once for both.
 claim_gstreamer_1_24() {
     local folder=$PWD/target/v1_24/pkgconfig installed file
     installed=$(pkg-config --variable=pcfiledir gstreamer-1.0)
@@ -19,7 +21,8 @@ claim_gstreamer_1_24() {
     done
     sed 's/^Name:.*/Name: GStreamer analytics/; s/-lgstvideo/-lgstanalytics/' \
         "$folder/gstreamer-video-1.0.pc" >"$folder/gstreamer-analytics-1.0.pc"
-    export PKG_CONFIG_PATH=$folder CARGO_TARGET_DIR=target/v1_24
+    export PKG_CONFIG_PATH=$folder
+    [ -n "${M2SD_CLEAN_CLONE:-}" ] || export CARGO_TARGET_DIR=target/v1_24
 }
 
 cargo fmt --check
