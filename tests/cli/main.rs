@@ -19,6 +19,7 @@ mod measure;
 mod networks;
 mod outputs;
 mod pictures;
+mod pty;
 mod records;
 mod report;
 mod running;
@@ -32,6 +33,7 @@ mod trial;
 mod trust;
 mod unscored;
 mod upright;
+mod width;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

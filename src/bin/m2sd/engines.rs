@@ -12,12 +12,11 @@ use gstm2sd::infer::{
 };
 use gstm2sd::models::resolve::Search;
 use gstm2sd::models::{advice, onnx_files};
-use indicatif::ProgressBar;
 
 use crate::error::CliError;
 use crate::options;
 use crate::signals::Signals;
-use crate::terminal::{escape, note, print_line};
+use crate::terminal::{Page, Tone, bar, escape, note, print_line, print_page};
 
 #[derive(Subcommand)]
 pub enum EnginesCommand {
@@ -193,7 +192,7 @@ fn build_one(
     cancel: &CancelToken,
 ) -> Result<Result<String, InferError>, CliError> {
     let name = escape(&model.file_name().unwrap_or_default().to_string_lossy());
-    let bar = ProgressBar::new_spinner().with_message(format!("{role} {name}: looking"));
+    let bar = bar(None).with_message(format!("{role} {name}: looking"));
     bar.enable_steady_tick(Duration::from_millis(200));
     let started = Instant::now();
     let built = std::cell::Cell::new(false);
@@ -254,24 +253,27 @@ fn list(cache: &Cache) -> Result<(), CliError> {
         let build = advice::command("engines build");
         print_line(&format!("No engines in {root}. Build them with {build}."))?;
     }
+    let mut page = Page::default();
     for (engine, stale) in &engines {
-        let (name, megabytes) = (name(engine), engine.bytes as f64 / 1e6);
+        let megabytes = engine.bytes as f64 / 1e6;
         let state = stale.as_ref().map_or("usable".to_owned(), |why| format!("STALE: {why}"));
-        print_line(&format!("{name:<44} {megabytes:>7.1} MB  {state}"))?;
+        let tone = if stale.is_some() { Tone::Caution } else { Tone::Good };
+        page.item(name(engine) + "  ", tone, format!("{megabytes:.1} MB  {state}"));
         if let Some(key) = &engine.key {
             let CacheKey { profile: [min, _, max], machine, .. } = key;
-            print_line(&format!("    {min} to {max}"))?;
-            print_line(&format!(
-                "    {} {}, driver {}, {}, ONNX Runtime {}",
+            page.item("    ", Tone::Plain, format!("{min} to {max}"));
+            let made = format!(
+                "{} {}, driver {}, {}, ONNX Runtime {}",
                 builder(key.provider),
                 machine.tensorrt,
                 machine.driver,
                 machine.gpu_arch,
                 machine.runtime
-            ))?;
+            );
+            page.item("    ", Tone::Plain, made);
         }
     }
-    Ok(())
+    print_page(&page)
 }
 
 fn builder(provider: Provider) -> &'static str {

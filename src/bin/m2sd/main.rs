@@ -35,16 +35,24 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use gstm2sd::watch::bounded;
 
 use self::error::CliError;
+use self::terminal::Color;
 
 /// Tells whether the faces in a video are forged.
 #[derive(Parser)]
 #[command(name = "m2sd", version, after_help = EXIT_CODES)]
 struct Args {
+    /// When to use colours; auto is on terminals, as NO_COLOR and CLICOLOR_FORCE say
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto,
+        display_order = 900)]
+    color: Color,
+    /// Take terminals for so many columns wide
+    #[arg(long, global = true, hide = true, value_parser = clap::value_parser!(u16).range(10..))]
+    columns: Option<u16>,
     #[command(subcommand)]
     command: Command,
 }
@@ -97,10 +105,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let color = Color::asked(std::env::args_os());
+    color.hold();
+    let args = match parse(color) {
         Ok(args) => args,
         Err(error) => return explain(&error),
     };
+    args.columns.into_iter().for_each(terminal::hold_columns);
     let result = match args.command {
         Command::Scan(args) => scan::run(&args),
         Command::Doctor(args) => doctor::run(&args),
@@ -123,14 +134,18 @@ fn main() -> ExitCode {
     result.map_or_else(|error| fail(&error), |()| exit(0))
 }
 
+fn parse(color: Color) -> Result<Args, clap::Error> {
+    let matches = Args::command().color(color.of_clap()).try_get_matches()?;
+    Args::from_arg_matches(&matches)
+}
+
 /// Help or what is wrong with the arguments, which may hold passwords.
 fn explain(error: &clap::Error) -> ExitCode {
-    let text = error.render().to_string();
-    if error.use_stderr() {
-        terminal::note(text.trim_end());
-        return ExitCode::from(2);
-    }
-    terminal::print(&text).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+    let told = terminal::explain(error);
+    told.map_or_else(
+        |error| fail(&error),
+        |()| ExitCode::from(if error.use_stderr() { 2 } else { 0 }),
+    )
 }
 
 /// Says why the command failed, unless whoever runs it knows.
@@ -139,7 +154,7 @@ fn fail(error: &CliError) -> ExitCode {
         error,
         CliError::Closed | CliError::Signal(_) | CliError::Told | CliError::Several(_)
     ) {
-        terminal::note(&format!("m2sd: {error}"));
+        terminal::fail(&error.to_string());
     }
     exit(error.exit_code())
 }

@@ -22,7 +22,7 @@ use crate::export::{self, ExportArgs};
 use crate::fetch;
 use crate::options::{self, engines_folder, tuning_here};
 use crate::quantise::{self, QuantiseArgs};
-use crate::terminal::{note, print_line};
+use crate::terminal::{Cell, Page, Set, Table, Tone, note, print_line, print_page};
 
 #[derive(Subcommand)]
 pub enum ModelsCommand {
@@ -321,6 +321,12 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
         let engines = engines.display();
         print_line(&format!("No models in {engines}. {}.", advice::models()))?;
     }
+    let mut table = Table::new([
+        ("role", Set::Left),
+        ("file", Set::Left),
+        ("MB", Set::Right),
+        ("what it is, reads and answers", Set::Wrapped),
+    ]);
     for model in &models {
         let file = model.path.file_name().unwrap_or_default().to_string_lossy();
         let role = model.role.map_or("no role", |role| role.as_str());
@@ -329,7 +335,6 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
             Ok(info) => format!("{}, {}", info.title.as_deref().unwrap_or("-"), training(info)),
             Err(error) => format!("sidecar: {error}"),
         };
-        print_line(&format!("{role:<10} {file:<34} {megabytes:>7.1} MB  {info}"))?;
         let summary = match &model.summary {
             Ok(summary) => {
                 let inputs = summary.inputs.iter().map(ToString::to_string);
@@ -340,9 +345,10 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
             }
             Err(error) => format!("unreadable: {error}"),
         };
-        print_line(&format!("{:11}{summary}", ""))?;
+        let size = format!("{megabytes:.1}");
+        table.row([role.into(), file.into(), size.into(), format!("{info}; {summary}").into()]);
     }
-    Ok(())
+    if models.is_empty() { Ok(()) } else { print_page(&table.into()) }
 }
 
 fn join(items: impl Iterator<Item = String>) -> String {
@@ -363,10 +369,14 @@ fn describe(state: &State) -> String {
 
 fn verify_models(engines: &Path) -> Result<(), CliError> {
     let mut damaged = 0;
+    let mut table = Table::new([("", Set::Left), ("", Set::Wrapped)]);
     for model in verify(engines).map_err(CliError::runtime)? {
-        print_line(&format!("{:<34} {}", model.file, describe(&model.state)))?;
-        damaged += u32::from(!matches!(model.state, State::Intact | State::Unrecorded));
+        let is_damaged = !matches!(model.state, State::Intact | State::Unrecorded);
+        let tone = if is_damaged { Tone::Bad } else { Tone::Good };
+        table.row([model.file.as_str().into(), Cell::new(describe(&model.state), tone)]);
+        damaged += u32::from(is_damaged);
     }
+    print_page(&table.into())?;
     if damaged > 0 {
         return Err(CliError::runtime(format!(
             "not what was recorded: {damaged} of the models; import or fetch them again"
@@ -382,7 +392,9 @@ fn verify_models(engines: &Path) -> Result<(), CliError> {
             }
             Err(error) => return Err(CliError::runtime(error)),
         };
-        print_line(&format!("{role}: {found}"))?;
+        let mut page = Page::default();
+        page.item(format!("{role}: "), Tone::Plain, found);
+        print_page(&page)?;
     }
     Ok(())
 }

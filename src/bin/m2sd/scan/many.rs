@@ -19,7 +19,9 @@ use super::recording::is_standard_output;
 use crate::clip_files::stem;
 use crate::error::CliError;
 use crate::signals::Signals;
-use crate::terminal::{note, print_line};
+use crate::terminal::{
+    Look, Page, Tone, escape_name, note, print_page, print_told, without_colors,
+};
 
 /// What is looked for in a folder.
 const ENDINGS: [&str; 24] = [
@@ -201,6 +203,9 @@ fn start(
     let failed = |e: std::io::Error| CliError::runtime(format!("cannot start a scan: {e}"));
     let said = tempfile::tempfile().map_err(failed)?;
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    let look = Look::of_stdout();
+    command.arg(if look.has_colors { "--color=always" } else { "--color=never" });
+    command.args(look.width.map(|columns| format!("--columns={columns}")));
     command.arg("scan").args(options);
     if !args.quiet {
         // Several bars would draw over each other.
@@ -243,20 +248,25 @@ fn code(status: ExitStatus) -> i32 {
 
 fn tell(job: Option<&Job>, over: &Done) -> Result<(), CliError> {
     let input = job.map_or("", |job| job.input.as_str());
-    print_line(&format!("{input}\n{}\n", over.said))
+    print_told(&format!("{}\n{}\n\n", escape_name(input), over.said))
 }
 
 /// One line for each input.
 fn summary(jobs: &[Job], done: &BTreeMap<usize, Done>) -> Result<(), CliError> {
-    print_line(&format!("{} of {} inputs were scanned:", done.len(), jobs.len()))?;
+    let mut page = Page::default();
+    page.text(format!("{} of {} inputs were scanned:", done.len(), jobs.len()));
     for (number, job) in jobs.iter().enumerate() {
-        let line = match done.get(&number) {
-            None => "not begun".to_owned(),
-            Some(over) => format!("{} (exit code {})", found(&over.said), over.code),
+        let (tone, line) = match done.get(&number) {
+            None => (Tone::Dim, "not begun".to_owned()),
+            Some(over) => {
+                let tone = if over.code == 0 { Tone::Plain } else { Tone::Bad };
+                let said = without_colors(&over.said);
+                (tone, format!("{} (exit code {})", found(&said), over.code))
+            }
         };
-        print_line(&format!("  {}: {line}", job.input))?;
+        page.item(format!("  {}: ", escape_name(&job.input)), tone, line);
     }
-    Ok(())
+    print_page(&page)
 }
 
 /// The line that tells how many faces there are, else the last one.

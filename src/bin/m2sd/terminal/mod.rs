@@ -1,5 +1,9 @@
 //! Everything that the command prints goes through here: without secrets, without characters that
-//! a terminal obeys, and without a panic when nobody reads.
+//! a terminal obeys beyond our own colours, and without a panic when nobody reads.
+
+mod look;
+mod table;
+mod wrap;
 
 use std::io::{self, Write};
 
@@ -7,6 +11,10 @@ use serde_json::Value;
 
 use crate::error::CliError;
 use gstm2sd::core::redact::redact;
+use indicatif::{ProgressBar, ProgressDrawTarget};
+
+pub use self::look::{Color, Look, hold_columns};
+pub use self::table::{Cell, Page, Set, Table, Tone};
 
 /// Whether a character would change how a terminal shows what follows: control characters, and
 /// those that turn the direction of a line.
@@ -26,6 +34,11 @@ pub fn escape(text: &str) -> String {
         }
     }
     shown
+}
+
+/// A name as it may be shown in a line: without line feeds and tabs as well.
+pub fn escape_name(name: &str) -> String {
+    escape(name).replace('\n', "\\n").replace('\t', "\\t")
 }
 
 /// Without secrets, and as it may be shown.
@@ -54,6 +67,42 @@ pub fn json_line(record: &Value) -> String {
 /// [`CliError::Closed`] when its reader has gone, [`CliError::Input`] when it cannot be written.
 pub fn print(text: &str) -> Result<(), CliError> {
     print_bytes(printable(text).as_bytes())
+}
+
+/// Prints a page as its terminal shows it best; see [`print`].
+pub fn print_page(page: &Page) -> Result<(), CliError> {
+    print_bytes(page.render(Look::of_stdout()).as_bytes())
+}
+
+/// Prints what a command of ours has printed, whose colours stay; see [`print`].
+pub fn print_told(text: &str) -> Result<(), CliError> {
+    let look = Look::of_stdout();
+    print_bytes(told(&redact(text), look.has_colors).as_bytes())
+}
+
+/// The text with the colours that it has, or without any, and with nothing else that a terminal
+/// obeys.
+fn told(text: &str, has_colors: bool) -> String {
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find("\u{1b}[") {
+        shown.push_str(&escape(&rest[..at]));
+        let code = &rest[at + 2..];
+        let end = code.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(code.len());
+        let is_color = code[end..].starts_with('m');
+        let length = at + 2 + end + usize::from(is_color);
+        match (is_color, has_colors) {
+            (true, true) => shown.push_str(&rest[at..length]),
+            (true, false) => {}
+            (false, _) => shown.push_str(&escape(&rest[at..length])),
+        }
+        rest = &rest[length..];
+    }
+    shown + &escape(rest)
+}
+
+/// The text of [`print_told`] without colours.
+pub fn without_colors(text: &str) -> String {
+    told(text, false)
 }
 
 /// Prints a line to standard output; see [`print`].
@@ -85,6 +134,43 @@ pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(text));
 }
 
+/// Says a page as its terminal shows it best; see [`note`].
+pub fn note_page(page: &Page) {
+    let _ = write!(io::stderr(), "{}", page.render(Look::of_stderr()));
+}
+
+/// Says why the command has failed; see [`note`].
+pub fn fail(text: &str) {
+    let name = Tone::Bad.paint("m2sd:", Look::of_stderr());
+    let _ = writeln!(io::stderr(), "{name} {}", printable(text));
+}
+
+/// Prints what clap says, in its colours where they are wanted and nothing in the arguments could
+/// pass for one. On standard error for what is wrong, else on standard output.
+pub fn explain(error: &clap::Error) -> Result<(), CliError> {
+    let look = if error.use_stderr() { Look::of_stderr() } else { Look::of_stdout() };
+    let is_plain = |arg: std::ffi::OsString| !arg.to_string_lossy().contains(is_obeyed);
+    let has_colors = look.has_colors && std::env::args_os().all(is_plain);
+    let text = error.render();
+    let text = if has_colors { text.ansi().to_string() } else { text.to_string() };
+    let text = told(&redact(&text), has_colors);
+    if error.use_stderr() {
+        let _ = writeln!(io::stderr(), "{}", text.trim_end());
+        return Ok(());
+    }
+    print_bytes(text.as_bytes())
+}
+
+/// A bar on standard error, which a terminal that cannot draw lines anew does not show.
+pub fn bar(length: Option<u64>) -> ProgressBar {
+    let target = if look::can_redraw() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    ProgressBar::with_draw_target(length, target)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -99,6 +185,14 @@ mod tests {
         let line = json_line(&record);
         assert!(!line.trim_end().chars().any(is_obeyed), "{line}");
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), record);
+    }
+
+    #[test]
+    fn of_what_a_scan_has_told_only_colours_are_obeyed() {
+        let text = "a \u{1b}[1m\u{1b}[31mfake\u{1b}[0m b\u{1b}[2J\u{1b}]0;x\u{7}\u{1b}[";
+        let rest = "b\\u{1b}[2J\\u{1b}]0;x\\u{7}\\u{1b}[";
+        assert_eq!(told(text, true), format!("a \u{1b}[1m\u{1b}[31mfake\u{1b}[0m {rest}"));
+        assert_eq!(told(text, false), format!("a fake {rest}"));
     }
 
     #[test]
