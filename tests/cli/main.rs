@@ -19,6 +19,7 @@ mod measure;
 mod networks;
 mod outputs;
 mod pictures;
+mod places;
 mod pty;
 mod records;
 mod report;

@@ -14,7 +14,6 @@ use gstm2sd::infer::{
     CancelToken, Classifier, ClassifierSpec, Clip, EngineOptions, Precision, Provider, Tensor,
     load_classifier,
 };
-use gstm2sd::models::resolve::Search;
 use ndarray::{ArrayView4, Ix4};
 use serde_json::{Value, json};
 
@@ -96,7 +95,7 @@ struct Contender {
 
 impl Contender {
     fn load(name: &str, args: &CompareArgs) -> Result<Self, CliError> {
-        let search = Search::new(args.engines.as_deref());
+        let search = options::search(args.engines.as_deref())?;
         let found = search.find(Role::Classifier, Some(name)).map_err(CliError::runtime)?;
         // A damaged file is for the engine to complain about.
         let precision = match ModelTraits::of(&found.path) {

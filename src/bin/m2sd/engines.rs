@@ -96,12 +96,14 @@ impl Builder {
 }
 
 impl Cache {
-    fn root(&self) -> PathBuf {
-        self.folder().join("cache")
+    fn search(&self) -> Result<Search, CliError> {
+        options::search(self.engines.as_deref())
     }
 
-    fn folder(&self) -> PathBuf {
-        options::engines_folder(self.engines.as_deref())
+    /// The folders to remove from: that which is named, alone, else all.
+    fn own(&self) -> Result<Vec<PathBuf>, CliError> {
+        let search = self.search()?;
+        Ok(self.engines.as_ref().map_or_else(|| search.dirs().to_vec(), |dir| vec![dir.clone()]))
     }
 }
 
@@ -131,7 +133,8 @@ fn build(args: &BuildArgs) -> Result<(), CliError> {
         device: args.device,
         precision: args.precision,
         threads: 0,
-        cache_dir: Some(args.cache.root()),
+        // Beside each model, where a scan looks for it.
+        cache_dir: None,
         shapes: Shapes { batch, faces, detect_px },
     };
     let cancel = CancelToken::new();
@@ -145,7 +148,7 @@ fn build(args: &BuildArgs) -> Result<(), CliError> {
 
 /// The networks to build for, detector first.
 fn networks(args: &BuildArgs) -> Result<Vec<(Role, PathBuf)>, CliError> {
-    let search = Search::in_dirs([args.cache.folder()]);
+    let search = args.cache.search()?;
     let mut networks = Vec::new();
     for role in Role::ALL {
         let named: Vec<_> = args.models.iter().filter(|(of, _)| *of == role).collect();
@@ -229,11 +232,12 @@ fn load(
     })
 }
 
-/// The engines of a cache, TensorRT's before OpenVINO's, each with why it is stale, if it is.
-fn engines(cache: &Cache) -> Vec<(Cached, Option<Stale>)> {
-    let models = onnx_files(&cache.folder());
-    let mut all = infer::openvino::compiled(&cache.root(), &models);
-    let engines = engine_cache::list(&cache.root());
+/// The engines beside the models of a folder, TensorRT's before OpenVINO's, each with why it is stale, if
+/// it is.
+fn engines(folder: &Path) -> Vec<(Cached, Option<Stale>)> {
+    let (models, root) = (onnx_files(folder), cache(folder));
+    let mut all = infer::openvino::compiled(&root, &models);
+    let engines = engine_cache::list(&root);
     if !engines.is_empty() {
         let present = infer::onnxruntime::present(&models);
         let stale = |engine: Cached| {
@@ -245,13 +249,18 @@ fn engines(cache: &Cache) -> Vec<(Cached, Option<Stale>)> {
     all
 }
 
-fn list(cache: &Cache) -> Result<(), CliError> {
-    let engines = engines(cache);
+fn cache(folder: &Path) -> PathBuf {
+    folder.join("cache")
+}
+
+fn list(cache_args: &Cache) -> Result<(), CliError> {
+    let search = cache_args.search()?;
+    let engines: Vec<_> = search.dirs().iter().flat_map(|dir| engines(dir)).collect();
     if engines.is_empty() {
-        let root = cache.root();
-        let root = root.display();
+        let roots: Vec<_> =
+            search.dirs().iter().map(|dir| cache(dir).display().to_string()).collect();
         let build = advice::command("engines build");
-        print_line(&format!("No engines in {root}. Build them with {build}."))?;
+        print_line(&format!("No engines in {}. Build them with {build}.", roots.join(", ")))?;
     }
     let mut page = Page::default();
     for (engine, stale) in &engines {
@@ -285,7 +294,8 @@ fn builder(provider: Provider) -> &'static str {
 
 fn prune(args: &PruneArgs) -> Result<(), CliError> {
     let mut kept = 0;
-    for (engine, stale) in engines(&args.cache) {
+    let engines = args.cache.own()?.into_iter().flat_map(|dir| engines(&dir));
+    for (engine, stale) in engines {
         let name = name(&engine);
         let Some(why) = stale.map(|why| why.to_string()).or(args.all.then(|| "--all".to_owned()))
         else {

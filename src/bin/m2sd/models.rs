@@ -14,7 +14,7 @@ use gstm2sd::models::checkpoint::Kept;
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
 use gstm2sd::models::resolve::{ResolveError, Search};
 use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
-use gstm2sd::models::{State, list, verify};
+use gstm2sd::models::{Listed, State, list, verify};
 
 use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
@@ -47,12 +47,18 @@ pub enum ModelsCommand {
 
 #[derive(Args)]
 pub struct EnginesDir {
-    /// Folder with the models [default: the one that a scan would use, see docs/models.md]
+    /// Folder with the models; the usual places follow, as for a scan [default: those, see docs/models.md]
     #[arg(long, value_name = "DIR")]
     engines: Option<PathBuf>,
 }
 
 impl EnginesDir {
+    /// To read models.
+    fn search(&self) -> Result<Search, CliError> {
+        options::search(self.engines.as_deref())
+    }
+
+    /// To write them.
     fn folder(&self) -> PathBuf {
         engines_folder(self.engines.as_deref())
     }
@@ -197,8 +203,8 @@ pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
     match command {
         ModelsCommand::Import(args) => import_files(args),
         ModelsCommand::Fetch(args) => fetch::run(&args.dir.folder(), &args.names, args.trust),
-        ModelsCommand::List(dir) => list_models(&dir.folder()),
-        ModelsCommand::Verify(dir) => verify_models(&dir.folder()),
+        ModelsCommand::List(dir) => list_models(&dir.search()?),
+        ModelsCommand::Verify(dir) => verify_models(&dir.search()?),
         ModelsCommand::Synth(args) => write_synthetic(args),
         ModelsCommand::Compare(args) => compare::run(args),
         ModelsCommand::Quantise(args) => quantise::run(args),
@@ -315,22 +321,37 @@ fn training(info: &ModelInfo) -> &'static str {
     }
 }
 
-fn list_models(engines: &Path) -> Result<(), CliError> {
-    let models = list(engines).map_err(CliError::runtime)?;
-    if models.is_empty() {
-        let engines = engines.display();
-        print_line(&format!("No models in {engines}. {}.", advice::models()))?;
+fn list_models(search: &Search) -> Result<(), CliError> {
+    // What cannot be told of a role is told of its models.
+    let used = Role::ALL.map(|role| search.find(role, None).ok().map(|found| found.path));
+    let mut page = Page::default();
+    let mut is_empty = true;
+    for folder in search.dirs() {
+        let models = list(folder).map_err(CliError::runtime)?;
+        if !models.is_empty() {
+            page.text(format!("{}:", folder.display()));
+            page.table(listed(&models, &used));
+            is_empty = false;
+        }
     }
+    if is_empty {
+        let folders: Vec<_> = search.dirs().iter().map(|dir| dir.display().to_string()).collect();
+        page.text(format!("No models in {}. {}.", folders.join(", "), advice::models()));
+    }
+    print_page(&page)
+}
+
+fn listed(models: &[Listed], used: &[Option<PathBuf>]) -> Table {
     let mut table = Table::new([
         ("role", Set::Left),
         ("file", Set::Left),
         ("MB", Set::Right),
-        ("what it is, reads and answers", Set::Wrapped),
+        ("scan", Set::Left),
+        ("model", Set::Wrapped),
     ]);
-    for model in &models {
+    for model in models {
         let file = model.path.file_name().unwrap_or_default().to_string_lossy();
         let role = model.role.map_or("no role", |role| role.as_str());
-        let megabytes = model.bytes as f64 / 1e6;
         let info = match &model.info {
             Ok(info) => format!("{}, {}", info.title.as_deref().unwrap_or("-"), training(info)),
             Err(error) => format!("sidecar: {error}"),
@@ -345,10 +366,16 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
             }
             Err(error) => format!("unreadable: {error}"),
         };
-        let size = format!("{megabytes:.1}");
-        table.row([role.into(), file.into(), size.into(), format!("{info}; {summary}").into()]);
+        let is_used = used.iter().flatten().any(|path| *path == model.path);
+        table.row([
+            role.into(),
+            file.into(),
+            format!("{:.1}", model.bytes as f64 / 1e6).into(),
+            Cell::new(if is_used { "used" } else { "-" }, Tone::Plain),
+            format!("{info}; {summary}").into(),
+        ]);
     }
-    if models.is_empty() { Ok(()) } else { print_page(&table.into()) }
+    table
 }
 
 fn join(items: impl Iterator<Item = String>) -> String {
@@ -367,22 +394,29 @@ fn describe(state: &State) -> String {
     }
 }
 
-fn verify_models(engines: &Path) -> Result<(), CliError> {
+fn verify_models(search: &Search) -> Result<(), CliError> {
     let mut damaged = 0;
-    let mut table = Table::new([("", Set::Left), ("", Set::Wrapped)]);
-    for model in verify(engines).map_err(CliError::runtime)? {
-        let is_damaged = !matches!(model.state, State::Intact | State::Unrecorded);
-        let tone = if is_damaged { Tone::Bad } else { Tone::Good };
-        table.row([model.file.as_str().into(), Cell::new(describe(&model.state), tone)]);
-        damaged += u32::from(is_damaged);
+    let mut page = Page::default();
+    for folder in search.dirs() {
+        let mut table = Table::new([("", Set::Left), ("", Set::Wrapped)]);
+        let models = verify(folder).map_err(CliError::runtime)?;
+        for model in &models {
+            let is_damaged = !matches!(model.state, State::Intact | State::Unrecorded);
+            let tone = if is_damaged { Tone::Bad } else { Tone::Good };
+            table.row([model.file.as_str().into(), Cell::new(describe(&model.state), tone)]);
+            damaged += u32::from(is_damaged);
+        }
+        if !models.is_empty() {
+            page.text(format!("{}:", folder.display()));
+            page.table(table);
+        }
     }
-    print_page(&table.into())?;
+    print_page(&page)?;
     if damaged > 0 {
         return Err(CliError::runtime(format!(
             "not what was recorded: {damaged} of the models; import or fetch them again"
         )));
     }
-    let search = Search::in_dirs([engines.to_owned()]);
     for role in Role::ALL {
         let found = match search.find(role, None) {
             Ok(found) => format!("{} is used{}", found.path.display(), tried(&found.path, role)?),

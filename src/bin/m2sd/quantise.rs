@@ -10,7 +10,6 @@ use gstm2sd::infer::{
 };
 use gstm2sd::models::advice;
 use gstm2sd::models::quantise::Quantisable;
-use gstm2sd::models::resolve::Search;
 
 use crate::clip_files;
 use crate::compare::clip_tensor;
@@ -42,7 +41,7 @@ pub struct QuantiseArgs {
 
 pub fn run(args: &QuantiseArgs) -> Result<(), CliError> {
     let clips = clip_files::list(&args.clips)?;
-    let search = Search::new(args.engines.as_deref());
+    let search = options::search(args.engines.as_deref())?;
     let found = search.find(Role::Classifier, Some(&args.classifier)).map_err(CliError::runtime)?;
     let folder = options::engines_folder(args.engines.as_deref());
     let target = folder.join(file_name(&found.path, args.name.as_deref())?);
