@@ -1,5 +1,6 @@
 //! `m2sd scan`: the published script's job, through the element.
 
+mod address;
 mod args;
 mod clip;
 mod damage;
