@@ -16,6 +16,7 @@ mod export;
 mod fetch;
 mod key;
 mod manual;
+mod media_files;
 mod models;
 mod options;
 mod outputs;
@@ -65,7 +66,7 @@ SIGTERM, 141 nobody reads standard output any more";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Score the faces of a file or stream; write an annotated video and the scores
+    /// Score the faces of files, folders and streams; write annotated videos and the scores
     Scan(scan::ScanArgs),
     /// Tell what is there, what is missing and what to do; exit code 0 if a scan would run
     Doctor(doctor::DoctorArgs),

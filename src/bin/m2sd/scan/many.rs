@@ -18,16 +18,12 @@ use super::input::STANDARD_INPUT;
 use super::recording::is_standard_output;
 use crate::clip_files::stem;
 use crate::error::CliError;
+use crate::media_files;
 use crate::signals::Signals;
 use crate::terminal::{
     Look, Page, Tone, escape_name, note, print_page, print_told, without_colors,
 };
 
-/// What is looked for in a folder.
-const ENDINGS: [&str; 24] = [
-    "3gp", "avi", "bmp", "flv", "gif", "jpeg", "jpg", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg",
-    "mpg", "mts", "mxf", "ogg", "ogv", "png", "ts", "vob", "webm", "webp", "wmv",
-];
 /// Options that are said to each scan anew, or to none.
 const OWN: [&str; 5] = ["inputs", "out", "clips", "json", "jobs"];
 /// How often it is looked whether a scan has ended.
@@ -143,8 +139,7 @@ fn files(folder: &Path) -> Result<Vec<String>, CliError> {
     let mut paths = Vec::<PathBuf>::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        if ENDINGS.contains(&ending.as_str()) && path.is_file() {
+        if media_files::is_media(&path) && path.is_file() {
             paths.push(path);
         }
     }
@@ -153,7 +148,7 @@ fn files(folder: &Path) -> Result<Vec<String>, CliError> {
         return Err(CliError::input(format!(
             "there are no videos and no pictures in {}; expected files that end in one of {}",
             folder.display(),
-            ENDINGS.join(", ")
+            media_files::endings()
         )));
     }
     let name = |path: PathBuf| {
