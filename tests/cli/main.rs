@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod addresses;
+#[path = "../support/authority.rs"]
+mod authority;
 mod camera;
 mod compare;
 mod doctor;
@@ -28,6 +30,7 @@ mod running;
 mod scan;
 mod seal;
 mod setup;
+mod stamp;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
