@@ -100,7 +100,7 @@ impl Cache {
         options::search(self.engines.as_deref())
     }
 
-    /// The folders to remove from: that which is named, alone, else all.
+    /// The folders whose engines are meant: that which is named, alone, else all.
     fn own(&self) -> Result<Vec<PathBuf>, CliError> {
         let search = self.search()?;
         Ok(self.engines.as_ref().map_or_else(|| search.dirs().to_vec(), |dir| vec![dir.clone()]))
@@ -253,12 +253,11 @@ fn cache(folder: &Path) -> PathBuf {
     folder.join("cache")
 }
 
-fn list(cache_args: &Cache) -> Result<(), CliError> {
-    let search = cache_args.search()?;
-    let engines: Vec<_> = search.dirs().iter().flat_map(|dir| engines(dir)).collect();
+fn list(args: &Cache) -> Result<(), CliError> {
+    let folders = args.own()?;
+    let engines: Vec<_> = folders.iter().flat_map(|dir| engines(dir)).collect();
     if engines.is_empty() {
-        let roots: Vec<_> =
-            search.dirs().iter().map(|dir| cache(dir).display().to_string()).collect();
+        let roots: Vec<_> = folders.iter().map(|dir| cache(dir).display().to_string()).collect();
         let build = advice::command("engines build");
         print_line(&format!("No engines in {}. Build them with {build}.", roots.join(", ")))?;
     }

@@ -54,13 +54,35 @@ pub struct EnginesDir {
 
 impl EnginesDir {
     /// To read models.
-    fn search(&self) -> Result<Search, CliError> {
-        options::search(self.engines.as_deref())
+    fn places(&self) -> Result<Places, CliError> {
+        let search = options::search(self.engines.as_deref())?;
+        // What cannot be told of a role is told of its models.
+        let used = Role::ALL.map(|role| search.find(role, None).ok().map(|found| found.path));
+        let used = used.into_iter().flatten().collect();
+        Ok(Places { search, named: self.engines.clone(), used })
     }
 
     /// To write them.
     fn folder(&self) -> PathBuf {
         engines_folder(self.engines.as_deref())
+    }
+}
+
+/// Where models are, as a scan with the same option finds them.
+struct Places {
+    search: Search,
+    named: Option<PathBuf>,
+    /// The best of each role.
+    used: Vec<PathBuf>,
+}
+
+impl Places {
+    /// All of them; where one is named, that, and those of which a scan would use models all the same.
+    fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.search.dirs().iter().map(PathBuf::as_path).filter(|dir| match &self.named {
+            None => true,
+            Some(named) => named == dir || self.used.iter().any(|model| model.starts_with(dir)),
+        })
     }
 }
 
@@ -203,8 +225,8 @@ pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
     match command {
         ModelsCommand::Import(args) => import_files(args),
         ModelsCommand::Fetch(args) => fetch::run(&args.dir.folder(), &args.names, args.trust),
-        ModelsCommand::List(dir) => list_models(&dir.search()?),
-        ModelsCommand::Verify(dir) => verify_models(&dir.search()?),
+        ModelsCommand::List(dir) => list_models(&dir.places()?),
+        ModelsCommand::Verify(dir) => verify_models(&dir.places()?),
         ModelsCommand::Synth(args) => write_synthetic(args),
         ModelsCommand::Compare(args) => compare::run(args),
         ModelsCommand::Quantise(args) => quantise::run(args),
@@ -321,27 +343,25 @@ fn training(info: &ModelInfo) -> &'static str {
     }
 }
 
-fn list_models(search: &Search) -> Result<(), CliError> {
-    // What cannot be told of a role is told of its models.
-    let used = Role::ALL.map(|role| search.find(role, None).ok().map(|found| found.path));
+fn list_models(places: &Places) -> Result<(), CliError> {
     let mut page = Page::default();
     let mut is_empty = true;
-    for folder in search.dirs() {
+    for folder in places.folders() {
         let models = list(folder).map_err(CliError::runtime)?;
         if !models.is_empty() {
             page.text(format!("{}:", folder.display()));
-            page.table(listed(&models, &used));
+            page.table(listed(&models, &places.used));
             is_empty = false;
         }
     }
     if is_empty {
-        let folders: Vec<_> = search.dirs().iter().map(|dir| dir.display().to_string()).collect();
+        let folders: Vec<_> = places.folders().map(|dir| dir.display().to_string()).collect();
         page.text(format!("No models in {}. {}.", folders.join(", "), advice::models()));
     }
     print_page(&page)
 }
 
-fn listed(models: &[Listed], used: &[Option<PathBuf>]) -> Table {
+fn listed(models: &[Listed], used: &[PathBuf]) -> Table {
     let mut table = Table::new([
         ("role", Set::Left),
         ("file", Set::Left),
@@ -366,7 +386,7 @@ fn listed(models: &[Listed], used: &[Option<PathBuf>]) -> Table {
             }
             Err(error) => format!("unreadable: {error}"),
         };
-        let is_used = used.iter().flatten().any(|path| *path == model.path);
+        let is_used = used.contains(&model.path);
         table.row([
             role.into(),
             file.into(),
@@ -394,10 +414,10 @@ fn describe(state: &State) -> String {
     }
 }
 
-fn verify_models(search: &Search) -> Result<(), CliError> {
+fn verify_models(places: &Places) -> Result<(), CliError> {
     let mut damaged = 0;
     let mut page = Page::default();
-    for folder in search.dirs() {
+    for folder in places.folders() {
         let mut table = Table::new([("", Set::Left), ("", Set::Wrapped)]);
         let models = verify(folder).map_err(CliError::runtime)?;
         for model in &models {
@@ -418,7 +438,7 @@ fn verify_models(search: &Search) -> Result<(), CliError> {
         )));
     }
     for role in Role::ALL {
-        let found = match search.find(role, None) {
+        let found = match places.search.find(role, None) {
             Ok(found) => format!("{} is used{}", found.path.display(), tried(&found.path, role)?),
             Err(_) if role == Role::Aligner => "none, which will do".to_owned(),
             Err(ResolveError::Nowhere { .. }) if role == Role::Classifier => {
