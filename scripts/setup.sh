@@ -18,7 +18,7 @@ packages=(
     fonts-dejavu-core
 )
 # What events and metrics are tested against; Debian also starts the three servers as services.
-[ "${TEST:-}" != 1 ] || packages+=(mosquitto nats-server prometheus chromium openssh-client openssl poppler-utils)
+[ "${TEST:-}" != 1 ] || packages+=(mosquitto nats-server prometheus chromium openssh-client openssl man-db zsh poppler-utils)
 # Any pip will do, not only the distribution's.
 python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("pip") is None)' 2>/dev/null ||
     packages+=(python3-pip)

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Removes what scripts/install.sh has put there. Models that somebody else added stay, and are told.
+# Removes what scripts/install.sh has put there with the same PREFIX and DESTDIR. Models that somebody
+# else added stay, and are told.
 set -euo pipefail
+# shellcheck source=scripts/places.sh
+. "$(dirname "$0")/places.sh"
 
-data=${XDG_DATA_HOME:-$HOME/.local/share}
-rm -f "$data/gstreamer-1.0/plugins/libgstm2sd.so" "$HOME/.local/bin/m2sd" \
+rm -f "$plugins/libgstm2sd.so" "$programs/m2sd" \
     "$data/bash-completion/completions/m2sd" "$data/zsh/site-functions/_m2sd" \
     "$data/fish/vendor_completions.d/m2sd.fish"
-rm -f "$data/man/man1/m2sd.1" "$data/man/man1"/m2sd-*.1
-rm -rf "$data/m2sd/runtime" "$data/m2sd/runtime.new"
+rm -f "$manual/m2sd.1" "$manual"/m2sd-*.1
+rm -rf "$runtime" "$runtime.new"
 if [ -f "$data/m2sd/installed-engines" ]; then
     while IFS= read -r name; do
         # A name, and no path.
@@ -20,7 +22,9 @@ if [ -d "$engines" ] && ! find "$engines" -mindepth 1 ! -name models.lock | grep
     rm -rf "$engines"
 fi
 # Folders that are empty now, up to the ones that others share.
-for folder in "$data/m2sd" "$data/gstreamer-1.0/plugins" "$data/gstreamer-1.0" "$data/man/man1" "$data/man" \
+folders=("$(dirname "$runtime")" "$plugins")
+[ -n "${PREFIX:-}" ] || folders+=("$(dirname "$plugins")")
+for folder in "${folders[@]}" "$data/m2sd" "$manual" "$data/man" \
     "$data/bash-completion/completions" "$data/bash-completion" "$data/zsh/site-functions" "$data/zsh" \
     "$data/fish/vendor_completions.d" "$data/fish"; do
     [ ! -d "$folder" ] || rmdir --ignore-fail-on-non-empty "$folder"

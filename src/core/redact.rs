@@ -6,8 +6,26 @@ use std::borrow::Cow;
 const MASK: &str = "***";
 
 /// Parts of a query parameter's name that say that its value is a secret.
-const SECRET_PARTS: [&str; 9] =
-    ["token", "passw", "passphrase", "pwd", "psw", "secret", "apikey", "signature", "credential"];
+const SECRET_PARTS: [&str; 18] = [
+    "token",
+    "passw",
+    "passphrase",
+    "pwd",
+    "psw",
+    "secret",
+    "apikey",
+    "signature",
+    "credential",
+    "streamkey",
+    "accesskey",
+    "authkey",
+    "privatekey",
+    "bearer",
+    "authorization",
+    "jwt",
+    "hmac",
+    "hdne",
+];
 
 /// Whole names of that kind, which other names merely contain.
 const SECRET_NAMES: [&str; 7] = ["key", "pass", "pw", "auth", "sig", "sid", "session"];
@@ -17,6 +35,7 @@ const SECRET_NAMES: [&str; 7] = ["key", "pass", "pw", "auth", "sig", "sid", "ses
 pub fn redact(text: &str) -> Cow<'_, str> {
     let mut secrets = passwords(text);
     secrets.extend(parameters(text));
+    secrets.extend(words_behind_rtmp(text));
     if secrets.is_empty() {
         return Cow::Borrowed(text);
     }
@@ -49,7 +68,7 @@ fn passwords(text: &str) -> Vec<Place> {
     for (at, _) in text.match_indices(SCHEME) {
         let start = at + SCHEME.len();
         let rest = &text[start..];
-        let end = rest.find(|c| ends_address(c) || "/?#".contains(c)).unwrap_or(rest.len());
+        let end = end_of_authority(rest);
         let whole = &rest[..rest.find(ends_address).unwrap_or(rest.len())];
         // A password that was not encoded may hold further @.
         let host = rest[..end].rfind('@');
@@ -57,6 +76,33 @@ fn passwords(text: &str) -> Vec<Place> {
         let Some(colon) = rest[..host].find(':') else { continue };
         if colon + 1 < host {
             places.push(start + colon + 1..start + host);
+        }
+    }
+    places
+}
+
+/// Where the first part of an address ends, that of the host. An apostrophe may be in a password, or
+/// end the address.
+fn end_of_authority(rest: &str) -> usize {
+    let end = |ends: &dyn Fn(char) -> bool| rest.find(ends).unwrap_or(rest.len());
+    let far = end(&|c| (ends_address(c) && c != '\'') || "/?#".contains(c));
+    let near = end(&|c| ends_address(c) || "/?#".contains(c));
+    if rest[..near].contains('@') || !rest[..far].contains('@') { near } else { far }
+}
+
+/// The values of secret words behind an address of librtmp: `rtmp://host/app token=secret live=1`.
+fn words_behind_rtmp(text: &str) -> Vec<Place> {
+    let mut places = Vec::new();
+    let Some(start) = text.find("rtmp") else { return places };
+    for line in text[start..].split('\n').filter(|line| line.contains("://")) {
+        for word in line.split_ascii_whitespace() {
+            let Some((name, value)) = word.split_once('=') else { continue };
+            let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if is_name && is_secret(name) && !value.is_empty() {
+                // Both are parts of one text.
+                let at = value.as_ptr() as usize - text.as_ptr() as usize;
+                places.push(at..at + value.len());
+            }
         }
     }
     places
@@ -78,8 +124,11 @@ fn parameters(text: &str) -> Vec<Place> {
         let rest = &text[start..];
         let end = rest.find(|c| ends_address(c) || "?&;#".contains(c)).unwrap_or(rest.len());
         let Some((name, value)) = rest[..end].split_once('=') else { continue };
+        // What a sentence goes on with is not of the value.
+        let value = value.trim_end_matches([':', '.', ',', ')', ']']);
         if is_secret(name) && !value.is_empty() {
-            places.push(start + name.len() + 1..start + end);
+            let start = start + name.len() + 1;
+            places.push(start..start + value.len());
         }
     }
     places
@@ -110,6 +159,16 @@ mod tests {
             ("http://h/a?key=abc#t=3", "http://h/a?key=***#t=3"),
             ("https://h/a?X-Amz-Signature=abc", "https://h/a?X-Amz-Signature=***"),
             ("srt://h:1?passphrase=abc def", "srt://h:1?passphrase=*** def"),
+            (
+                "srt://h:1?mode=caller&passphrase=a.b: no",
+                "srt://h:1?mode=caller&passphrase=***: no",
+            ),
+            ("rtsp://u:pa'ss@h/x and 'it'", "rtsp://u:***@h/x and 'it'"),
+            ("'rtsp://u:p@h/x', 'rtsp://h:80'", "'rtsp://u:***@h/x', 'rtsp://h:80'"),
+            ("rtmp://h/live?streamkey=abc", "rtmp://h/live?streamkey=***"),
+            ("rtmps://h/a token=abc live=1 key=1", "rtmps://h/a token=*** live=1 key=***"),
+            ("http://h/a?AWSAccessKeyId=A&Expires=1", "http://h/a?AWSAccessKeyId=***&Expires=1"),
+            ("http://h/a?hdnts=exp=1~hmac=ab", "http://h/a?hdnts=***"),
             ("http://u:p@h/a?access_token=b", "http://u:***@h/a?access_token=***"),
             (
                 "could not open \"rtsp://a:b@c/d\": rtsp://e:f@g said no",

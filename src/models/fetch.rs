@@ -19,8 +19,7 @@ use thiserror::Error;
 use ureq::http::{Response, StatusCode};
 use ureq::{Body, http::header};
 
-#[cfg(feature = "evidence")]
-pub(crate) use self::http::roots;
+pub use self::http::roots;
 use self::http::{Ask, Validator};
 pub use self::hub::{Hub, fetch_hub};
 pub use self::index::{Index, IndexProblem};

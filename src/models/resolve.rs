@@ -80,10 +80,24 @@ impl Search {
         Self::in_dirs(dirs.into_iter().flatten())
     }
 
+    /// As [`Self::new`], for every command and the element: a folder that is named must be there, for
+    /// it is not replaced by another without a word.
+    ///
+    /// # Errors
+    /// [`ResolveError::NoFolder`].
+    pub fn checked(engines_dir: Option<&Path>) -> Result<Self, ResolveError> {
+        match engines_dir.filter(|dir| !dir.is_dir()) {
+            Some(dir) => Err(ResolveError::NoFolder { dir: dir.to_owned() }),
+            None => Ok(Self::new(engines_dir)),
+        }
+    }
+
+    /// These folders; one that is there under two names counts once.
     pub fn in_dirs(dirs: impl IntoIterator<Item = PathBuf>) -> Self {
         let mut all: Vec<PathBuf> = Vec::new();
+        let place = |dir: &PathBuf| dir.canonicalize().unwrap_or_else(|_| dir.clone());
         for dir in dirs {
-            if !all.contains(&dir) {
+            if !all.iter().any(|other| place(other) == place(&dir)) {
                 all.push(dir);
             }
         }
@@ -245,6 +259,16 @@ mod tests {
         assert_eq!(name(&find(Some("aaa"))), "aaa.onnx");
         let path = b.path().join("m2sd.onnx");
         assert_eq!(find(Some(path.to_str().unwrap())).path, path);
+    }
+
+    #[test]
+    fn a_folder_counts_once_and_one_that_is_named_must_be_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let [plain, dotted] = [dir.path().to_owned(), dir.path().join(".")];
+        assert_eq!(Search::in_dirs([plain.clone(), dotted.clone()]).dirs(), [plain]);
+        assert!(Search::checked(Some(&dotted)).is_ok() && Search::checked(None).is_ok());
+        let error = Search::checked(Some(&dir.path().join("gone"))).unwrap_err();
+        assert!(matches!(error, ResolveError::NoFolder { .. }), "{error}");
     }
 
     #[test]

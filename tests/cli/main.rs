@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+mod addresses;
+#[path = "../support/authority.rs"]
+mod authority;
 #[path = "../support/browser.rs"]
 mod browser;
 mod camera;
@@ -21,12 +24,15 @@ mod measure;
 mod networks;
 mod outputs;
 mod pictures;
+mod places;
+mod pty;
 mod records;
 mod report;
 mod running;
 mod scan;
 mod seal;
 mod setup;
+mod stamp;
 mod stills;
 #[path = "../support/mod.rs"]
 mod support;
@@ -35,6 +41,7 @@ mod trial;
 mod trust;
 mod unscored;
 mod upright;
+mod width;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,12 +1,11 @@
 //! `make setup` and `make install` in a clone, with wheels of this test instead of what is downloaded.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use gstm2sd::models::lock::{Lock, Record};
 
-use crate::{stderr, text};
+use crate::{m2sd, stderr, text};
 
 /// Writes a wheel in which are the libraries' places, and prints its sha256.
 const WHEEL: &str = r"
@@ -36,7 +35,7 @@ impl Clone {
         for dir in ["scripts", "index"] {
             std::fs::create_dir(clone.path(dir)).unwrap();
         }
-        for name in ["install.sh", "setup.sh", "stamp.sh", "wheels.sh"] {
+        for name in ["install.sh", "places.sh", "setup.sh", "stamp.sh", "wheels.sh"] {
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name);
             std::fs::copy(script, clone.path("scripts").join(name)).unwrap();
         }
@@ -53,6 +52,19 @@ impl Clone {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    fn put(&self, file: &str) {
+        let path = self.path(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, file).unwrap();
+    }
+
+    /// Puts the command here as it is built, which is asked for man pages and completions.
+    fn build(&self) {
+        self.put("target/release/libgstm2sd.so");
+        self.put(".runtime/pins.txt");
+        std::fs::copy(env!("CARGO_BIN_EXE_m2sd"), self.path("target/release/m2sd")).unwrap();
     }
 
     fn pin(&self, pins: &str, sha256: &str) {
@@ -113,21 +125,9 @@ fn a_wheel_with_another_hash_ends_it_and_one_that_is_not_there_does_not() {
 #[test]
 fn what_is_installed_keeps_its_records() {
     let clone = Clone::new();
-    for file in [
-        "target/release/libgstm2sd.so",
-        "target/release/m2sd",
-        "engines/new.onnx",
-        "engines/by-hand.onnx",
-        ".runtime/pins.txt",
-    ] {
-        let path = clone.path(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, file).unwrap();
-    }
-    // It is asked for man pages and completions.
-    let command = clone.path("target/release/m2sd");
-    std::fs::write(&command, "#!/bin/sh\necho \"$@\"\n").unwrap();
-    std::fs::set_permissions(&command, std::fs::Permissions::from_mode(0o755)).unwrap();
+    clone.put("engines/new.onnx");
+    clone.put("engines/by-hand.onnx");
+    clone.build();
     let [engines, home] = ["engines", "home"].map(|name| clone.path(name));
     let installed = home.join("share/m2sd/engines");
     std::fs::create_dir_all(&installed).unwrap();
@@ -158,7 +158,7 @@ fn what_is_installed_keeps_its_records() {
 
     // What was put there goes, and nothing else.
     let completions = home.join("share/bash-completion/completions/m2sd");
-    assert_eq!(std::fs::read_to_string(&completions).unwrap(), "completions bash\n");
+    assert!(std::fs::read_to_string(&completions).unwrap().contains("complete -F _m2sd"));
     std::fs::write(installed.join("own.onnx"), "own").unwrap();
     let mut uninstall = Command::new("bash");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/uninstall.sh");
@@ -174,5 +174,92 @@ fn what_is_installed_keeps_its_records() {
         installed.join("new.onnx"),
     ] {
         assert!(!gone.exists(), "{}", gone.display());
+    }
+}
+
+/// Every file below a folder, by its path from there.
+fn files(dir: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            let name = path.file_name().unwrap().to_string_lossy();
+            found.extend(files(&path).into_iter().map(|file| format!("{name}/{file}")));
+        } else {
+            found.push(path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_package_has_everything_and_leaves_nothing() {
+    let clone = Clone::new();
+    clone.put("engines/new.onnx");
+    clone.build();
+    let run = |script: &str, prefix: &str| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(script);
+        let copy = clone.path("scripts").join(script.file_name().unwrap());
+        std::fs::copy(script, &copy).unwrap();
+        let mut command = Command::new("bash");
+        command.arg(copy).env("DESTDIR", clone.path("package")).env("PREFIX", prefix);
+        command.env("HOME", "/nowhere").env_remove("XDG_DATA_HOME").output().unwrap()
+    };
+    let installed = run("install.sh", "/opt/m2sd");
+    assert!(installed.status.success(), "{}", stderr(&installed));
+    let said = String::from_utf8(installed.stdout).unwrap();
+    assert!(said.contains("M2SD_ENGINES=/opt/m2sd/share/m2sd/engines"), "{said}");
+    let all = files(&clone.path("package/opt/m2sd"));
+    for file in [
+        "bin/m2sd",
+        "lib/gstreamer-1.0/libgstm2sd.so",
+        "lib/m2sd/runtime/pins.txt",
+        "share/bash-completion/completions/m2sd",
+        "share/fish/vendor_completions.d/m2sd.fish",
+        "share/m2sd/engines/new.onnx",
+        "share/man/man1/m2sd.1",
+        "share/man/man1/m2sd-models-import.1",
+        "share/zsh/site-functions/_m2sd",
+    ] {
+        assert!(all.iter().any(|found| found == file), "no {file} in {all:?}");
+    }
+    let share = clone.path("package/opt/m2sd/share");
+    pages_of_all_commands(&share.join("man/man1"));
+    shells_can_read(&share);
+    let gone = run("uninstall.sh", "/opt/m2sd");
+    assert!(gone.status.success(), "{}", stderr(&gone));
+    assert_eq!(files(&clone.path("package")), Vec::<String>::new());
+    let relative = run("install.sh", "opt");
+    assert!(!relative.status.success());
+    assert!(stderr(&relative).contains("opt is no absolute path"), "{}", stderr(&relative));
+}
+
+/// That each command has a page that is set without a warning.
+fn pages_of_all_commands(dir: &Path) {
+    let help = String::from_utf8(m2sd(&["--help"]).stdout).unwrap();
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let commands = commands.lines().take_while(|line| line.starts_with("  "));
+    let names = commands.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let pages = files(dir);
+    for name in names.filter(|name| !name.is_empty() && *name != "help") {
+        assert!(pages.contains(&format!("m2sd-{name}.1")), "no page of {name}: {pages:?}");
+    }
+    for page in pages {
+        let mut man = Command::new("man");
+        man.args(["--warnings", "-l"]).arg(dir.join(&page)).env("LC_ALL", "C.UTF-8");
+        let shown = man.env("MANROFFSEQ", "").env("MANWIDTH", "80").output().unwrap();
+        assert!(shown.status.success(), "{page}: {}", stderr(&shown));
+        assert_eq!(stderr(&shown), "", "{page}");
+        assert!(shown.stdout.len() > 300, "{page}: {}", String::from_utf8_lossy(&shown.stdout));
+    }
+}
+
+fn shells_can_read(share: &Path) {
+    for (shell, script) in
+        [("bash", "bash-completion/completions/m2sd"), ("zsh", "zsh/site-functions/_m2sd")]
+    {
+        let read = Command::new(shell).arg("-n").arg(share.join(script)).output().unwrap();
+        assert!(read.status.success() && stderr(&read).is_empty(), "{shell}: {}", stderr(&read));
     }
 }

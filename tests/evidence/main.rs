@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+#[path = "../support/authority.rs"]
+mod authority;
 mod keys;
 #[cfg(feature = "c2pa")]
 mod provenance;

@@ -14,14 +14,12 @@ use gstm2sd::infer::{
     CancelToken, Classifier, ClassifierSpec, Clip, EngineOptions, Precision, Provider, Tensor,
     load_classifier,
 };
-use gstm2sd::models::resolve::Search;
-use indicatif::ProgressBar;
 use ndarray::{ArrayView4, Ix4};
 use serde_json::{Value, json};
 
 use crate::clip_files;
 use crate::error::CliError;
-use crate::terminal::{json_line, print, print_json};
+use crate::terminal::{Page, Set, Table, bar, json_line, print_json, print_page};
 use crate::{options, partial_file};
 
 #[derive(Args)]
@@ -72,7 +70,7 @@ pub fn run(args: &CompareArgs) -> Result<(), CliError> {
             b.path.display()
         )));
     }
-    let bar = ProgressBar::new(clips.len() as u64);
+    let bar = bar(Some(clips.len() as u64));
     let mut pairs = Vec::with_capacity(clips.len());
     for path in &clips {
         let pixels = clip_files::read(path, frames, size_px)?;
@@ -97,7 +95,7 @@ struct Contender {
 
 impl Contender {
     fn load(name: &str, args: &CompareArgs) -> Result<Self, CliError> {
-        let search = Search::new(args.engines.as_deref());
+        let search = options::search(args.engines.as_deref())?;
         let found = search.find(Role::Classifier, Some(name)).map_err(CliError::runtime)?;
         // A damaged file is for the engine to complain about.
         let precision = match ModelTraits::of(&found.path) {
@@ -233,47 +231,54 @@ fn report(
     difference: &Difference<'_>,
 ) -> Result<(), CliError> {
     let Some(path) = json else {
-        return print(&table(models, difference));
+        return print_page(&page(models, difference));
     };
     let record = json_line(&record(models, difference));
     if path.as_os_str() == "-" {
         return print_json(&record);
     }
-    print(&table(models, difference))?;
+    print_page(&page(models, difference))?;
     Ok(partial_file::write(path, record.as_bytes())?)
 }
 
-fn table(models: &[Measured; 2], difference: &Difference<'_>) -> String {
-    let width = models.iter().map(|m| m.file.chars().count()).max().unwrap_or_default();
-    let line = |(letter, model): (&str, &Measured)| {
-        let Measured { file, provider, precision, .. } = model;
-        let ms = model.p50_ms.unwrap_or(0.0);
+fn page(models: &[Measured; 2], difference: &Difference<'_>) -> Page {
+    let mut table = Table::new([
+        ("", Set::Left),
+        ("file", Set::Left),
+        ("provider", Set::Left),
+        ("precision", Set::Left),
+        ("ms a clip", Set::Right),
+        ("fake above", Set::Right),
+        ("training", Set::Wrapped),
+    ]);
+    for (letter, model) in ["A", "B"].into_iter().zip(models) {
         let training = match model.training {
-            Training::Trained => "",
-            Training::Analytic => ", ANALYTIC: for the drawn scene only",
-            Training::Untrained => ", UNTRAINED",
-            Training::Unknown => ", UNKNOWN TRAINING",
+            Training::Trained => "trained",
+            Training::Analytic => "ANALYTIC: for the drawn scene only",
+            Training::Untrained => "UNTRAINED",
+            Training::Unknown => "UNKNOWN TRAINING",
         };
-        format!(
-            "{letter}  {file:<width$}  {provider:<8}  {precision:<4}  {ms:>8.1} ms a clip, \
-             fake above {}{training}\n",
-            model.threshold
-        )
-    };
-    let mut text: String = ["A", "B"].into_iter().zip(models).map(line).collect();
+        let ms = format!("{:.1}", model.p50_ms.unwrap_or(0.0));
+        let threshold = model.threshold.to_string();
+        let cells =
+            [letter, &model.file, &model.provider, &model.precision, &ms, &threshold, training];
+        table.row(cells.map(Into::into));
+    }
+    let mut page = Page::from(table);
     if let [Some(a), Some(b)] = [models[0].p50_ms, models[1].p50_ms]
         && a > 0.0
     {
-        text += &format!("B takes {:.2} of A's time.\n", b / a);
+        page.text(format!("B takes {:.2} of A's time.", b / a));
     }
     let Difference { clips, mean, p95, max, label_changes, worst } = difference;
-    text += &format!("{clips} clips: P(fake) differs by {mean:.6} (mean), {p95:.6} (p95), ");
-    text += &format!("{max:.6} (max).\n");
+    page.text(format!(
+        "{clips} clips: P(fake) differs by {mean:.6} (mean), {p95:.6} (p95), {max:.6} (max)."
+    ));
     if let Some(Pair { clip, fake: [a, b] }) = worst {
-        text += &format!("Most on {clip}: {a:.6} by A, {b:.6} by B.\n");
+        page.text(format!("Most on {clip}: {a:.6} by A, {b:.6} by B."));
     }
-    text += &format!("{label_changes} clips are fake to one and real to the other.\n");
-    text
+    page.text(format!("{label_changes} clips are fake to one and real to the other."));
+    page
 }
 
 fn record(models: &[Measured; 2], difference: &Difference<'_>) -> Value {

@@ -12,12 +12,11 @@ use gstm2sd::infer::{
 };
 use gstm2sd::models::resolve::Search;
 use gstm2sd::models::{advice, onnx_files};
-use indicatif::ProgressBar;
 
 use crate::error::CliError;
 use crate::options;
 use crate::signals::Signals;
-use crate::terminal::{escape, note, print_line};
+use crate::terminal::{Page, Tone, bar, escape, note, print_line, print_page};
 
 #[derive(Subcommand)]
 pub enum EnginesCommand {
@@ -97,12 +96,14 @@ impl Builder {
 }
 
 impl Cache {
-    fn root(&self) -> PathBuf {
-        self.folder().join("cache")
+    fn search(&self) -> Result<Search, CliError> {
+        options::search(self.engines.as_deref())
     }
 
-    fn folder(&self) -> PathBuf {
-        options::engines_folder(self.engines.as_deref())
+    /// The folders whose engines are meant: that which is named, alone, else all.
+    fn own(&self) -> Result<Vec<PathBuf>, CliError> {
+        let search = self.search()?;
+        Ok(self.engines.as_ref().map_or_else(|| search.dirs().to_vec(), |dir| vec![dir.clone()]))
     }
 }
 
@@ -132,7 +133,8 @@ fn build(args: &BuildArgs) -> Result<(), CliError> {
         device: args.device,
         precision: args.precision,
         threads: 0,
-        cache_dir: Some(args.cache.root()),
+        // Beside each model, where a scan looks for it.
+        cache_dir: None,
         shapes: Shapes { batch, faces, detect_px },
     };
     let cancel = CancelToken::new();
@@ -146,7 +148,7 @@ fn build(args: &BuildArgs) -> Result<(), CliError> {
 
 /// The networks to build for, detector first.
 fn networks(args: &BuildArgs) -> Result<Vec<(Role, PathBuf)>, CliError> {
-    let search = Search::in_dirs([args.cache.folder()]);
+    let search = args.cache.search()?;
     let mut networks = Vec::new();
     for role in Role::ALL {
         let named: Vec<_> = args.models.iter().filter(|(of, _)| *of == role).collect();
@@ -193,7 +195,7 @@ fn build_one(
     cancel: &CancelToken,
 ) -> Result<Result<String, InferError>, CliError> {
     let name = escape(&model.file_name().unwrap_or_default().to_string_lossy());
-    let bar = ProgressBar::new_spinner().with_message(format!("{role} {name}: looking"));
+    let bar = bar(None).with_message(format!("{role} {name}: looking"));
     bar.enable_steady_tick(Duration::from_millis(200));
     let started = Instant::now();
     let built = std::cell::Cell::new(false);
@@ -230,11 +232,12 @@ fn load(
     })
 }
 
-/// The engines of a cache, TensorRT's before OpenVINO's, each with why it is stale, if it is.
-fn engines(cache: &Cache) -> Vec<(Cached, Option<Stale>)> {
-    let models = onnx_files(&cache.folder());
-    let mut all = infer::openvino::compiled(&cache.root(), &models);
-    let engines = engine_cache::list(&cache.root());
+/// The engines beside the models of a folder, TensorRT's before OpenVINO's, each with why it is stale, if
+/// it is.
+fn engines(folder: &Path) -> Vec<(Cached, Option<Stale>)> {
+    let (models, root) = (onnx_files(folder), cache(folder));
+    let mut all = infer::openvino::compiled(&root, &models);
+    let engines = engine_cache::list(&root);
     if !engines.is_empty() {
         let present = infer::onnxruntime::present(&models);
         let stale = |engine: Cached| {
@@ -246,32 +249,39 @@ fn engines(cache: &Cache) -> Vec<(Cached, Option<Stale>)> {
     all
 }
 
-fn list(cache: &Cache) -> Result<(), CliError> {
-    let engines = engines(cache);
+fn cache(folder: &Path) -> PathBuf {
+    folder.join("cache")
+}
+
+fn list(args: &Cache) -> Result<(), CliError> {
+    let folders = args.own()?;
+    let engines: Vec<_> = folders.iter().flat_map(|dir| engines(dir)).collect();
     if engines.is_empty() {
-        let root = cache.root();
-        let root = root.display();
+        let roots: Vec<_> = folders.iter().map(|dir| cache(dir).display().to_string()).collect();
         let build = advice::command("engines build");
-        print_line(&format!("No engines in {root}. Build them with {build}."))?;
+        print_line(&format!("No engines in {}. Build them with {build}.", roots.join(", ")))?;
     }
+    let mut page = Page::default();
     for (engine, stale) in &engines {
-        let (name, megabytes) = (name(engine), engine.bytes as f64 / 1e6);
+        let megabytes = engine.bytes as f64 / 1e6;
         let state = stale.as_ref().map_or("usable".to_owned(), |why| format!("STALE: {why}"));
-        print_line(&format!("{name:<44} {megabytes:>7.1} MB  {state}"))?;
+        let tone = if stale.is_some() { Tone::Caution } else { Tone::Good };
+        page.item(name(engine) + "  ", tone, format!("{megabytes:.1} MB  {state}"));
         if let Some(key) = &engine.key {
             let CacheKey { profile: [min, _, max], machine, .. } = key;
-            print_line(&format!("    {min} to {max}"))?;
-            print_line(&format!(
-                "    {} {}, driver {}, {}, ONNX Runtime {}",
+            page.item("    ", Tone::Plain, format!("{min} to {max}"));
+            let made = format!(
+                "{} {}, driver {}, {}, ONNX Runtime {}",
                 builder(key.provider),
                 machine.tensorrt,
                 machine.driver,
                 machine.gpu_arch,
                 machine.runtime
-            ))?;
+            );
+            page.item("    ", Tone::Plain, made);
         }
     }
-    Ok(())
+    print_page(&page)
 }
 
 fn builder(provider: Provider) -> &'static str {
@@ -283,7 +293,8 @@ fn builder(provider: Provider) -> &'static str {
 
 fn prune(args: &PruneArgs) -> Result<(), CliError> {
     let mut kept = 0;
-    for (engine, stale) in engines(&args.cache) {
+    let engines = args.cache.own()?.into_iter().flat_map(|dir| engines(&dir));
+    for (engine, stale) in engines {
         let name = name(&engine);
         let Some(why) = stale.map(|why| why.to_string()).or(args.all.then(|| "--all".to_owned()))
         else {

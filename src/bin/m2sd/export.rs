@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use gstm2sd::core::modelinfo::Role;
 use gstm2sd::models::repository::{Backend, ExportOptions, export};
-use gstm2sd::models::resolve::{ResolveError, Search};
+use gstm2sd::models::resolve::ResolveError;
 
 use crate::error::CliError;
 use crate::options;
@@ -67,7 +67,7 @@ pub fn run(args: &ExportArgs) -> Result<(), CliError> {
 impl ExportArgs {
     /// The models that a scan with the same options would use.
     fn models(&self) -> Result<Vec<(Role, PathBuf)>, CliError> {
-        let search = Search::new(self.engines.as_deref());
+        let search = options::search(self.engines.as_deref())?;
         let mut models = Vec::new();
         let asked = [
             (Role::Detector, &self.detector),

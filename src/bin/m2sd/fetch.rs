@@ -10,7 +10,7 @@ use gstm2sd::models::fetch::{self, Download, FetchError, Hub, Index, Progress};
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
 use gstm2sd::models::is_intact;
 use gstm2sd::models::manifest::{Known, Manifest, Source};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressStyle;
 
 use crate::error::CliError;
 use crate::models::{print_import, trial};
@@ -184,7 +184,7 @@ fn import_fetched(
 }
 
 fn with_progress<T>(work: impl FnOnce(&mut dyn FnMut(Progress)) -> T) -> T {
-    let bar = ProgressBar::no_length();
+    let bar = crate::terminal::bar(None);
     let style = "{bytes:>10} of {total_bytes} {wide_bar} {bytes_per_sec}, {eta} left";
     if let Ok(style) = ProgressStyle::with_template(style) {
         bar.set_style(style);

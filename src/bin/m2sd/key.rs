@@ -99,7 +99,9 @@ pub fn failure(error: SealError) -> CliError {
     match error {
         SealError::Unsealed(_) => CliError::Unsealed(error.to_string()),
         SealError::Sealed(_) | SealError::KeyExists(_) => CliError::usage(error),
-        SealError::Timestamp(_) => CliError::runtime(error),
+        SealError::Timestamp(_) => CliError::Runtime(format!(
+            "{error}. Nothing is sealed: try again, name another authority with --tsa, or seal without one"
+        )),
         _ => CliError::input(error),
     }
 }

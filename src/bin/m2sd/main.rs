@@ -16,6 +16,7 @@ mod export;
 mod fetch;
 mod key;
 mod manual;
+mod media_files;
 mod models;
 mod options;
 mod outputs;
@@ -35,16 +36,24 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use gstm2sd::watch::bounded;
 
 use self::error::CliError;
+use self::terminal::Color;
 
 /// Tells whether the faces in a video are forged.
 #[derive(Parser)]
 #[command(name = "m2sd", version, after_help = EXIT_CODES)]
 struct Args {
+    /// When to use colours; auto is on terminals, as NO_COLOR and CLICOLOR_FORCE say
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto,
+        display_order = 900)]
+    color: Color,
+    /// Take terminals for so many columns wide
+    #[arg(long, global = true, hide = true, value_parser = clap::value_parser!(u16).range(10..))]
+    columns: Option<u16>,
     #[command(subcommand)]
     command: Command,
 }
@@ -57,7 +66,7 @@ SIGTERM, 141 nobody reads standard output any more";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Score the faces of a file or stream; write an annotated video and the scores
+    /// Score the faces of files, folders and streams; write annotated videos and the scores
     Scan(scan::ScanArgs),
     /// Tell what is there, what is missing and what to do; exit code 0 if a scan would run
     Doctor(doctor::DoctorArgs),
@@ -97,10 +106,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let color = Color::asked(std::env::args_os());
+    color.hold();
+    let args = match parse(color) {
         Ok(args) => args,
         Err(error) => return explain(&error),
     };
+    args.columns.into_iter().for_each(terminal::hold_columns);
     let result = match args.command {
         Command::Scan(args) => scan::run(&args),
         Command::Doctor(args) => doctor::run(&args),
@@ -123,14 +135,18 @@ fn main() -> ExitCode {
     result.map_or_else(|error| fail(&error), |()| exit(0))
 }
 
+fn parse(color: Color) -> Result<Args, clap::Error> {
+    let matches = Args::command().color(color.of_clap()).try_get_matches()?;
+    Args::from_arg_matches(&matches)
+}
+
 /// Help or what is wrong with the arguments, which may hold passwords.
 fn explain(error: &clap::Error) -> ExitCode {
-    let text = error.render().to_string();
-    if error.use_stderr() {
-        terminal::note(text.trim_end());
-        return ExitCode::from(2);
-    }
-    terminal::print(&text).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+    let told = terminal::explain(error);
+    told.map_or_else(
+        |error| fail(&error),
+        |()| ExitCode::from(if error.use_stderr() { 2 } else { 0 }),
+    )
 }
 
 /// Says why the command failed, unless whoever runs it knows.
@@ -139,7 +155,7 @@ fn fail(error: &CliError) -> ExitCode {
         error,
         CliError::Closed | CliError::Signal(_) | CliError::Told | CliError::Several(_)
     ) {
-        terminal::note(&format!("m2sd: {error}"));
+        terminal::fail(&error.to_string());
     }
     exit(error.exit_code())
 }

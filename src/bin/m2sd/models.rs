@@ -14,7 +14,7 @@ use gstm2sd::models::checkpoint::Kept;
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
 use gstm2sd::models::resolve::{ResolveError, Search};
 use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
-use gstm2sd::models::{State, list, verify};
+use gstm2sd::models::{Listed, State, list, verify};
 
 use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
@@ -22,7 +22,7 @@ use crate::export::{self, ExportArgs};
 use crate::fetch;
 use crate::options::{self, engines_folder, tuning_here};
 use crate::quantise::{self, QuantiseArgs};
-use crate::terminal::{note, print_line};
+use crate::terminal::{Cell, Page, Set, Table, Tone, note, print_line, print_page};
 
 #[derive(Subcommand)]
 pub enum ModelsCommand {
@@ -47,14 +47,42 @@ pub enum ModelsCommand {
 
 #[derive(Args)]
 pub struct EnginesDir {
-    /// Folder with the models [default: the one that a scan would use, see docs/models.md]
+    /// Folder with the models; the usual places follow, as for a scan [default: those, see docs/models.md]
     #[arg(long, value_name = "DIR")]
     engines: Option<PathBuf>,
 }
 
 impl EnginesDir {
+    /// To read models.
+    fn places(&self) -> Result<Places, CliError> {
+        let search = options::search(self.engines.as_deref())?;
+        // What cannot be told of a role is told of its models.
+        let used = Role::ALL.map(|role| search.find(role, None).ok().map(|found| found.path));
+        let used = used.into_iter().flatten().collect();
+        Ok(Places { search, named: self.engines.clone(), used })
+    }
+
+    /// To write them.
     fn folder(&self) -> PathBuf {
         engines_folder(self.engines.as_deref())
+    }
+}
+
+/// Where models are, as a scan with the same option finds them.
+struct Places {
+    search: Search,
+    named: Option<PathBuf>,
+    /// The best of each role.
+    used: Vec<PathBuf>,
+}
+
+impl Places {
+    /// All of them; where one is named, that, and those of which a scan would use models all the same.
+    fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.search.dirs().iter().map(PathBuf::as_path).filter(|dir| match &self.named {
+            None => true,
+            Some(named) => named == dir || self.used.iter().any(|model| model.starts_with(dir)),
+        })
     }
 }
 
@@ -197,8 +225,8 @@ pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
     match command {
         ModelsCommand::Import(args) => import_files(args),
         ModelsCommand::Fetch(args) => fetch::run(&args.dir.folder(), &args.names, args.trust),
-        ModelsCommand::List(dir) => list_models(&dir.folder()),
-        ModelsCommand::Verify(dir) => verify_models(&dir.folder()),
+        ModelsCommand::List(dir) => list_models(&dir.places()?),
+        ModelsCommand::Verify(dir) => verify_models(&dir.places()?),
         ModelsCommand::Synth(args) => write_synthetic(args),
         ModelsCommand::Compare(args) => compare::run(args),
         ModelsCommand::Quantise(args) => quantise::run(args),
@@ -315,21 +343,39 @@ fn training(info: &ModelInfo) -> &'static str {
     }
 }
 
-fn list_models(engines: &Path) -> Result<(), CliError> {
-    let models = list(engines).map_err(CliError::runtime)?;
-    if models.is_empty() {
-        let engines = engines.display();
-        print_line(&format!("No models in {engines}. {}.", advice::models()))?;
+fn list_models(places: &Places) -> Result<(), CliError> {
+    let mut page = Page::default();
+    let mut is_empty = true;
+    for folder in places.folders() {
+        let models = list(folder).map_err(CliError::runtime)?;
+        if !models.is_empty() {
+            page.text(format!("{}:", folder.display()));
+            page.table(listed(&models, &places.used));
+            is_empty = false;
+        }
     }
-    for model in &models {
+    if is_empty {
+        let folders: Vec<_> = places.folders().map(|dir| dir.display().to_string()).collect();
+        page.text(format!("No models in {}. {}.", folders.join(", "), advice::models()));
+    }
+    print_page(&page)
+}
+
+fn listed(models: &[Listed], used: &[PathBuf]) -> Table {
+    let mut table = Table::new([
+        ("role", Set::Left),
+        ("file", Set::Left),
+        ("MB", Set::Right),
+        ("scan", Set::Left),
+        ("model", Set::Wrapped),
+    ]);
+    for model in models {
         let file = model.path.file_name().unwrap_or_default().to_string_lossy();
         let role = model.role.map_or("no role", |role| role.as_str());
-        let megabytes = model.bytes as f64 / 1e6;
         let info = match &model.info {
             Ok(info) => format!("{}, {}", info.title.as_deref().unwrap_or("-"), training(info)),
             Err(error) => format!("sidecar: {error}"),
         };
-        print_line(&format!("{role:<10} {file:<34} {megabytes:>7.1} MB  {info}"))?;
         let summary = match &model.summary {
             Ok(summary) => {
                 let inputs = summary.inputs.iter().map(ToString::to_string);
@@ -340,9 +386,16 @@ fn list_models(engines: &Path) -> Result<(), CliError> {
             }
             Err(error) => format!("unreadable: {error}"),
         };
-        print_line(&format!("{:11}{summary}", ""))?;
+        let is_used = used.contains(&model.path);
+        table.row([
+            role.into(),
+            file.into(),
+            format!("{:.1}", model.bytes as f64 / 1e6).into(),
+            Cell::new(if is_used { "used" } else { "-" }, Tone::Plain),
+            format!("{info}; {summary}").into(),
+        ]);
     }
-    Ok(())
+    table
 }
 
 fn join(items: impl Iterator<Item = String>) -> String {
@@ -361,20 +414,31 @@ fn describe(state: &State) -> String {
     }
 }
 
-fn verify_models(engines: &Path) -> Result<(), CliError> {
+fn verify_models(places: &Places) -> Result<(), CliError> {
     let mut damaged = 0;
-    for model in verify(engines).map_err(CliError::runtime)? {
-        print_line(&format!("{:<34} {}", model.file, describe(&model.state)))?;
-        damaged += u32::from(!matches!(model.state, State::Intact | State::Unrecorded));
+    let mut page = Page::default();
+    for folder in places.folders() {
+        let mut table = Table::new([("", Set::Left), ("", Set::Wrapped)]);
+        let models = verify(folder).map_err(CliError::runtime)?;
+        for model in &models {
+            let is_damaged = !matches!(model.state, State::Intact | State::Unrecorded);
+            let tone = if is_damaged { Tone::Bad } else { Tone::Good };
+            table.row([model.file.as_str().into(), Cell::new(describe(&model.state), tone)]);
+            damaged += u32::from(is_damaged);
+        }
+        if !models.is_empty() {
+            page.text(format!("{}:", folder.display()));
+            page.table(table);
+        }
     }
+    print_page(&page)?;
     if damaged > 0 {
         return Err(CliError::runtime(format!(
             "not what was recorded: {damaged} of the models; import or fetch them again"
         )));
     }
-    let search = Search::in_dirs([engines.to_owned()]);
     for role in Role::ALL {
-        let found = match search.find(role, None) {
+        let found = match places.search.find(role, None) {
             Ok(found) => format!("{} is used{}", found.path.display(), tried(&found.path, role)?),
             Err(_) if role == Role::Aligner => "none, which will do".to_owned(),
             Err(ResolveError::Nowhere { .. }) if role == Role::Classifier => {
@@ -382,7 +446,9 @@ fn verify_models(engines: &Path) -> Result<(), CliError> {
             }
             Err(error) => return Err(CliError::runtime(error)),
         };
-        print_line(&format!("{role}: {found}"))?;
+        let mut page = Page::default();
+        page.item(format!("{role}: "), Tone::Plain, found);
+        print_page(&page)?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use gstm2sd::filter::M2sdFilter;
 use gstm2sd::infer::{Device, Precision, Provider, gpu_architectures};
 use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::repository::Backend;
+use gstm2sd::models::resolve::Search;
 
 use strum::VariantNames;
 
@@ -104,13 +105,21 @@ pub fn probability(text: &str) -> Result<f64, String> {
     if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("expected 0 to 1".into()) }
 }
 
-/// The folder with models: `named`, else the first of the search order in which there is one, else
+/// Where models are looked for, by every command as by a scan: in the folder that is named first.
+///
+/// # Errors
+/// When that one is not there.
+pub fn search<P: AsRef<Path> + ?Sized>(named: Option<&P>) -> Result<Search, CliError> {
+    Search::checked(named.map(AsRef::as_ref)).map_err(CliError::runtime)
+}
+
+/// The folder that models are written to: `named`, else the first of the search order in which there is one, else
 /// the first that exists, else `engines`.
 pub fn engines_folder(named: Option<&Path>) -> PathBuf {
     if let Some(named) = named {
         return named.to_owned();
     }
-    let search = gstm2sd::models::resolve::Search::new(None);
+    let search = Search::new(None);
     let has_models = |dir: &&PathBuf| {
         let mut files = std::fs::read_dir(dir).into_iter().flatten().flatten();
         files.any(|file| file.path().extension().is_some_and(|e| e == "onnx" || e == "engine"))

@@ -10,15 +10,13 @@ use gstm2sd::infer::{
 };
 use gstm2sd::models::advice;
 use gstm2sd::models::quantise::Quantisable;
-use gstm2sd::models::resolve::Search;
-use indicatif::ProgressBar;
 
 use crate::clip_files;
 use crate::compare::clip_tensor;
 use crate::error::CliError;
 use crate::options;
 use crate::signals::Signals;
-use crate::terminal::{escape, print_line};
+use crate::terminal::{bar, escape, print_line};
 
 #[derive(Args)]
 pub struct QuantiseArgs {
@@ -43,7 +41,7 @@ pub struct QuantiseArgs {
 
 pub fn run(args: &QuantiseArgs) -> Result<(), CliError> {
     let clips = clip_files::list(&args.clips)?;
-    let search = Search::new(args.engines.as_deref());
+    let search = options::search(args.engines.as_deref())?;
     let found = search.find(Role::Classifier, Some(&args.classifier)).map_err(CliError::runtime)?;
     let folder = options::engines_folder(args.engines.as_deref());
     let target = folder.join(file_name(&found.path, args.name.as_deref())?);
@@ -129,7 +127,7 @@ fn observe(
     let places = places.collect::<Result<Vec<_>, _>>()?;
     let mut most = vec![0.0f32; places.len()];
     let mut outputs = Outputs::default();
-    let bar = ProgressBar::new(clips.len() as u64);
+    let bar = bar(Some(clips.len() as u64));
     for path in clips {
         let pixels = clip_files::read(path, spec.frames, spec.size_px)?;
         let clip = clip_tensor(pixels.view(), spec)?;

@@ -8,7 +8,7 @@ use gstm2sd::evidence::timestamp::{Roots, Vouched};
 
 use crate::error::CliError;
 use crate::key::failure;
-use crate::terminal::{json_line, print_json, print_line};
+use crate::terminal::{Page, Tone, json_line, print_json, print_page};
 
 #[derive(Args)]
 pub struct VerifyArgs {
@@ -44,7 +44,7 @@ pub fn run(args: &VerifyArgs) -> Result<(), CliError> {
         let object = serde_json::to_value(&found).map_err(CliError::input)?;
         print_json(&json_line(&object))?;
     } else {
-        print(&found)?;
+        print_page(&page(&found))?;
     }
     outcome(args, &found)
 }
@@ -76,18 +76,20 @@ fn outcome(args: &VerifyArgs, found: &Verification) -> Result<(), CliError> {
     }
 }
 
-fn print(found: &Verification) -> Result<(), CliError> {
+fn page(found: &Verification) -> Page {
+    let mut page = Page::default();
     for finding in &found.findings {
-        print_line(&finding.to_string())?;
+        page.item("! ", Tone::Bad, finding.to_string());
     }
     if let Some(seal) = &found.seal {
-        print_facts(seal)?;
+        tell_seal(&mut page, seal);
     }
-    print_line("not checked:")?;
-    found.not_checked.iter().try_for_each(|what| print_line(&format!("  {what}")))
+    page.text("not checked:");
+    found.not_checked.iter().for_each(|what| page.item("  ", Tone::Plain, what));
+    page
 }
 
-fn print_facts(seal: &SealFacts) -> Result<(), CliError> {
+fn tell_seal(page: &mut Page, seal: &SealFacts) {
     let vouched = match &seal.trust {
         Trust::Named => "the key that you named".to_owned(),
         Trust::Listed { name } if name.is_empty() => "a key that you trust".to_owned(),
@@ -95,8 +97,8 @@ fn print_facts(seal: &SealFacts) -> Result<(), CliError> {
         Trust::Other => "NOT a key that you named".to_owned(),
         Trust::Unknown => "which nobody vouched for here".to_owned(),
     };
-    print_line(&format!("signed by {}, {vouched}", seal.fingerprint))?;
-    print_line(&format!("sealed at {} (the time {})", seal.sealed_at, seal.clock))?;
+    page.text(format!("signed by {}, {vouched}", seal.fingerprint));
+    page.text(format!("sealed at {} (the time {})", seal.sealed_at, seal.clock));
     if let Some(stamp) = &seal.timestamp {
         let vouched = match &stamp.vouched {
             Vouched::Yes => "for whom a certificate that you named vouches".to_owned(),
@@ -105,14 +107,12 @@ fn print_facts(seal: &SealFacts) -> Result<(), CliError> {
                 "for whom nobody vouched here; --tsa-ca names who does".to_owned()
             }
         };
-        print_line(&format!(
-            "the seal was there at {}, says {}, {vouched}",
-            stamp.time, stamp.authority
-        ))?;
+        let (time, authority) = (stamp.time, &stamp.authority);
+        page.text(format!("the seal was there at {time}, says {authority}, {vouched}"));
     }
-    print_line(&format!(
+    page.text(format!(
         "{} files with {} bytes, {} records, by {}",
         seal.files, seal.bytes, seal.records, seal.made_by
-    ))?;
-    seal.partial.iter().try_for_each(|what| print_line(&format!("not whole when sealed: {what}")))
+    ));
+    seal.partial.iter().for_each(|what| page.text(format!("not whole when sealed: {what}")));
 }

@@ -177,11 +177,7 @@ impl ModelFiles {
 
     fn find_with(settings: &Settings, servers: Servers<'_>) -> Result<Self, SessionError> {
         let engines_dir = settings.engines_dir();
-        // Asked for by name, it is not replaced by another without a word.
-        if let Some(dir) = engines_dir.as_ref().filter(|dir| !dir.is_dir()) {
-            return Err(ResolveError::NoFolder { dir: dir.clone() }.into());
-        }
-        let finder = Finder { search: Search::new(engines_dir.as_deref()), servers };
+        let finder = Finder { search: Search::checked(engines_dir.as_deref())?, servers };
         let aligner = match Wanted::of(&settings.aligner) {
             Wanted::None => None,
             Wanted::Named(name) => Some(finder.find(Role::Aligner, Some(name))?.source),

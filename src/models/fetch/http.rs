@@ -71,7 +71,7 @@ fn config() -> ConfigBuilder<AgentScope> {
 
 /// Who may vouch for servers: whom this system believes (`SSL_CERT_FILE`, `SSL_CERT_DIR`, else where
 /// it keeps them), as its other programs do; where it has none, Mozilla's list.
-pub(crate) fn roots() -> RootCerts {
+pub fn roots() -> RootCerts {
     static ROOTS: OnceLock<RootCerts> = OnceLock::new();
     let of_system = || {
         // Those that cannot be read only leave their servers without a witness.

@@ -1,7 +1,6 @@
 //! `m2sd bench --remote`: virtual streams that offer clips to one classifier as live ones do, without
 //! video: what an inference server takes, and how late its answers are.
 
-use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,12 +14,12 @@ use gstm2sd::infer::{
 };
 use gstm2sd::models::ModelSource;
 use gstm2sd::models::remote::RemoteModel;
-use gstm2sd::models::resolve::Search;
 use ndarray::{Array3, Array4, Ix4};
 use serde::Serialize;
 
 use super::BenchArgs;
 use crate::error::CliError;
+use crate::options;
 use crate::signals::Signals;
 use crate::terminal::note;
 
@@ -181,7 +180,7 @@ fn load(
     let source = match RemoteModel::is_address(model) {
         true => RemoteModel::parse(model).map_err(CliError::usage)?.into(),
         false => {
-            let search = Search::new(networks.engines.as_deref().map(Path::new));
+            let search = options::search(networks.engines.as_deref())?;
             let found = search.find(Role::Classifier, Some(model)).map_err(CliError::runtime)?;
             ModelSource::from(found.path)
         }

@@ -18,7 +18,7 @@ use self::report::{Finding, Report, Section, State, split};
 use crate::bench::Machine;
 use crate::error::CliError;
 use crate::scan;
-use crate::terminal::{json_line, print, print_json};
+use crate::terminal::{json_line, print, print_json, print_page};
 
 #[derive(Args)]
 pub struct DoctorArgs {
@@ -45,7 +45,7 @@ pub fn run(args: &DoctorArgs) -> Result<(), CliError> {
     if args.json {
         print_json(&json_line(&report.json()))?;
     } else {
-        print(&report.page())?;
+        print_page(&report.page())?;
     }
     match report.obstacles().as_slice() {
         [] => Ok(()),

@@ -1,8 +1,10 @@
-//! What was found, and how it is shown: a page of plain text, or JSON.
+//! What was found, and how it is shown: a page for people, or JSON.
 
 use serde_json::{Value, json};
 
 use gstm2sd::core::redact::redact;
+
+use crate::terminal::{Page, Tone};
 
 /// What a finding means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,15 @@ impl State {
             Self::Absent => "--",
             Self::Wrong => "! ",
             Self::Stops => "NO",
+        }
+    }
+
+    fn tone(self) -> Tone {
+        match self {
+            Self::Fine => Tone::Good,
+            Self::Absent => Tone::Dim,
+            Self::Wrong => Tone::Caution,
+            Self::Stops => Tone::Bad,
         }
     }
 
@@ -125,68 +136,36 @@ impl Report {
         })
     }
 
-    /// A page of lines of 100 characters at most.
-    pub fn page(&self) -> String {
-        let mut page = String::new();
+    /// For people.
+    pub fn page(&self) -> Page {
+        let mut page = Page::with_measure(WIDTH);
         for section in &self.sections {
-            page.push_str(section.title);
-            page.push('\n');
+            page.text(section.title);
             for Finding { name, state, text, remedy } in &section.findings {
-                let head = format!("  {} {name:<14} ", state.mark());
-                page.push_str(&wrapped(&head, &redact(text)));
+                page.item(format!("  {} {name:<14} ", state.mark()), state.tone(), text);
                 if let Some(remedy) = remedy {
-                    let head = format!("{:WIDTH_OF_HEAD$}-> ", "");
-                    page.push_str(&wrapped(&head, &redact(remedy)));
+                    page.item(format!("{:WIDTH_OF_HEAD$}-> ", ""), Tone::Plain, remedy);
                 }
             }
-            page.push('\n');
+            page.item("", Tone::Plain, "");
         }
-        page.push_str(&match self.obstacles().as_slice() {
-            [] => "A scan would run.\n".to_owned(),
-            obstacles => wrapped("No scan would run: ", &obstacles.join(", ")),
-        });
+        match self.obstacles().as_slice() {
+            [] => page.text("A scan would run."),
+            obstacles => page.item("No scan would run: ", Tone::Bad, obstacles.join(", ")),
+        }
         page
     }
 }
 
-/// The characters of a line.
+/// The characters of a line: what is pasted into a bug report is to be read there.
 const WIDTH: usize = 100;
 /// What stands before a finding's text.
 const WIDTH_OF_HEAD: usize = 20;
 
-/// `text` behind `head`, in lines that begin where its first one does. A word that is longer than a
-/// line is broken.
-fn wrapped(head: &str, text: &str) -> String {
-    let indent = " ".repeat(head.chars().count().min(WIDTH / 2));
-    let room = WIDTH - indent.len();
-    let (mut lines, mut line) = (Vec::new(), String::new());
-    for word in text.split_whitespace() {
-        let mut word: Vec<char> = word.chars().collect();
-        let taken = line.chars().count();
-        if taken > 0 && taken + 1 + word.len() > room {
-            lines.push(std::mem::take(&mut line));
-        } else if taken > 0 {
-            line.push(' ');
-        }
-        while word.len() > room {
-            lines.push(word.drain(..room).collect());
-        }
-        line.extend(word);
-    }
-    lines.push(line);
-    let mut page = String::new();
-    for (number, line) in lines.iter().enumerate() {
-        page.push_str(if number == 0 { head } else { &indent });
-        page.push_str(line);
-        page.truncate(page.trim_end().len());
-        page.push('\n');
-    }
-    page
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::Look;
 
     fn report(findings: Vec<Finding>) -> Report {
         Report { sections: vec![Section { title: "Things", findings }] }
@@ -196,7 +175,7 @@ mod tests {
     fn a_page_fits_its_width_whatever_is_found() {
         let long = format!("{} {}", "word ".repeat(60), "/long/path".repeat(30));
         let finding = Finding::wrong("a name that is longer than its column", &long).remedy(&long);
-        let page = report(vec![finding, Finding::fine("x", "y")]).page();
+        let page = report(vec![finding, Finding::fine("x", "y")]).page().render(Look::PLAIN);
         assert!(page.lines().all(|line| line.chars().count() <= WIDTH), "{page}");
         assert!(page.lines().all(|line| line.trim_end() == line), "{page:?}");
         assert_eq!(page.matches("word").count(), 120);
@@ -208,7 +187,7 @@ mod tests {
     fn what_stops_a_scan_is_named_at_the_end() {
         let found = report(vec![Finding::stops("detector", "none").remedy("Get one")]);
         assert_eq!(found.obstacles(), ["detector"]);
-        assert!(found.page().ends_with("No scan would run: detector\n"));
+        assert!(found.page().render(Look::PLAIN).ends_with("No scan would run: detector\n"));
         assert_eq!(found.json()["scan-would-run"], false);
         let finding = &found.json()["sections"][0]["findings"][0];
         assert_eq!(
@@ -221,6 +200,7 @@ mod tests {
     fn nothing_secret_is_shown() {
         let secret = "rtsp://user:geheim@host";
         let found = report(vec![Finding::fine("x", secret).remedy(secret)]);
-        assert!(!found.page().contains("geheim") && !found.json().to_string().contains("geheim"));
+        let page = found.page().render(Look::PLAIN);
+        assert!(!page.contains("geheim") && !found.json().to_string().contains("geheim"));
     }
 }

@@ -8,6 +8,7 @@ use gstm2sd::models::resolve::Search;
 use gstm2sd::models::sha256;
 
 use crate::error::CliError;
+use crate::options;
 
 /// A classifier that was found.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ impl Classifier {
     /// # Errors
     /// When one is not there, or two have one name.
     pub fn find(names: &[String], engines: Option<&str>) -> Result<Vec<Self>, CliError> {
-        let search = Search::new(engines.map(Path::new));
+        let search = options::search(engines)?;
         let found = if names.is_empty() {
             vec![Self::find_one(&search, None)?]
         } else {
@@ -55,7 +56,7 @@ impl Classifier {
     /// # Errors
     /// When it is not there.
     pub fn one(name: &str, engines: Option<&str>) -> Result<Self, CliError> {
-        Self::find_one(&Search::new(engines.map(Path::new)), Some(name))
+        Self::find_one(&options::search(engines)?, Some(name))
     }
 
     fn find_one(search: &Search, name: Option<&str>) -> Result<Self, CliError> {

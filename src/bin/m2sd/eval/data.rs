@@ -6,13 +6,9 @@ use gstm2sd::measure::dataset::{self, Item, Media};
 use gstm2sd::measure::{Class, Video};
 
 use crate::error::CliError;
+use crate::media_files;
 use crate::terminal::note;
 
-/// Endings of files that are scored. Others in a folder are left out.
-const ENDINGS: [&str; 26] = [
-    "3gp", "avi", "bmp", "flv", "jpeg", "jpg", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg",
-    "mts", "mxf", "ogg", "ogv", "png", "tif", "tiff", "ts", "vob", "webm", "webp", "wmv", "y4m",
-];
 /// Deeper folders are not looked into: links may lead in circles.
 const DEEPEST: usize = 24;
 
@@ -129,8 +125,7 @@ impl Found {
     }
 
     fn file(&mut self, data: &Path, path: PathBuf, class: Class) {
-        let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
-        if !ENDINGS.iter().any(|known| ending == *known) {
+        if !media_files::is_media(&path) {
             self.left_out += 1;
             self.first_left_out.get_or_insert(path);
             return;

@@ -137,7 +137,7 @@ impl Jobs<'_> {
         if self.scoring.quiet {
             return ProgressBar::hidden();
         }
-        let bar = ProgressBar::new(length as u64);
+        let bar = crate::terminal::bar(Some(length as u64));
         let style = "{elapsed_precise} {wide_bar} {pos} of {len} files, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
@@ -263,7 +263,7 @@ impl Worker<'_> {
     fn arguments(&self, command: &mut Command, classifier: &Classifier) {
         let args = self.jobs.scoring;
         command
-            .args(["scan", "--quiet", "--force", "--classifier"])
+            .args(["--color=never", "scan", "--quiet", "--force", "--classifier"])
             .arg(with_slash(&classifier.path));
         let texts = [
             ("--engines", &args.engines),

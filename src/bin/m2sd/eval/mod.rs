@@ -134,7 +134,7 @@ pub fn run(args: &EvalArgs) -> Result<(), CliError> {
     }
     let evaluated = score(data, out, &args.classifier, degradations, scoring)?;
     let summary = report::write(args, &evaluated)?;
-    crate::terminal::print(&summary)?;
+    crate::terminal::print_page(&summary)?;
     evaluated.scans.outcome()
 }
 

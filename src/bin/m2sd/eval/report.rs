@@ -1,7 +1,6 @@
 //! What an evaluation leaves: metrics.json, scores.csv, page.html, and a table for the terminal.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::Path;
 
 use gstm2sd::core::evidence::Probability;
@@ -17,6 +16,7 @@ use super::records::{Clip, Scan};
 use super::{EvalArgs, Evaluated, Listed, faces};
 use crate::error::CliError;
 use crate::partial_file;
+use crate::terminal::{Page as Shown, Set, Table as Rows, Tone};
 
 /// Worst errors of either class.
 const WORST: usize = 6;
@@ -97,7 +97,7 @@ struct Part {
 }
 
 /// Writes the three files; what to print.
-pub fn write(args: &EvalArgs, evaluated: &Evaluated) -> Result<String, CliError> {
+pub fn write(args: &EvalArgs, evaluated: &Evaluated) -> Result<Shown, CliError> {
     let Evaluated { classifiers, degradations, .. } = evaluated;
     let mut parts: Vec<Part> = Vec::new();
     parts.resize_with(classifiers.len() * degradations.len(), Part::default);
@@ -245,38 +245,42 @@ fn write_metrics(
 }
 
 /// For the terminal.
-fn summary(out: &Path, shown: &[page::Classifier]) -> String {
-    let mut text = String::new();
+fn summary(out: &Path, shown: &[page::Classifier]) -> Shown {
+    let mut text = Shown::default();
     for page::Classifier { name, standing, evaluation, degraded, .. } in shown {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{name}. {standing}");
-        let _ = write!(text, "{:<12}{:>6}{:>6}{:>10}", "per video", "real", "fake", "no score");
-        for figure in Figure::IN_SHORT {
-            let _ = write!(text, "  {:>17}", figure.title());
-        }
-        text.push('\n');
-        for of in std::iter::once(evaluation).chain(degraded) {
-            let [real, fake] = of.videos;
-            let silent = of.abstentions.len();
-            let _ = write!(text, "{:<12}{real:>6}{fake:>6}{silent:>10}", of.degradation);
-            for figure in Figure::IN_SHORT {
-                let measured = of.level(Level::Video).and_then(|(_, figures)| figures.get(figure));
-                let value = measured.map_or("-".to_owned(), |m| format!("{:.3}", m.value));
-                let _ = write!(text, "  {value:>17}");
-            }
-            text.push('\n');
+        text.text(format!("{name}. {standing}"));
+        let all = || std::iter::once(evaluation).chain(degraded);
+        text.table(figures(all()));
+        for of in all() {
             if let Some((_, Err(error))) = of.levels.first() {
-                let _ = writeln!(text, "  {error}.");
+                text.item("  ", Tone::Plain, format!("{}: {error}.", of.degradation));
             }
         }
         if let Some(across) = &evaluation.across {
-            let _ = writeln!(
-                text,
+            text.text(format!(
                 "Across groups: AUC {:.3} against own reals, {:.3} pooled, {:.3} lost.",
                 across.own, across.pooled, across.loss
-            );
+            ));
         }
     }
-    let _ = writeln!(text, "{}", out.join("page.html").display());
+    text.text(out.join("page.html").display().to_string());
     text
+}
+
+fn figures<'a>(evaluations: impl Iterator<Item = &'a Evaluation>) -> Rows {
+    let counts = [("per video", Set::Left), ("real", Set::Right), ("fake", Set::Right)];
+    let counts = counts.into_iter().chain([("no score", Set::Right)]);
+    let figures = Figure::IN_SHORT.map(|figure| (figure.title(), Set::Right));
+    let mut rows = Rows::of(counts.chain(figures));
+    for of in evaluations {
+        let [real, fake] = of.videos;
+        let counts = [real, fake, of.abstentions.len()].map(|count| count.to_string());
+        let figures = Figure::IN_SHORT.map(|figure| {
+            let measured = of.level(Level::Video).and_then(|(_, figures)| figures.get(figure));
+            measured.map_or("-".to_owned(), |m| format!("{:.3}", m.value))
+        });
+        let cells = std::iter::once(of.degradation.clone()).chain(counts).chain(figures);
+        rows.row(cells.map(Into::into));
+    }
+    rows
 }

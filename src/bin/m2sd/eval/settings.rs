@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use gstm2sd::core::modelinfo::Role;
-use gstm2sd::models::resolve::Search;
 use gstm2sd::models::sha256;
 use serde::{Deserialize, Serialize};
 
 use super::ScoringArgs;
 use super::classifiers::Classifier;
 use crate::error::CliError;
+use crate::options;
 use crate::partial_file;
 
 /// The file in the folder of results that holds them.
@@ -29,7 +29,7 @@ impl Settings {
     /// # Errors
     /// When there is no detector.
     pub fn of(args: &ScoringArgs, classifiers: &[Classifier]) -> Result<Self, CliError> {
-        let search = Search::new(args.engines.as_deref().map(Path::new));
+        let search = options::search(args.engines.as_deref())?;
         let hash = |role, name: Option<&str>| -> Result<String, CliError> {
             let found = search.find(role, name).map_err(CliError::runtime)?;
             let hash = sha256(&found.path);

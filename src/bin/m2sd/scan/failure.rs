@@ -2,11 +2,18 @@
 //! what to do.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 use gst::prelude::*;
+use gstm2sd::models::advice::quoted;
 use gstm2sd::watch::pipeline::failure::detail;
 
+use super::address;
+use super::input::Input;
 use crate::error::CliError;
+use crate::terminal::escape_name;
 
 /// What is said of an input that is only sound.
 pub const NO_VIDEO: &str = "there is no video stream in the input";
@@ -14,13 +21,12 @@ pub const NO_VIDEO: &str = "there is no video stream in the input";
 /// What a decoder's element classes have in their names.
 const READS_INPUT: [&str; 3] = ["Demuxer", "Decoder", "Parser"];
 
-/// The error of a message. `source` decodes the input, which users know as `input`; `filter` speaks
-/// for itself.
+/// The error of a message. `source` decodes the input; `filter` speaks for itself.
 pub fn explain(
     error: &gst::message::Error,
     source: &gst::Element,
     filter: &gst::Object,
-    input: &str,
+    input: &Input,
 ) -> CliError {
     let text = error.error().to_string();
     if error.src() == Some(filter) {
@@ -39,9 +45,23 @@ pub fn explain(
     if !of_source {
         return CliError::Input(format!("the results cannot be written: {text}"));
     }
+    let name = escape_name(&input.name);
+    if let Some(why) =
+        input.address().filter(|_| opens(error)).and_then(|at| address::why(at, &text))
+    {
+        return CliError::Input(format!("{name}: {why} [{text}]"));
+    }
     let is_convertible = is_about_format(&error.error()) && !text.contains(NO_VIDEO);
     let advice = if is_convertible { advice(source, input) } else { String::new() };
-    CliError::Input(format!("{input}: {text}{advice}"))
+    CliError::Input(format!("{name}: {text}{advice}"))
+}
+
+/// Whether an error is of an element that is to bring what the input holds, and not of one that reads
+/// what has come.
+fn opens(error: &gst::message::Error) -> bool {
+    let element = error.src().and_then(|src| src.downcast_ref::<gst::Element>());
+    let class = element.and_then(|element| element.metadata(gst::ELEMENT_METADATA_KLASS));
+    class.is_some_and(|class| class.split('/').any(|part| part == "Source"))
 }
 
 /// The element's name among GStreamer's elements, `qtdemux`.
@@ -56,15 +76,21 @@ fn is_about_format(error: &glib::Error) -> bool {
 }
 
 /// What is known of the input's format, and how to convert it where it may have video.
-pub fn advice(source: &gst::Element, input: &str) -> String {
+pub fn advice(source: &gst::Element, input: &Input) -> String {
     let (formats, readers) = formats(source);
-    let convert = if may_have_video(&formats) {
-        format!(
-            ". Convert it first, for example: ffmpeg -i {input:?} -c:v libx264 -pix_fmt yuv420p \
-             converted.mp4"
-        )
-    } else {
-        String::new()
+    if let Some(start) = input.path.as_deref().filter(|_| formats.is_empty()).and_then(start) {
+        return format!(". {start}: it is no video and no picture");
+    }
+    if formats.contains("text/html") {
+        return ". It is a web page; name the address of the video itself".to_owned();
+    }
+    let convert = match input.path {
+        Some(_) if may_have_video(&formats) => format!(
+            ". Convert it first, for example: ffmpeg -i {} -c:v libx264 -pix_fmt yuv420p \
+             converted.mp4",
+            escape_name(&quoted(&input.name))
+        ),
+        _ => String::new(),
     };
     let list = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
     let known = match (list(formats), list(readers)) {
@@ -73,6 +99,29 @@ pub fn advice(source: &gst::Element, input: &str) -> String {
         (formats, readers) => format!("It is {formats}, read by {readers}"),
     };
     format!(". {known}{convert}")
+}
+
+/// How a file begins, where that shows that it is no video.
+fn start(path: &Path) -> Option<String> {
+    let mut start = Vec::new();
+    File::open(path).ok()?.take(512).read_to_end(&mut start).ok()?;
+    if start.iter().all(|byte| *byte == 0) {
+        return Some(
+            "It begins with zeros, as a copy or a download that was not finished".to_owned(),
+        );
+    }
+    let is_text = |c: char| !c.is_control() || c.is_ascii_whitespace();
+    // The last character may be cut in two.
+    let text = match std::str::from_utf8(&start) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&start[..error.valid_up_to()]).ok()?
+        }
+        Err(_) => return None,
+    };
+    let first: String = text.split_whitespace().take(5).collect::<Vec<_>>().join(" ");
+    let first: String = first.chars().take(40).collect();
+    text.chars().all(is_text).then(|| format!("It is text and begins with {first:?}"))
 }
 
 /// Whether conversion may help: the format is not known, or is not only sound or text.

@@ -23,7 +23,7 @@ use super::targets::Files;
 use crate::bounded;
 use crate::clip_files::ClipWriter;
 use crate::error::CliError;
-use crate::terminal::{self, note};
+use crate::terminal::{self, Page, note};
 
 /// How long the records may take to be written out when a scan has ended.
 const RECORDS_TIME: Duration = Duration::from_secs(2);
@@ -68,16 +68,11 @@ impl Finish<'_> {
         }
         footer.wall =
             WallEnd { end: now(), seconds: self.started.elapsed().as_millis() as f64 / 1e3 };
-        let text = format!(
-            "Frames: {}\n{}{}{}",
-            totals.frames,
-            summary::table(&totals.faces, self.judged),
-            also(&footer),
-            credentials(self.input)
-        );
+        let mut page = summary::page(totals.frames, &totals.faces, self.judged);
+        page.text(also(&footer) + &credentials(self.input));
         let shared = Arc::clone(recording);
         let ended = bounded::run(RECORDS_TIME, move || shared.end(footer)).unwrap_or(false);
-        tell(self.args, text.trim_end())?;
+        tell(self.args, &page)?;
         if let Some(words) = unscored.in_words() {
             note(&format!("NOT ALL IS SCORED: {words}."));
         }
@@ -131,11 +126,11 @@ impl Finish<'_> {
 }
 
 /// The table goes to standard output where nothing else is asked for.
-pub fn tell(args: &ScanArgs, text: &str) -> Result<(), CliError> {
+pub fn tell(args: &ScanArgs, page: &Page) -> Result<(), CliError> {
     if args.out.is_none() && args.json.is_none() && args.clips.is_none() {
-        return terminal::print_line(text);
+        return terminal::print_page(page);
     }
-    note(text);
+    terminal::note_page(page);
     Ok(())
 }
 

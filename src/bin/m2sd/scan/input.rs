@@ -3,14 +3,16 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gstm2sd::core::redact::redact;
 use gstm2sd::evidence::provenance::{self, Provenance, TrustList};
 use gstm2sd::evidence::records::{self, InputKind, Media};
 
+use super::address;
 use super::media::media;
 use crate::error::CliError;
+use crate::terminal::escape_name;
 
 /// Names standard input.
 pub const STANDARD_INPUT: &str = "-";
@@ -60,19 +62,19 @@ impl Input {
             this.spooled = Some(spooled);
             return Ok(this);
         }
-        if input.contains("://") {
+        if address::is_address(input) {
+            let named = |why| CliError::Input(format!("{}: {why}", escape_name(&redact(input))));
+            address::check(input).map_err(named)?;
             let path = glib::filename_from_uri(input).ok().map(|(path, _host)| path);
-            let is_file = path.as_ref().is_some_and(|path| path.is_file());
+            if let Some(path) = &path {
+                check_file(path, input)?;
+            }
+            let is_file = path.is_some();
             let kind = if is_file { kind } else { InputKind::Stream };
             return Ok(unknown(input.to_owned(), path, kind));
         }
         let path = std::path::absolute(input).map_err(CliError::input)?;
-        if !path.is_file() {
-            return Err(CliError::input(format!(
-                "{input:?} is neither a file nor a URI; expected a path like clip.mp4 or a URI like \
-                 rtsp://camera/stream"
-            )));
-        }
+        check_file(&path, input)?;
         let uri = glib::filename_to_uri(&path, None).map_err(CliError::input)?.into();
         Ok(unknown(uri, Some(path), kind))
     }
@@ -101,6 +103,11 @@ impl Input {
         }
     }
 
+    /// The address, of what comes over a network.
+    pub fn address(&self) -> Option<&str> {
+        (self.kind == InputKind::Stream).then_some(self.uri.as_str())
+    }
+
     /// Whether it can be read twice.
     fn is_file(&self) -> bool {
         !matches!(self.kind, InputKind::Stream)
@@ -123,6 +130,49 @@ impl Input {
             media: self.media.clone(),
             provenance: self.provenance.clone(),
         })
+    }
+}
+
+/// That a file is there, can be read, and has something in it.
+fn check_file(path: &Path, input: &str) -> Result<(), CliError> {
+    let name = escape_name(&redact(input));
+    let wrong = |why: String| Err(CliError::Input(format!("{name}: {why}")));
+    let denied = || {
+        wrong(
+            "it may not be read (permission denied): ask its owner, or see ls -l and chmod".into(),
+        )
+    };
+    let found = match path.metadata() {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return denied(),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return wrong(format!("it cannot be looked at: {error}"));
+        }
+        Err(_) => {
+            let missing = path.ancestors().skip(1).filter(|dir| !dir.exists()).last();
+            let missing = missing.map(|dir| format!(": there is no folder {}", dir.display()));
+            return wrong(format!(
+                "it is neither a file nor a URI{}; expected a path like clip.mp4 or a URI like \
+                 rtsp://camera/stream",
+                missing.unwrap_or_default()
+            ));
+        }
+    };
+    if found.is_dir() {
+        return wrong("it is a folder; name it without file://".into());
+    }
+    if !found.is_file() {
+        return wrong("it is a pipe or a device, and no file; scan - reads standard input".into());
+    }
+    if found.len() == 0 {
+        return wrong(
+            "it is empty; expected a video or a picture. Was it copied to its end?".into(),
+        );
+    }
+    match File::open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => denied(),
+        Err(error) => wrong(format!("it cannot be opened: {error}")),
     }
 }
 

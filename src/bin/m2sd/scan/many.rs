@@ -18,14 +18,12 @@ use super::input::STANDARD_INPUT;
 use super::recording::is_standard_output;
 use crate::clip_files::stem;
 use crate::error::CliError;
+use crate::media_files;
 use crate::signals::Signals;
-use crate::terminal::{note, print_line};
+use crate::terminal::{
+    Look, Page, Tone, escape_name, note, print_page, print_told, without_colors,
+};
 
-/// What is looked for in a folder.
-const ENDINGS: [&str; 24] = [
-    "3gp", "avi", "bmp", "flv", "gif", "jpeg", "jpg", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg",
-    "mpg", "mts", "mxf", "ogg", "ogv", "png", "ts", "vob", "webm", "webp", "wmv",
-];
 /// Options that are said to each scan anew, or to none.
 const OWN: [&str; 5] = ["inputs", "out", "clips", "json", "jobs"];
 /// How often it is looked whether a scan has ended.
@@ -141,8 +139,7 @@ fn files(folder: &Path) -> Result<Vec<String>, CliError> {
     let mut paths = Vec::<PathBuf>::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        if ENDINGS.contains(&ending.as_str()) && path.is_file() {
+        if media_files::is_media(&path) && path.is_file() {
             paths.push(path);
         }
     }
@@ -151,7 +148,7 @@ fn files(folder: &Path) -> Result<Vec<String>, CliError> {
         return Err(CliError::input(format!(
             "there are no videos and no pictures in {}; expected files that end in one of {}",
             folder.display(),
-            ENDINGS.join(", ")
+            media_files::endings()
         )));
     }
     let name = |path: PathBuf| {
@@ -201,6 +198,9 @@ fn start(
     let failed = |e: std::io::Error| CliError::runtime(format!("cannot start a scan: {e}"));
     let said = tempfile::tempfile().map_err(failed)?;
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    let look = Look::of_stdout();
+    command.arg(if look.has_colors { "--color=always" } else { "--color=never" });
+    command.args(look.width.map(|columns| format!("--columns={columns}")));
     command.arg("scan").args(options);
     if !args.quiet {
         // Several bars would draw over each other.
@@ -243,20 +243,25 @@ fn code(status: ExitStatus) -> i32 {
 
 fn tell(job: Option<&Job>, over: &Done) -> Result<(), CliError> {
     let input = job.map_or("", |job| job.input.as_str());
-    print_line(&format!("{input}\n{}\n", over.said))
+    print_told(&format!("{}\n{}\n\n", escape_name(input), over.said))
 }
 
 /// One line for each input.
 fn summary(jobs: &[Job], done: &BTreeMap<usize, Done>) -> Result<(), CliError> {
-    print_line(&format!("{} of {} inputs were scanned:", done.len(), jobs.len()))?;
+    let mut page = Page::default();
+    page.text(format!("{} of {} inputs were scanned:", done.len(), jobs.len()));
     for (number, job) in jobs.iter().enumerate() {
-        let line = match done.get(&number) {
-            None => "not begun".to_owned(),
-            Some(over) => format!("{} (exit code {})", found(&over.said), over.code),
+        let (tone, line) = match done.get(&number) {
+            None => (Tone::Dim, "not begun".to_owned()),
+            Some(over) => {
+                let tone = if over.code == 0 { Tone::Plain } else { Tone::Bad };
+                let said = without_colors(&over.said);
+                (tone, format!("{} (exit code {})", found(&said), over.code))
+            }
         };
-        print_line(&format!("  {}: {line}", job.input))?;
+        page.item(format!("  {}: ", escape_name(&job.input)), tone, line);
     }
-    Ok(())
+    print_page(&page)
 }
 
 /// The line that tells how many faces there are, else the last one.

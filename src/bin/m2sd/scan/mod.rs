@@ -1,5 +1,6 @@
 //! `m2sd scan`: the published script's job, through the element.
 
+mod address;
 mod args;
 mod clip;
 mod crops;
@@ -135,9 +136,9 @@ fn reuse(
     judged: Option<&Judged>,
 ) -> Result<(), CliError> {
     let also = earlier.footer.as_ref().map(finish::also).unwrap_or_default();
-    let table = summary::table(&earlier.faces, judged);
-    let text = format!("Frames: {}\n{table}{also}{}", earlier.frames, finish::credentials(input));
-    finish::tell(args, text.trim_end())?;
+    let mut page = summary::page(earlier.frames, &earlier.faces, judged);
+    page.text(also + &finish::credentials(input));
+    finish::tell(args, &page)?;
     note(
         "These results were there: of the same input, with the same settings. --force scans anew.",
     );

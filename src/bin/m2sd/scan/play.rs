@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use gstm2sd::filter::M2sdFilter;
 
+use super::address;
 use super::failure;
 use super::input::Input;
 use super::pipeline::ScanPipeline;
@@ -122,7 +123,7 @@ impl Play<'_> {
 
     fn explain(&self, error: &gst::message::Error, missing: &[String]) -> CliError {
         let filter = self.filter.upcast_ref();
-        let explained = failure::explain(error, &self.scan.source, filter, &self.input.name);
+        let explained = failure::explain(error, &self.scan.source, filter, self.input);
         match (explained, missing) {
             (CliError::Input(text), [_, ..]) => {
                 let missing = missing.join(", ");
@@ -192,10 +193,11 @@ impl Play<'_> {
         let ends = watch.video_ended() || watch.network_ended();
         let silent = !ends && watch.quiet() > self.timeout;
         silent.then(|| {
-            // A camera cannot be converted.
-            let file = self.input.path.as_ref();
-            let advice = file.map(|_| failure::advice(&self.scan.source, &self.input.name));
-            Cause::SourceSilent(self.timeout, advice.unwrap_or_default())
+            let advice = match self.input.address() {
+                Some(address) => address::silence(address),
+                None => failure::advice(&self.scan.source, self.input),
+            };
+            Cause::SourceSilent(self.timeout, advice)
         })
     }
 

@@ -35,7 +35,7 @@ impl Progress {
         if self.quiet || recording.frames() == 0 {
             return;
         }
-        let bar = self.bar.get_or_insert_with(ProgressBar::new_spinner);
+        let bar = self.bar.get_or_insert_with(|| terminal::bar(None));
         if bar.length().is_none()
             && let Some(duration) = watch.duration()
         {

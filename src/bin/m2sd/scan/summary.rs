@@ -1,7 +1,6 @@
 //! The table that `scan` ends with.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use gstm2sd::core::evidence::{
@@ -11,6 +10,8 @@ use gstm2sd::core::evidence::{
 use gstm2sd::core::modelinfo::{ModelInfo, Population, Training};
 use gstm2sd::core::span::Span;
 use gstm2sd::evidence::records::Said;
+
+use crate::terminal::{Cell, Page, Set, Table, Tone};
 
 /// One followed face.
 #[derive(Clone, Debug, Default)]
@@ -145,30 +146,35 @@ impl Judged {
 
 /// The faces in order of their first frame: when, how often, what was said of them. `judged` is `None`
 /// without a classifier.
-pub fn table(faces: &BTreeMap<u64, Face>, judged: Option<&Judged>) -> String {
+pub fn page(frames: u64, faces: &BTreeMap<u64, Face>, judged: Option<&Judged>) -> Page {
+    let mut page = Page::default();
+    page.text(format!("Frames: {frames}"));
     let heading = judged.map(Judged::heading);
-    let heading = heading.unwrap_or_else(|| "Not scored: there is no classifier.".to_owned());
-    let mut text = heading + "\n";
+    page.text(heading.unwrap_or_else(|| "Not scored: there is no classifier.".to_owned()));
     if faces.is_empty() {
-        text.push_str("No face was found.\n");
-        return text;
+        page.text("No face was found.");
+        return page;
     }
-    // Writing to a string does not fail.
-    let _ = writeln!(
-        text,
-        "{:>5} {:>17} {:>7} {:>6} {:>9} {:>9} {:>7}  verdict",
-        "face", "seen (s)", "frames", "clips", "score", "highest", "llr"
-    );
-    faces.iter().for_each(|(track, face)| text.push_str(&row(*track, face)));
+    let mut table = Table::new([
+        ("face", Set::Right),
+        ("seen (s)", Set::Right),
+        ("frames", Set::Right),
+        ("clips", Set::Right),
+        ("score", Set::Right),
+        ("highest", Set::Right),
+        ("llr", Set::Right),
+        ("verdict", Set::Wrapped),
+    ]);
+    faces.iter().for_each(|(track, face)| table.row(row(*track, face)));
+    page.table(table);
     let mut counts = BTreeMap::<&str, usize>::new();
     faces.values().for_each(|face| *counts.entry(&face.said.label).or_default() += 1);
     let counts: Vec<_> = counts.iter().map(|(label, n)| format!("{n} {label}")).collect();
-    let _ = writeln!(text, "Faces: {}.", counts.join(", "));
+    page.text(format!("Faces: {}.", counts.join(", ")));
     let footing = judged.map(Judged::footing);
     let nobody = || "The faces were followed, and nobody judged them.".to_owned();
-    text.push_str(&footing.unwrap_or_else(nobody));
-    text.push('\n');
-    text
+    page.text(footing.unwrap_or_else(nobody));
+    page
 }
 
 /// To six digits: a threshold that was measured has many more, which say nothing.
@@ -177,7 +183,7 @@ fn rounded(threshold: f64) -> f64 {
     digits(threshold)
 }
 
-fn row(track: u64, face: &Face) -> String {
+fn row(track: u64, face: &Face) -> [Cell; 8] {
     let seen = match (face.first, face.last) {
         (Some(first), Some(last)) => format!("{first:.2} to {last:.2}"),
         _ => "-".to_owned(),
@@ -190,16 +196,22 @@ fn row(track: u64, face: &Face) -> String {
     let highest = number(face.clips.highest().map(Probability::get));
     let llr = llr.filter(|_| is_evidence).map_or("-".to_owned(), |llr| format!("{llr:.2}"));
     let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!(
-        "{track:>5} {seen:>17} {:>7} {:>6} {score:>9} {highest:>9} {llr:>7}  {label}{reason}\n",
-        face.frames,
-        face.clips.clips(),
-    )
+    [
+        track.to_string().into(),
+        seen.into(),
+        face.frames.to_string().into(),
+        face.clips.clips().to_string().into(),
+        score.into(),
+        highest.into(),
+        llr.into(),
+        Cell::new(format!("{label}{reason}"), Tone::of_label(label)),
+    ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::Look;
 
     fn said(label: &str, reason: Option<&str>, score: f64) -> Said {
         let reason = reason.map(str::to_owned);
@@ -238,10 +250,11 @@ mod tests {
         small.seen(Some(1.0), said("insufficient", Some(reason), 0.9));
         small.scored(p(0.9), span);
         let faces = BTreeMap::from([(3, face), (4, small)]);
-        let table_by = |training, threshold| table(&faces, Some(&judged(training, threshold)));
+        let table = |judged: Option<&Judged>| page(2, &faces, judged).render(Look::PLAIN);
+        let table_by = |training, threshold| table(Some(&judged(training, threshold)));
         for training in [Training::Trained, Training::Analytic] {
             let table = table_by(training, Some(0.3));
-            let row = "1.00 to 2.00       2      2    0.7000    0.7500       -  fake\n";
+            let row = "   3  1.00 to 2.00       2      2  0.7000   0.7500    -  fake\n";
             assert!(table.contains(row), "{table}");
             assert!(table.contains(&format!("insufficient: {reason}")), "{table}");
             assert!(table.contains("Faces: 1 fake, 1 insufficient."), "{table}");
@@ -259,7 +272,7 @@ mod tests {
             assert!(table.contains(words) && !table.contains("fake when"), "{table}");
         }
         assert!(table_by(Training::Trained, None).contains("no operating point"));
-        let table = table(&faces, None);
+        let table = table(None);
         assert!(table.contains("nobody judged") && !table.contains("meso4"), "{table}");
     }
 }
