@@ -1,6 +1,6 @@
 //! What is said of a face.
 
-use strum::IntoStaticStr;
+use strum::{EnumString, IntoStaticStr};
 
 use crate::core::modelinfo::Training;
 
@@ -29,7 +29,7 @@ pub enum Doubt {
 }
 
 /// What is missing for a verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, EnumString)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Insufficiency {
     /// The face has not been seen for a whole clip yet, or no clip of it has a score.
@@ -65,6 +65,24 @@ impl Insufficiency {
 
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    /// In a sentence: “nothing is said of the face: …”.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::NoClip => "it was not seen for a whole clip, or no clip of it has a score",
+            Self::Untrained => "the classifier is not trained for such faces",
+            Self::UnknownTraining => "nobody says whether the classifier was trained",
+            Self::TooSmall => "it is too small",
+            Self::Blurred => "it is blurred",
+            Self::TooDark => "it is too dark",
+            Self::TooBright => "it is too bright",
+            Self::LowContrast => "it has too little contrast",
+            Self::Turned => "it looks too far away from the camera",
+            Self::CutOff => "part of it is outside of the picture",
+            Self::FewClips => "too few clips of it are half a second apart",
+            Self::TooShort => "it was seen too briefly",
+        }
     }
 
     /// Whether more of the same face may mend it.

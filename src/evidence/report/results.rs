@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::words;
 use crate::evidence::records::{CropsFile, FILES, Footer, Header, Said, Which};
 
 /// A line of records has some kB; one of many MB is none.
@@ -314,7 +315,7 @@ impl FaceResults {
         self.boxes.extend(seen.rect);
         self.frame_scores.extend(seen.frame_score.map(|score| (time, score)));
         self.face_scores.extend(seen.score.map(|score| (time, score)));
-        let why = seen.reason_text.or(seen.reason);
+        let why = seen.reason_text.or_else(|| seen.reason.map(words::reason));
         if seen.label == "insufficient" {
             let why = why.clone().unwrap_or_else(|| "not told".to_owned());
             match self.gates.last_mut() {

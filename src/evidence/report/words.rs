@@ -1,6 +1,7 @@
 //! What results mean, in plain words.
 
 use super::results::{FaceResults, Results};
+use crate::core::evidence::Insufficiency;
 use crate::evidence::records::End;
 
 /// A step of the verbal scale of likelihood ratios.
@@ -90,6 +91,14 @@ pub(super) fn verdict(face: &FaceResults, threshold: Option<f64>) -> String {
             face.said.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"))
         ),
         _ => "It was followed and not scored.".to_owned(),
+    }
+}
+
+/// A reason of the records as part of a sentence.
+pub(super) fn reason(reason: String) -> String {
+    match reason.parse::<Insufficiency>() {
+        Ok(known) => known.in_words().to_owned(),
+        Err(_) => reason,
     }
 }
 

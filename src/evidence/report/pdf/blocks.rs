@@ -35,16 +35,12 @@ const PICTURE: f32 = 110.0;
 
 pub(super) fn lay_out(document: &Document, typesetter: &mut Typesetter) -> Result<Pages, PdfError> {
     let mut report = Report { pages: Pages::new(), typesetter };
-    report.heading(1, &plain(format!("Faces in {}", document.title)), TITLE);
-    for block in &document.summary {
-        report.block(Pages::ROOT, block)?;
-    }
+    report.heading(1, &plain(format!("Faces in {}", document.title)), TITLE, None);
+    report.blocks(Pages::ROOT, &document.summary)?;
     for section in &document.sections {
         report.pages.skip(14.0);
-        report.heading(2, &section.heading, SECTION);
-        for block in &section.blocks {
-            report.block(Pages::ROOT, block)?;
-        }
+        report.heading(2, &section.heading, SECTION, section.blocks.first());
+        report.blocks(Pages::ROOT, &section.blocks)?;
     }
     report.pages.skip(14.0);
     report.paragraph(Pages::ROOT, &document.footer, Look::SMALL);
@@ -57,9 +53,14 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn heading(&mut self, level: u16, text: &Text, look: Look) {
+    /// A heading, with room for the beginning of the block that it heads.
+    fn heading(&mut self, level: u16, text: &Text, look: Look, next: Option<&Block>) {
         let lines = self.typesetter.set(text, look, Some(WIDTH));
-        self.pages.reserve(lines.height() + COMPANY);
+        let company = match next {
+            Some(Block::Pictures(_)) => COMPANY + PICTURE,
+            _ => COMPANY,
+        };
+        self.pages.reserve(lines.height() + company);
         let name: String = text.iter().map(|span| span.text.as_str()).collect();
         if level == 2 {
             self.pages.bookmark(name.clone());
@@ -77,11 +78,23 @@ impl Report<'_> {
         self.pages.skip(GAP);
     }
 
-    fn block(&mut self, parent: NodeId, block: &Block) -> Result<(), PdfError> {
+    fn blocks(&mut self, parent: NodeId, blocks: &[Block]) -> Result<(), PdfError> {
+        for (n, block) in blocks.iter().enumerate() {
+            self.block(parent, block, blocks.get(n + 1))?;
+        }
+        Ok(())
+    }
+
+    fn block(
+        &mut self,
+        parent: NodeId,
+        block: &Block,
+        next: Option<&Block>,
+    ) -> Result<(), PdfError> {
         match block {
             Block::Heading(text) => {
                 self.pages.skip(GAP);
-                self.heading(3, &plain(text), PART);
+                self.heading(3, &plain(text), PART, next);
             }
             Block::Paragraph(text) => self.paragraph(parent, text, Look::BODY),
             Block::Note(text) => {
@@ -97,9 +110,7 @@ impl Report<'_> {
             // There is nothing to fold on paper.
             Block::Folded { summary, blocks } => {
                 self.paragraph(parent, &vec![Span::strong(summary)], Look::BODY);
-                for block in blocks {
-                    self.block(parent, block)?;
-                }
+                self.blocks(parent, blocks)?;
             }
         }
         Ok(())
