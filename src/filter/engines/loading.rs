@@ -15,8 +15,8 @@ use crate::filter::debug::ORT_CAT;
 use crate::filter::output::metadata::classifier_name::ClassifierName;
 use crate::filter::settings::Settings;
 use crate::infer::{
-    self, Aligner, CancelToken, Canceller, ClassifierSpec, Detector, EngineOptions, InferError,
-    Loading, PoolOptions, Provider, Submitter, Ticket,
+    self, Aligner, CancelToken, Canceller, ClassifierSpec, Connection, Detector, EngineOptions,
+    InferError, Loading, PoolOptions, Provider, Submitter, Ticket,
 };
 use crate::models::ModelSource;
 use crate::models::remote::RemoteModel;
@@ -78,6 +78,8 @@ pub struct ModelFiles {
     /// Those that judge together; none: faces are followed and not judged.
     pub classifiers: Vec<ClassifierFile>,
     pub options: EngineOptions,
+    /// To the servers that were asked: loading uses them.
+    _connections: Vec<Connection>,
 }
 
 /// A classifier of a run.
@@ -94,6 +96,7 @@ pub struct ClassifierFile {
 struct Candidate {
     source: ModelSource,
     info: Option<ModelInfo>,
+    connection: Option<Connection>,
 }
 
 /// Whether servers are asked what their networks are.
@@ -116,15 +119,18 @@ impl Finder<'_> {
             Some(name) if RemoteModel::is_address(name) => {
                 let remote = RemoteModel::parse(name).map_err(InferError::from)?;
                 let source = ModelSource::from(remote);
-                let info = match self.servers {
-                    Servers::Asked(cancel) => Some(infer::sidecar_of(&source, cancel)?),
-                    Servers::NotAsked => None,
+                let (info, connection) = match self.servers {
+                    Servers::Asked(cancel) => {
+                        let (info, connection) = infer::sidecar_of(&source, cancel)?;
+                        (Some(info), connection)
+                    }
+                    Servers::NotAsked => (None, None),
                 };
-                Ok(Candidate { source, info })
+                Ok(Candidate { source, info, connection })
             }
             name => {
                 let Found { path, info } = self.search.find(role, name)?;
-                Ok(Candidate { source: path.into(), info: Some(info) })
+                Ok(Candidate { source: path.into(), info: Some(info), connection: None })
             }
         }
     }
@@ -184,9 +190,9 @@ impl ModelFiles {
         let finder = Finder { search: Search::new(engines_dir.as_deref()), servers };
         let aligner = match Wanted::of(&settings.aligner) {
             Wanted::None => None,
-            Wanted::Named(name) => Some(finder.find(Role::Aligner, Some(name))?.source),
+            Wanted::Named(name) => Some(finder.find(Role::Aligner, Some(name))?),
             // Scores do not depend on it, so a missing one is no error.
-            Wanted::Best => finder.find(Role::Aligner, None).ok().map(|found| found.source),
+            Wanted::Best => finder.find(Role::Aligner, None).ok(),
         };
         if aligner.is_none() && settings.landmark_source == crate::filter::LandmarkSource::Aligner {
             return Err(SessionError::NoAligner);
@@ -199,7 +205,9 @@ impl ModelFiles {
             // Told before anything is loaded.
             OperatingPoint::of(info, &point)?;
         }
-        let of_detector = detector.info.unwrap_or_default().training;
+        let of_detector = detector.info.as_ref().map(|info| info.training).unwrap_or_default();
+        let connections = [&detector].into_iter().chain(&aligner).chain(&found);
+        let connections = connections.filter_map(|found| found.connection.clone()).collect();
         let file = |found: Candidate| {
             let info = found.info.unwrap_or_default();
             let training = info.training.on_faces_of(of_detector);
@@ -211,7 +219,13 @@ impl ModelFiles {
         }
         let options = settings.engine_options()?;
         settings.clip_fps()?;
-        let files = Self { detector: detector.source, aligner, classifiers, options };
+        let files = Self {
+            detector: detector.source,
+            aligner: aligner.map(|found| found.source),
+            classifiers,
+            options,
+            _connections: connections,
+        };
         let file = files.sources().find_map(ModelSource::path);
         match file.filter(|_| files.options.provider == Provider::Kserve) {
             Some(path) => Err(InferError::NotRemote { path: path.to_owned() }.into()),

@@ -21,6 +21,7 @@ mod proto;
 mod remote;
 mod runtime;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use self::description::Described;
@@ -30,18 +31,37 @@ use super::cancel::CancelToken;
 use super::error::InferError;
 use crate::models::remote::RemoteModel;
 
-/// Asks the servers what their network is: its tensors, its sidecar and its hash, where they tell.
-///
-/// # Errors
-/// [`InferError::Remote`] when none of them answers, or their networks differ.
-pub fn describe(model: &Arc<RemoteModel>, cancel: &CancelToken) -> Result<Described, InferError> {
-    Ok(Remote::of(model, cancel)?.described.clone())
+/// The connections to the servers of one network, for as long as this lives: a load meanwhile uses them,
+/// and asks the servers nothing again.
+#[derive(Clone)]
+pub struct Connection(Arc<Remote>);
+
+impl Connection {
+    /// That of this process, else a new one, once a server has said what the network is.
+    ///
+    /// # Errors
+    /// [`InferError::Remote`] when none of the servers answers, or their networks differ;
+    /// [`InferError::Cancelled`], [`InferError::Thread`].
+    pub fn open(model: &Arc<RemoteModel>, cancel: &CancelToken) -> Result<Self, InferError> {
+        Remote::of(model, cancel).map(Self)
+    }
+
+    /// The network's tensors, its sidecar and its hash, where the servers tell.
+    pub fn described(&self) -> &Described {
+        &self.0.described
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connection").field(&self.0.model).finish()
+    }
 }
 
 /// An engine that has the servers run `model`.
 ///
 /// # Errors
-/// As [`describe`].
+/// As [`Connection::open`].
 pub(super) fn load(
     model: &Arc<RemoteModel>,
     cancel: &CancelToken,

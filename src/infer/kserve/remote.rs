@@ -21,9 +21,6 @@ use crate::models::remote::RemoteModel;
 /// KiB of requests that may be under way together.
 const WINDOW_KIB: u32 = 64 << 10;
 
-/// A network is asked for, and its description, and then it is loaded: with one connection.
-const KEPT: Duration = Duration::from_secs(2);
-
 /// How often endpoints that are out are thought of.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -89,11 +86,6 @@ impl Remote {
             window: Semaphore::new(WINDOW_KIB as usize),
         });
         handle.spawn(look_after(Arc::downgrade(&remote)));
-        let kept = Arc::clone(&remote);
-        handle.spawn(async move {
-            tokio::time::sleep(KEPT).await;
-            drop(kept);
-        });
         Ok(remote)
     }
 
