@@ -3,6 +3,7 @@
 //! separated by commas.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct RemoteModel {
     pub ca_file: Option<PathBuf>,
     /// The sidecar, where the server does not tell it.
     pub modelinfo: Option<PathBuf>,
+    /// Whether servers on this machine are given clips in shared memory, where they take them.
+    pub shared_memory: bool,
 }
 
 /// A server.
@@ -42,6 +45,14 @@ impl Endpoint {
     /// As HTTP/2 has it.
     pub fn uri(&self) -> String {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority)
+    }
+
+    /// Whether it is at an address of this machine alone.
+    pub fn is_loopback(&self) -> bool {
+        let Some((host, _)) = self.authority.rsplit_once(':') else { return false };
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost")
+            || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 }
 
@@ -121,6 +132,7 @@ impl RemoteModel {
             token_env: Self::TOKEN_ENV.to_owned(),
             ca_file: None,
             modelinfo: None,
+            shared_memory: true,
         };
         for (name, value) in &first.parameters {
             remote.set(name, value).map_err(|reason| bad(text, &reason))?;
@@ -139,9 +151,17 @@ impl RemoteModel {
             "token-env" => self.token_env = value.to_owned(),
             "ca-file" => self.ca_file = Some(value.into()),
             "modelinfo" => self.modelinfo = Some(value.into()),
+            "shared-memory" => {
+                self.shared_memory = match value {
+                    "auto" => true,
+                    "off" => false,
+                    _ => return Err(format!("shared-memory is {value:?}, expected auto or off")),
+                };
+            }
             _ => {
                 return Err(format!(
-                    "it has the parameter {name}, expected timeout, token-env, ca-file or modelinfo"
+                    "it has the parameter {name}, expected timeout, token-env, ca-file, modelinfo or \
+                     shared-memory"
                 ));
             }
         }
@@ -224,6 +244,22 @@ mod tests {
     }
 
     #[test]
+    fn a_server_on_this_machine_is_told_by_its_address() {
+        for (host, expected) in [
+            ("localhost", true),
+            ("127.0.0.1", true),
+            ("127.8.9.1", true),
+            ("[::1]", true),
+            ("10.0.0.1", false),
+            ("[fe80::1]", false),
+            ("localhost.example.org", false),
+        ] {
+            let remote = RemoteModel::parse(&format!("kserve://{host}:1/m")).unwrap();
+            assert_eq!(remote.endpoints[0].is_loopback(), expected, "{host}");
+        }
+    }
+
+    #[test]
     fn endpoints_of_one_network_stay_together_in_a_list() {
         let list = "meso4, kserve://a:1/m,kserve://b:1/m,kserve://a:1/n,xcit";
         assert_eq!(
@@ -243,6 +279,7 @@ mod tests {
             ("kserve://a:8001/", "names no model"),
             ("kserve://a:8001/m/1/x", "something follows"),
             ("kserve://a:8001/m?timeout=x", "timeout is \"x\""),
+            ("kserve://a:8001/m?shared-memory=on", "shared-memory is \"on\""),
             ("kserve://a:8001/m?time=1", "the parameter time,"),
             ("kserve://a:8001/m,kserve://b:8001/n", "different models"),
             ("kserve://a:8001/m,kserve://a:8001/m", "twice"),

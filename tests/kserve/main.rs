@@ -7,6 +7,7 @@ mod errors;
 mod failover;
 mod scores;
 mod servers;
+mod shared_memory;
 
 use std::path::{Path, PathBuf};
 

@@ -5,10 +5,13 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `engine` | a run as a request and its answer |
+//! | `engine` | a run, and what its answer holds |
+//! | `request` | a run as a request |
 //! | `remote` | the endpoints of one network, shared by its engines |
 //! | `balance` | which of them is next |
 //! | `description` | what a server says of a network |
+//! | `shared_memory` | inputs in shared memory, for a server on the same machine |
+//! | `region` | one region of it |
 //! | `client` | calls to one endpoint |
 //! | `proto` | the messages |
 //! | `runtime` | the thread of all connections |
@@ -18,8 +21,11 @@ mod client;
 mod description;
 mod engine;
 mod proto;
+mod region;
 mod remote;
+mod request;
 mod runtime;
+mod shared_memory;
 
 use std::fmt;
 use std::sync::Arc;

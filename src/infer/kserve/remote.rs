@@ -1,17 +1,19 @@
 //! The endpoints of one network, shared by its engines.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tonic::{Code, Status};
 
 use super::balance::{Balance, Ended};
-use super::client::{Client, said};
+use super::client::{Client, LATER, said};
 use super::description::{self, Described};
-use super::proto::{ModelInferRequest, ModelInferResponse};
+use super::proto::ModelInferResponse;
+use super::request::Ask;
 use super::runtime;
+use super::shared_memory::SharedMemory;
 use crate::infer::cancel::CancelToken;
 use crate::infer::error::InferError;
 use crate::infer::log::{Severity, log};
@@ -21,6 +23,9 @@ use crate::models::remote::RemoteModel;
 /// KiB of requests that may be under way together.
 const WINDOW_KIB: u32 = 64 << 10;
 
+/// How long servers may take to let go of shared memory at the end.
+const FAREWELL: Duration = Duration::from_millis(200);
+
 /// How often endpoints that are out are thought of.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -29,6 +34,8 @@ pub(super) struct Remote {
     pub(super) model: Arc<RemoteModel>,
     pub(super) described: Described,
     clients: Vec<Client>,
+    /// One for each of them.
+    shared_memory: Vec<Arc<SharedMemory>>,
     /// A leaf lock, held for a few comparisons.
     balance: Mutex<Balance>,
     /// In KiB, what may still go out before an answer comes: clips of all streams together.
@@ -78,9 +85,13 @@ impl Remote {
             log(Severity::Warning, &format!("{endpoint} does not serve {}: {reason}", model.model));
             balance.put_out(place, Instant::now(), fastrand::f64());
         }
+        let shared_memory = clients.iter().map(|client| {
+            SharedMemory::new(client, model.shared_memory && client.endpoint.is_loopback())
+        });
         let remote = Arc::new(Self {
             model: Arc::clone(model),
             described,
+            shared_memory: shared_memory.collect(),
             clients,
             balance: Mutex::new(balance),
             window: Semaphore::new(WINDOW_KIB as usize),
@@ -97,13 +108,10 @@ impl Remote {
     ///
     /// # Errors
     /// What the endpoints said, in words.
-    pub(super) async fn infer(
-        &self,
-        request: &ModelInferRequest,
-    ) -> Result<ModelInferResponse, String> {
-        let bytes: usize = request.raw_input_contents.iter().map(Bytes::len).sum();
+    pub(super) async fn infer(&self, ask: &Ask<'_, '_>) -> Result<ModelInferResponse, String> {
+        let kib = u32::try_from(ask.byte_length() / 1024 + 1).unwrap_or(WINDOW_KIB);
         // One that is larger than the window goes alone.
-        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(WINDOW_KIB).min(WINDOW_KIB);
+        let kib = kib.min(WINDOW_KIB);
         let _room = self.window.acquire_many(kib).await.map_err(|error| error.to_string())?;
         let (mut tried, mut reasons) = (Vec::new(), Vec::new());
         loop {
@@ -113,7 +121,7 @@ impl Remote {
             tried.push(place);
             let client = &self.clients[place];
             let mut turn = Turn { remote: self, place, how: Ended::Dropped };
-            let answer = client.infer(request.clone(), self.model.timeout).await;
+            let answer = self.send(place, ask).await;
             let status = match answer {
                 Ok(answer) => {
                     turn.how = Ended::Answered;
@@ -130,6 +138,31 @@ impl Remote {
             log(Severity::Warning, &format!("{}: {reason}", self.model.model));
             reasons.push(reason);
         }
+    }
+
+    /// Asks one endpoint, with the inputs in shared memory where it takes that.
+    async fn send(&self, place: usize, ask: &Ask<'_, '_>) -> Result<ModelInferResponse, Status> {
+        let (client, shared) = (&self.clients[place], &self.shared_memory[place]);
+        let within = self.model.timeout;
+        let Some(lease) = shared.place(ask.inputs(), within + LATER) else {
+            return client.infer(ask.with_bytes(), within).await;
+        };
+        let answer = client.infer(ask.with_places(&lease.placed), within).await;
+        let refused = match answer {
+            Err(status) if is_of_the_request(&status) || is_of_memory(&status) => status,
+            Err(status) => return Err(status),
+            Ok(answer) => {
+                lease.answered();
+                return Ok(answer);
+            }
+        };
+        // The inputs themselves may be to blame.
+        let answer = client.infer(ask.with_bytes(), within).await;
+        match &answer {
+            Ok(_) => lease.was_forgotten(&refused),
+            Err(_) => lease.answered(),
+        }
+        answer
     }
 
     fn nobody(&self, tried: &[usize], reasons: &[String]) -> String {
@@ -167,6 +200,26 @@ impl Drop for Turn<'_> {
     }
 }
 
+impl Drop for Remote {
+    /// Regions of shared memory end with it. Their names are removed here, and servers are told, for which
+    /// they have a moment: the process may be about to end.
+    fn drop(&mut self) {
+        let ends: Vec<_> = self.shared_memory.iter().map(|shared| shared.end()).collect();
+        let Ok(handle) = runtime::handle() else { return };
+        let (done, ended) = mpsc::channel::<()>();
+        handle.spawn(async move {
+            for end in ends {
+                end.await;
+            }
+            drop(done);
+        });
+        // On the runtime's own thread nothing would happen meanwhile.
+        if Handle::try_current().is_err() {
+            let _ = ended.recv_timeout(FAREWELL);
+        }
+    }
+}
+
 /// Looks at endpoints that are out, as long as somebody uses the network.
 async fn look_after(remote: Weak<Remote>) {
     loop {
@@ -183,6 +236,11 @@ async fn look_after(remote: Weak<Remote>) {
 /// Whether it would fail anywhere.
 fn is_of_the_request(status: &Status) -> bool {
     matches!(status.code(), Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented)
+}
+
+/// Whether it is about shared memory, of which servers speak with several codes.
+fn is_of_memory(status: &Status) -> bool {
+    status.message().contains("shared memory")
 }
 
 /// Whether an endpoint that says this should be left alone for a while. A network that fails on one clip
