@@ -1,5 +1,5 @@
 //! Networks that a server runs, named by an address:
-//! `kserve://HOST:PORT/MODEL[/VERSION][?timeout=…&token-env=…&ca-file=…&modelinfo=…]`, several endpoints
+//! `kserve://HOST:PORT/MODEL[/VERSION][?timeout=…&token-env=…&…]`, several endpoints
 //! separated by commas.
 
 use std::fmt;
@@ -31,6 +31,8 @@ pub struct RemoteModel {
     pub modelinfo: Option<PathBuf>,
     /// Whether servers on this machine are given clips in shared memory, where they take them.
     pub shared_memory: bool,
+    /// After how long without an answer a request is sent to a second server, too. Less than `timeout`.
+    pub hedge: Option<Duration>,
 }
 
 /// A server.
@@ -133,9 +135,19 @@ impl RemoteModel {
             ca_file: None,
             modelinfo: None,
             shared_memory: true,
+            hedge: None,
         };
         for (name, value) in &first.parameters {
             remote.set(name, value).map_err(|reason| bad(text, &reason))?;
+        }
+        if remote.hedge.is_some_and(|hedge| hedge >= remote.timeout) {
+            return Err(bad(
+                text,
+                "hedge is not shorter than timeout, so that it would do nothing",
+            ));
+        }
+        if remote.hedge.is_some() && remote.endpoints.len() < 2 {
+            return Err(bad(text, "hedge needs a second server; name it behind a comma"));
         }
         Ok(remote)
     }
@@ -151,6 +163,12 @@ impl RemoteModel {
             "token-env" => self.token_env = value.to_owned(),
             "ca-file" => self.ca_file = Some(value.into()),
             "modelinfo" => self.modelinfo = Some(value.into()),
+            "hedge" => {
+                let ms = value.strip_suffix("ms").unwrap_or(value).parse::<u64>().ok();
+                let ms = ms.filter(|ms| (1..=60_000).contains(ms));
+                let wrong = || format!("hedge is {value:?}, expected 1 to 60000 milliseconds");
+                self.hedge = Some(Duration::from_millis(ms.ok_or_else(wrong)?));
+            }
             "shared-memory" => {
                 self.shared_memory = match value {
                     "auto" => true,
@@ -160,8 +178,8 @@ impl RemoteModel {
             }
             _ => {
                 return Err(format!(
-                    "it has the parameter {name}, expected timeout, token-env, ca-file, modelinfo or \
-                     shared-memory"
+                    "it has the parameter {name}, expected timeout, hedge, token-env, ca-file, modelinfo \
+                     or shared-memory"
                 ));
             }
         }
@@ -234,12 +252,13 @@ mod tests {
         assert_eq!(remote.endpoints[0].uri(), "http://gpu-1:8001");
         assert_eq!((remote.model.as_str(), &remote.version), ("m2sd", &None));
         assert_eq!(remote.timeout, RemoteModel::TIMEOUT);
-        let text = "kserves://a:8001/m2sd/3?timeout=2.5s&token-env=T&ca-file=/etc/ca.pem, \
+        let text = "kserves://a:8001/m2sd/3?timeout=2.5s&hedge=80ms&token-env=T&ca-file=/etc/ca.pem, \
                     kserves://[::1]:9/m2sd/3";
         let remote = RemoteModel::parse(text).unwrap();
         assert_eq!(remote.to_string(), "kserves://a:8001,kserves://[::1]:9/m2sd/3");
         assert_eq!(remote.endpoints[1].uri(), "https://[::1]:9");
         assert_eq!(remote.timeout, Duration::from_millis(2500));
+        assert_eq!(remote.hedge, Some(Duration::from_millis(80)));
         assert_eq!((remote.token_env.as_str(), remote.ca_file), ("T", Some("/etc/ca.pem".into())));
     }
 
@@ -279,6 +298,9 @@ mod tests {
             ("kserve://a:8001/", "names no model"),
             ("kserve://a:8001/m/1/x", "something follows"),
             ("kserve://a:8001/m?timeout=x", "timeout is \"x\""),
+            ("kserve://a:8001/m?hedge=20", "a second server"),
+            ("kserve://a:8001/m?hedge=0,kserve://b:8001/m", "hedge is \"0\""),
+            ("kserve://a:8001/m?hedge=2000&timeout=2s,kserve://b:8001/m", "shorter than timeout"),
             ("kserve://a:8001/m?shared-memory=on", "shared-memory is \"on\""),
             ("kserve://a:8001/m?time=1", "the parameter time,"),
             ("kserve://a:8001/m,kserve://b:8001/n", "different models"),

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -195,6 +195,8 @@ struct Shared {
     to: Mutex<SocketAddr>,
     /// Nothing is passed on, and nothing closed.
     silent: AtomicBool,
+    /// In milliseconds, how long each piece of an answer takes.
+    slow_ms: AtomicU64,
     /// Connections are refused.
     gone: AtomicBool,
     /// Connections that were taken.
@@ -211,6 +213,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             to: Mutex::new(to),
             silent: AtomicBool::new(false),
+            slow_ms: AtomicU64::new(0),
             gone: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
             passed: AtomicUsize::new(0),
@@ -235,6 +238,11 @@ impl Proxy {
 
     pub fn be_silent(&self, silent: bool) {
         self.shared.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// Answers come that much later.
+    pub fn be_slow(&self, by: Duration) {
+        self.shared.slow_ms.store(by.as_millis().try_into().unwrap(), Ordering::SeqCst);
     }
 
     /// Cuts all connections and takes no new ones, or takes them again.
@@ -278,6 +286,9 @@ fn connect(shared: &Arc<Shared>, from: TcpStream) {
                 }
                 if is_of_client {
                     shared.passed.fetch_add(length, Ordering::SeqCst);
+                } else {
+                    let slow = shared.slow_ms.load(Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(slow));
                 }
                 if to.write_all(&piece[..length]).is_err() {
                     break;

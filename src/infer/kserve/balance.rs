@@ -43,6 +43,14 @@ impl Balance {
         Some(place)
     }
 
+    /// As [`Self::choose`], among those that have fewer than `most` requests.
+    pub(super) fn choose_idle(&mut self, tried: &[usize], most: usize) -> Option<usize> {
+        let busy = self.0.iter().enumerate().filter(|(_, state)| state.outstanding >= most);
+        let passed_over: Vec<_> =
+            busy.map(|(place, _)| place).chain(tried.iter().copied()).collect();
+        self.choose(&passed_over)
+    }
+
     /// A request that [`Self::choose`] gave out has ended. `random` is from 0 to 1.
     pub(super) fn ended(&mut self, place: usize, how: Ended, now: Instant, random: f64) {
         let Some(state) = self.0.get_mut(place) else { return };
@@ -110,6 +118,9 @@ mod tests {
         balance.ended(0, Ended::Answered, now, 1.0);
         balance.ended(0, Ended::Dropped, now, 1.0);
         assert_eq!(balance.choose(&[]), Some(0));
+        assert_eq!(balance.choose_idle(&[0], 1), None, "the other one has a request");
+        assert_eq!(balance.choose_idle(&[0], 2), Some(1));
+        balance.ended(1, Ended::Dropped, now, 1.0);
         // Each is tried once.
         assert_eq!(balance.choose(&[0]), Some(1));
         assert_eq!(balance.choose(&[0, 1]), None);

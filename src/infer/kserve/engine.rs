@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::ArrayViewD;
 
 use super::proto::ModelInferResponse;
-use super::remote::{Remote, block_on};
+use super::remote::{REQUESTS, Remote, block_on};
 use super::request::Ask;
 use crate::infer::cancel::CancelToken;
 use crate::infer::engine::Engine;
@@ -15,8 +15,6 @@ use crate::infer::options::Provider;
 use crate::infer::outputs::Outputs;
 use crate::infer::tensor::TensorIn;
 
-/// Requests of a network that are on their way to each of its servers.
-const REQUESTS: usize = 2;
 /// Threads that wait for answers, however many servers there are.
 const MOST_THREADS: usize = 31;
 

@@ -56,6 +56,11 @@ impl Connection {
     pub fn described(&self) -> &Described {
         &self.0.described
     }
+
+    /// Requests that were slow, and that a second server was asked, too: the address's `hedge`.
+    pub fn hedged(&self) -> u64 {
+        self.0.hedged()
+    }
 }
 
 impl fmt::Debug for Connection {
