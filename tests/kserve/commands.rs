@@ -109,3 +109,39 @@ fn an_address_whose_records_lack_its_token_is_asked_for() {
     refused(&reproduce, 3, &["recorded without what may be secret", "--classifier ADDRESS"]);
     done(&[&reproduce[..], &["--classifier", &address]].concat());
 }
+
+#[test]
+fn a_repository_has_the_networks_that_a_scan_would_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let engines = dir.path().join("engines");
+    for network in Synth::analytic() {
+        write(&network, &engines).unwrap();
+    }
+    let all = ["analytic_aligner", "analytic_classifier", "analytic_detector"];
+    let none = ["--detector", "none", "--aligner", "none"];
+    for (at, (options, expected)) in
+        [(&[][..], &all[..]), (&none, &all[1..2]), (&["--classifier", "none"], &[all[0], all[2]])]
+            .into_iter()
+            .enumerate()
+    {
+        let repository = dir.path().join(at.to_string());
+        let export = ["models", "export-repository", text(&repository), "--engines"];
+        done(&[&export[..], &[text(&engines)], options].concat());
+        let found = std::fs::read_dir(&repository).unwrap();
+        let mut found: Vec<_> =
+            found.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        found.sort();
+        assert_eq!(found, expected, "{options:?}");
+    }
+    let repository = dir.path().join("r");
+    let export = ["models", "export-repository", text(&repository), "--engines", text(&engines)];
+    for (options, expected) in [
+        (["--classifier", "kserve://gpu:8001/m2sd"], "is on a server; name a file as classifier"),
+        (["--aligner", "nosuch"], "nosuch"),
+        (["--engines", "/no/such/folder"], "/no/such/folder"),
+    ] {
+        let export = if options[0] == "--engines" { &export[..3] } else { &export[..] };
+        refused(&[export, &options].concat(), 4, &[expected]);
+    }
+    assert!(!repository.exists());
+}
