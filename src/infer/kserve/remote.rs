@@ -179,16 +179,21 @@ impl Remote {
         }
         // Who waits for room does not wait for the sake of one that has it already.
         let Ok(_room) = self.window.try_acquire_many(kib) else { return first.await };
-        let Some(place) = self.balance().choose_idle(&tries.places, REQUESTS) else {
+        let Some(hedge) = self.balance().choose_idle(&tries.places, REQUESTS) else {
             return first.await;
         };
-        tries.places.push(place);
+        tries.places.push(hedge);
         self.hedged.fetch_add(1, Ordering::Relaxed);
-        let mut second = pin!(self.attempt(place, ask));
+        let mut second = pin!(self.attempt(hedge, ask));
         let (answer, other) = tokio::select! {
             biased;
             answer = &mut first => (answer, second),
-            answer = &mut second => (answer, first),
+            answer = &mut second => {
+                if answer.is_ok() {
+                    self.balance().outrun(place);
+                }
+                (answer, first)
+            }
         };
         match answer {
             Err(Failure { reason, is_of_request: false }) => {
