@@ -53,6 +53,11 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
+/// Whether [`redact`] has taken something out of a text.
+pub fn is_redacted(text: &str) -> bool {
+    text.contains(MASK)
+}
+
 type Place = std::ops::Range<usize>;
 
 /// Where an address ends inside a text.

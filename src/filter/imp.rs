@@ -10,7 +10,8 @@ use gst::subclass::prelude::*;
 use crate::filter::analysis;
 use crate::filter::audio::AudioPads;
 use crate::filter::debug::CAT;
-use crate::filter::engines::loading::{self, ModelFiles, SessionError};
+use crate::filter::engines::finding::{self, ModelFiles};
+use crate::filter::engines::loading::SessionError;
 use crate::filter::input::negotiation;
 use crate::filter::settings::{
     ChannelOrder, DEFAULT_BATCH_TIMEOUT, DEFAULT_DETECT_THRESHOLD, DEFAULT_MAX_FACES,
@@ -223,7 +224,7 @@ impl M2sdFilter {
     fn start(&self) -> Result<(), gst::StateChangeError> {
         self.shared.start();
         let settings = self.settings();
-        if !loading::has_classifier(&settings) {
+        if !finding::has_classifier(&settings) {
             // Whoever asks for the latency before a frame has come shall not wait for clips.
             self.shared.change_latency_params(|params| params.clip_frames = 0);
         }

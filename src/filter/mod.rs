@@ -43,10 +43,14 @@ mod settings;
 mod shared;
 mod stats;
 
+use std::path::PathBuf;
+
+use crate::core::modelinfo::Role;
 use crate::infer::CancelToken;
 
 pub use analysis::clip_observer::ClipPixels;
-pub use engines::loading::{ClassifierFile, ModelFiles, SessionError};
+pub use engines::finding::{ClassifierFile, ModelFiles};
+pub use engines::loading::SessionError;
 pub use settings::{
     ChannelOrder, LandmarkSource, Mode, OnError, OrientationSource, Precision, Provider,
 };
@@ -64,6 +68,14 @@ impl M2sdFilter {
     /// When a model is missing or a setting names nothing.
     pub fn model_files(&self) -> Result<ModelFiles, SessionError> {
         ModelFiles::find(&self.imp().settings(), &CancelToken::new())
+    }
+
+    /// The files of those networks, for those who take them elsewhere; the detector may be `none`, too.
+    ///
+    /// # Errors
+    /// As [`Self::model_files`], and for networks that are on servers.
+    pub fn model_paths(&self) -> Result<Vec<(Role, PathBuf)>, SessionError> {
+        ModelFiles::paths(&self.imp().settings())
     }
 
     /// Has `tap` see the aligned pictures of every clip that goes to the classifier, just before

@@ -12,6 +12,8 @@ use super::cancel::CancelToken;
 use super::engine::Engine;
 use super::error::InferError;
 use super::in_turn::{InTurn, SharedEngine};
+#[cfg(feature = "kserve")]
+pub use super::kserve::Connection;
 use super::load::load_engine;
 use super::loading::Loading;
 use super::options::{EngineOptions, Shapes};
@@ -20,6 +22,11 @@ use super::register::Register;
 use super::roles::{Aligner, Classifier, Detector};
 use crate::core::modelinfo::{ModelInfo, Role};
 use crate::models::ModelSource;
+
+/// There are no servers without the feature `kserve`.
+#[cfg(not(feature = "kserve"))]
+#[derive(Clone, Debug)]
+pub enum Connection {}
 
 /// Loads a detector and the sidecar beside it; the engine is shared with those in this process who
 /// load the same.
@@ -33,7 +40,7 @@ pub fn load_detector<'a>(
     loading: impl Into<Loading<'a>>,
 ) -> Result<Detector, InferError> {
     let (source, loading) = (source.into(), loading.into());
-    let sidecar = sidecar(&source, Role::Detector, loading)?;
+    let (sidecar, _connection) = sidecar(&source, Role::Detector, loading)?;
     let engine = shared_engine(&source, Role::Detector, options, loading)?;
     Detector::from_engine(Box::new(engine), &sidecar)
 }
@@ -49,7 +56,7 @@ pub fn load_aligner<'a>(
     loading: impl Into<Loading<'a>>,
 ) -> Result<Aligner, InferError> {
     let (source, loading) = (source.into(), loading.into());
-    let sidecar = sidecar(&source, Role::Aligner, loading)?;
+    let (sidecar, _connection) = sidecar(&source, Role::Aligner, loading)?;
     let engine = shared_engine(&source, Role::Aligner, options, loading)?;
     Aligner::from_engine(Box::new(engine), &sidecar)
 }
@@ -64,7 +71,7 @@ pub fn load_classifier<'a>(
     loading: impl Into<Loading<'a>>,
 ) -> Result<Classifier, InferError> {
     let (source, loading) = (source.into(), loading.into());
-    let sidecar = sidecar(&source, Role::Classifier, loading)?;
+    let (sidecar, _connection) = sidecar(&source, Role::Classifier, loading)?;
     let engine = load_engine(&source, options, loading.of(Role::Classifier))?;
     Classifier::from_engine(engine, &sidecar)
 }
@@ -73,28 +80,37 @@ fn sidecar(
     source: &ModelSource,
     expected: Role,
     loading: Loading<'_>,
-) -> Result<ModelInfo, InferError> {
-    let sidecar = sidecar_of(source, loading.cancel)?;
+) -> Result<(ModelInfo, Option<Connection>), InferError> {
+    let (sidecar, connection) = sidecar_of(source, loading.cancel)?;
     match sidecar.role {
         Some(found) if found != expected => {
             Err(InferError::WrongRole { model: source.to_string(), expected, found })
         }
-        _ => Ok(sidecar),
+        _ => Ok((sidecar, connection)),
     }
 }
 
-/// What the sidecar of a model says: the file beside it, or what its server tells.
+/// What the sidecar of a model says: the file beside it, or what its server tells. Whoever goes on to load
+/// the model keeps the connection to the server until then.
 ///
 /// # Errors
 /// [`InferError::Sidecar`], [`InferError::Remote`], [`InferError::Cancelled`].
-pub fn sidecar_of(source: &ModelSource, cancel: &CancelToken) -> Result<ModelInfo, InferError> {
+pub fn sidecar_of(
+    source: &ModelSource,
+    cancel: &CancelToken,
+) -> Result<(ModelInfo, Option<Connection>), InferError> {
     match source {
-        ModelSource::File(path) => ModelInfo::beside(path).map_err(|error| InferError::Sidecar {
-            model: source.to_string(),
-            source: Box::new(error),
-        }),
+        ModelSource::File(path) => match ModelInfo::beside(path) {
+            Ok(sidecar) => Ok((sidecar, None)),
+            Err(error) => {
+                Err(InferError::Sidecar { model: source.to_string(), source: Box::new(error) })
+            }
+        },
         #[cfg(feature = "kserve")]
-        ModelSource::Remote(model) => Ok(super::kserve::describe(model, cancel)?.sidecar),
+        ModelSource::Remote(model) => {
+            let connection = Connection::open(model, cancel)?;
+            Ok((connection.described().sidecar.clone(), Some(connection)))
+        }
         #[cfg(not(feature = "kserve"))]
         ModelSource::Remote(model) => {
             let _ = cancel;
@@ -108,7 +124,9 @@ pub fn sha256_of(source: &ModelSource, cancel: &CancelToken) -> Option<String> {
     match source {
         ModelSource::File(path) => crate::models::known_sha256(path).ok(),
         #[cfg(feature = "kserve")]
-        ModelSource::Remote(model) => super::kserve::describe(model, cancel).ok()?.sha256,
+        ModelSource::Remote(model) => {
+            Connection::open(model, cancel).ok()?.described().sha256.clone()
+        }
         #[cfg(not(feature = "kserve"))]
         ModelSource::Remote(_) => {
             let _ = cancel;

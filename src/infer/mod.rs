@@ -41,8 +41,8 @@ pub use cancel::{CancelToken, Hook, HookGuard};
 pub use engine::{Engine, Staged, Stager};
 pub use error::InferError;
 pub use factory::{
-    LentEngine, lend_classifier, lend_engine, load_aligner, load_classifier, load_detector,
-    sha256_of, shared_classifier, sidecar_of,
+    Connection, LentEngine, lend_classifier, lend_engine, load_aligner, load_classifier,
+    load_detector, sha256_of, shared_classifier, sidecar_of,
 };
 pub use gpu::architectures as gpu_architectures;
 pub use info::{ElementType, EngineInfo, TensorInfo};

@@ -1,6 +1,8 @@
 //! Numbers on their way into a network: 32-bit floats, or bytes for a network that has the map from
 //! 8-bit levels inside.
 
+use std::borrow::Cow;
+
 use ndarray::{Array, ArrayView, Axis, Dimension, IxDyn, RemoveAxis, ShapeError, stack};
 
 use super::info::ElementType;
@@ -55,6 +57,29 @@ impl<'a, D: Dimension> TensorView<'a, D> {
 
     pub fn is_empty(&self) -> bool {
         self.shape().contains(&0)
+    }
+
+    /// Of all its numbers.
+    pub fn byte_length(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len() * size_of::<f32>(),
+            Self::U8(values) => values.len(),
+        }
+    }
+
+    /// The numbers in their order, little-endian. Contiguous bytes are not copied.
+    pub fn le_bytes(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::U8(values) => match values.as_slice() {
+                Some(slice) => Cow::Borrowed(slice),
+                None => values.iter().copied().collect(),
+            },
+            Self::F32(values) => {
+                let mut all = Vec::with_capacity(self.byte_length());
+                values.iter().for_each(|value| all.extend_from_slice(&value.to_le_bytes()));
+                Cow::Owned(all)
+            }
+        }
     }
 
     pub fn into_dyn(self) -> TensorIn<'a> {

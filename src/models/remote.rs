@@ -1,8 +1,9 @@
 //! Networks that a server runs, named by an address:
-//! `kserve://HOST:PORT/MODEL[/VERSION][?timeout=…&token-env=…&ca-file=…&modelinfo=…]`, several endpoints
+//! `kserve://HOST:PORT/MODEL[/VERSION][?timeout=…&token-env=…&…]`, several endpoints
 //! separated by commas.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +29,10 @@ pub struct RemoteModel {
     pub ca_file: Option<PathBuf>,
     /// The sidecar, where the server does not tell it.
     pub modelinfo: Option<PathBuf>,
+    /// Whether servers on this machine are given clips in shared memory, where they take them.
+    pub shared_memory: bool,
+    /// After how long without an answer a request is sent to a second server, too. Less than `timeout`.
+    pub hedge: Option<Duration>,
 }
 
 /// A server.
@@ -42,6 +47,14 @@ impl Endpoint {
     /// As HTTP/2 has it.
     pub fn uri(&self) -> String {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority)
+    }
+
+    /// Whether it is at an address of this machine alone.
+    pub fn is_loopback(&self) -> bool {
+        let Some((host, _)) = self.authority.rsplit_once(':') else { return false };
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost")
+            || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 }
 
@@ -121,9 +134,20 @@ impl RemoteModel {
             token_env: Self::TOKEN_ENV.to_owned(),
             ca_file: None,
             modelinfo: None,
+            shared_memory: true,
+            hedge: None,
         };
         for (name, value) in &first.parameters {
             remote.set(name, value).map_err(|reason| bad(text, &reason))?;
+        }
+        if remote.hedge.is_some_and(|hedge| hedge >= remote.timeout) {
+            return Err(bad(
+                text,
+                "hedge is not shorter than timeout, so that it would do nothing",
+            ));
+        }
+        if remote.hedge.is_some() && remote.endpoints.len() < 2 {
+            return Err(bad(text, "hedge needs a second server; name it behind a comma"));
         }
         Ok(remote)
     }
@@ -139,9 +163,23 @@ impl RemoteModel {
             "token-env" => self.token_env = value.to_owned(),
             "ca-file" => self.ca_file = Some(value.into()),
             "modelinfo" => self.modelinfo = Some(value.into()),
+            "hedge" => {
+                let ms = value.strip_suffix("ms").unwrap_or(value).parse::<u64>().ok();
+                let ms = ms.filter(|ms| (1..=60_000).contains(ms));
+                let wrong = || format!("hedge is {value:?}, expected 1 to 60000 milliseconds");
+                self.hedge = Some(Duration::from_millis(ms.ok_or_else(wrong)?));
+            }
+            "shared-memory" => {
+                self.shared_memory = match value {
+                    "auto" => true,
+                    "off" => false,
+                    _ => return Err(format!("shared-memory is {value:?}, expected auto or off")),
+                };
+            }
             _ => {
                 return Err(format!(
-                    "it has the parameter {name}, expected timeout, token-env, ca-file or modelinfo"
+                    "it has the parameter {name}, expected timeout, hedge, token-env, ca-file, modelinfo \
+                     or shared-memory"
                 ));
             }
         }
@@ -214,13 +252,30 @@ mod tests {
         assert_eq!(remote.endpoints[0].uri(), "http://gpu-1:8001");
         assert_eq!((remote.model.as_str(), &remote.version), ("m2sd", &None));
         assert_eq!(remote.timeout, RemoteModel::TIMEOUT);
-        let text = "kserves://a:8001/m2sd/3?timeout=2.5s&token-env=T&ca-file=/etc/ca.pem, \
+        let text = "kserves://a:8001/m2sd/3?timeout=2.5s&hedge=80ms&token-env=T&ca-file=/etc/ca.pem, \
                     kserves://[::1]:9/m2sd/3";
         let remote = RemoteModel::parse(text).unwrap();
         assert_eq!(remote.to_string(), "kserves://a:8001,kserves://[::1]:9/m2sd/3");
         assert_eq!(remote.endpoints[1].uri(), "https://[::1]:9");
         assert_eq!(remote.timeout, Duration::from_millis(2500));
+        assert_eq!(remote.hedge, Some(Duration::from_millis(80)));
         assert_eq!((remote.token_env.as_str(), remote.ca_file), ("T", Some("/etc/ca.pem".into())));
+    }
+
+    #[test]
+    fn a_server_on_this_machine_is_told_by_its_address() {
+        for (host, expected) in [
+            ("localhost", true),
+            ("127.0.0.1", true),
+            ("127.8.9.1", true),
+            ("[::1]", true),
+            ("10.0.0.1", false),
+            ("[fe80::1]", false),
+            ("localhost.example.org", false),
+        ] {
+            let remote = RemoteModel::parse(&format!("kserve://{host}:1/m")).unwrap();
+            assert_eq!(remote.endpoints[0].is_loopback(), expected, "{host}");
+        }
     }
 
     #[test]
@@ -243,6 +298,10 @@ mod tests {
             ("kserve://a:8001/", "names no model"),
             ("kserve://a:8001/m/1/x", "something follows"),
             ("kserve://a:8001/m?timeout=x", "timeout is \"x\""),
+            ("kserve://a:8001/m?hedge=20", "a second server"),
+            ("kserve://a:8001/m?hedge=0,kserve://b:8001/m", "hedge is \"0\""),
+            ("kserve://a:8001/m?hedge=2000&timeout=2s,kserve://b:8001/m", "shorter than timeout"),
+            ("kserve://a:8001/m?shared-memory=on", "shared-memory is \"on\""),
             ("kserve://a:8001/m?time=1", "the parameter time,"),
             ("kserve://a:8001/m,kserve://b:8001/n", "different models"),
             ("kserve://a:8001/m,kserve://a:8001/m", "twice"),

@@ -82,6 +82,7 @@ fn a_live_stream_goes_on_while_a_server_is_silent_or_gone() {
     for stream in [&control, &live] {
         stream.until("scores", |stream| stream.count("clips-scored") > 10);
     }
+    assert_eq!(proxy.taken(), 1, "what is asked for and what is loaded have one connection");
     proxy.be_silent(true);
     // The percentile is that of the last 256 frames.
     let (from, skipped) = (live.count("frames-out"), live.count("clips-skipped"));

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gstm2sd::infer::{
-    CancelToken, ClipJob, EngineOptions, Pool, PoolOptions, Submitter, shared_classifier,
+    CancelToken, ClipJob, Connection, EngineOptions, Pool, PoolOptions, Submitter,
+    shared_classifier,
 };
+use gstm2sd::models::remote::RemoteModel;
 
 use crate::servers::{Proxy, Server};
 use crate::{classifier, load, name, pixels, remote, score};
@@ -151,4 +153,49 @@ fn a_run_that_waits_for_a_silent_server_is_cancelled_at_once() {
     let (result, ended) = waiting.join().unwrap();
     assert!(matches!(result, Err(gstm2sd::infer::InferError::Cancelled)), "{result:?}");
     assert!(ended - cancelled < Duration::from_millis(100), "{:?}", ended - cancelled);
+}
+
+#[test]
+fn a_slow_server_is_hedged_by_another_one_and_every_clip_counts_once() {
+    const SLOW: Duration = Duration::from_millis(600);
+    let dir = tempfile::tempdir().unwrap();
+    let model = classifier(dir.path());
+    let servers = [Server::triton(&[&model]), Server::triton(&[&model])];
+    let proxies = servers.each_ref().map(|server| Proxy::to(server.address()));
+    let [slow, other] = proxies.each_ref().map(|proxy| proxy.model(name(&model)));
+    let hedged = format!("{slow}?hedge=50ms,{other}");
+    // The control: of two servers without requests, the first is asked.
+    let mut control = load(&format!("{slow},{other}")).unwrap();
+    let mut there = load(&hedged).unwrap();
+    let remote = Arc::new(RemoteModel::parse(&hedged).unwrap());
+    let connection = Connection::open(&remote, &CancelToken::new()).unwrap();
+    let expected = score(&mut control, &[5]).unwrap();
+    proxies[0].be_slow(SLOW);
+    for round in 0..5 {
+        let started = Instant::now();
+        assert_eq!(score(&mut control, &[5]).unwrap(), expected);
+        assert!(started.elapsed() >= SLOW, "it was asked: {:?}", started.elapsed());
+        let started = Instant::now();
+        assert_eq!(score(&mut there, &[5]).unwrap(), expected);
+        let took = started.elapsed();
+        // Once it was outrun, it is not asked first any more.
+        assert!(took < SLOW && (round > 0 || took >= Duration::from_millis(50)), "{took:?}");
+        assert_eq!(connection.hedged(), 1);
+    }
+    // When the other one is silent, the slow one's answer is the first.
+    proxies[1].be_silent(true);
+    let started = Instant::now();
+    assert_eq!(score(&mut there, &[5]).unwrap(), expected);
+    assert!(started.elapsed() >= SLOW, "{:?}", started.elapsed());
+    assert_eq!(connection.hedged(), 2);
+    proxies[1].be_silent(false);
+    drop((there, control));
+    let clip = {
+        let classifier = load(&servers[0].model(name(&model))).unwrap();
+        classifier.spec().clip(pixels(&classifier, 9).view(), Vec::new).unwrap()
+    };
+    let (mut stream, before) = (Stream::new(&hedged, clip), connection.hedged());
+    stream.send_for(Duration::from_secs(1));
+    stream.end();
+    assert!(connection.hedged() > before);
 }

@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+mod commands;
 mod element;
 mod errors;
 mod failover;
 mod scores;
 mod servers;
+mod shared_memory;
 
 use std::path::{Path, PathBuf};
 

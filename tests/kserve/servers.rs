@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -67,6 +67,12 @@ impl Server {
     /// Triton with these networks, as `m2sd models export-repository` writes them, but for who runs them:
     /// its Python back end, which is all that the package has.
     pub fn triton(models: &[&Path]) -> Self {
+        Self::triton_with(models, &[])
+    }
+
+    /// The same with further options.
+    pub fn triton_with(models: &[&Path], options: &[&str]) -> Self {
+        let further: Vec<_> = options.iter().map(ToString::to_string).collect();
         let folder = tempfile::tempdir().unwrap();
         for model in models {
             let options = ExportOptions {
@@ -86,7 +92,7 @@ impl Server {
             let source = root().join("tests/kserve/servers/triton_model.py");
             std::fs::copy(source, model.join("1/model.py")).unwrap();
         }
-        Self::start(folder, |repository, http, grpc| {
+        Self::start(folder, move |repository, http, grpc| {
             let triton = packages().join("pytriton/tritonserver");
             let mut command = Command::new(triton.join("bin/tritonserver"));
             command
@@ -95,6 +101,7 @@ impl Server {
                 .args(["--http-address=127.0.0.1", "--grpc-address=127.0.0.1"])
                 .args([format!("--http-port={http}"), format!("--grpc-port={grpc}")])
                 .args(["--allow-metrics=false", "--exit-timeout-secs=2"])
+                .args(&further)
                 // Its stub takes the first python3 that it finds.
                 .env("PATH", "/usr/bin:/bin");
             command
@@ -185,13 +192,17 @@ pub struct Proxy {
 }
 
 struct Shared {
-    to: SocketAddr,
+    to: Mutex<SocketAddr>,
     /// Nothing is passed on, and nothing closed.
     silent: AtomicBool,
+    /// In milliseconds, how long each piece of an answer takes.
+    slow_ms: AtomicU64,
     /// Connections are refused.
     gone: AtomicBool,
     /// Connections that were taken.
     taken: AtomicUsize,
+    /// Bytes from clients.
+    passed: AtomicUsize,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -200,10 +211,12 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
-            to,
+            to: Mutex::new(to),
             silent: AtomicBool::new(false),
+            slow_ms: AtomicU64::new(0),
             gone: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
+            passed: AtomicUsize::new(0),
             open: Mutex::default(),
         });
         let weak = Arc::downgrade(&shared);
@@ -227,6 +240,11 @@ impl Proxy {
         self.shared.silent.store(silent, Ordering::SeqCst);
     }
 
+    /// Answers come that much later.
+    pub fn be_slow(&self, by: Duration) {
+        self.shared.slow_ms.store(by.as_millis().try_into().unwrap(), Ordering::SeqCst);
+    }
+
     /// Cuts all connections and takes no new ones, or takes them again.
     pub fn be_gone(&self, gone: bool) {
         self.shared.gone.store(gone, Ordering::SeqCst);
@@ -235,25 +253,42 @@ impl Proxy {
         }
     }
 
+    /// Cuts all connections; those that come are led to another server.
+    pub fn lead_to(&self, to: SocketAddr) {
+        *self.shared.to.lock().unwrap() = to;
+        self.be_gone(false);
+    }
+
+    /// Bytes that clients have sent.
+    pub fn passed(&self) -> usize {
+        self.shared.passed.load(Ordering::SeqCst)
+    }
+
     pub fn taken(&self) -> usize {
         self.shared.taken.load(Ordering::SeqCst)
     }
 }
 
 fn connect(shared: &Arc<Shared>, from: TcpStream) {
-    let Ok(to) = TcpStream::connect(shared.to) else { return };
+    let Ok(to) = TcpStream::connect(*shared.to.lock().unwrap()) else { return };
     for stream in [&from, &to] {
         stream.set_nodelay(true).unwrap();
         shared.open.lock().unwrap().push(stream.try_clone().unwrap());
     }
-    let ways = [(from.try_clone().unwrap(), to.try_clone().unwrap()), (to, from)];
-    for (mut from, mut to) in ways {
+    let ways = [(from.try_clone().unwrap(), to.try_clone().unwrap(), true), (to, from, false)];
+    for (mut from, mut to, is_of_client) in ways {
         let shared = Arc::clone(shared);
         std::thread::spawn(move || {
             let mut piece = vec![0; 1 << 16];
             while let Ok(length @ 1..) = from.read(&mut piece) {
                 while shared.silent.load(Ordering::SeqCst) {
                     std::thread::sleep(Duration::from_millis(10));
+                }
+                if is_of_client {
+                    shared.passed.fetch_add(length, Ordering::SeqCst);
+                } else {
+                    let slow = shared.slow_ms.load(Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(slow));
                 }
                 if to.write_all(&piece[..length]).is_err() {
                     break;

@@ -4,9 +4,10 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
+use gst::prelude::*;
 use gstm2sd::core::modelinfo::Role;
+use gstm2sd::filter::M2sdFilter;
 use gstm2sd::models::repository::{Backend, ExportOptions, export};
-use gstm2sd::models::resolve::ResolveError;
 
 use crate::error::CliError;
 use crate::options;
@@ -28,8 +29,8 @@ pub struct ExportArgs {
     instances: u32,
     /// Folder with the models
     #[arg(long, value_name = "DIR")]
-    engines: Option<PathBuf>,
-    /// Detection model: a path or a name in the engines folder
+    engines: Option<String>,
+    /// Detection model: a path or a name in the engines folder, or "none"
     #[arg(long, value_name = "MODEL")]
     detector: Option<String>,
     /// Landmark model, or "none"
@@ -41,6 +42,8 @@ pub struct ExportArgs {
 }
 
 pub fn run(args: &ExportArgs) -> Result<(), CliError> {
+    gst::init().map_err(CliError::runtime)?;
+    gstm2sd::plugin_register_static().map_err(CliError::runtime)?;
     let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
     let options = ExportOptions {
         backend: args.backend,
@@ -67,30 +70,17 @@ pub fn run(args: &ExportArgs) -> Result<(), CliError> {
 impl ExportArgs {
     /// The models that a scan with the same options would use.
     fn models(&self) -> Result<Vec<(Role, PathBuf)>, CliError> {
-        let search = options::search(self.engines.as_deref())?;
-        let mut models = Vec::new();
-        let asked = [
-            (Role::Detector, &self.detector),
-            (Role::Aligner, &self.aligner),
-            (Role::Classifier, &self.classifier),
-        ];
-        for (role, asked) in asked {
-            match asked.as_deref() {
-                Some("none") => {}
-                Some(names) => {
-                    for name in names.split(',') {
-                        let found = search.find(role, Some(name.trim()));
-                        models.push((role, found.map_err(CliError::runtime)?.path));
-                    }
-                }
-                None => match search.find(role, None) {
-                    Ok(found) => models.push((role, found.path)),
-                    // An element does without these two.
-                    Err(ResolveError::Nowhere { .. }) if role != Role::Detector => {}
-                    Err(error) => return Err(CliError::runtime(error)),
-                },
-            }
-        }
+        let element = gst::ElementFactory::make("m2sdfilter")
+            .property("engines-dir", &self.engines)
+            .property("detector", &self.detector)
+            .property("aligner", &self.aligner)
+            .property("classifier", &self.classifier)
+            .build();
+        let element = element.map_err(CliError::runtime)?;
+        let filter: M2sdFilter = element
+            .downcast()
+            .map_err(|_| CliError::runtime("another plugin owns the name m2sdfilter"))?;
+        let models = filter.model_paths().map_err(CliError::runtime)?;
         if models.is_empty() {
             return Err(CliError::usage("no model is named"));
         }

@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Args;
-use gstm2sd::evidence::reproduce::{Comparison, Places, Plan, ReproduceError, compare, plan};
-use gstm2sd::infer::{Precision, Provider};
+use gstm2sd::core::modelinfo::Role;
+use gstm2sd::evidence::reproduce::{
+    Comparison, Places, Plan, RemoteNetwork, ReproduceError, compare, plan,
+};
+use gstm2sd::infer::{CancelToken, Connection, Precision, Provider};
 
 use crate::error::CliError;
 use crate::options;
@@ -21,6 +24,15 @@ pub struct ReproduceArgs {
     /// The folder with the models
     #[arg(long, value_name = "DIR")]
     engines: Option<PathBuf>,
+    /// The detector, if it is not where it was: a path, a name in the engines folder, or a server's address
+    #[arg(long, value_name = "MODEL")]
+    detector: Option<String>,
+    /// The aligner, likewise
+    #[arg(long, value_name = "MODEL")]
+    aligner: Option<String>,
+    /// The classifier, likewise; several separated by commas, in their order
+    #[arg(long, value_name = "MODEL")]
+    classifier: Option<String>,
     /// What runs the networks, instead of what ran them [default: what was asked for then]
     #[arg(long, value_parser = options::provider())]
     provider: Option<Provider>,
@@ -37,12 +49,20 @@ pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
         args.provider.map(|provider| ("provider".to_owned(), provider.as_str().to_owned())),
         args.precision.map(|precision| ("precision".to_owned(), precision.as_str().to_owned())),
     ];
+    let networks = [
+        (Role::Detector, &args.detector),
+        (Role::Aligner, &args.aligner),
+        (Role::Classifier, &args.classifier),
+    ];
+    let networks = networks.into_iter().filter_map(|(role, name)| Some((role, name.clone()?)));
     let places = Places {
         input: args.input.clone(),
         engines: args.engines.clone(),
+        networks: networks.collect(),
         instead: instead.into_iter().flatten().collect(),
     };
     let plan = plan(&args.results, &places).map_err(failure)?;
+    plan.remote.iter().try_for_each(check)?;
     let folder = tempfile::tempdir().map_err(|e| {
         CliError::input(format!("no temporary folder can be made: {e}; set TMPDIR to another one"))
     })?;
@@ -69,6 +89,17 @@ pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
     )))
 }
 
+/// Whether a server has the network of the scan, as far as it tells.
+fn check(network: &RemoteNetwork) -> Result<(), CliError> {
+    let connection =
+        Connection::open(&network.model, &CancelToken::new()).map_err(CliError::runtime)?;
+    let is = connection.described().sha256.as_deref();
+    if is.is_none() {
+        note(&format!("m2sd: {} does not tell the hash of its network", network.model));
+    }
+    network.check(is).map_err(failure)
+}
+
 /// As a command of its own: this one, so that it is the same program.
 fn scan(plan: &Plan, records: &Path) -> Result<(), CliError> {
     let own = std::env::current_exe().map_err(CliError::runtime)?;
@@ -87,7 +118,9 @@ fn scan(plan: &Plan, records: &Path) -> Result<(), CliError> {
 
 fn failure(error: ReproduceError) -> CliError {
     match error {
-        ReproduceError::Model(_) | ReproduceError::OtherModel { .. } => CliError::runtime(error),
+        ReproduceError::Model(_)
+        | ReproduceError::OtherModel { .. }
+        | ReproduceError::OtherNetwork { .. } => CliError::runtime(error),
         _ => CliError::input(error),
     }
 }

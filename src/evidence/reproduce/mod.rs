@@ -2,6 +2,7 @@
 
 mod bounds;
 mod compare;
+mod networks;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,9 +13,11 @@ use thiserror::Error;
 
 pub use self::bounds::Bounds;
 pub use self::compare::{Comparison, RecordDifference, compare};
-use super::records::{Edge, FILES, FORMAT, Header, InputKind, ModelFile};
+pub use self::networks::RemoteNetwork;
+use super::records::{Edge, FILES, FORMAT, Header, InputKind};
 use crate::core::modelinfo::Role;
-use crate::models::resolve::{ResolveError, Search};
+use crate::models::remote::RemoteModel;
+use crate::models::resolve::ResolveError;
 use crate::models::sha256;
 
 /// No header is longer.
@@ -54,6 +57,25 @@ pub enum ReproduceError {
         path.display()
     )]
     OtherModel { role: Role, path: PathBuf, was: String, is: String },
+    /// A server has another network by now.
+    #[error(
+        "{address} does not serve the {role} of the scan: its sha256 is {is}, and the records say {was}; \
+         name a server that does, or the file, with --{role} MODEL"
+    )]
+    OtherNetwork { role: Role, address: String, was: String, is: String },
+    /// The records do not tell all of an address.
+    #[error(
+        "the {role} of the scan was on a server, and its address was recorded without what may be secret: \
+         {address}; name it with --{role} ADDRESS"
+    )]
+    Redacted { role: Role, address: String },
+    /// What the records or the options say is no address.
+    #[error("the {role}: {reason}")]
+    Address { role: Role, reason: String },
+    #[error(
+        "the scan had {was} networks as {role}, and {is} are named; name {was}, in their order"
+    )]
+    Count { role: Role, was: usize, is: usize },
 }
 
 /// What runs a scan again.
@@ -65,6 +87,8 @@ pub struct Plan {
     pub input: PathBuf,
     /// What follows `m2sd scan`, but for where the records go.
     pub arguments: Vec<String>,
+    /// The networks of it that servers run, who are to be asked whether they are those of the scan.
+    pub remote: Vec<RemoteNetwork>,
 }
 
 /// Where the input and the models are, if not where they were, and what is set otherwise.
@@ -72,6 +96,8 @@ pub struct Plan {
 pub struct Places {
     pub input: Option<PathBuf>,
     pub engines: Option<PathBuf>,
+    /// Networks in other places than the records say, as options of a scan name them.
+    pub networks: BTreeMap<Role, String>,
     /// Properties of the element with other values than in the records, such as `provider`.
     pub instead: BTreeMap<String, String>,
 }
@@ -85,16 +111,20 @@ pub fn plan(results: &Path, places: &Places) -> Result<Plan, ReproduceError> {
     let records = records(results)?;
     let header = header(&records)?;
     let input = input(&header, &records, places)?;
-    let mut arguments = vec![text(&input)];
+    let (mut arguments, mut remote) = (vec![text(&input)], Vec::new());
     for (option, role, files) in [
         ("--detector", Role::Detector, std::slice::from_ref(&header.detector)),
         ("--aligner", Role::Aligner, header.aligner.as_slice()),
         ("--classifier", Role::Classifier, &header.classifiers),
     ] {
-        let paths: Result<Vec<_>, _> = files.iter().map(|file| model(role, file, places)).collect();
-        let paths = paths?;
-        let named = if paths.is_empty() { "none".to_owned() } else { paths.join(",") };
+        let (mut names, mut on_servers) = (Vec::new(), Vec::new());
+        for network in networks::named(role, files, &header, places)? {
+            names.push(network.argument);
+            on_servers.extend(network.remote);
+        }
+        let named = if names.is_empty() { "none".to_owned() } else { names.join(",") };
         arguments.extend([option.to_owned(), named]);
+        remote.extend(on_servers);
     }
     if header.span.start > 0.0 {
         arguments.extend(["--start".to_owned(), header.span.start.to_string()]);
@@ -111,7 +141,7 @@ pub fn plan(results: &Path, places: &Places) -> Result<Plan, ReproduceError> {
     for (name, value) in settings {
         arguments.extend(["--set".to_owned(), format!("{name}={value}")]);
     }
-    Ok(Plan { records, input, arguments })
+    Ok(Plan { records, input, arguments, remote })
 }
 
 fn text(path: &Path) -> String {
@@ -172,7 +202,10 @@ fn header(path: &Path) -> Result<Header, ReproduceError> {
         Ok(Edge::Footer(_)) => return Err(wrong("its first record is a footer".into())),
         Err(e) => return Err(wrong(format!("its first line is no header of a scan: {e}"))),
     };
-    if header.format != FORMAT || header.detector.sha256.is_empty() {
+    // A server need not tell its network's hash.
+    let detector = &header.detector;
+    let is_known = !detector.sha256.is_empty() || RemoteModel::is_address(&detector.file);
+    if header.format != FORMAT || !is_known {
         return Err(wrong(format!(
             "records of format {}, and format {FORMAT} is expected; scan again with this version",
             header.format
@@ -207,16 +240,4 @@ fn near(name: &str, records: &Path) -> Option<PathBuf> {
     let file = called.file_name()?;
     let all = [called.to_owned(), folder.join(file), folder.join("..").join(file)];
     all.into_iter().find(|path| path.is_file())
-}
-
-fn model(role: Role, file: &ModelFile, places: &Places) -> Result<String, ReproduceError> {
-    let path = Search::new(places.engines.as_deref()).find(role, Some(&file.file))?.path;
-    let is = sha256(&path).map_err(|source| ReproduceError::Read { path: path.clone(), source })?;
-    if is != file.sha256 {
-        return Err(ReproduceError::OtherModel { role, path, was: file.sha256.clone(), is });
-    }
-    // With a slash, or it would be a name that is looked for.
-    let path = std::path::absolute(&path)
-        .map_err(|source| ReproduceError::Read { path: path.clone(), source })?;
-    Ok(text(&path))
 }

@@ -14,7 +14,8 @@ use glib::subclass::prelude::*;
 use gst::ProgressType;
 use gst::prelude::*;
 
-use super::loading::{ClipEngine, FaceEngines, ModelFiles, SessionError};
+use super::finding::ModelFiles;
+use super::loading::{ClipEngine, FaceEngines, SessionError};
 use crate::core::backoff::Backoff;
 use crate::filter::M2sdFilter;
 use crate::filter::analysis::face_detector::FaceDetector;

@@ -26,6 +26,8 @@ struct State {
     /// Out until then, and then until a look at it finds it ready.
     out_until: Option<Instant>,
     looked_at: bool,
+    /// Another one, asked later, answered before it.
+    outrun: bool,
 }
 
 impl Balance {
@@ -34,13 +36,22 @@ impl Balance {
         Self(vec![State::default(); endpoints])
     }
 
-    /// The healthy endpoint with the fewest requests, but for those in `tried`, which gets one more.
+    /// The healthy endpoint with the fewest requests, but for those in `tried`, which gets one more. Among
+    /// equals one that was outrun is the last.
     pub(super) fn choose(&mut self, tried: &[usize]) -> Option<usize> {
         let healthy = self.0.iter().enumerate().filter(|(_, state)| state.out_until.is_none());
         let free = healthy.filter(|(place, _)| !tried.contains(place));
-        let (place, _) = free.min_by_key(|(_, state)| state.outstanding)?;
+        let (place, _) = free.min_by_key(|(_, state)| (state.outstanding, state.outrun))?;
         self.0.get_mut(place)?.outstanding += 1;
         Some(place)
+    }
+
+    /// As [`Self::choose`], among those that have fewer than `most` requests.
+    pub(super) fn choose_idle(&mut self, tried: &[usize], most: usize) -> Option<usize> {
+        let busy = self.0.iter().enumerate().filter(|(_, state)| state.outstanding >= most);
+        let passed_over: Vec<_> =
+            busy.map(|(place, _)| place).chain(tried.iter().copied()).collect();
+        self.choose(&passed_over)
     }
 
     /// A request that [`Self::choose`] gave out has ended. `random` is from 0 to 1.
@@ -48,11 +59,21 @@ impl Balance {
         let Some(state) = self.0.get_mut(place) else { return };
         state.outstanding = state.outstanding.saturating_sub(1);
         match how {
-            Ended::Answered => state.backoff.succeeded(),
+            Ended::Answered => {
+                state.backoff.succeeded();
+                state.outrun = false;
+            }
             Ended::Dropped => {}
             // Several requests that fail together are one failure.
             Ended::Failed if state.out_until.is_none() => state.put_out(now, random),
             Ended::Failed => {}
+        }
+    }
+
+    /// One that was asked after it answered first. Until it answers itself, others are asked before it.
+    pub(super) fn outrun(&mut self, place: usize) {
+        if let Some(state) = self.0.get_mut(place) {
+            state.outrun = true;
         }
     }
 
@@ -110,6 +131,9 @@ mod tests {
         balance.ended(0, Ended::Answered, now, 1.0);
         balance.ended(0, Ended::Dropped, now, 1.0);
         assert_eq!(balance.choose(&[]), Some(0));
+        assert_eq!(balance.choose_idle(&[0], 1), None, "the other one has a request");
+        assert_eq!(balance.choose_idle(&[0], 2), Some(1));
+        balance.ended(1, Ended::Dropped, now, 1.0);
         // Each is tried once.
         assert_eq!(balance.choose(&[0]), Some(1));
         assert_eq!(balance.choose(&[0, 1]), None);
@@ -144,6 +168,22 @@ mod tests {
         balance.choose(&[1]);
         balance.ended(0, Ended::Failed, now, 1.0);
         assert_eq!(balance.due(now + SECOND), [0]);
+    }
+
+    #[test]
+    fn one_that_was_outrun_is_asked_last_until_it_answers() {
+        let now = Instant::now();
+        let mut balance = Balance::new(2);
+        assert_eq!(balance.choose(&[]), Some(0));
+        balance.ended(0, Ended::Dropped, now, 1.0);
+        balance.outrun(0);
+        assert_eq!(balance.choose(&[]), Some(1));
+        // The other one has a request by now.
+        assert_eq!(balance.choose(&[]), Some(0));
+        for place in [0, 1] {
+            balance.ended(place, Ended::Answered, now, 1.0);
+        }
+        assert_eq!(balance.choose(&[]), Some(0));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use tonic_prost::ProstCodec;
 
 use super::proto::{
     Empty, ModelConfigResponse, ModelInferRequest, ModelInferResponse, ModelMetadataResponse,
-    ModelRequest, ReadyResponse, ServerMetadataResponse,
+    ModelRequest, ReadyResponse, RegionRegisterRequest, RegionRequest, RegionStatusResponse,
+    ServerMetadataResponse,
 };
 use crate::core::explained::explained;
 use crate::models::remote::{Endpoint, RemoteModel};
@@ -21,7 +22,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long an answer about a server or a model may take.
 pub(super) const ASK: Duration = Duration::from_secs(5);
 /// By how much the server hears of a later end than is waited for, so that the error is ours.
-const LATER: Duration = Duration::from_millis(200);
+pub(super) const LATER: Duration = Duration::from_millis(200);
 /// Of an answer. Those of the networks here have a few MB at most.
 const MOST_BYTES: usize = 256 << 20;
 
@@ -126,6 +127,29 @@ impl Client {
         within: Duration,
     ) -> Result<ModelInferResponse, Status> {
         self.unary("/inference.GRPCInferenceService/ModelInfer", request, within).await
+    }
+}
+
+/// Triton's extension `system_shared_memory`.
+impl Client {
+    /// Has the server map a region by its name.
+    pub(super) async fn register(&self, region: RegionRegisterRequest) -> Result<(), Status> {
+        let path = "/inference.GRPCInferenceService/SystemSharedMemoryRegister";
+        self.unary(path, region, ASK).await.map(|Empty {}| ())
+    }
+
+    /// Has the server let go of one. The empty name would be that of all.
+    pub(super) async fn unregister(&self, name: String) -> Result<(), Status> {
+        let path = "/inference.GRPCInferenceService/SystemSharedMemoryUnregister";
+        self.unary(path, RegionRequest { name }, ASK).await.map(|Empty {}| ())
+    }
+
+    /// The names of all regions that the server has mapped.
+    pub(super) async fn regions(&self) -> Result<Vec<String>, Status> {
+        let path = "/inference.GRPCInferenceService/SystemSharedMemoryStatus";
+        let all = RegionRequest { name: String::new() };
+        let answer: RegionStatusResponse = self.unary(path, all, ASK).await?;
+        Ok(answer.regions.into_keys().collect())
     }
 }
 

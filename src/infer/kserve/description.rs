@@ -89,3 +89,60 @@ fn tensor(metadata: &TensorMetadata) -> TensorInfo {
     let dims = metadata.shape.iter().map(|size| usize::try_from(*size).ok()).collect();
     TensorInfo { name: metadata.name.clone(), dims, element }
 }
+
+/// The network of all endpoints that answered, and why the others did not.
+pub(super) fn agreed(
+    model: &RemoteModel,
+    answers: Vec<Result<Described, String>>,
+) -> Result<(Described, Vec<(usize, String)>), String> {
+    let (mut first, mut reasons) = (None::<(usize, Described)>, Vec::new());
+    for (place, answer) in answers.into_iter().enumerate() {
+        let endpoint = &model.endpoints[place];
+        match (answer, &first) {
+            (Err(reason), _) => reasons.push((place, reason)),
+            (Ok(described), None) => first = Some((place, described)),
+            (Ok(described), Some((other, known))) if !is_same(known, &described) => {
+                return Err(format!(
+                    "{} and {endpoint} serve different networks ({} and {}); name endpoints that serve \
+                     the same",
+                    model.endpoints[*other],
+                    summary(known),
+                    summary(&described)
+                ));
+            }
+            (Ok(_), Some(_)) => {}
+        }
+    }
+    match first {
+        Some((_, described)) => Ok((described, reasons)),
+        None => {
+            let reasons = reasons
+                .iter()
+                .map(|(place, reason)| format!("{}: {reason}", model.endpoints[*place]));
+            let reasons: Vec<_> = reasons.collect();
+            Err(format!(
+                "no server answers: {}. Start it, or name one that serves the model {}",
+                reasons.join("; "),
+                model.model
+            ))
+        }
+    }
+}
+
+fn is_same(a: &Described, b: &Described) -> bool {
+    let tensors = |of: &Described| (of.info.inputs.clone(), of.info.outputs.clone());
+    let hashes_agree = match (&a.sha256, &b.sha256) {
+        (Some(a), Some(b)) => a == b,
+        // One of the servers does not tell.
+        _ => true,
+    };
+    tensors(a) == tensors(b) && hashes_agree
+}
+
+fn summary(of: &Described) -> String {
+    let inputs: Vec<_> = of.info.inputs.iter().map(ToString::to_string).collect();
+    match &of.sha256 {
+        Some(hash) => format!("{}, {}…", inputs.join(", "), hash.get(..12).unwrap_or(hash)),
+        None => inputs.join(", "),
+    }
+}

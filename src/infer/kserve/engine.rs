@@ -1,22 +1,20 @@
-//! A run as a request and its answer.
+//! A run, and what its answer holds.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ndarray::ArrayViewD;
 
-use super::proto::{InferRequestedOutput, InferTensor, ModelInferRequest, ModelInferResponse};
-use super::remote::{Remote, block_on};
+use super::proto::ModelInferResponse;
+use super::remote::{REQUESTS, Remote, block_on};
+use super::request::Ask;
 use crate::infer::cancel::CancelToken;
 use crate::infer::engine::Engine;
 use crate::infer::error::InferError;
 use crate::infer::info::{ElementType, EngineInfo};
 use crate::infer::options::Provider;
 use crate::infer::outputs::Outputs;
-use crate::infer::tensor::{TensorIn, TensorView};
+use crate::infer::tensor::TensorIn;
 
-/// Requests of a network that are on their way to each of its servers.
-const REQUESTS: usize = 2;
 /// Threads that wait for answers, however many servers there are.
 const MOST_THREADS: usize = 31;
 
@@ -64,51 +62,9 @@ impl Engine for KserveEngine {
             let reason = format!("{} inputs were given, and it has {expected}", inputs.len());
             return Err(failed(reason));
         }
-        let request = self.request(inputs);
-        let answer = block_on(cancel, self.remote.infer(&request))?.map_err(failed)?;
+        let ask = Ask::new(&self.remote.model, info, inputs);
+        let answer = block_on(cancel, self.remote.infer(&ask))?.map_err(failed)?;
         take(&answer, info, outputs).map_err(failed)
-    }
-}
-
-impl KserveEngine {
-    fn request(&self, inputs: &[TensorIn<'_>]) -> ModelInferRequest {
-        let remote = &self.remote.model;
-        let EngineInfo { inputs: declared, outputs, .. } = &self.remote.described.info;
-        let tensors = inputs.iter().zip(declared).map(|(given, declared)| {
-            let datatype = if given.element() == ElementType::U8 { "UINT8" } else { "FP32" };
-            // A size is never near the largest.
-            let shape = given.shape().iter().map(|size| i64::try_from(*size).unwrap_or(i64::MAX));
-            InferTensor {
-                name: declared.name.clone(),
-                datatype: datatype.to_owned(),
-                shape: shape.collect(),
-                contents: None,
-            }
-        });
-        let asked = outputs.iter().map(|output| InferRequestedOutput { name: output.name.clone() });
-        ModelInferRequest {
-            model_name: remote.model.clone(),
-            model_version: remote.version.clone().unwrap_or_default(),
-            id: String::new(),
-            inputs: tensors.collect(),
-            outputs: asked.collect(),
-            raw_input_contents: inputs.iter().map(bytes).collect(),
-        }
-    }
-}
-
-/// The numbers of an input in their order, little-endian.
-fn bytes(input: &TensorIn<'_>) -> Bytes {
-    match input {
-        TensorView::U8(values) => match values.as_slice() {
-            Some(slice) => Bytes::copy_from_slice(slice),
-            None => values.iter().copied().collect::<Vec<_>>().into(),
-        },
-        TensorView::F32(values) => {
-            let mut all = Vec::with_capacity(values.len() * size_of::<f32>());
-            values.iter().for_each(|value| all.extend_from_slice(&value.to_le_bytes()));
-            all.into()
-        }
     }
 }
 

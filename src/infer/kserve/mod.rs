@@ -5,10 +5,13 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `engine` | a run as a request and its answer |
+//! | `engine` | a run, and what its answer holds |
+//! | `request` | a run as a request |
 //! | `remote` | the endpoints of one network, shared by its engines |
 //! | `balance` | which of them is next |
 //! | `description` | what a server says of a network |
+//! | `shared_memory` | inputs in shared memory, for a server on the same machine |
+//! | `region` | one region of it |
 //! | `client` | calls to one endpoint |
 //! | `proto` | the messages |
 //! | `runtime` | the thread of all connections |
@@ -18,9 +21,13 @@ mod client;
 mod description;
 mod engine;
 mod proto;
+mod region;
 mod remote;
+mod request;
 mod runtime;
+mod shared_memory;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use self::description::Described;
@@ -30,18 +37,42 @@ use super::cancel::CancelToken;
 use super::error::InferError;
 use crate::models::remote::RemoteModel;
 
-/// Asks the servers what their network is: its tensors, its sidecar and its hash, where they tell.
-///
-/// # Errors
-/// [`InferError::Remote`] when none of them answers, or their networks differ.
-pub fn describe(model: &Arc<RemoteModel>, cancel: &CancelToken) -> Result<Described, InferError> {
-    Ok(Remote::of(model, cancel)?.described.clone())
+/// The connections to the servers of one network, for as long as this lives: a load meanwhile uses them,
+/// and asks the servers nothing again.
+#[derive(Clone)]
+pub struct Connection(Arc<Remote>);
+
+impl Connection {
+    /// That of this process, else a new one, once a server has said what the network is.
+    ///
+    /// # Errors
+    /// [`InferError::Remote`] when none of the servers answers, or their networks differ;
+    /// [`InferError::Cancelled`], [`InferError::Thread`].
+    pub fn open(model: &Arc<RemoteModel>, cancel: &CancelToken) -> Result<Self, InferError> {
+        Remote::of(model, cancel).map(Self)
+    }
+
+    /// The network's tensors, its sidecar and its hash, where the servers tell.
+    pub fn described(&self) -> &Described {
+        &self.0.described
+    }
+
+    /// Requests that were slow, and that a second server was asked, too: the address's `hedge`.
+    pub fn hedged(&self) -> u64 {
+        self.0.hedged()
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connection").field(&self.0.model).finish()
+    }
 }
 
 /// An engine that has the servers run `model`.
 ///
 /// # Errors
-/// As [`describe`].
+/// As [`Connection::open`].
 pub(super) fn load(
     model: &Arc<RemoteModel>,
     cancel: &CancelToken,

@@ -89,9 +89,25 @@ pub struct InferTensor {
     pub datatype: String,
     #[prost(int64, repeated, tag = "3")]
     pub shape: Vec<i64>,
+    #[prost(map = "string, message", tag = "4")]
+    pub parameters: HashMap<String, InferParameter>,
     /// Where a server answers with typed numbers instead of raw bytes.
     #[prost(message, optional, tag = "5")]
     pub contents: Option<InferTensorContents>,
+}
+
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InferParameter {
+    #[prost(oneof = "ParameterChoice", tags = "2, 3")]
+    pub choice: Option<ParameterChoice>,
+}
+
+#[derive(Clone, PartialEq, ::prost::Oneof)]
+pub enum ParameterChoice {
+    #[prost(int64, tag = "2")]
+    Number(i64),
+    #[prost(string, tag = "3")]
+    Text(String),
 }
 
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -118,7 +134,7 @@ pub struct ModelInferRequest {
     pub inputs: Vec<InferTensor>,
     #[prost(message, repeated, tag = "6")]
     pub outputs: Vec<InferRequestedOutput>,
-    /// In the order of `inputs`, little-endian.
+    /// In the order of `inputs`, little-endian; none for inputs in shared memory.
     #[prost(bytes = "bytes", repeated, tag = "7")]
     pub raw_input_contents: Vec<Bytes>,
 }
@@ -136,4 +152,31 @@ pub struct ModelInferResponse {
     /// In the order of `outputs`; empty where `contents` are used.
     #[prost(bytes = "bytes", repeated, tag = "6")]
     pub raw_output_contents: Vec<Bytes>,
+}
+
+/// A region by its name; all where it is empty.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RegionRequest {
+    #[prost(string, tag = "1")]
+    pub name: String,
+}
+
+/// Triton's, and with each of its regions in [`RegionStatusResponse`].
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RegionRegisterRequest {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// As `shm_open` takes it.
+    #[prost(string, tag = "2")]
+    pub key: String,
+    #[prost(uint64, tag = "3")]
+    pub offset: u64,
+    #[prost(uint64, tag = "4")]
+    pub byte_size: u64,
+}
+
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RegionStatusResponse {
+    #[prost(map = "string, message", tag = "1")]
+    pub regions: HashMap<String, RegionRegisterRequest>,
 }

@@ -9,8 +9,8 @@ use gstm2sd::core::modelinfo::Role;
 use gstm2sd::core::percentile::percentile;
 use gstm2sd::core::redact::redact;
 use gstm2sd::infer::{
-    CancelToken, ClassifierSpec, ClipJob, EngineOptions, Pool, PoolOptions, Refused, Scored,
-    Submitter, Tensor, shared_classifier,
+    CancelToken, ClassifierSpec, ClipJob, Connection, EngineOptions, Pool, PoolOptions, Refused,
+    Scored, Submitter, Tensor, shared_classifier,
 };
 use gstm2sd::models::ModelSource;
 use gstm2sd::models::remote::RemoteModel;
@@ -64,6 +64,9 @@ pub struct LoadReport {
     failed: u64,
     /// The first failure.
     failure: Option<String>,
+    /// Requests that a second server was asked, too; of an address with `hedge`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hedged: Option<u64>,
     clips_per_second: f64,
     /// From a clip's offer to its score.
     latency_p50_ms: f64,
@@ -103,6 +106,9 @@ impl LoadReport {
             self.queued_p95_ms,
             *clip_bytes as f64 / 1e6,
         );
+        if let Some(hedged) = self.hedged {
+            text.push_str(&format!("  {hedged} requests were sent to a second server, too\n"));
+        }
         if let Some(failure) = &self.failure {
             text.push_str(&format!("  the first failure: {failure}\n"));
         }
@@ -159,7 +165,8 @@ pub fn run(args: &BenchArgs, model: &str) -> Result<LoadReport, CliError> {
     load.warm_up(&cancel)?;
     let (counts, seconds) = load.offer_for(Duration::from_secs_f64(args.seconds), &cancel);
     load.await_answers(counts, &cancel);
-    let report = load.report(model, pool.spec(), counts, seconds);
+    let mut report = load.report(model, pool.spec(), counts, seconds);
+    report.hedged = hedged(model, &cancel);
     if let Some(signal) = signals.received() {
         note(report.table().trim_end());
         return Err(CliError::Signal(signal));
@@ -168,6 +175,12 @@ pub fn run(args: &BenchArgs, model: &str) -> Result<LoadReport, CliError> {
         Some(failure) if report.scored == 0 => Err(CliError::runtime(failure)),
         _ => Ok(report),
     }
+}
+
+/// Of an address that says so, as long as its pool lives.
+fn hedged(model: &str, cancel: &CancelToken) -> Option<u64> {
+    let remote = Arc::new(RemoteModel::parse(model).ok().filter(|remote| remote.hedge.is_some())?);
+    Some(Connection::open(&remote, cancel).ok()?.hedged())
 }
 
 fn load(
@@ -344,6 +357,7 @@ impl Load {
             skipped: counts.skipped,
             failed: answers.failed,
             failure: answers.failure.clone(),
+            hedged: None,
             clips_per_second: answers.latencies_ms.len() as f64 / seconds,
             latency_p50_ms: at(&answers.latencies_ms, 0.5),
             latency_p95_ms: at(&answers.latencies_ms, 0.95),
