@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # those that source it use them
 # Where install.sh puts what it installs, and uninstall.sh finds it: for this user, or for all below PREFIX;
 # all of it below DESTDIR, where a package is made.
 

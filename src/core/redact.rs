@@ -6,7 +6,7 @@ use std::borrow::Cow;
 const MASK: &str = "***";
 
 /// Parts of a query parameter's name that say that its value is a secret.
-const SECRET_PARTS: [&str; 18] = [
+const SECRET_PARTS: [&str; 19] = [
     "token",
     "passw",
     "passphrase",
@@ -24,7 +24,8 @@ const SECRET_PARTS: [&str; 18] = [
     "authorization",
     "jwt",
     "hmac",
-    "hdne",
+    "hdnea",
+    "hdnts",
 ];
 
 /// Whole names of that kind, which other names merely contain.

@@ -97,6 +97,68 @@ fn lists_of_models_and_of_what_is_there_fit_their_terminals() {
     }
 }
 
+/// What a command says on terminals of all widths; where it says `listed`, in as many words.
+#[track_caller]
+fn assert_fits_everywhere(make: impl Fn() -> Command, listed: &str) {
+    for columns in WIDTHS {
+        let (said, code) = on_terminal(make(), columns);
+        assert_eq!(code, 0, "{said}");
+        let said = plain(&said);
+        assert_fits(&said, columns);
+        assert!(words(&said).iter().any(|word| word == listed), "{columns}: no {listed}: {said}");
+    }
+}
+
+#[test]
+fn what_verify_tells_fits_its_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("results");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a file with a name of some length 名前.txt"), "x").unwrap();
+    let run = |args: &[&str]| {
+        let mut command = command(args);
+        command.env("HOME", dir.path()).env_remove("XDG_CONFIG_HOME");
+        command
+    };
+    assert_code(&run(&["key", "new"]).output().unwrap(), 0);
+    assert_code(&run(&["seal", text(&folder)]).output().unwrap(), 0);
+    let key = dir.path().join(".config/m2sd/seal-key.pem.pub");
+    assert_fits_everywhere(|| run(&["verify", text(&folder), "--key", text(&key)]), "checked:");
+}
+
+#[test]
+fn figures_of_an_evaluation_fit_their_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, out) = (dir.path().join("data"), dir.path().join("out"));
+    for name in ["real/a.mp4", "fake/b.mp4"] {
+        std::fs::create_dir_all(data.join(name).parent().unwrap()).unwrap();
+        std::fs::copy(scene().join("scene.mp4"), data.join(name)).unwrap();
+    }
+    let engines = scene().join("engines");
+    let args = ["eval", text(&data), "--out", text(&out), "--quiet", "--engines", text(&engines)];
+    let all = [&args[..], &["--detect-interval", "4", "--replicates", "20"]].concat();
+    // Scored once, and told four times.
+    assert_fits_everywhere(|| command(&all), "AUC");
+}
+
+#[test]
+fn a_bar_is_drawn_on_terminals_that_can_redraw_a_line() {
+    let engines = scene().join("engines");
+    let video = scene().join("scene.mp4");
+    for (term, is_drawn) in [("xterm", true), ("dumb", false)] {
+        let mut command = command(&["scan", text(&video), "--engines", text(&engines)]);
+        command.env("TERM", term).env("NO_COLOR", "1");
+        let (said, code) = on_terminal(command, 60);
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(said.contains('\u{1b}'), is_drawn, "{term}: {said:?}");
+        // Moves of the cursor, and no colours.
+        let has_colors = said.split("\u{1b}[").skip(1).any(|code| {
+            code.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m')
+        });
+        assert!(!has_colors, "{term}: {said:?}");
+    }
+}
+
 #[test]
 fn help_and_errors_fit_their_terminals() {
     for args in [&["--help"][..], &["scan", "--help"], &["models", "import", "--help"]] {

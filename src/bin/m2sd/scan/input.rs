@@ -69,7 +69,7 @@ impl Input {
             if let Some(path) = &path {
                 check_file(path, input)?;
             }
-            let is_file = path.is_some();
+            let is_file = path.as_ref().is_some_and(|path| path.is_file());
             let kind = if is_file { kind } else { InputKind::Stream };
             return Ok(unknown(input.to_owned(), path, kind));
         }
@@ -162,7 +162,15 @@ fn check_file(path: &Path, input: &str) -> Result<(), CliError> {
         return wrong("it is a folder; name it without file://".into());
     }
     if !found.is_file() {
-        return wrong("it is a pipe or a device, and no file; scan - reads standard input".into());
+        // As a stream, which is not opened twice.
+        return match address::is_address(input) {
+            true => Ok(()),
+            false => wrong(format!(
+                "it is a pipe or a device, and no file; scan - reads standard input, and \
+                 file://{} what comes as a stream",
+                path.display()
+            )),
+        };
     }
     if found.len() == 0 {
         return wrong(

@@ -1,28 +1,29 @@
 //! `m2sd models …`: import, fetch, list, verify, synth, compare, quantise, export-repository.
 
+mod listing;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use gstm2sd::core::modelinfo::{ModelInfo, Role, Training};
+use gstm2sd::core::modelinfo::{ModelInfo, Training};
 use gstm2sd::infer::{self, Trial};
 use gstm2sd::models::advice;
 use gstm2sd::models::arch::m2sd;
 use gstm2sd::models::arch::retinaface::Variant;
 use gstm2sd::models::checkpoint::Kept;
 use gstm2sd::models::import::{self, ImportOptions, ImportReport};
-use gstm2sd::models::resolve::{ResolveError, Search};
 use gstm2sd::models::synth::{self, ClipShape, Synth, TransformerShape};
-use gstm2sd::models::{Listed, State, list, verify};
 
+use self::listing::Places;
 use crate::compare::{self, CompareArgs};
 use crate::error::CliError;
 use crate::export::{self, ExportArgs};
 use crate::fetch;
 use crate::options::{self, engines_folder, tuning_here};
 use crate::quantise::{self, QuantiseArgs};
-use crate::terminal::{Cell, Page, Set, Table, Tone, note, print_line, print_page};
+use crate::terminal::{note, print_line};
 
 #[derive(Subcommand)]
 pub enum ModelsCommand {
@@ -55,34 +56,12 @@ pub struct EnginesDir {
 impl EnginesDir {
     /// To read models.
     fn places(&self) -> Result<Places, CliError> {
-        let search = options::search(self.engines.as_deref())?;
-        // What cannot be told of a role is told of its models.
-        let used = Role::ALL.map(|role| search.find(role, None).ok().map(|found| found.path));
-        let used = used.into_iter().flatten().collect();
-        Ok(Places { search, named: self.engines.clone(), used })
+        Places::find(self.engines.clone())
     }
 
     /// To write them.
     fn folder(&self) -> PathBuf {
         engines_folder(self.engines.as_deref())
-    }
-}
-
-/// Where models are, as a scan with the same option finds them.
-struct Places {
-    search: Search,
-    named: Option<PathBuf>,
-    /// The best of each role.
-    used: Vec<PathBuf>,
-}
-
-impl Places {
-    /// All of them; where one is named, that, and those of which a scan would use models all the same.
-    fn folders(&self) -> impl Iterator<Item = &Path> {
-        self.search.dirs().iter().map(PathBuf::as_path).filter(|dir| match &self.named {
-            None => true,
-            Some(named) => named == dir || self.used.iter().any(|model| model.starts_with(dir)),
-        })
     }
 }
 
@@ -225,8 +204,8 @@ pub fn run(command: &ModelsCommand) -> Result<(), CliError> {
     match command {
         ModelsCommand::Import(args) => import_files(args),
         ModelsCommand::Fetch(args) => fetch::run(&args.dir.folder(), &args.names, args.trust),
-        ModelsCommand::List(dir) => list_models(&dir.places()?),
-        ModelsCommand::Verify(dir) => verify_models(&dir.places()?),
+        ModelsCommand::List(dir) => listing::list(&dir.places()?),
+        ModelsCommand::Verify(dir) => listing::verify(&dir.places()?),
         ModelsCommand::Synth(args) => write_synthetic(args),
         ModelsCommand::Compare(args) => compare::run(args),
         ModelsCommand::Quantise(args) => quantise::run(args),
@@ -340,129 +319,6 @@ fn training(info: &ModelInfo) -> &'static str {
         Training::Analytic => "analytic: for the drawn scene only",
         Training::Untrained => "UNTRAINED",
         Training::Unknown => "training unknown",
-    }
-}
-
-fn list_models(places: &Places) -> Result<(), CliError> {
-    let mut page = Page::default();
-    let mut is_empty = true;
-    for folder in places.folders() {
-        let models = list(folder).map_err(CliError::runtime)?;
-        if !models.is_empty() {
-            page.text(format!("{}:", folder.display()));
-            page.table(listed(&models, &places.used));
-            is_empty = false;
-        }
-    }
-    if is_empty {
-        let folders: Vec<_> = places.folders().map(|dir| dir.display().to_string()).collect();
-        page.text(format!("No models in {}. {}.", folders.join(", "), advice::models()));
-    }
-    print_page(&page)
-}
-
-fn listed(models: &[Listed], used: &[PathBuf]) -> Table {
-    let mut table = Table::new([
-        ("role", Set::Left),
-        ("file", Set::Left),
-        ("MB", Set::Right),
-        ("scan", Set::Left),
-        ("model", Set::Wrapped),
-    ]);
-    for model in models {
-        let file = model.path.file_name().unwrap_or_default().to_string_lossy();
-        let role = model.role.map_or("no role", |role| role.as_str());
-        let info = match &model.info {
-            Ok(info) => format!("{}, {}", info.title.as_deref().unwrap_or("-"), training(info)),
-            Err(error) => format!("sidecar: {error}"),
-        };
-        let summary = match &model.summary {
-            Ok(summary) => {
-                let inputs = summary.inputs.iter().map(ToString::to_string);
-                let outputs = summary.outputs.iter().map(ToString::to_string);
-                let (inputs, outputs) = (join(inputs), join(outputs));
-                let precision = if summary.traits.is_quantised { ", int8" } else { "" };
-                format!("{inputs} -> {outputs}{precision}")
-            }
-            Err(error) => format!("unreadable: {error}"),
-        };
-        let is_used = used.contains(&model.path);
-        table.row([
-            role.into(),
-            file.into(),
-            format!("{:.1}", model.bytes as f64 / 1e6).into(),
-            Cell::new(if is_used { "used" } else { "-" }, Tone::Plain),
-            format!("{info}; {summary}").into(),
-        ]);
-    }
-    table
-}
-
-fn join(items: impl Iterator<Item = String>) -> String {
-    items.collect::<Vec<_>>().join(", ")
-}
-
-fn describe(state: &State) -> String {
-    match state {
-        State::Intact => "intact".to_owned(),
-        State::Changed { recorded, found } => {
-            format!("CHANGED: its sha256 is {found}, recorded was {recorded}")
-        }
-        State::Missing => "MISSING".to_owned(),
-        State::Unrecorded => "not recorded: put there by hand".to_owned(),
-        State::Unreadable(error) => format!("UNREADABLE: {error}"),
-    }
-}
-
-fn verify_models(places: &Places) -> Result<(), CliError> {
-    let mut damaged = 0;
-    let mut page = Page::default();
-    for folder in places.folders() {
-        let mut table = Table::new([("", Set::Left), ("", Set::Wrapped)]);
-        let models = verify(folder).map_err(CliError::runtime)?;
-        for model in &models {
-            let is_damaged = !matches!(model.state, State::Intact | State::Unrecorded);
-            let tone = if is_damaged { Tone::Bad } else { Tone::Good };
-            table.row([model.file.as_str().into(), Cell::new(describe(&model.state), tone)]);
-            damaged += u32::from(is_damaged);
-        }
-        if !models.is_empty() {
-            page.text(format!("{}:", folder.display()));
-            page.table(table);
-        }
-    }
-    print_page(&page)?;
-    if damaged > 0 {
-        return Err(CliError::runtime(format!(
-            "not what was recorded: {damaged} of the models; import or fetch them again"
-        )));
-    }
-    for role in Role::ALL {
-        let found = match places.search.find(role, None) {
-            Ok(found) => format!("{} is used{}", found.path.display(), tried(&found.path, role)?),
-            Err(_) if role == Role::Aligner => "none, which will do".to_owned(),
-            Err(ResolveError::Nowhere { .. }) if role == Role::Classifier => {
-                "none: faces are followed and not judged".to_owned()
-            }
-            Err(error) => return Err(CliError::runtime(error)),
-        };
-        let mut page = Page::default();
-        page.item(format!("{role}: "), Tone::Plain, found);
-        print_page(&page)?;
-    }
-    Ok(())
-}
-
-/// What a trial says of a model that a scan would use.
-fn tried(model: &Path, role: Role) -> Result<String, CliError> {
-    let info = ModelInfo::beside(model).map_err(CliError::runtime)?;
-    match infer::try_out(model, role, &info, PATIENCE) {
-        Ok(Trial::Ran) => Ok(", and runs".to_owned()),
-        Ok(Trial::Untried(why)) => Ok(format!("; it was not tried out: {why}")),
-        Err(error) => {
-            let model = model.display();
-            Err(CliError::runtime(format!("{role}: {model} cannot be used: {error}")))
-        }
     }
 }
 
