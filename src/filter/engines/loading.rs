@@ -24,6 +24,7 @@ use crate::models::resolve::{Found, ResolveError, Search};
 
 /// Why a run cannot start, or cannot go on. Each text says what to do.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum SessionError {
     #[error(transparent)]
     Models(#[from] ResolveError),
@@ -73,16 +74,20 @@ impl<'a> Wanted<'a> {
 /// Which networks a run loads, and how.
 #[derive(Debug)]
 pub struct ModelFiles {
+    /// The network that finds faces.
     pub detector: ModelSource,
+    /// The network that finds 68 points of a face; `None`: without one.
     pub aligner: Option<ModelSource>,
     /// Those that judge together; none: faces are followed and not judged.
     pub classifiers: Vec<ClassifierFile>,
+    /// What runs them all, and how.
     pub options: EngineOptions,
 }
 
 /// A classifier of a run.
 #[derive(Debug)]
 pub struct ClassifierFile {
+    /// Where it is.
     pub source: ModelSource,
     /// Its sidecar.
     pub info: ModelInfo,
