@@ -33,7 +33,7 @@ impl Inner {
 }
 
 impl CancelToken {
-    /// One that is not cancelled, and that no other one cancels.
+    /// One that is not cancelled.
     pub fn new() -> Self {
         Self::default()
     }

@@ -33,7 +33,7 @@ pub struct Known {
     pub title: String,
     /// The lowest of a role that is there is used.
     pub rank: u32,
-    /// Whether its publisher has trained it.
+    /// Whether its weights were trained; else they are random.
     pub trained: bool,
     /// P(fake) above which a face counts as fake.
     pub threshold: Option<f64>,

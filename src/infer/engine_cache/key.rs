@@ -32,7 +32,7 @@ pub struct CacheKey {
     pub model_sha256: String,
     /// Who builds and runs it.
     pub provider: Provider,
-    /// The precision that was asked for.
+    /// The precision that it was built for.
     pub precision: Precision,
     /// The smallest, best and largest shapes of the inputs.
     pub profile: [String; 3],
