@@ -23,22 +23,33 @@ pub mod publish;
 pub mod watch;
 
 #[cfg(feature = "plugin")]
-fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    #[cfg(feature = "publish")]
-    publish::register(plugin)?;
-    filter::register(plugin)
+mod plugin {
+    fn init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+        #[cfg(feature = "publish")]
+        crate::publish::register(plugin)?;
+        crate::filter::register(plugin)
+    }
+
+    // The name must be the library's without `libgst`, or GStreamer does not find it.
+    gst::plugin_define!(
+        m2sd,
+        env!("CARGO_PKG_DESCRIPTION"),
+        init,
+        concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
+        "MIT/X11",
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_NAME"),
+        env!("BUILD_REL_DATE")
+    );
 }
 
-// The name must be the library's without `libgst`, or GStreamer does not find it.
+/// Registers the plugin's elements in this process, for programs that link the library instead of
+/// having GStreamer load it.
+///
+/// # Errors
+/// When GStreamer does not take the plugin.
 #[cfg(feature = "plugin")]
-gst::plugin_define!(
-    m2sd,
-    env!("CARGO_PKG_DESCRIPTION"),
-    plugin_init,
-    concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
-    "MIT/X11",
-    env!("CARGO_PKG_NAME"),
-    env!("CARGO_PKG_NAME"),
-    env!("CARGO_PKG_NAME"),
-    env!("BUILD_REL_DATE")
-);
+pub fn plugin_register_static() -> Result<(), glib::BoolError> {
+    plugin::plugin_desc::plugin_register_static()
+}

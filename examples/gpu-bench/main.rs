@@ -40,11 +40,11 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const MEASURED: Duration = Duration::from_secs(1);
 
 /// What is measured, and where its files are.
-pub struct Bench {
-    pub provider: Provider,
-    pub precision: Precision,
-    pub folder: PathBuf,
-    pub batches: Vec<usize>,
+struct Bench {
+    provider: Provider,
+    precision: Precision,
+    folder: PathBuf,
+    batches: Vec<usize>,
 }
 
 impl Bench {
@@ -61,21 +61,21 @@ impl Bench {
         Ok(Self { provider, precision, folder, batches })
     }
 
-    pub fn options(&self) -> EngineOptions {
+    fn options(&self) -> EngineOptions {
         let (provider, precision) = (self.provider, self.precision);
         let cache_dir = Some(self.folder.join("cache"));
         EngineOptions { provider, precision, cache_dir, ..EngineOptions::default() }
     }
 
     /// What the provider is compared with: single floats on the CPU.
-    pub fn reference() -> EngineOptions {
+    fn reference() -> EngineOptions {
         let (provider, precision) = (Provider::Cpu, Precision::Fp32);
         EngineOptions { provider, precision, ..EngineOptions::default() }
     }
 
     /// Says how far the provider's numbers, each 0 to 1, are from the CPU's, and whether that is no
     /// farther than its arithmetic explains.
-    pub fn judge(&self, what: &str, reference: &[f64], found: &[f64]) -> bool {
+    fn judge(&self, what: &str, reference: &[f64], found: &[f64]) -> bool {
         let tolerance = match self.precision {
             Precision::Fp32 => SINGLE,
             _ => HALF,
@@ -132,7 +132,7 @@ fn run() -> Outcome<bool> {
 }
 
 /// Runs a second, once it is warm.
-pub fn runs_a_second(mut run: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
+fn runs_a_second(mut run: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
     let started = Instant::now();
     while started.elapsed() < WARM_UP {
         run()?;

@@ -1,7 +1,5 @@
 //! How long to wait before the next try of something that failed.
 
-#![warn(missing_docs)]
-
 use std::time::Duration;
 
 /// Doubles from [`Backoff::FIRST`] to [`Backoff::LONGEST`].

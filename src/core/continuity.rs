@@ -25,9 +25,15 @@ pub const MAX_HOLE_FRAMES: u64 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Break {
     /// Nothing was shown for so long.
-    Hole { ns: u64 },
+    Hole {
+        /// The length of the hole.
+        ns: u64,
+    },
     /// Time went back by so much.
-    Backward { ns: u64 },
+    Backward {
+        /// By how much.
+        ns: u64,
+    },
     /// A segment begins at another place of the medium.
     Elsewhere,
 }

@@ -1,8 +1,6 @@
 //! The aligner's 68 points: what part of the frame it reads, and where its points lie
 //! (docs/method.md, "Landmarks").
 
-#![warn(missing_docs)]
-
 use thiserror::Error;
 
 use super::geometry::{BBox, CropRect, FivePoints, Point, Size};

@@ -11,7 +11,9 @@ use std::path::Path;
 
 use thiserror::Error;
 
+/// Why a file cannot be walked through.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum WireError {
     #[error("cannot read or copy the file: {0}")]
     Io(#[from] std::io::Error),
@@ -22,6 +24,7 @@ pub enum WireError {
 /// A field's value in protobuf's wire format, bytes not yet read.
 #[derive(Clone, Copy)]
 pub enum Value {
+    /// A varint.
     Number(u64),
     /// So many bytes of a fixed-size number.
     Fixed(u64),
@@ -163,6 +166,7 @@ impl<R: Read + Seek> Wire<R> {
 }
 
 /// The numbers of the fields of `onnx.proto3`'s messages, by message and field.
+#[allow(missing_docs, reason = "`onnx.proto3` says what its fields hold")]
 pub mod field {
     pub const MODEL_IR_VERSION: u64 = 1;
     pub const MODEL_GRAPH: u64 = 7;

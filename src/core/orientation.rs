@@ -9,14 +9,22 @@ use super::geometry::{Point, Size};
 /// in the `Flip…` cases mirrored left to right, and then rotated clockwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Orientation {
+    /// Upright as it is stored.
     #[default]
     Rotate0,
+    /// A quarter turn clockwise.
     Rotate90,
+    /// Half a turn.
     Rotate180,
+    /// A quarter turn counter-clockwise.
     Rotate270,
+    /// Mirrored, not turned.
     FlipRotate0,
+    /// Mirrored, then a quarter turn clockwise.
     FlipRotate90,
+    /// Mirrored, then half a turn: top and bottom change places.
     FlipRotate180,
+    /// Mirrored, then a quarter turn counter-clockwise.
     FlipRotate270,
 }
 

@@ -1,7 +1,5 @@
 //! One number for many.
 
-#![warn(missing_docs)]
-
 /// The value that a `fraction` in 0..=1 of `values` does not exceed: the one of nearest rank.
 /// `None` for no values.
 ///

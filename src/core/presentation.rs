@@ -4,8 +4,6 @@
 //! people do; frames and coordinates that leave stay the stream's own. A [`Presentation`] is the
 //! one map between the two: first pixels become square, then the picture is turned.
 
-#![warn(missing_docs)]
-
 use super::geometry::{BBox, Point, Size};
 use super::orientation::Orientation;
 

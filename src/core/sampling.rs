@@ -89,7 +89,12 @@ pub enum Sampling {
     #[default]
     All,
     /// The stream has more than wanted: one every so many ns.
-    Grid { period_ns: f64, step_ns: f64 },
+    Grid {
+        /// Between the frames that are wanted.
+        period_ns: f64,
+        /// Between the frames of the stream.
+        step_ns: f64,
+    },
     /// The stream says no rate: as its frames come.
     Measured(FrameRates),
 }
@@ -167,6 +172,7 @@ pub struct FrameSampler {
 }
 
 impl FrameSampler {
+    /// Before the first frame.
     pub fn new(sampling: Sampling) -> Self {
         let (point_ns, newest_ns, steps_ns) = (None, None, VecDeque::new());
         Self { sampling, point_ns, newest_ns, steps_ns, left_out: 0 }

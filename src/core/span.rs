@@ -3,7 +3,9 @@
 /// A half-open interval of running time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
+    /// The first instant inside.
     pub start_ns: u64,
+    /// The first instant after it.
     pub end_ns: u64,
 }
 

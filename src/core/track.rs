@@ -16,6 +16,7 @@ impl fmt::Display for TrackId {
     }
 }
 
+/// When faces make tracks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrackParams {
     /// The lowest score of a face that starts a track. One that continues a track may score less.
@@ -51,6 +52,7 @@ pub struct Tracker {
 }
 
 impl Tracker {
+    /// Without a track; the first will have number 0.
     pub fn new(params: TrackParams) -> Self {
         Self { params, next_id: 0, live: Vec::new() }
     }

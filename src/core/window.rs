@@ -28,14 +28,18 @@ pub type FrameNumber = u64;
 /// What a track keeps of one frame. `P` is whatever scoring needs, such as the face's crop.
 #[derive(Debug)]
 pub struct Sample<P> {
+    /// The place of the frame in its stream.
     pub frame: FrameNumber,
     /// Frames that were left out just before it, oldest first.
     left_out: Vec<FrameNumber>,
+    /// The running time for which the frame is shown.
     pub span: Span,
+    /// What scoring needs of it.
     pub payload: P,
 }
 
 impl<P> Sample<P> {
+    /// A frame before which none was left out.
     pub fn new(frame: FrameNumber, span: Span, payload: P) -> Self {
         Self { frame, left_out: Vec::new(), span, payload }
     }
@@ -44,6 +48,7 @@ impl<P> Sample<P> {
 /// The fewest frames of a track that reflection may extend to a clip.
 pub const MIN_FRAMES_TO_PAD: usize = 3;
 
+/// How long clips are, and how far apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowParams {
     /// `T`, the frames of a clip.
@@ -55,7 +60,9 @@ pub struct WindowParams {
 /// A window that is full: `T` samples in playing order. Reflection repeats samples.
 #[derive(Debug)]
 pub struct ClipWindow<P> {
+    /// Whose clip it is.
     pub track: TrackId,
+    /// `T` of them, in playing order.
     pub samples: Vec<Arc<Sample<P>>>,
 }
 
@@ -77,14 +84,23 @@ impl<P> ClipWindow<P> {
     }
 }
 
+/// What became of frames and tracks.
 #[derive(Debug)]
 pub enum WindowEvent<P> {
     /// Score this clip.
     Clip(ClipWindow<P>),
     /// Every clip that contains this frame of this track has been announced.
-    FrameClosed { track: TrackId, frame: FrameNumber },
+    FrameClosed {
+        /// Whose frame it is.
+        track: TrackId,
+        /// Its place in the stream.
+        frame: FrameNumber,
+    },
     /// The track is over and was too short for any clip.
-    Insufficient { track: TrackId },
+    Insufficient {
+        /// The track that has ended.
+        track: TrackId,
+    },
 }
 
 /// What becomes of a track that ends before it filled one window.
@@ -125,6 +141,7 @@ pub struct Windows<P> {
 }
 
 impl<P> Windows<P> {
+    /// Without tracks.
     pub fn new(params: WindowParams) -> Self {
         Self { params, tracks: BTreeMap::new() }
     }

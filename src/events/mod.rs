@@ -17,8 +17,6 @@
 //!
 //! Names are those of bus messages and records (`docs/metadata.md`); `docs/events.md` describes all.
 
-#![warn(missing_docs)]
-
 pub mod alert;
 pub mod body;
 mod event;

@@ -33,6 +33,7 @@ mod audio;
 mod debug;
 mod engines;
 mod generation;
+#[allow(missing_docs, reason = "each property's blurb says what it is")]
 mod imp;
 mod input;
 mod memory;

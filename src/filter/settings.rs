@@ -15,11 +15,14 @@ pub use crate::infer::{Precision, Provider};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstM2sdChannelOrder")]
 pub enum ChannelOrder {
+    /// What the model's sidecar says, else what its family reads.
     #[default]
     #[enum_value(name = "What the model's .modelinfo says, else its family's", nick = "auto")]
     Auto,
+    /// Red first, as the published M2SD script feeds it.
     #[enum_value(name = "RGB, as the published M2SD script feeds it", nick = "rgb")]
     Rgb,
+    /// Blue first, as RetinaFace was trained.
     #[enum_value(name = "BGR, as RetinaFace was trained", nick = "bgr")]
     Bgr,
 }
@@ -28,11 +31,14 @@ pub enum ChannelOrder {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstM2sdMode")]
 pub enum Mode {
+    /// Live for live sources, complete for others.
     #[default]
     #[enum_value(name = "Live for live sources, complete for others", nick = "auto")]
     Auto,
+    /// At once, with the newest score of each face.
     #[enum_value(name = "At once, with the newest score of each face", nick = "live")]
     Live,
+    /// When every clip that contains it is scored.
     #[enum_value(name = "When every clip that contains it is scored", nick = "complete")]
     Complete,
 }
@@ -41,9 +47,11 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstM2sdLandmarkSource")]
 pub enum LandmarkSource {
+    /// The detector, as in the published method.
     #[default]
     #[enum_value(name = "The detector, as in the published method", nick = "detector")]
     Detector,
+    /// The 68 landmarks of the aligner.
     #[enum_value(name = "The 68 landmarks of the aligner", nick = "aligner")]
     Aligner,
 }
@@ -53,23 +61,32 @@ pub enum LandmarkSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstM2sdOrientation")]
 pub enum OrientationSource {
+    /// As the stream's tag says.
     #[default]
     #[enum_value(name = "As the stream's tag image-orientation says", nick = "auto")]
     Auto,
+    /// As they are.
     #[enum_value(name = "As they are", nick = "rotate-0")]
     Rotate0,
+    /// A quarter turn clockwise.
     #[enum_value(name = "A quarter turn clockwise", nick = "rotate-90")]
     Rotate90,
+    /// Half a turn.
     #[enum_value(name = "Half a turn", nick = "rotate-180")]
     Rotate180,
+    /// A quarter turn counter-clockwise.
     #[enum_value(name = "A quarter turn counter-clockwise", nick = "rotate-270")]
     Rotate270,
+    /// Mirrored left to right.
     #[enum_value(name = "Mirrored left to right", nick = "flip-rotate-0")]
     FlipRotate0,
+    /// Mirrored at the rising diagonal.
     #[enum_value(name = "Mirrored at the rising diagonal", nick = "flip-rotate-90")]
     FlipRotate90,
+    /// Mirrored top to bottom.
     #[enum_value(name = "Mirrored top to bottom", nick = "flip-rotate-180")]
     FlipRotate180,
+    /// Mirrored at the falling diagonal.
     #[enum_value(name = "Mirrored at the falling diagonal", nick = "flip-rotate-270")]
     FlipRotate270,
 }
@@ -95,9 +112,11 @@ impl OrientationSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstM2sdOnError")]
 pub enum OnError {
+    /// The element warns, passes frames unscored, and tries again with growing pauses.
     #[default]
     #[enum_value(name = "Warn, pass frames unscored, try again with growing pauses", nick = "pass")]
     Pass,
+    /// The stream stops with an error.
     #[enum_value(name = "Stop the stream with an error", nick = "fail")]
     Fail,
 }

@@ -33,6 +33,7 @@ impl Inner {
 }
 
 impl CancelToken {
+    /// One that is not cancelled.
     pub fn new() -> Self {
         Self::default()
     }
@@ -48,6 +49,7 @@ impl CancelToken {
         }
     }
 
+    /// Whether runs with it end, and new ones do not begin.
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancelled.load(Ordering::Acquire)
     }

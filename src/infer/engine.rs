@@ -8,6 +8,7 @@ use super::tensor::TensorIn;
 
 /// One network, loaded and ready.
 pub trait Engine: Send {
+    /// What it takes and gives, and who runs it.
     fn info(&self) -> &EngineInfo;
 
     /// Runs once, with `inputs` in the order of [`EngineInfo::inputs`]; what comes out goes to

@@ -13,6 +13,7 @@ use crate::models::remote::BadAddress;
 
 /// Every failure of this layer. Each says what was found, what was expected and what to do.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum InferError {
     #[error(
         "{library} was not found; looked in {}. {} to the folder or file",

@@ -8,15 +8,18 @@ use super::options::{Precision, Provider};
 /// What an input or output is declared as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorInfo {
+    /// Its name in the network.
     pub name: String,
     /// `None`: any size.
     pub dims: Vec<Option<usize>>,
+    /// What its numbers are.
     pub element: ElementType,
 }
 
 /// What the numbers of a tensor are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ElementType {
+    /// 32-bit floats.
     F32,
     /// Bytes: a picture as it is, before any normalisation.
     U8,
@@ -29,7 +32,9 @@ pub enum ElementType {
 pub struct EngineInfo {
     /// What the engine was loaded from, for messages.
     pub model: String,
+    /// In the order in which a run takes them.
     pub inputs: Vec<TensorInfo>,
+    /// In the order in which a run gives them.
     pub outputs: Vec<TensorInfo>,
     /// The most samples that a run may have, where the engine was built for so many.
     pub largest_batch: Option<NonZeroUsize>,

@@ -9,7 +9,10 @@ use crate::core::modelinfo::Role;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadStep<'a> {
     /// TensorRT builds its engine of this model, which takes minutes, once.
-    Building { model: &'a Path },
+    Building {
+        /// The network's file.
+        model: &'a Path,
+    },
 }
 
 type Listener<'a> = &'a dyn Fn(LoadStep<'_>);
@@ -24,6 +27,7 @@ pub struct Loading<'a> {
 }
 
 impl<'a> Loading<'a> {
+    /// A load that `cancel` ends, and whose steps `listener` hears of, on the thread that loads.
     pub fn new(cancel: &'a CancelToken, listener: Listener<'a>) -> Self {
         Self { cancel, role: None, listener: Some(listener) }
     }

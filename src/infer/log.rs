@@ -6,7 +6,9 @@ use std::sync::OnceLock;
 /// How serious a line of the log is. Less than a warning is not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// Something was done otherwise than asked, or worse.
     Warning,
+    /// Something was not done.
     Error,
 }
 

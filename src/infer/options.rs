@@ -45,8 +45,10 @@ pub enum Provider {
     /// OpenVINO: CPUs of any make (bf16 where they have it), Intel GPUs and NPUs.
     #[cfg_attr(feature = "plugin", enum_value(name = "OpenVINO", nick = "openvino"))]
     OpenVino,
+    /// ONNX Runtime's CUDA provider.
     #[cfg_attr(feature = "plugin", enum_value(name = "NVIDIA CUDA", nick = "cuda"))]
     Cuda,
+    /// ONNX Runtime's TensorRT provider, which builds an engine of each model and GPU first.
     #[cfg_attr(feature = "plugin", enum_value(name = "NVIDIA TensorRT", nick = "tensorrt"))]
     TensorRt,
     /// NVIDIA TensorRT for RTX, a plug-in provider that brings its libraries along: it needs a
@@ -103,10 +105,13 @@ pub enum Precision {
         enum_value(name = "What the provider finds fastest on this machine", nick = "auto")
     )]
     Auto,
+    /// 32-bit floats.
     #[cfg_attr(feature = "plugin", enum_value(name = "32-bit floating point", nick = "fp32"))]
     Fp32,
+    /// 16-bit floats of IEEE 754, on GPUs.
     #[cfg_attr(feature = "plugin", enum_value(name = "16-bit floating point (GPU)", nick = "fp16"))]
     Fp16,
+    /// 16-bit floats with the exponent of 32-bit ones.
     #[cfg_attr(feature = "plugin", enum_value(name = "bfloat16", nick = "bf16"))]
     Bf16,
     /// That of a file that was quantised (QDQ) beforehand, and of no other; a compiled one, which
@@ -126,6 +131,7 @@ impl Precision {
     }
 }
 
+/// The kind of processor that a device is.
 #[derive(
     Clone,
     Copy,
@@ -140,8 +146,11 @@ impl Precision {
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum DeviceKind {
+    /// The host's processor.
     Cpu,
+    /// A graphics processor.
     Gpu,
+    /// A processor for neural networks.
     Npu,
 }
 
@@ -189,12 +198,14 @@ impl FromStr for Provider {
 }
 
 impl Provider {
+    /// As the property `provider` has it, such as `tensorrt-rtx`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
 impl Precision {
+    /// As the property `precision` has it, such as `bf16`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -264,8 +275,11 @@ impl fmt::Display for Device {
 /// How to run a model. Equal options and files mean that an engine can be shared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EngineOptions {
+    /// What runs it.
     pub provider: Provider,
+    /// Which of the provider's devices.
     pub device: Device,
+    /// The arithmetic.
     pub precision: Precision,
     /// Threads of one run, 0: as many as the process may use.
     pub threads: usize,

@@ -22,6 +22,7 @@ impl Outputs {
         self.0.truncate(count);
     }
 
+    /// The output at this place of the network's; `None`: there are fewer.
     pub fn get(&self, place: usize) -> Option<ArrayViewD<'_, f32>> {
         self.0.get(place).map(|output| output.view())
     }

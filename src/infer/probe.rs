@@ -26,6 +26,7 @@ const TOLERANCE: f64 = 0.01;
 /// A provider that works.
 #[derive(Clone, Debug)]
 pub struct Working {
+    /// What ran, on which provider and in which precision.
     pub info: EngineInfo,
     /// Loading, which for TensorRT is building.
     pub load: Duration,
@@ -33,6 +34,7 @@ pub struct Working {
 
 /// Why a provider does not work.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum ProbeError {
     #[error("the test network cannot be written: {0}")]
     Folder(#[from] std::io::Error),

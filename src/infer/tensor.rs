@@ -10,14 +10,18 @@ use super::info::ElementType;
 /// Numbers that belong to whoever submits them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tensor<D: Dimension> {
+    /// 32-bit floats.
     F32(Array<f32, D>),
+    /// Bytes.
     U8(Array<u8, D>),
 }
 
 /// Numbers that are only looked at.
 #[derive(Clone, Copy, Debug)]
 pub enum TensorView<'a, D: Dimension> {
+    /// 32-bit floats.
     F32(ArrayView<'a, f32, D>),
+    /// Bytes.
     U8(ArrayView<'a, u8, D>),
 }
 
@@ -25,6 +29,7 @@ pub enum TensorView<'a, D: Dimension> {
 pub type TensorIn<'a> = TensorView<'a, IxDyn>;
 
 impl<D: Dimension> Tensor<D> {
+    /// The same numbers, looked at.
     pub fn view(&self) -> TensorView<'_, D> {
         match self {
             Self::F32(values) => TensorView::F32(values.view()),
@@ -34,6 +39,7 @@ impl<D: Dimension> Tensor<D> {
 }
 
 impl<'a, D: Dimension> TensorView<'a, D> {
+    /// The same numbers, for a shorter time.
     pub fn view(&self) -> TensorView<'_, D> {
         match self {
             Self::F32(values) => TensorView::F32(values.view()),
@@ -41,6 +47,7 @@ impl<'a, D: Dimension> TensorView<'a, D> {
         }
     }
 
+    /// The sizes of its axes.
     pub fn shape(&self) -> &[usize] {
         match self {
             Self::F32(values) => values.shape(),
@@ -48,6 +55,7 @@ impl<'a, D: Dimension> TensorView<'a, D> {
         }
     }
 
+    /// What its numbers are.
     pub fn element(&self) -> ElementType {
         match self {
             Self::F32(_) => ElementType::F32,
@@ -55,6 +63,7 @@ impl<'a, D: Dimension> TensorView<'a, D> {
         }
     }
 
+    /// Whether it has no number.
     pub fn is_empty(&self) -> bool {
         self.shape().contains(&0)
     }
@@ -82,6 +91,7 @@ impl<'a, D: Dimension> TensorView<'a, D> {
         }
     }
 
+    /// The same numbers, of any number of axes.
     pub fn into_dyn(self) -> TensorIn<'a> {
         match self {
             Self::F32(values) => TensorView::F32(values.into_dyn()),

@@ -22,11 +22,15 @@ pub enum Media {
 /// A video of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
+    /// What it is called, and what it is known to be.
     pub video: Video,
+    /// Where its pictures are.
     pub media: Media,
 }
 
+/// Why a list of videos cannot be used.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum DatasetError {
     #[error("{0}")]
     Csv(#[from] csv::Error),

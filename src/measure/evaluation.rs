@@ -23,6 +23,7 @@ pub enum Level {
 }
 
 impl Level {
+    /// As in `metrics.json`: `video`, `video-ungated`, `track`, `frame`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Video => "video",
@@ -36,9 +37,11 @@ impl Level {
 /// The fakes of a group against their own reals.
 #[derive(Clone, Debug)]
 pub struct GroupFigures {
+    /// The group of the fakes, as the list of videos calls it.
     pub group: String,
     /// The group of the reals; `None`: all of them.
     pub reals: Option<String>,
+    /// What was measured.
     pub figures: Figures,
 }
 
@@ -48,25 +51,36 @@ pub type AtLevel = Result<(Sample, Figures), SampleError>;
 /// What a classifier says of videos, measured.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
+    /// The name of the classifier.
     pub classifier: String,
+    /// What was done to the videos before, as in [`crate::measure::Row::degradation`].
     pub degradation: String,
     /// P(fake) above which the classifier calls a face fake; `None`: it has no operating point.
     pub threshold: Option<f64>,
     /// All videos, real and fake, scored or not.
     pub videos: [usize; 2],
+    /// Videos without a score, and why they have none.
     pub abstentions: Vec<(Video, String)>,
+    /// Every level, from videos to frames.
     pub levels: Vec<(Level, AtLevel)>,
+    /// Each group of fakes on its own; empty where no class has more than one group.
     pub groups: Vec<GroupFigures>,
+    /// `None`: one group of each class, or fewer.
     pub across: Option<AcrossGroups>,
+    /// The risk-coverage curve; empty without a threshold.
     pub coverage: Vec<CoveragePoint>,
 }
 
 /// Which scores are evaluated.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
+    /// The name of the classifier.
     pub classifier: &'a str,
+    /// What was done to the videos before: [`crate::measure::NOT_DEGRADED`], or a kind and level.
     pub degradation: &'a str,
+    /// P(fake) above which the classifier calls a face fake; `None`: it has no operating point.
     pub threshold: Option<f64>,
+    /// What it said of the videos.
     pub scores: &'a Scores,
     /// Scores of faces on frames, with the number of their video among `scores.videos`.
     pub frames: &'a [(usize, Probability)],
@@ -112,6 +126,7 @@ impl Evaluation {
         }
     }
 
+    /// `None`: the level was not measured, or there are no scores of both classes.
     pub fn level(&self, level: Level) -> Option<&(Sample, Figures)> {
         let found = self.levels.iter().find(|(of, _)| *of == level);
         found.and_then(|(_, measured)| measured.as_ref().ok())

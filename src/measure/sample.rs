@@ -17,13 +17,17 @@ use crate::core::evidence::Probability;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
+    /// Nobody changed the face.
     Real,
+    /// The face is forged.
     Fake,
 }
 
 impl Class {
+    /// Both classes, in the order of pairs such as `[usize; 2]`.
     pub const BOTH: [Self; 2] = [Self::Real, Self::Fake];
 
+    /// As in lists and tables: `real`, `fake`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Real => "real",
@@ -58,7 +62,9 @@ impl FromStr for Class {
 /// A video that was scored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Video {
+    /// The file, as its list names it.
     pub file: String,
+    /// What it is known to be.
     pub class: Class,
     /// Forgery kind, source: whatever its list says; may be empty.
     pub group: String,
@@ -66,6 +72,7 @@ pub struct Video {
 
 /// Why scores are no sample.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum SampleError {
     #[error(
         "no {missing} video has a score; expected at least one real and one fake. Add {missing} \
@@ -134,6 +141,7 @@ impl Sample {
         Self::new(videos, scores)
     }
 
+    /// The videos that scores refer to by number, scored or not.
     pub fn videos(&self) -> &[Video] {
         &self.videos
     }
@@ -183,13 +191,16 @@ impl Sample {
 /// The scores of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
+    /// P(fake).
     pub score: f64,
     /// How many real scores have this value; fractions where videos are weighted.
     pub real: f64,
+    /// How many fake scores have it.
     pub fake: f64,
 }
 
 impl Step {
+    /// How many scores have this value.
     pub fn both(&self) -> f64 {
         self.real + self.fake
     }

@@ -18,12 +18,17 @@ use crate::core::evidence::Probability;
 pub enum QualityNumber {
     /// Between the eyes, in px.
     EyeDistance,
+    /// 0..=1, of the aligned picture.
     Sharpness,
+    /// The mean level of the face, 0..=1.
     Brightness,
+    /// The standard deviation of its levels, 0..=1.
     Contrast,
     /// In degrees.
     Pose,
+    /// The part of the aligned picture outside of the frame, 0..=1.
     Outside,
+    /// How much the blocks of coarse compression show, 0..=1.
     Blockiness,
 }
 
@@ -48,16 +53,21 @@ impl QualityNumber {
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
+    /// The video, as its list names it.
     pub file: String,
+    /// What the video is known to be.
     pub class: Class,
+    /// Forgery kind, source: whatever the list says; may be empty.
     pub group: String,
     /// The name of the classifier.
     pub classifier: String,
     /// What was done to the file before: `none`, or a kind and level such as `jpeg-50`.
     pub degradation: String,
+    /// The face's track; `None`: the row names none.
     pub track: Option<u64>,
     /// Seconds of the file.
     pub start: Option<f64>,
+    /// Where the clip ends, in seconds of the file.
     pub end: Option<f64>,
     /// P(fake); without one the row says why the file has none.
     pub score: Option<Probability>,
@@ -85,6 +95,7 @@ impl Row {
         }
     }
 
+    /// `None`: it was not measured.
     pub fn quality(&self, number: QualityNumber) -> Option<f64> {
         self.quality.get(number as usize).copied().flatten()
     }
@@ -106,7 +117,9 @@ const COLUMNS: [&str; 10] = [
     "reason",
 ];
 
+/// Why a table cannot be read.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum TableError {
     #[error("{0}")]
     Csv(#[from] csv::Error),
@@ -121,6 +134,7 @@ pub enum TableError {
 /// All rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
+    /// In the order of the file.
     pub rows: Vec<Row>,
 }
 
@@ -307,7 +321,9 @@ impl<'a> Line<'a> {
 pub struct Clip {
     /// Its number among the videos.
     pub video: usize,
+    /// The face's track.
     pub track: u64,
+    /// P(fake) of the clip.
     pub score: Probability,
     /// Why it counts for no verdict; empty where it does.
     pub reason: String,
@@ -320,14 +336,18 @@ pub struct Clip {
 pub struct Abstention {
     /// Its number among the videos.
     pub video: usize,
+    /// Why, in words.
     pub reason: String,
 }
 
 /// What one classifier says of one set of videos.
 #[derive(Clone, Debug, Default)]
 pub struct Scores {
+    /// All videos, scored or not, in the order of their first row.
     pub videos: Vec<Video>,
+    /// Clips with a score.
     pub clips: Vec<Clip>,
+    /// Videos without one.
     pub abstentions: Vec<Abstention>,
 }
 

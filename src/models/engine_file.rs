@@ -26,6 +26,7 @@ const LARGEST_BYTES: u64 = i32::MAX as u64 - (1 << 16);
 
 /// Why an engine cannot be used.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum EngineFileError {
     #[error("cannot read the engine {}: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },

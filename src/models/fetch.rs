@@ -33,6 +33,7 @@ const LARGEST_BYTES: u64 = 8 << 30;
 /// How far a download is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
+    /// What has arrived, with what an earlier try has left.
     pub done_bytes: u64,
     /// `None`: the server does not say.
     pub total_bytes: Option<u64>,
@@ -52,6 +53,7 @@ pub struct Download<'a> {
 /// Why a file could not be fetched. What has arrived stays in `FILE.part`, for the next try, unless
 /// it is of no use.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum FetchError {
     #[error("cannot fetch {url}: {source}; {}", after(source))]
     Http { url: String, source: Box<ureq::Error> },

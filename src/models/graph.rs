@@ -24,6 +24,7 @@ pub struct Edge(String);
 /// One dimension of an input or output.
 #[derive(Clone, Copy, Debug)]
 pub enum Axis {
+    /// So many.
     Size(usize),
     /// Any size. Equal names mean equal sizes.
     Any(&'static str),
@@ -41,12 +42,15 @@ enum Data {
 /// A part of a checkpoint's tensor, seen as a matrix whose rows are its first axis.
 #[derive(Clone, Debug)]
 pub struct Part {
+    /// The tensor's name in the checkpoint.
     pub tensor: String,
+    /// Which of the matrix's rows.
     pub rows: Range<usize>,
     /// `None`: all.
     pub columns: Option<Range<usize>>,
     /// Swap rows and columns: a `Linear` weight becomes the right side of a `MatMul`.
     pub transpose: bool,
+    /// What every number is multiplied by.
     pub scale: f32,
 }
 
@@ -67,6 +71,7 @@ pub struct Graph {
     outputs: Vec<proto::ValueInfoProto>,
 }
 
+/// An attribute of one integer.
 pub fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto {
         name: name.to_owned(),
@@ -76,6 +81,7 @@ pub fn int(name: &str, value: i64) -> AttributeProto {
     }
 }
 
+/// An attribute of one float.
 pub fn float(name: &str, value: f32) -> AttributeProto {
     AttributeProto {
         name: name.to_owned(),
@@ -85,6 +91,7 @@ pub fn float(name: &str, value: f32) -> AttributeProto {
     }
 }
 
+/// An attribute of a list of integers.
 pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
     AttributeProto {
         name: name.to_owned(),
@@ -94,6 +101,7 @@ pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
     }
 }
 
+/// An attribute of a text.
 pub fn string(name: &str, value: &str) -> AttributeProto {
     AttributeProto {
         name: name.to_owned(),
@@ -104,6 +112,7 @@ pub fn string(name: &str, value: &str) -> AttributeProto {
 }
 
 impl Graph {
+    /// A graph without nodes.
     pub fn new(name: &'static str) -> Self {
         let (nodes, initializers) = (Vec::new(), Vec::new());
         Self { name, nodes, initializers, inputs: Vec::new(), outputs: Vec::new() }
@@ -114,6 +123,7 @@ impl Graph {
         self.nodes.len()
     }
 
+    /// Adds an input of 32-bit floats.
     pub fn input(&mut self, name: &str, axes: &[Axis]) -> Edge {
         self.inputs.push(port(name, axes));
         Edge(name.to_owned())
@@ -131,6 +141,7 @@ impl Graph {
         self.outputs.push(port(name, axes));
     }
 
+    /// Adds a node of ONNX's operator `op`; returns its one output.
     pub fn op(&mut self, op: &str, inputs: &[&Edge], attributes: &[AttributeProto]) -> Edge {
         let name = format!("{op}_{}", self.nodes.len());
         self.nodes.push(NodeProto {
@@ -149,6 +160,7 @@ impl Graph {
         self.initializer(name, dims, Data::Floats(values))
     }
 
+    /// A constant of no axes.
     pub fn scalar(&mut self, value: f32) -> Edge {
         let name = format!("constant_{}", self.initializers.len());
         self.floats(&name, &[], vec![value])
@@ -183,11 +195,13 @@ impl Graph {
         self.op("Slice", &[x, &start, &end, &axis, &step], &[])
     }
 
+    /// The same numbers, in another shape; -1 stands for what is left, 0 for the size as it is.
     pub fn reshape(&mut self, x: &Edge, dims: &[i64]) -> Edge {
         let dims = self.shape(dims);
         self.op("Reshape", &[x, &dims], &[])
     }
 
+    /// Puts the axes into another order.
     pub fn transpose(&mut self, x: &Edge, order: &[i64]) -> Edge {
         self.op("Transpose", &[x], &[ints("perm", order)])
     }

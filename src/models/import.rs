@@ -52,10 +52,13 @@ pub type Trial = fn(&Path, &ModelInfo) -> Result<(), String>;
 /// What was written.
 #[derive(Clone, Debug)]
 pub struct ImportReport {
+    /// The ONNX file.
     pub model: PathBuf,
+    /// The `.modelinfo` beside it.
     pub sidecar: PathBuf,
     /// The network, for people: `M2SD/VideoMAE transformer: 12 blocks …`.
     pub network: String,
+    /// What the sidecar says.
     pub info: ModelInfo,
     /// Entries of the source that the model does not contain, sorted.
     pub ignored: Vec<String>,
@@ -71,12 +74,16 @@ pub struct ImportReport {
 #[derive(Debug, Error)]
 #[error("cannot import {}: {problem}", file.display())]
 pub struct ImportError {
+    /// What was to be imported.
     pub file: PathBuf,
+    /// What is wrong with it.
     #[source]
     pub problem: Box<Problem>,
 }
 
+/// What is wrong with a file that is to be imported.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum Problem {
     #[error("cannot read it: {0}")]
     Read(std::io::Error),

@@ -12,13 +12,17 @@ use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role, Training};
 /// One model of a folder.
 #[derive(Debug)]
 pub struct Listed {
+    /// The file.
     pub path: PathBuf,
+    /// The size of the file, without its sidecar.
     pub bytes: u64,
     /// From the sidecar, else from the manifest.
     pub role: Option<Role>,
     /// Its place in its role's order of preference, where the manifest knows it.
     pub rank: Option<u32>,
+    /// Its sidecar; a default one where there is none.
     pub info: Result<ModelInfo, ModelInfoError>,
+    /// What the file takes and gives, where it can be read.
     pub summary: Result<Summary, OnnxError>,
 }
 
@@ -57,23 +61,29 @@ impl Listed {
 /// One file of a folder, compared with the lock.
 #[derive(Debug)]
 pub struct Verified {
+    /// Its name in the folder.
     pub file: String,
+    /// Whether it is what was recorded.
     pub state: State,
 }
 
+/// How a file of a folder compares with its record.
 #[derive(Debug)]
 pub enum State {
     /// The same bytes as when it was written.
     Intact,
     /// Other bytes than then.
     Changed {
+        /// The hash in the lock, in hexadecimal.
         recorded: String,
+        /// The file's own.
         found: String,
     },
     /// Recorded, and gone.
     Missing,
     /// Never recorded: it was put there by hand.
     Unrecorded,
+    /// It is there and cannot be read.
     Unreadable(std::io::Error),
 }
 

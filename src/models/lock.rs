@@ -25,8 +25,10 @@ const HEAD: &str =
 #[serde(transparent)]
 pub struct Lock(BTreeMap<String, Record>);
 
+/// What the lock says of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Record {
+    /// Of the file, in lower-case hexadecimal.
     pub sha256: String,
     /// The file or address that it was made from.
     pub from: String,
@@ -35,7 +37,9 @@ pub struct Record {
     pub etag: Option<String>,
 }
 
+/// Why the lock of a folder cannot be read or written.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum LockError {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
@@ -82,6 +86,10 @@ impl<'a> FolderLock<'a> {
 }
 
 impl Lock {
+    /// The lock of the folder `dir`; an empty one where there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is damaged.
     pub fn read(dir: &Path) -> Result<Self, LockError> {
         let path = dir.join(NAME);
         match std::fs::read_to_string(&path) {
@@ -91,10 +99,12 @@ impl Lock {
         }
     }
 
+    /// What is recorded of a file; `None`: nothing.
     pub fn get(&self, file: &str) -> Option<&Record> {
         self.0.get(file)
     }
 
+    /// All files with their records, by name.
     pub fn files(&self) -> impl Iterator<Item = (&str, &Record)> {
         self.0.iter().map(|(file, record)| (file.as_str(), record))
     }

@@ -15,6 +15,7 @@ use crate::core::modelinfo::{ModelInfo, Port, PortType, Role, Training};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    /// In the order of the file.
     #[serde(rename = "model", default)]
     pub models: Vec<Known>,
 }
@@ -25,24 +26,30 @@ pub struct Manifest {
 pub struct Known {
     /// The ONNX file's name.
     pub file: String,
+    /// What the network is for.
     #[serde(with = "RoleName")]
     pub role: Role,
+    /// For people, such as `MesoNet Meso4`.
     pub title: String,
     /// The lowest of a role that is there is used.
     pub rank: u32,
+    /// Whether its weights were trained; else they are random.
     pub trained: bool,
     /// P(fake) above which a face counts as fake.
     pub threshold: Option<f64>,
+    /// The order in which the network reads colours.
     #[serde(with = "ChannelOrderName")]
     pub channel_order: ChannelOrder,
     /// Where the sidecar's own `mean` and `std` or `ranges` do not say it.
     normalization: Option<NormalizationName>,
+    /// Of the weights.
     pub licence: String,
     /// What those who use it have to keep to beside the licence.
     pub terms: Option<String>,
     /// What else its sidecar says, as the sidecar's text.
     #[serde(default, deserialize_with = "sidecar")]
     pub sidecar: ModelInfo,
+    /// Where the weights come from, for the sidecar.
     pub source: String,
     /// `m2sd models fetch` gets it only where its name is given.
     #[serde(default)]
@@ -62,6 +69,7 @@ pub enum Recognised<'a> {
     Named(&'a Known),
     /// It has the name of a known file, and is another one.
     Impostor(&'a Known),
+    /// Neither its hash nor its name is of a known file.
     Stranger,
 }
 
@@ -102,7 +110,9 @@ enum NormalizationName {
     Imagenet,
 }
 
+/// Why there is no manifest.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum ManifestError {
     #[error("cannot read the manifest: {0}")]
     Read(#[from] std::io::Error),

@@ -12,6 +12,7 @@ use crate::core::modelinfo::ModelInfo;
 
 /// Why no quantised model was written.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum QuantiseModelError {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },

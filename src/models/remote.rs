@@ -40,6 +40,7 @@ pub struct RemoteModel {
 pub struct Endpoint {
     /// Host and port.
     pub authority: String,
+    /// Whether the connection is encrypted (`kserves://`).
     pub tls: bool,
 }
 

@@ -19,11 +19,15 @@ pub struct Search {
 /// A model and what its sidecar says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
+    /// The model's file.
     pub path: PathBuf,
+    /// What its sidecar says; a default one where there is none.
     pub info: ModelInfo,
 }
 
+/// Why there is no model for a role.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum ResolveError {
     #[error(
         "no {role} model. Looked for {wanted} in {dirs}. {}, or import one with {}, or name a file",
@@ -104,6 +108,7 @@ impl Search {
         Self { dirs: all }
     }
 
+    /// First to last.
     pub fn dirs(&self) -> &[PathBuf] {
         &self.dirs
     }

@@ -9,7 +9,9 @@ use super::remote::RemoteModel;
 /// Where a network is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ModelSource {
+    /// A file here.
     File(PathBuf),
+    /// A network that a server runs.
     Remote(Arc<RemoteModel>),
 }
 

@@ -10,7 +10,9 @@ use super::lock::{FolderLock, LockError, Record};
 use super::onnx::{self, OnnxError};
 use crate::core::modelinfo::{ModelInfo, ModelInfoError};
 
+/// Why a model was not put into its folder.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum StoreError {
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: std::io::Error },

@@ -7,8 +7,6 @@
 //! | `translate` | the structures of messages as the bodies of events |
 //! | `wall_clock` | running time as UTC |
 
-#![warn(missing_docs)]
-
 mod element;
 mod translate;
 mod wall_clock;

@@ -26,8 +26,6 @@
 //! | `jpeg` | frames as JPEG |
 //! | `bounded` | work that may never return |
 
-#![warn(missing_docs)]
-
 use std::sync::LazyLock;
 
 pub mod bounded;

@@ -50,18 +50,18 @@ use std::sync::OnceLock;
 use gstm2sd::models::synth::{self, ClipShape, Synth};
 use serde_json::Value;
 
-pub fn command(args: &[&str]) -> Command {
+fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_m2sd"));
     command.args(args).env_remove("M2SD_ENGINES");
     command
 }
 
-pub fn m2sd(args: &[&str]) -> Output {
+fn m2sd(args: &[&str]) -> Output {
     command(args).output().expect("the command runs")
 }
 
 /// A folder with the analytic networks and a drawn scene, made once.
-pub fn scene() -> &'static Path {
+fn scene() -> &'static Path {
     static SCENE: OnceLock<tempfile::TempDir> = OnceLock::new();
     let made = SCENE.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
@@ -76,23 +76,23 @@ pub fn scene() -> &'static Path {
     made.path()
 }
 
-pub fn text(path: &Path) -> &str {
+fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-pub fn stderr(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-pub fn records(text: &str) -> Vec<Value> {
+fn records(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
-pub fn of_type<'a>(records: &'a [Value], kind: &str) -> Vec<&'a Value> {
+fn of_type<'a>(records: &'a [Value], kind: &str) -> Vec<&'a Value> {
     records.iter().filter(|record| record["type"] == kind).collect()
 }
 
 /// The analytic classifier of another folder, in another shape or quantised.
-pub fn classifier(dir: &Path, shape: ClipShape) -> PathBuf {
+fn classifier(dir: &Path, shape: ClipShape) -> PathBuf {
     synth::write(&Synth::Classifier(shape), dir).unwrap()
 }

@@ -4,8 +4,6 @@
 //! turned and scaled as its [`Alignment`] says: by one transform for all, so that what moves inside
 //! the face stays visible, or each by its own.
 
-#![warn(missing_docs)]
-
 mod alignment;
 mod crops;
 #[cfg(test)]

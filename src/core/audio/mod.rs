@@ -3,8 +3,6 @@
 //! Analysis hears 16 kHz mono, samples of -1..=1. At that rate a sample lasts exactly
 //! [`SAMPLE_NS`], so a running time names a sample and intervals that touch share none.
 
-#![warn(missing_docs)]
-
 mod logmel;
 mod resample;
 mod ring;

@@ -1,7 +1,5 @@
 //! Detectors' outputs to faces (docs/method.md, "Detection"): a file for each family.
 
-#![warn(missing_docs)]
-
 mod anchors;
 #[cfg(test)]
 mod family_tests;

@@ -34,8 +34,11 @@ impl ClipId {
 /// A clip that is being scored.
 #[derive(Debug)]
 pub struct ExpectedClip {
+    /// The face's track.
     pub track: TrackId,
+    /// By which its score is delivered.
     pub id: ClipId,
+    /// The running time that it shows.
     pub span: Span,
     /// The frame that was being analysed when it was announced: told of before that leaves, clips
     /// come in the order of their announcement.
@@ -131,6 +134,7 @@ impl Default for VerdictBoard {
 }
 
 impl VerdictBoard {
+    /// A board without tracks. `judge` judges those to come, until [`Self::configure`] names another one.
     pub fn new(rule: FrameRule, judge: Judge) -> Self {
         Self { rule, judge, tracks: BTreeMap::new(), announced: 0, under_way: BTreeMap::new() }
     }

@@ -12,6 +12,7 @@ use crate::core::modelinfo::{LlrMap, ModelInfo, Template, Training};
 pub struct OperatingPoint {
     /// P(fake) above which a face is fake.
     pub threshold: Probability,
+    /// Who vouches for it.
     pub source: PointSource,
 }
 
@@ -29,6 +30,7 @@ pub enum PointSource {
 }
 
 impl PointSource {
+    /// As in records and messages: `measured`, `published`, `user`, `fused`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Measured(_) => "measured",
@@ -53,6 +55,7 @@ pub enum PointChoice {
     /// The first that was measured, else the published one, else none.
     #[default]
     Best,
+    /// This P(fake), by the user's word.
     Threshold(Probability),
     /// A measured one, or `published`.
     Named(String),
@@ -105,6 +108,7 @@ pub struct Criteria {
     pub training: Training,
     /// `None`: scores are told, and say nothing.
     pub point: Option<OperatingPoint>,
+    /// What a face needs to be judged at all.
     pub sufficiency: Sufficiency,
     /// `None`: not calibrated.
     pub llr: Option<LlrMap>,
@@ -173,6 +177,7 @@ pub enum Judge {
     Nobody,
     /// A classifier that is not loaded yet.
     Expected,
+    /// A classifier that is loaded, by these criteria.
     Classifier(Arc<Criteria>),
 }
 
@@ -185,6 +190,7 @@ impl Judge {
         }
     }
 
+    /// `None` while there is no classifier, or none yet.
     pub fn criteria(&self) -> Option<&Arc<Criteria>> {
         match self {
             Self::Classifier(criteria) => Some(criteria),

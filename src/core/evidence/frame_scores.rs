@@ -9,7 +9,9 @@ use crate::core::window::FrameNumber;
 /// A score and the running time that it speaks of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
+    /// The mean P(fake) of its clips.
     pub fake: Probability,
+    /// What the clips show, from the earliest to the latest.
     pub span: Span,
     /// Clips that the face was scored in: those in the mean, or so far.
     pub clips: u32,

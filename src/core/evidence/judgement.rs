@@ -7,6 +7,7 @@ use crate::core::quality::FaceQuality;
 /// What is known about a face when its frame leaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judgement {
+    /// What the face is called on this frame.
     pub label: Label,
     /// What is missing for a verdict, where that is a matter of more or less.
     pub shortfall: Option<Shortfall>,

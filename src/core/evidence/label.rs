@@ -8,7 +8,9 @@ use crate::core::modelinfo::Training;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Label {
+    /// The evidence is below the threshold: a verdict.
     Real,
+    /// The evidence is above the threshold: a verdict.
     Fake,
     /// Scored, and the scores do not say.
     Uncertain(Doubt),
@@ -38,10 +40,15 @@ pub enum Insufficiency {
     Untrained,
     /// Nobody says whether the classifier was trained.
     UnknownTraining,
+    /// Its eyes are closer together than the classifier needs.
     TooSmall,
+    /// Its sharpness is below the least.
     Blurred,
+    /// Its mean brightness is below the lowest.
     TooDark,
+    /// Its mean brightness is above the highest.
     TooBright,
+    /// Its contrast is below the least.
     LowContrast,
     /// The face looks too far away from the camera.
     Turned,
@@ -63,6 +70,7 @@ impl Insufficiency {
         }
     }
 
+    /// As in records and messages, such as `no-clip`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -95,6 +103,7 @@ impl Label {
     /// Before the first score of a classifier.
     pub const NO_CLIP: Self = Self::Insufficient(Insufficiency::NoClip);
 
+    /// As in records and messages: `real`, `fake`, `uncertain`, `insufficient`, `unscored`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

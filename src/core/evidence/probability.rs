@@ -12,6 +12,7 @@ pub struct Probability(f64);
 pub struct NotAProbability(pub f64);
 
 impl Probability {
+    /// Even odds.
     pub const HALF: Self = Self(0.5);
 
     /// # Errors
@@ -29,6 +30,7 @@ impl Probability {
         Self::new(1.0 / (1.0 + difference.exp()))
     }
 
+    /// As a number, 0..=1.
     pub fn get(self) -> f64 {
         self.0
     }

@@ -15,7 +15,9 @@ pub struct Sufficiency {
     contrast: f32,
     pose_deg: f32,
     outside: f32,
+    /// The fewest clips, counted half a second apart.
     pub clips: u32,
+    /// The shortest time that the clips cover, in seconds.
     pub seconds: f64,
     /// In log odds, what is assumed before observations show it.
     pub spread: f64,
@@ -27,8 +29,11 @@ const MOST_TURNED_DEG: f32 = 80.0;
 /// What was found, and what was needed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shortfall {
+    /// Which need is not met.
     pub what: Insufficiency,
+    /// What the face has, in the unit of the need: px, seconds, clips, degrees, or a part of 1.
     pub found: f32,
+    /// The limit that it has to keep to, in the same unit.
     pub needed: f32,
 }
 

@@ -28,6 +28,7 @@ impl TrackSummary {
         self.mean.fake()
     }
 
+    /// The highest P(fake) of a clip; `None` before the first.
     pub fn highest(&self) -> Option<Probability> {
         self.highest
     }

@@ -46,7 +46,9 @@ const HOLD_NS: u64 = 5_000_000_000;
 /// A clip that has a score.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScoredClip {
+    /// P(fake) of the clip.
     pub fake: Probability,
+    /// The running time that it shows.
     pub span: Span,
     /// `None`: not measured, which counts as sufficient.
     pub quality: Option<FaceQuality>,
@@ -149,6 +151,7 @@ pub struct TrackEvidence {
 }
 
 impl TrackEvidence {
+    /// A face without a clip yet: [`Label::NO_CLIP`].
     pub fn new(criteria: Arc<Criteria>) -> Self {
         Self {
             criteria,
@@ -160,10 +163,12 @@ impl TrackEvidence {
         }
     }
 
+    /// By what it is judged.
     pub fn criteria(&self) -> &Criteria {
         &self.criteria
     }
 
+    /// What the evidence says of the face so far.
     pub fn label(&self) -> Label {
         self.label
     }

@@ -3,8 +3,6 @@
 //! Coordinates are pixels, x to the right, y down. A [`BBox`] is a measurement and may reach
 //! beyond the frame; a [`CropRect`] is a set of whole pixels.
 
-#![warn(missing_docs)]
-
 mod similarity;
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,6 @@
 //! [`FrameView`] borrows a picture, [`RgbImage`] owns one, and [`Region`] says which part of a
 //! picture fills a network's planes.
 
-#![warn(missing_docs)]
-
 mod frame;
 mod planes;
 mod rgb_image;

@@ -4,7 +4,9 @@
 /// From scores to log-likelihood ratios, and on whom it was fitted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
+    /// How a score becomes a likelihood ratio.
     pub map: LlrMap,
+    /// The videos that it was fitted and measured on.
     pub population: Population,
 }
 
@@ -13,7 +15,12 @@ pub struct Calibration {
 #[derive(Clone, Debug, PartialEq)]
 pub enum LlrMap {
     /// Logistic regression: `slope · log odds + intercept`.
-    Platt { slope: f64, intercept: f64 },
+    Platt {
+        /// Nats for each unit of log odds.
+        slope: f64,
+        /// Nats at log odds of 0.
+        intercept: f64,
+    },
     /// Straight lines between these points of log odds and ratio, in rising order; level beyond
     /// their ends.
     Isotonic(Vec<(f64, f64)>),
@@ -48,9 +55,11 @@ fn interpolated(knots: &[(f64, f64)], x: f64) -> f64 {
 /// The videos that a calibration was fitted and measured on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Population {
+    /// What whoever calibrated calls the set, such as the name of a data set.
     pub name: String,
     /// Videos.
     pub real: u32,
+    /// Forged videos.
     pub fake: u32,
     /// `YYYY-MM-DD`.
     pub date: String,
@@ -74,7 +83,10 @@ pub struct MeasuredPoint {
 /// A measured proportion with its 95 % interval, each 0..=1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
+    /// What was measured.
     pub value: f64,
+    /// The lower end of the interval.
     pub low: f64,
+    /// The upper end.
     pub high: f64,
 }

@@ -31,8 +31,10 @@ impl ClassifierOutput {
 /// its class 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
 pub enum FakeIndex {
+    /// The first class.
     #[strum(serialize = "0")]
     Zero,
+    /// The second class.
     #[strum(serialize = "1")]
     One,
 }
@@ -55,6 +57,7 @@ pub enum InputLayout {
 pub enum Align {
     /// What moves inside the face stays visible.
     Clip,
+    /// Each picture is aligned by its own points: the face stays still.
     Frame,
 }
 
@@ -94,6 +97,8 @@ impl Template {
 /// The frame rates that a classifier was trained at, in frames/s.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FrameRates {
+    /// The lowest.
     pub lowest: f64,
+    /// The highest, not below the lowest.
     pub highest: f64,
 }

@@ -8,8 +8,11 @@ use crate::core::image::{ChannelOrder, Normalization};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum DetectorFamily {
+    /// RetinaFace: three outputs, of 4, 2 and 10 columns, for all strides together.
     RetinaFace,
+    /// YuNet: four outputs at each of three strides.
     YuNet,
+    /// SCRFD: three outputs at each of three or five strides.
     Scrfd,
 }
 

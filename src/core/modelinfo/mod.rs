@@ -44,14 +44,19 @@ pub use training::{Training, UnknownTraining};
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum Role {
+    /// Finds faces, with five points each.
     Detector,
+    /// Finds 68 points of a face.
     Aligner,
+    /// Scores clips of a face.
     Classifier,
 }
 
 impl Role {
+    /// Every role, in the order in which a frame meets them.
     pub const ALL: [Self; 3] = [Self::Detector, Self::Aligner, Self::Classifier];
 
+    /// As in the sidecar's key `role`: `detector`, `aligner`, `classifier`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -66,7 +71,9 @@ impl fmt::Display for Role {
 /// Whether a tensor goes into the network or comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
+    /// Into the network.
     Input,
+    /// Out of the network.
     Output,
 }
 
@@ -74,14 +81,18 @@ pub enum Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum PortType {
+    /// 32-bit floats.
     Float32,
+    /// Bytes.
     Uint8,
 }
 
 /// A tensor that the sidecar describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
+    /// The tensor's name in the network, and the section's.
     pub name: String,
+    /// Whether it goes in or comes out.
     pub direction: Direction,
     /// `None`: not told, or of a type that no network here has.
     pub element: Option<PortType>,
@@ -100,9 +111,11 @@ impl Port {
 /// A sidecar, read. Every field may be missing: the engines have defaults for each role.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelInfo {
+    /// What the network is for.
     pub role: Option<Role>,
     /// A short name for people, such as `MesoNet Meso4`.
     pub title: Option<String>,
+    /// Of the weights, as an SPDX expression or in words.
     pub licence: Option<String>,
     /// Where the weights come from.
     pub source: Option<String>,
@@ -111,30 +124,44 @@ pub struct ModelInfo {
     /// What those who use it have to keep to beside its licence, such as the terms of the data that it
     /// was trained on.
     pub terms: Option<String>,
+    /// The order in which the network reads colours.
     pub channel_order: Option<ChannelOrder>,
+    /// How levels become the network's floats.
     pub normalization: Option<Normalization>,
     /// The tensors that the sidecar describes, by name. An ONNX file needs none of them described;
     /// a bare TensorRT engine all.
     pub ports: Vec<Port>,
     /// P(fake) above which whoever published the classifier calls a face fake.
     pub threshold: Option<f64>,
+    /// What the classifier's numbers are: logits, or probabilities.
     pub outputs: Option<ClassifierOutput>,
+    /// Which of the classifier's two classes is fake.
     pub fake_index: Option<FakeIndex>,
+    /// The order of a clip's axes.
     pub input_layout: Option<InputLayout>,
+    /// Where the five points belong in an aligned picture.
     pub template: Option<Template>,
+    /// Whether a clip is aligned as a whole, or frame by frame.
     pub align: Option<Align>,
     /// The side of what is cut out of the frame, in sides of the face's box.
     pub crop_scale: Option<f64>,
+    /// The frame rates that the classifier was trained at.
     pub fps: Option<FrameRates>,
+    /// How the detector's numbers become faces.
     pub family: Option<DetectorFamily>,
+    /// The sides of the detector's anchors.
     pub anchors: Option<AnchorSides>,
+    /// What the classifier needs of a face.
     pub sufficiency: SufficiencyKeys,
+    /// From scores to likelihood ratios, where that was measured.
     pub calibration: Option<Calibration>,
     /// Measured on the videos of the calibration.
     pub points: Vec<MeasuredPoint>,
 }
 
+/// Why a sidecar cannot be read, or not be written.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum ModelInfoError {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },

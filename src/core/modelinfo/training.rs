@@ -42,6 +42,7 @@ impl Training {
     /// All of them; what can be trusted comes first.
     pub const ALL: [Self; 4] = [Self::Trained, Self::Unknown, Self::Analytic, Self::Untrained];
 
+    /// Whether somebody vouches for it: [`Self::Trained`], and no other.
     pub fn is_trained(self) -> bool {
         self == Self::Trained
     }
@@ -57,6 +58,7 @@ impl Training {
         if self == Self::Analytic && detector != Self::Analytic { Self::Untrained } else { self }
     }
 
+    /// As in the sidecar's key `training`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

@@ -5,8 +5,6 @@
 //! picture. Whether what is found suffices is the classifier's matter
 //! ([`crate::core::evidence::Sufficiency`]).
 
-#![warn(missing_docs)]
-
 mod blocks;
 mod blur;
 mod grey;

@@ -36,9 +36,11 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Provenance {
+    /// How far the file's credentials hold.
     pub state: State,
     /// Why it is not valid, in words, with C2PA's code for it.
     pub problems: Vec<String>,
+    /// Who signed them; `None`: nobody, or it cannot be read.
     pub signer: Option<Signer>,
     /// The program that wrote them, with its version.
     pub claim_generator: Option<String>,
@@ -58,6 +60,7 @@ pub struct Provenance {
 pub struct Signer {
     /// Names in the certificate: whom it is of, and the organisation.
     pub name: Option<String>,
+    /// The organisation, where the certificate names one.
     pub organisation: Option<String>,
     /// Of the certificate, decimal.
     pub serial: Option<String>,
@@ -73,8 +76,11 @@ pub struct Signer {
 pub struct Action {
     /// `c2pa.created`, `c2pa.edited`, `c2pa.color_adjustments`, …
     pub action: String,
+    /// When, as the file says it; nobody vouches for that time.
     pub when: Option<String>,
+    /// The program that did it.
     pub software: Option<String>,
+    /// What was done, in the program's words.
     pub description: Option<String>,
     /// The end of IPTC's address of the kind of source, such as `trainedAlgorithmicMedia`.
     pub source_type: Option<String>,
@@ -84,6 +90,7 @@ pub struct Action {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Ingredient {
+    /// What the ingredient is called.
     pub title: Option<String>,
     /// `parentOf`, `componentOf`, `inputTo`.
     pub relationship: String,

@@ -17,6 +17,7 @@ use super::{Action, Ingredient, Provenance, Signer, State};
 /// Why nothing can be said.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum ProvenanceError {
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]

@@ -6,9 +6,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Which {
+    /// The clip of the highest P(fake).
     Highest,
+    /// The kept clip whose score is nearest to the middle one of all.
     #[default]
     Typical,
+    /// The clip of the lowest P(fake).
     Lowest,
 }
 
@@ -27,11 +30,15 @@ impl Which {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct CropsFile {
+    /// The face's track.
     pub track: u64,
+    /// Which of the face's clips it is.
     pub which: Which,
     /// Of the clip, in seconds.
     pub start: f64,
+    /// Where the clip ends, in seconds.
     pub end: f64,
+    /// P(fake) of the clip.
     pub score: f64,
     /// In the scan's folder.
     pub file: String,

@@ -15,6 +15,7 @@ pub enum End {
     Interrupted,
     /// The input ended before its time, or parts of it could not be decoded.
     TruncatedInput,
+    /// An error ended the scan.
     #[default]
     Failed,
 }
@@ -35,15 +36,18 @@ impl End {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Footer {
+    /// How the scan came to its end.
     pub end: End,
     /// Why, where it is not `complete`, or what is missing in results that are; in words.
     pub reason: Option<String>,
+    /// Frames, faces and clips; in the record, beside the other fields.
     #[serde(flatten)]
     pub counts: Counts,
     /// Running time of the last frame, in seconds.
     pub time: Option<f64>,
     /// How far the input was read, in seconds of its own time; and how long it says that it is.
     pub input_end: Option<f64>,
+    /// How long the input says that it is, in seconds.
     pub input_duration: Option<f64>,
     /// Stretches that were not there or could not be decoded, in order.
     pub damage: Vec<Damage>,
@@ -52,21 +56,29 @@ pub struct Footer {
     pub notes: Vec<String>,
     /// What was kept of what the classifier saw, face by face.
     pub crops: Vec<CropsFile>,
+    /// When, by the clock on the wall.
     pub wall: WallEnd,
 }
 
+/// What a scan has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Counts {
+    /// Frames that left.
     pub frames: u64,
+    /// Those on which faces were looked for, or followed from frames near by.
     pub frames_analysed: u64,
+    /// Those that left without.
     pub frames_not_analysed: u64,
     /// Followed faces, each counted once.
     pub faces: u64,
     /// Clip records.
     pub clips: u64,
+    /// Those with a score.
     pub clips_scored: u64,
+    /// Those of which the classifier gave none.
     pub clips_failed: u64,
+    /// Those that a live scan left out because the classifier was busy.
     pub clips_skipped: u64,
 }
 

@@ -14,40 +14,55 @@ use crate::evidence::provenance::Provenance;
 pub struct Header {
     /// [`super::FORMAT`] of who wrote it.
     pub format: u32,
+    /// Of this program, GStreamer and what ran the networks.
     pub versions: Versions,
+    /// What was scanned.
     pub input: Input,
     /// What of the input was asked for.
     pub span: Span,
+    /// The machine that scanned.
     pub host: Host,
     /// Every property of the element that can be set, as it was: numbers, booleans and texts; enumerations
     /// by their nicks. Where a property was not set, what that meant.
     pub settings: BTreeMap<String, Value>,
+    /// The network that finds faces.
     pub detector: ModelFile,
+    /// The network that finds 68 points of a face, where one was used.
     pub aligner: Option<ModelFile>,
     /// None, one, or several that judge together.
     pub classifiers: Vec<ModelFile>,
+    /// By what scores are judged.
     #[serde(flatten)]
     pub judging: Judging,
     /// What ran the classifier, and in which precision; empty without one.
     pub provider: String,
+    /// In which precision the classifier ran.
     pub precision: String,
+    /// What ran the detector.
     pub detect_provider: String,
+    /// In which precision the detector ran.
     pub detect_precision: String,
+    /// When, by the clock on the wall.
     pub wall: WallStart,
 }
 
+/// Versions of the programs that made the records.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Versions {
+    /// Of this crate.
     pub m2sd: String,
+    /// Of GStreamer, as loaded.
     pub gstreamer: String,
     /// `ONNX Runtime 1.24.1`, …
     pub runtimes: Vec<String>,
 }
 
+/// What kind of input was scanned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InputKind {
+    /// A file, which can be read again.
     #[default]
     File,
     /// A camera or a server: nothing of it can be read twice.
@@ -62,6 +77,7 @@ pub enum InputKind {
 pub struct Input {
     /// What the user called it, without passwords.
     pub name: String,
+    /// File, stream or standard input.
     pub kind: InputKind,
     /// Hexadecimal; `None` for a stream.
     pub sha256: Option<String>,
@@ -88,9 +104,11 @@ pub struct Media {
     pub audio: Option<Audio>,
     /// How many streams of pictures and of sound there are.
     pub video_streams: u32,
+    /// How many of sound.
     pub audio_streams: u32,
 }
 
+/// A stream of pictures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Video {
@@ -98,11 +116,13 @@ pub struct Video {
     pub codec: String,
     /// Pixels, as coded: before it is turned upright.
     pub width: u32,
+    /// Rows of pixels, as coded.
     pub height: u32,
     /// Frames a second as a fraction, `30000/1001`; `None` where it varies or nobody says.
     pub frame_rate: Option<String>,
     /// Pixel aspect ratio, `1/1`.
     pub pixel_aspect: String,
+    /// Whether frames are made of two fields.
     pub interlaced: bool,
     /// `rotate-0`, `flip-rotate-90`, …: how it is to be shown.
     pub orientation: String,
@@ -110,12 +130,15 @@ pub struct Video {
     pub still: bool,
 }
 
+/// A stream of sound.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Audio {
+    /// As of [`Video::codec`].
     pub codec: String,
     /// Samples a second.
     pub rate: u32,
+    /// How many channels.
     pub channels: u32,
 }
 
@@ -123,6 +146,7 @@ pub struct Audio {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Span {
+    /// Where it begins.
     pub start: f64,
     /// `None`: to the end.
     pub duration: Option<f64>,
@@ -144,11 +168,13 @@ pub struct Host {
     pub os: String,
 }
 
+/// A network's file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct ModelFile {
     /// Without its folder.
     pub file: String,
+    /// In lower-case hexadecimal.
     pub sha256: String,
     /// Of its sidecar, where there is one.
     pub sidecar_sha256: Option<String>,
@@ -162,6 +188,7 @@ pub struct Judging {
     pub trained: Option<bool>,
     /// `trained`, `analytic`, `untrained`, `unknown`.
     pub training: Option<String>,
+    /// Whether scores become likelihood ratios by a measured map.
     pub calibrated: Option<bool>,
     /// P(fake) above which a face counts as fake.
     pub threshold: Option<f64>,
@@ -181,6 +208,7 @@ pub struct Calibration {
     pub classifier: String,
     /// How scores become log-likelihood ratios: `platt` or `isotonic`.
     pub map: String,
+    /// The videos that it was measured on.
     pub population: Population,
     /// Measured thresholds with their error rates.
     pub points: Vec<Point>,
@@ -192,28 +220,39 @@ pub struct Calibration {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Population {
+    /// What whoever calibrated calls the set.
     pub name: String,
     /// Numbers of videos.
     pub real: u32,
+    /// Forged videos.
     pub fake: u32,
     /// `YYYY-MM-DD`.
     pub date: String,
+    /// Of the list of the videos' names and hashes, in hexadecimal.
     pub list_sha256: String,
 }
 
+/// An operating point that was measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Point {
+    /// By which users choose it, such as `fpr-1e-2`.
     pub name: String,
+    /// P(fake) above which a face is fake.
     pub threshold: f64,
+    /// The part of real videos that are called fake.
     pub fpr: Rate,
+    /// The part of fake videos that are called fake.
     pub tpr: Rate,
 }
 
 /// A measured proportion with its 95 % interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
+    /// What was measured, 0..=1.
     pub value: f64,
+    /// The lower end of the interval.
     pub low: f64,
+    /// The upper end.
     pub high: f64,
 }

@@ -35,7 +35,9 @@ pub const FORMAT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Edge {
+    /// The first record.
     Header(Box<Header>),
+    /// The last record.
     Footer(Box<Footer>),
 }
 

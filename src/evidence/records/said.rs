@@ -9,6 +9,7 @@ pub struct Said {
     pub reason: Option<String>,
     /// What the label speaks of.
     pub score: Option<f64>,
+    /// The log-likelihood ratio for that score, in nats; `None` where the classifier is not calibrated.
     pub llr: Option<f64>,
 }
 

@@ -29,10 +29,13 @@ pub struct Results {
     pub folder: PathBuf,
     /// `scores.jsonl`, or what a scan that died has left.
     pub file: String,
+    /// `None`: the file has no first record that can be read.
     pub header: Option<Header>,
+    /// `None`: the scan was killed, or still runs.
     pub footer: Option<Footer>,
     /// By the faces' numbers.
     pub faces: BTreeMap<u64, FaceResults>,
+    /// Records of frames.
     pub frames: u64,
     /// Frames on which nobody looked for faces.
     pub not_analysed: u64,
@@ -42,6 +45,7 @@ pub struct Results {
     pub damaged: usize,
     /// The first of them, by their number from 1, and why.
     pub unreadable: Vec<(usize, String)>,
+    /// Whether the folder has a seal; nothing is said of whether it holds.
     pub has_seal: bool,
     /// What pictures of faces are cut from.
     pub pictures_from: Option<String>,
@@ -50,12 +54,15 @@ pub struct Results {
 /// What was seen of one face.
 #[derive(Clone, Debug, Default)]
 pub struct FaceResults {
+    /// Frames that show it.
     pub frames: u64,
     /// Seconds.
     pub first: f64,
+    /// When it was seen last, in seconds.
     pub last: f64,
     /// What was said of it on all of its frames.
     pub said: Said,
+    /// In the order of the records.
     pub clips: Vec<Clip>,
     /// Seconds and P(fake) of frames.
     pub frame_scores: Vec<(f64, f64)>,
@@ -80,6 +87,7 @@ pub struct FaceResults {
 pub struct Crops {
     /// A JPEG picture of them in a row.
     pub jpeg: Vec<u8>,
+    /// How many crops the picture shows.
     pub count: u32,
 }
 
@@ -89,8 +97,11 @@ pub struct Crops {
 pub struct Clip {
     /// Seconds.
     pub start: f64,
+    /// Where the clip ends, in seconds.
     pub end: f64,
+    /// P(fake); `None`: the clip has no score.
     pub score: Option<f64>,
+    /// The log-likelihood ratio in nats; `None`: not calibrated.
     pub llr: Option<f64>,
     /// Why it counts for no verdict.
     pub reason: Option<String>,
@@ -110,12 +121,17 @@ impl Default for Clip {
 /// A part of a face's time, in seconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stretch {
+    /// Where it begins.
     pub start: f64,
+    /// Where it ends.
     pub end: f64,
+    /// Why nothing can be said of the face there, in words.
     pub why: String,
 }
 
+/// Why there is no report.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum ReportError {
     #[error(
         "{} has no scores.jsonl; expected the folder of a scan: m2sd scan VIDEO --out {}",

@@ -9,6 +9,7 @@ use crate::evidence::records::End;
 pub struct Support {
     /// Likelihood ratios from this on.
     pub from: u32,
+    /// What people call such evidence, such as `moderate support`.
     pub words: &'static str,
 }
 

@@ -27,6 +27,7 @@ pub struct RecordDifference {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Comparison {
+    /// How far apart two values may be.
     pub bounds: Bounds,
     /// Records of frames and clips that were compared.
     pub records: usize,

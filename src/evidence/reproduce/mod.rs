@@ -26,6 +26,7 @@ const MOST_HEADER_BYTES: u64 = 1 << 24;
 /// Why a scan cannot be run again.
 #[derive(Debug, Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum ReproduceError {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
@@ -94,7 +95,9 @@ pub struct Plan {
 /// Where the input and the models are, if not where they were, and what is set otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
+    /// The input's file; `None`: what the records name, there or beside the records.
     pub input: Option<PathBuf>,
+    /// The folder of the models; `None`: the usual places.
     pub engines: Option<PathBuf>,
     /// Networks in other places than the records say, as options of a scan name them.
     pub networks: BTreeMap<Role, String>,

@@ -14,7 +14,9 @@ use crate::models::sha256;
 /// A network that a server is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteNetwork {
+    /// What it is for.
     pub role: Role,
+    /// The servers that have it, and its name there.
     pub model: Arc<RemoteModel>,
     /// The hash that its server told at the time, if it did.
     pub was: Option<String>,

@@ -79,13 +79,31 @@ pub(super) fn chain(lines: &[LineHash]) -> Vec<Link> {
 #[non_exhaustive]
 pub enum Difference {
     /// This line holds something else.
-    Changed { line: usize },
+    Changed {
+        /// Of the file.
+        line: usize,
+    },
     /// These lines, as the seal counts them, are gone.
-    Removed { first: usize, last: usize },
+    Removed {
+        /// The first that is gone.
+        first: usize,
+        /// The last one, inclusive.
+        last: usize,
+    },
     /// These lines, as the file counts them, were not there.
-    Inserted { first: usize, last: usize },
+    Inserted {
+        /// The first that was put in.
+        first: usize,
+        /// The last one, inclusive.
+        last: usize,
+    },
     /// The sealed line `sealed` stands here, at `line`: the order is another.
-    Moved { line: usize, sealed: usize },
+    Moved {
+        /// Its line in the file.
+        line: usize,
+        /// Its line when it was sealed.
+        sealed: usize,
+    },
 }
 
 impl fmt::Display for Difference {

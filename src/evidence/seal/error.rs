@@ -11,6 +11,7 @@ use crate::evidence::timestamp::TimestampError;
 /// is a [`super::Finding`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum SealError {
     /// A file or folder cannot be read.
     #[error("cannot read {}: {source}", path.display())]

@@ -43,6 +43,7 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealedFile {
+    /// From the folder, with `/` between its parts.
     pub path: String,
     /// In bytes.
     pub size: u64,
@@ -54,7 +55,9 @@ pub struct SealedFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealedLink {
+    /// From the folder, with `/` between its parts.
     pub path: String,
+    /// What the link leads to, as it is written there; it is not followed.
     pub target: String,
 }
 
@@ -62,7 +65,9 @@ pub struct SealedLink {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SkippedEntry {
+    /// From the folder, with `/` between its parts.
     pub path: String,
+    /// What it is, such as a socket or a pipe.
     pub kind: String,
 }
 
@@ -70,6 +75,7 @@ pub struct SkippedEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealedRecords {
+    /// Of the file, one of the sealed ones.
     pub path: String,
     /// How the scan ended whose records these are, `unknown` where nothing says so; `null` for records of
     /// other kinds.

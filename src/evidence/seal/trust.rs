@@ -15,7 +15,10 @@ pub enum Trust {
     /// It is the key that was named.
     Named,
     /// It is in the list, where it has this name.
-    Listed { name: String },
+    Listed {
+        /// What the list calls whoever has the key.
+        name: String,
+    },
     /// Keys were named or listed, and it is none of them.
     Other,
     /// Nobody named a key.

@@ -24,19 +24,52 @@ use crate::evidence::timestamp::{self, TimestampFacts, Vouched};
 #[non_exhaustive]
 pub enum Finding {
     /// The seal itself; what it says of the files is then worth nothing, and they were not compared.
-    Seal { path: String, why: String },
+    Seal {
+        /// The seal's file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The time stamp in the seal is not one of this seal.
-    Timestamp { path: String, why: String },
+    Timestamp {
+        /// The seal's file.
+        path: String,
+        /// What is wrong with the time stamp.
+        why: String,
+    },
     /// Its content, or its nature: a link now, say; and the first record that differs, in a file of records.
-    Changed { path: String, why: String, record: Option<Difference> },
+    Changed {
+        /// Of the file, from the folder.
+        path: String,
+        /// What it was and what it is.
+        why: String,
+        /// The first line that differs; `None`: no records.
+        record: Option<Difference>,
+    },
     /// It is gone.
-    Missing { path: String },
+    Missing {
+        /// Of the file, from the folder.
+        path: String,
+    },
     /// It was not there.
-    Added { path: String },
+    Added {
+        /// Of the file, from the folder.
+        path: String,
+    },
     /// It has another name.
-    Renamed { path: String, was: String },
+    Renamed {
+        /// Of the file now.
+        path: String,
+        /// Of the file when it was sealed.
+        was: String,
+    },
     /// It is there and cannot be read.
-    Unreadable { path: String, why: String },
+    Unreadable {
+        /// Of the file, from the folder.
+        path: String,
+        /// The system's error.
+        why: String,
+    },
 }
 
 impl fmt::Display for Finding {
@@ -72,15 +105,21 @@ pub struct Verification {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SealFacts {
+    /// The program that made the seal, with its version.
     pub made_by: String,
+    /// When, by the clock of the machine that made it.
     pub sealed_at: Timestamp,
+    /// Whose clock that is, in words.
     pub clock: String,
     /// A time stamp that is one of this seal: when the signature was there already.
     pub timestamp: Option<TimestampFacts>,
     /// The signer's key as OpenSSH writes it, and its fingerprint.
     pub key: String,
+    /// SHA-256 of the key, as `ssh-keygen -l` prints it.
     pub fingerprint: String,
+    /// Whether the key is one that whoever verifies believes.
     pub trust: Trust,
+    /// How many files are sealed.
     pub files: usize,
     /// Of all files together.
     pub bytes: u64,

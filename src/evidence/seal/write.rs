@@ -46,6 +46,7 @@ impl<'a> SealRequest<'a> {
 /// What was sealed.
 #[derive(Clone, Debug)]
 pub struct Sealed {
+    /// What the seal says.
     pub manifest: Manifest,
     /// The seal's file.
     pub path: PathBuf,

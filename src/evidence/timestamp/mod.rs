@@ -26,8 +26,11 @@ pub struct TimestampFacts {
     pub accuracy_ms: Option<u64>,
     /// The subject of the certificate that signed, and that certificate's SHA-256.
     pub authority: String,
+    /// In lower-case hexadecimal.
     pub certificate_sha256: String,
+    /// The time stamp's serial number, in hexadecimal; its authority gives each once.
     pub serial: String,
+    /// Whether its authority is believed.
     pub vouched: Vouched,
 }
 
@@ -38,7 +41,10 @@ pub enum Vouched {
     /// A certificate that was named leads to it, through its chain.
     Yes,
     /// Certificates were named, and none leads to it.
-    No { why: String },
+    No {
+        /// What is missing in the chain, or why it does not hold.
+        why: String,
+    },
     /// None was named.
     NotChecked,
 }
@@ -58,6 +64,7 @@ pub trait TimestampSource {
 /// What is wrong with a time stamp, or with the way to one.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum TimestampError {
     /// No reply, or none that could be read.
     #[error("{address} gave no time stamp: {why}")]

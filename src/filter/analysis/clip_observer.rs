@@ -7,6 +7,7 @@ use crate::core::track::TrackId;
 
 /// The pictures of a clip on its way to the classifier.
 pub struct ClipPixels<'a> {
+    /// Whose clip it is.
     pub track: TrackId,
     /// In running time.
     pub span: Span,

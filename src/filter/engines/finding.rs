@@ -35,10 +35,13 @@ impl<'a> Wanted<'a> {
 /// Which networks a run loads, and how.
 #[derive(Debug)]
 pub struct ModelFiles {
+    /// The network that finds faces.
     pub detector: ModelSource,
+    /// The network that finds 68 points of a face; `None`: without one.
     pub aligner: Option<ModelSource>,
     /// Those that judge together; none: faces are followed and not judged.
     pub classifiers: Vec<ClassifierFile>,
+    /// What runs them all, and how.
     pub options: EngineOptions,
     /// To the servers that were asked: loading uses them.
     _connections: Vec<Connection>,
@@ -47,6 +50,7 @@ pub struct ModelFiles {
 /// A classifier of a run.
 #[derive(Debug)]
 pub struct ClassifierFile {
+    /// Where it is.
     pub source: ModelSource,
     /// Its sidecar.
     pub info: ModelInfo,

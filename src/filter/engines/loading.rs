@@ -22,6 +22,7 @@ use crate::models::resolve::ResolveError;
 
 /// Why a run cannot start, or cannot go on. Each text says what to do.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum SessionError {
     #[error(transparent)]
     Models(#[from] ResolveError),

@@ -28,12 +28,15 @@ pub struct Machine {
 pub struct CacheKey {
     /// The file's name without its ending, for people.
     pub model: String,
+    /// Of the model's file, in lower-case hexadecimal.
     pub model_sha256: String,
     /// Who builds and runs it.
     pub provider: Provider,
+    /// The precision that it was built for.
     pub precision: Precision,
     /// The smallest, best and largest shapes of the inputs.
     pub profile: [String; 3],
+    /// What of this machine the engine depends on.
     pub machine: Machine,
 }
 

@@ -127,9 +127,11 @@ fn engines(dir: &Path) -> Vec<PathBuf> {
 /// One engine of a cache.
 #[derive(Debug)]
 pub struct Cached {
+    /// Its folder.
     pub dir: PathBuf,
     /// `None`: it was not finished, or its record is damaged.
     pub key: Option<CacheKey>,
+    /// The size of the folder's files.
     pub bytes: u64,
 }
 
@@ -151,13 +153,17 @@ pub fn list(root: &Path) -> Vec<Cached> {
 /// Why an engine will never be loaded again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stale {
+    /// Its build was interrupted, or its record is damaged.
     Unfinished,
     /// No model has its hash: the file was replaced or removed.
     Model,
     /// It was built with another version of this than the one that is there now.
     Version {
+        /// What has changed, such as `TensorRT`.
         what: &'static str,
+        /// The version that it was built with.
         built: String,
+        /// The version that is there now.
         now: String,
     },
     /// No GPU here is of its architecture.
@@ -171,8 +177,11 @@ pub struct Present {
     pub models_sha256: BTreeSet<String>,
     /// `None`: it is not known, so that no engine is stale for it.
     pub tensorrt: Option<String>,
+    /// Of TensorRT for RTX; `None`: not known, as above.
     pub tensorrt_rtx: Option<String>,
+    /// Of NVIDIA's driver; `None`: not known, as above.
     pub driver: Option<String>,
+    /// Of ONNX Runtime; `None`: not known, as above.
     pub runtime: Option<String>,
     /// Empty: not known.
     pub gpu_archs: Vec<String>,

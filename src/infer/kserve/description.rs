@@ -16,6 +16,7 @@ use crate::models::repository::{MODELINFO, SHA256};
 /// A network on a server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Described {
+    /// What it takes and gives, and who runs it.
     pub info: EngineInfo,
     /// What its sidecar says: the server's parameter `modelinfo`, else the file that the address names;
     /// else nothing, so that its training is unknown and it gives no verdicts.

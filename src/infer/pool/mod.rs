@@ -264,10 +264,12 @@ impl Pool {
         Ok(Arc::new(Self { shared, spec, workers }))
     }
 
+    /// What the classifier wants of clips.
     pub fn spec(&self) -> &ClassifierSpec {
         &self.spec
     }
 
+    /// A new stream's way in, with a queue of its own.
     pub fn submitter(self: &Arc<Self>) -> Submitter {
         Submitter::new(Arc::clone(self))
     }

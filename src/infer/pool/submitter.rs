@@ -30,6 +30,7 @@ impl Submitter {
         Self { pool, canceller }
     }
 
+    /// Where its clips go.
     pub fn pool(&self) -> &Arc<Pool> {
         &self.pool
     }

@@ -65,10 +65,12 @@ impl Aligner {
         self.values
     }
 
+    /// What its sidecar says.
     pub fn sidecar(&self) -> &ModelInfo {
         &self.sidecar
     }
 
+    /// What the network takes and gives, and who runs it.
     pub fn info(&self) -> &EngineInfo {
         self.engine.info()
     }

@@ -26,7 +26,9 @@ pub struct ClipScore {
 /// How the numbers of a network are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
+    /// Whether they are logits or probabilities.
     pub outputs: ClassifierOutput,
+    /// Which of the two classes is fake.
     pub fake_index: FakeIndex,
 }
 

@@ -92,6 +92,7 @@ impl Classifier {
         self.engine.beside().into_iter().map(beside).collect()
     }
 
+    /// What it wants and how it runs.
     pub fn spec(&self) -> &ClassifierSpec {
         &self.spec
     }

@@ -87,10 +87,12 @@ impl Detector {
         }
     }
 
+    /// What its sidecar says.
     pub fn sidecar(&self) -> &ModelInfo {
         &self.sidecar
     }
 
+    /// What the network takes and gives, and who runs it.
     pub fn info(&self) -> &EngineInfo {
         self.engine.info()
     }

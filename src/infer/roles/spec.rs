@@ -12,7 +12,9 @@ use crate::infer::tensor::{Tensor, TensorIn, TensorView};
 /// What an audio-visual classifier wants to hear beside a clip: `[1,mels,frames]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioSpec {
+    /// Frequency bands of the mel spectrogram.
     pub mels: usize,
+    /// Its frames.
     pub frames: usize,
 }
 
@@ -39,7 +41,9 @@ pub struct ClassifierSpec {
     pub audio: Option<AudioSpec>,
     /// Whether several clips can share a run.
     pub batches: bool,
+    /// What its sidecar says.
     pub sidecar: ModelInfo,
+    /// What the network takes and gives, and who runs it.
     pub info: EngineInfo,
 }
 

@@ -11,7 +11,8 @@ pub struct Halves {
 }
 
 impl Halves {
-    pub fn is_first(&self, file: &str) -> bool {
+    /// Whether the video of this name is of the half that is fitted on.
+    pub(super) fn is_first(&self, file: &str) -> bool {
         self.first.contains(file)
     }
 

@@ -16,15 +16,20 @@ use crate::measure::{Class, QualityNumber, Scores, wilson};
 /// On which side of a limit faces are bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
+    /// Those whose number is below the limit.
     Below,
+    /// Those whose number is above it.
     Above,
 }
 
 /// A quality beyond which errors are clearly more frequent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
+    /// Which number of quality.
     pub number: QualityNumber,
+    /// On which side faces are bad.
     pub side: Side,
+    /// The limit, in the number's unit.
     pub value: f64,
     /// The part of the second half's videos beyond the limit that are called what they are not.
     pub beyond: Rate,

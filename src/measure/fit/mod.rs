@@ -24,7 +24,9 @@ use crate::core::modelinfo::{LlrMap, MeasuredPoint};
 /// The fewest scored videos of a class that a calibration is made from.
 pub const FEWEST_VIDEOS: usize = 20;
 
+/// Why no calibration was made.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum FitError {
     #[error(transparent)]
     Sample(#[from] SampleError),
@@ -45,7 +47,9 @@ pub enum FitError {
 pub struct Costs {
     /// Of the scores' own log odds.
     pub before: f64,
+    /// Of the map of [`LlrMap::Platt`].
     pub platt: f64,
+    /// Of the map of [`LlrMap::Isotonic`].
     pub isotonic: f64,
     /// Of the best rising map, which knows this half.
     pub least: f64,
@@ -56,13 +60,17 @@ pub struct Costs {
 pub struct Fitted {
     /// The cheaper of the two on the other half.
     pub map: LlrMap,
+    /// What either map costs.
     pub costs: Costs,
+    /// Thresholds with the error rates of the other half.
     pub points: Vec<MeasuredPoint>,
     /// Operating points for which there are too few real videos.
     pub refused: Vec<Refused>,
+    /// Qualities beyond which errors are clearly more frequent.
     pub limits: Vec<Limit>,
     /// Videos of either class that were fitted on, and that were measured on.
     pub fitted_on: [usize; 2],
+    /// Real and fake videos of the second half.
     pub measured_on: [usize; 2],
 }
 

@@ -6,9 +6,11 @@ use crate::measure::{Class, Sample, wilson};
 /// An operating point that there are too few real videos for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
+    /// Of the operating point, such as `fpr-1e-3`.
     pub name: &'static str,
     /// Real videos of the first half.
     pub reals: usize,
+    /// Real videos of the first half that it takes.
     pub needed: usize,
 }
 

@@ -12,7 +12,9 @@ use crate::measure::{Class, Sample, Tally};
 /// How often and from which seed videos are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bootstrap {
+    /// How often videos are drawn.
     pub replicates: u32,
+    /// Where the random numbers begin: equal seeds draw the same videos.
     pub seed: u64,
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 pub struct Decision {
     /// How far from the threshold, in log odds.
     pub confidence: f64,
+    /// Whether the video was called what it is not.
     pub is_wrong: bool,
 }
 

@@ -9,15 +9,25 @@ use crate::measure::{Class, Sample, Tally, log_odds};
 /// One number about a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter)]
 pub enum Figure {
+    /// Area under the ROC curve, 0..=1.
     Auc,
+    /// Average precision, fake being positive, 0..=1.
     AveragePrecision,
+    /// The rate at which false positives and false negatives are equally frequent, 0..=1.
     EqualErrorRate,
+    /// The part of fakes that are found where 1 % of reals are called fake.
     TprAtFpr1e2,
+    /// The same where 0.1 % of reals are called fake.
     TprAtFpr1e3,
+    /// The mean of both classes' recall at the threshold, 0..=1.
     BalancedAccuracy,
+    /// The mean squared difference of score and class, 0..=1.
     Brier,
+    /// The mean difference of scores and frequencies over [`super::RELIABILITY_BINS`] bins, 0..=1.
     ExpectedCalibrationError,
+    /// The cost of the log-likelihood ratios in bits; 1 is worth nothing.
     Cllr,
+    /// What [`Self::Cllr`] would be after the best rising map of the scores.
     MinCllr,
 }
 
@@ -82,8 +92,11 @@ impl Figure {
 /// A number with its 95 % bootstrap interval, where there are videos enough for one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Measured {
+    /// The number of the whole sample.
     pub value: f64,
+    /// The lower end of the interval; `None`: too few videos.
     pub low: Option<f64>,
+    /// The upper end of the interval; `None`: too few videos.
     pub high: Option<f64>,
 }
 
@@ -94,10 +107,12 @@ pub struct Figures {
     pub videos: [usize; 2],
     /// Scores, of real and of fake videos.
     pub scores: [usize; 2],
+    /// Those that the sample has, in the order of [`Figure`].
     pub each: Vec<(Figure, Measured)>,
 }
 
 impl Figures {
+    /// `None`: the sample has no such figure.
     pub fn get(&self, figure: Figure) -> Option<Measured> {
         self.each.iter().find(|(of, _)| *of == figure).map(|(_, measured)| *measured)
     }

@@ -13,8 +13,11 @@ use crate::measure::{Class, Sample};
 /// The fakes of one group against the reals of another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GroupPair {
+    /// The group of the fakes.
     pub fake: String,
+    /// The group of the reals.
     pub real: String,
+    /// Area under the ROC curve between the two, 0..=1.
     pub auc: f64,
 }
 

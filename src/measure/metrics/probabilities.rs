@@ -11,6 +11,7 @@ pub const RELIABILITY_BINS: usize = 15;
 pub struct Bin {
     /// How many scores.
     pub count: f64,
+    /// The mean of the scores, 0..=1.
     pub mean_score: f64,
     /// The part of them that is fake.
     pub fakes: f64,

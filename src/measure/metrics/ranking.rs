@@ -24,6 +24,7 @@ impl RocPoint {
 /// Where false positives and false negatives are equally frequent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EqualError {
+    /// Both rates there, interpolated along the ROC curve, 0..=1.
     pub rate: f64,
     /// Scores above it are called fake. The rates at it are the nearest to equal that the scores
     /// allow.

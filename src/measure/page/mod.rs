@@ -18,25 +18,31 @@ pub struct Page<'a> {
     pub title: &'a str,
     /// Names and values, for the foot of the page.
     pub facts: &'a [(String, String)],
+    /// One section each, in this order.
     pub classifiers: &'a [Classifier],
 }
 
 /// What is shown of one classifier.
 #[derive(Clone, Debug)]
 pub struct Classifier {
+    /// The name of the classifier.
     pub name: String,
     /// Whether anybody vouches for it, as people are told.
     pub standing: String,
+    /// What was measured on the videos as they are.
     pub evaluation: Evaluation,
     /// The same videos, degraded.
     pub degraded: Vec<Evaluation>,
+    /// The videos whose scores were most wrong.
     pub worst: Vec<Worst>,
 }
 
 /// A video that was called what it is not, or nearly.
 #[derive(Clone, Debug)]
 pub struct Worst {
+    /// What it is called, and what it is.
     pub video: Video,
+    /// P(fake) of the video.
     pub score: f64,
     /// A JPEG picture of the face in base64.
     pub face: Option<String>,

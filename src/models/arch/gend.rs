@@ -27,9 +27,13 @@ const LEAST_LENGTH: f32 = 1e-12;
 /// The network's dimensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dims {
+    /// The length of a token.
     pub width: usize,
+    /// Attention heads.
     pub heads: usize,
+    /// Transformer blocks.
     pub blocks: usize,
+    /// Pixels of a token's side.
     pub patch_px: usize,
     /// The probe sees the direction of the feature only.
     pub normalises: bool,

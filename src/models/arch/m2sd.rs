@@ -41,16 +41,22 @@ pub struct Options {
     pub frames: Option<usize>,
     /// The side of a frame.
     pub size_px: Option<usize>,
+    /// What the graph is made for.
     pub tuning: Tuning,
 }
 
 /// The network's dimensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dims {
+    /// The length of a token.
     pub width: usize,
+    /// Attention heads.
     pub heads: usize,
+    /// Transformer blocks.
     pub blocks: usize,
+    /// Frames in a clip.
     pub frames: usize,
+    /// The side of a frame.
     pub size_px: usize,
     /// Frames in a token.
     pub tubelet: usize,

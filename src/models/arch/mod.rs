@@ -35,6 +35,7 @@ pub trait Weights {
 
 /// Why a network cannot be built from a checkpoint's tensors.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum ArchError {
     #[error("the tensor {tensor} is missing: an incomplete file, or another network")]
     Missing { tensor: String },
@@ -71,18 +72,25 @@ pub struct Tensors<'a> {
 }
 
 impl<'a> Tensors<'a> {
+    /// With no tensor used yet.
     pub fn new(weights: &'a mut dyn Weights) -> Self {
         Self { weights, used: BTreeSet::new() }
     }
 
+    /// The names of the tensors that were asked for and are there.
     pub fn used(&self) -> &BTreeSet<String> {
         &self.used
     }
 
+    /// Whether a tensor of this name can be read. Asking does not count as use.
     pub fn has(&self, name: &str) -> bool {
         self.weights.shape(name).is_some()
     }
 
+    /// The shape of a tensor, which counts as used.
+    ///
+    /// # Errors
+    /// [`ArchError::Missing`], or [`ArchError::Placeholder`] where something else has its name.
     pub fn shape(&mut self, name: &str) -> Result<&[usize], ArchError> {
         let missing = || match self.weights.placeholder(name) {
             Some(found) => {
@@ -105,6 +113,10 @@ impl<'a> Tensors<'a> {
         })
     }
 
+    /// Checks a tensor's shape.
+    ///
+    /// # Errors
+    /// As [`Self::shape`]; [`ArchError::Shape`] for another one.
     pub fn expect(&mut self, name: &str, expected: &[usize]) -> Result<(), ArchError> {
         let found = self.shape(name)?;
         if found == expected {
@@ -117,6 +129,10 @@ impl<'a> Tensors<'a> {
         })
     }
 
+    /// Reads a tensor, in row-major order.
+    ///
+    /// # Errors
+    /// As [`Self::shape`]; [`ArchError::NotFinite`]; when the file cannot be read.
     pub fn read(&mut self, name: &str) -> Result<Vec<f32>, ArchError> {
         self.shape(name)?;
         let values = self.weights.read(name)?;
@@ -127,7 +143,11 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    pub fn read_expecting(&mut self, name: &str, dims: &[usize]) -> Result<Vec<f32>, ArchError> {
+    /// Reads a tensor of this shape.
+    ///
+    /// # Errors
+    /// As [`Self::expect`] and [`Self::read`].
+    fn read_expecting(&mut self, name: &str, dims: &[usize]) -> Result<Vec<f32>, ArchError> {
         self.expect(name, dims)?;
         self.read(name)
     }

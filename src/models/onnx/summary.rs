@@ -16,26 +16,33 @@ use crate::core::onnx::{ModelTraits, Value, Wire, WireError, field};
 /// Inputs and outputs of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
+    /// Of the file's format.
     pub ir_version: u64,
     /// Of the default operator set.
     pub opset: u64,
     /// Inputs that a caller must give: without those that only name a weight.
     pub inputs: Vec<Port>,
+    /// What the network answers.
     pub outputs: Vec<Port>,
+    /// By what it shows that it was quantised or compiled.
     pub traits: ModelTraits,
 }
 
 /// One input or output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
+    /// The tensor's name.
     pub name: String,
     /// `None`: of a type that no network here has.
     pub element: Option<PortType>,
+    /// The sizes of its axes, batch first.
     pub dims: Vec<Dim>,
 }
 
+/// The size of an axis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dim {
+    /// This size and no other.
     Fixed(usize),
     /// Any size; the file's name for it, which may be empty.
     Dynamic(String),
@@ -59,7 +66,9 @@ impl fmt::Display for Dim {
     }
 }
 
+/// Why an ONNX file cannot be summarised.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum OnnxError {
     #[error(transparent)]
     Wire(#[from] WireError),

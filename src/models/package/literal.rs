@@ -10,7 +10,9 @@ use thiserror::Error;
 pub struct LiteralError {
     /// In the text.
     pub at: usize,
+    /// The byte that is there, or the end.
     pub found: Found,
+    /// What should be there instead.
     pub expected: &'static str,
 }
 

@@ -22,6 +22,7 @@ const LARGEST_BYTES: u64 = 1 << 30;
 
 /// Why nothing was taken out of a wheel.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum PackageError {
     #[error("cannot read the wheel: {0}")]
     Read(io::Error),
@@ -43,6 +44,7 @@ pub enum PackageError {
 
 /// What is wrong with a file inside a wheel.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum MemberProblem {
     #[error("cannot be had, as the wheel is no zip file that can be read: {0}")]
     Zip(#[from] ZipError),

@@ -40,19 +40,30 @@ pub mod limits {
 /// The element type of a storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
+    /// 64-bit floats.
     F64,
+    /// 32-bit floats.
     F32,
+    /// 16-bit floats of IEEE 754.
     F16,
+    /// 16-bit floats with the exponent of 32-bit ones.
     BF16,
+    /// Signed 64-bit integers.
     I64,
+    /// Signed 32-bit integers.
     I32,
+    /// Signed 16-bit integers.
     I16,
+    /// Signed bytes.
     I8,
+    /// Unsigned bytes.
     U8,
+    /// One byte for a truth value.
     Bool,
 }
 
 impl DType {
+    /// The size of an element.
     pub fn bytes(self) -> u64 {
         match self {
             Self::F64 | Self::I64 => 8,
@@ -70,13 +81,19 @@ impl DType {
 /// neither reading nor dropping recurses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
+    /// Python's `None`.
     None,
+    /// A truth value.
     Bool(bool),
+    /// An integer of at most 64 bits.
     Int(i64),
+    /// A float, or a positive integer of more than 64 bits.
     Float(f64),
+    /// Anything larger.
     Node(NodeId),
 }
 
+/// An object of the pickle that it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(usize);
 
@@ -103,7 +120,9 @@ enum Node {
 /// A storage as the pickle names it; its bytes lie elsewhere in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageRef {
+    /// The storage's name in the file.
     pub key: String,
+    /// Of its elements.
     pub dtype: DType,
     /// Elements, not bytes.
     pub numel: u64,
@@ -112,9 +131,13 @@ pub struct StorageRef {
 /// A tensor as the pickle describes it: a strided view of a storage, in elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorRef {
+    /// What it is a view of.
     pub storage: StorageRef,
+    /// Its first element in the storage.
     pub offset: u64,
+    /// The sizes of its axes.
     pub shape: Vec<u64>,
+    /// Elements from one index of an axis to the next.
     pub stride: Vec<u64>,
 }
 
@@ -122,11 +145,15 @@ pub struct TensorRef {
 #[derive(Debug, Error)]
 #[error("pickle, byte {at}: {problem}")]
 pub struct PickleError {
+    /// From the start of the file.
     pub at: u64,
+    /// What is wrong there.
     pub problem: Problem,
 }
 
+/// What is wrong with a pickle.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum Problem {
     #[error("the data ends here; the file is truncated")]
     Truncated,
@@ -159,6 +186,7 @@ impl Pickle {
         machine.run().map_err(|problem| PickleError { at: machine.position(), problem })
     }
 
+    /// What the pickle stands for.
     pub fn root(&self) -> Value {
         self.root
     }
@@ -170,6 +198,7 @@ impl Pickle {
         }
     }
 
+    /// A string; `None` for anything else.
     pub fn text(&self, value: Value) -> Option<&str> {
         match self.node(value)? {
             Node::Text(text) => Some(text),
@@ -185,6 +214,7 @@ impl Pickle {
         }
     }
 
+    /// The items of a list; `None` for anything else.
     pub fn list(&self, value: Value) -> Option<&[Value]> {
         match self.node(value)? {
             Node::List(items) => Some(items),
@@ -192,6 +222,7 @@ impl Pickle {
         }
     }
 
+    /// A tensor; `None` for anything else.
     pub fn tensor(&self, value: Value) -> Option<&TensorRef> {
         match self.node(value)? {
             Node::Tensor(tensor) => Some(tensor),

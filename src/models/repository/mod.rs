@@ -32,6 +32,7 @@ pub const SHA256: &str = "sha256";
 /// How models are to be run.
 #[derive(Clone, Copy, Debug)]
 pub struct ExportOptions {
+    /// What runs the models in the server.
     pub backend: Backend,
     /// Requests that may share a run, where the network takes any number.
     pub largest_batch: NonZeroU32,
@@ -44,12 +45,15 @@ pub struct ExportOptions {
 pub struct Exported {
     /// By which clients ask for it.
     pub name: String,
+    /// Counted from 1.
     pub version: u32,
     /// Whether it was there already, with the same network.
     pub was_there: bool,
 }
 
+/// Why a model cannot be written into a repository.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum RepositoryError {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },

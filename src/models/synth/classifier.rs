@@ -21,7 +21,9 @@ pub struct ClipShape {
 /// The second input `audio`, `[N,1,mels,frames]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audio {
+    /// Frequency bands of the spectrogram.
     pub mels: usize,
+    /// Its frames.
     pub frames: usize,
 }
 

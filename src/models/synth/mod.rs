@@ -43,10 +43,19 @@ pub enum Synth {
     /// P(fake) is the mean redness of the clip's middle: [`scene::fake_probability`].
     Classifier(ClipShape),
     /// Random weights from a seed, of any size.
-    Transformer { shape: TransformerShape, seed: u64, tuning: Tuning },
+    Transformer {
+        /// Its dimensions.
+        shape: TransformerShape,
+        /// Equal seeds make equal weights.
+        seed: u64,
+        /// What the graph is made for.
+        tuning: Tuning,
+    },
 }
 
+/// Why a network cannot be made.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum SynthError {
     #[error(transparent)]
     Arch(#[from] ArchError),

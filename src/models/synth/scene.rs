@@ -10,6 +10,7 @@ use std::f32::consts::PI;
 
 /// The sides of a face that the detector finds.
 pub const SMALLEST_PX: u32 = 12;
+/// The longest side.
 pub const LARGEST_PX: u32 = 512;
 
 /// Where a face's five points are, as fractions of its square: M2SD's alignment template, so that
@@ -26,14 +27,18 @@ pub const FIVE_POINTS: [[f32; 2]; 5] = [
 /// exclusive. The detector's box has just these edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Face {
+    /// Its left column.
     pub left_px: i32,
+    /// Its top row.
     pub top_px: i32,
+    /// Its sides.
     pub side_px: u32,
     /// The face's red, and with it P(fake).
     pub red: u8,
 }
 
 impl Face {
+    /// Its colour: red as it is, no green, full blue.
     pub fn rgb(&self) -> [u8; 3] {
         [self.red, 0, 255]
     }

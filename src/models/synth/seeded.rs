@@ -8,12 +8,19 @@ use crate::models::checkpoint::CheckpointError;
 /// The dimensions of a transformer with random weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransformerShape {
+    /// The length of a token.
     pub width: usize,
+    /// Transformer blocks.
     pub blocks: usize,
+    /// Attention heads.
     pub heads: usize,
+    /// Frames in a clip.
     pub frames: usize,
+    /// The side of a frame.
     pub size_px: usize,
+    /// Pixels of a token's side.
     pub patch_px: usize,
+    /// Frames in a token.
     pub tubelet: usize,
 }
 

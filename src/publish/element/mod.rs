@@ -2,8 +2,7 @@
 
 use gst::prelude::*;
 
-// What the properties are is said at each.
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each property's blurb says what it is")]
 mod imp;
 mod session;
 

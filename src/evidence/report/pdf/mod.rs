@@ -24,6 +24,7 @@ use super::document::Document;
 
 /// Why there is no PDF.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum PdfError {
     #[error(
         "no font was found on this system, which a PDF needs; install one, as with: apt install \

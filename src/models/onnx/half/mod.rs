@@ -28,6 +28,7 @@ use crate::models::file::{self, Staged};
 
 /// Why a network cannot be made to compute in half floats.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum HalfError {
     #[error(transparent)]
     Onnx(#[from] WireError),

@@ -30,6 +30,7 @@ const BRANCHING: [&str; 3] = ["If", "Loop", "Scan"];
 
 /// Why a network cannot be quantised.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum QuantiseError {
     #[error(transparent)]
     Onnx(#[from] OnnxError),
