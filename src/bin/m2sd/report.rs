@@ -11,10 +11,12 @@ use gstm2sd::models::sha256;
 use crate::error::CliError;
 use crate::partial_file;
 use crate::terminal::{escape, print_line};
-use crate::thumbnail::{last_frame, thumbnail};
+use crate::thumbnail::{last_frame, thumbnail, whole};
 
 /// Of a face's picture.
 const SIDE_PX: i32 = 192;
+/// Of a whole frame.
+const WIDTH_PX: i32 = 480;
 /// A report has some MB.
 const LARGEST: u64 = 256 << 20;
 const MADE_BY: &str = concat!("m2sd ", env!("CARGO_PKG_VERSION"));
@@ -83,9 +85,11 @@ pub fn run(args: &ReportArgs) -> Result<(), CliError> {
     gst::init().map_err(CliError::runtime)?;
     if let Some((video, called)) = video(args, &results) {
         // A clip's box is that of its newest frame.
-        results.take_pictures(&called, |clip, rect| {
-            thumbnail(&video, last_frame(clip.start, clip.end), rect, SIDE_PX)
-        });
+        results.take_pictures(
+            &called,
+            |clip, rect| thumbnail(&video, last_frame(clip.start, clip.end), rect, SIDE_PX),
+            |time| whole(&video, time, WIDTH_PX),
+        );
     }
     for (out, format) in &outs {
         partial_file::write(out, &format.write(&results)?)?;

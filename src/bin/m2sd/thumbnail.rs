@@ -20,10 +20,22 @@ pub fn last_frame(start: f64, end: f64) -> f64 {
 /// without it.
 pub fn thumbnail(file: &Path, at: f64, bbox: [f64; 4], side_px: i32) -> Option<Vec<u8>> {
     let sample = frame(file, at)?;
-    let face = crop(&sample, bbox)?;
+    jpeg(&crop(&sample, bbox)?, side_px, side_px)
+}
+
+/// The upright frame at a time of a video in seconds, as JPEG picture of this width; `None` where it cannot be
+/// had.
+pub fn whole(file: &Path, at: f64, width_px: i32) -> Option<Vec<u8>> {
+    let sample = frame(file, at)?;
+    let info = gst_video::VideoInfo::from_caps(sample.caps()?).ok()?;
+    let shape = f64::from(info.height()) / f64::from(info.width().max(1));
+    jpeg(&sample, width_px, (f64::from(width_px) * shape).round().clamp(1.0, 4096.0) as i32)
+}
+
+fn jpeg(sample: &gst::Sample, width: i32, height: i32) -> Option<Vec<u8>> {
     let caps =
-        gst::Caps::builder("image/jpeg").field("width", side_px).field("height", side_px).build();
-    let jpeg = gst_video::convert_sample(&face, &caps, Some(PATIENCE)).ok()?;
+        gst::Caps::builder("image/jpeg").field("width", width).field("height", height).build();
+    let jpeg = gst_video::convert_sample(sample, &caps, Some(PATIENCE)).ok()?;
     let map = jpeg.buffer()?.map_readable().ok()?;
     Some(map.to_vec())
 }

@@ -152,6 +152,8 @@ pub(super) struct Drawing {
     /// For whoever cannot see it.
     pub(super) alt: String,
     pub(super) caption: String,
+    /// A JPEG photograph below the marks, of the drawing's shape.
+    pub(super) backdrop: Option<Vec<u8>>,
     pub(super) marks: Vec<Mark>,
 }
 
@@ -181,6 +183,10 @@ pub(super) enum Ink {
     Frames,
     /// Of the picture.
     Border,
+    /// Below a line on a photograph.
+    Halo,
+    /// Of a box.
+    Way,
     FirstBox,
     LastBox,
 }
@@ -195,6 +201,8 @@ impl Ink {
             Self::Clip => "clip",
             Self::Frames => "frames",
             Self::Border => "border",
+            Self::Halo => "halo",
+            Self::Way => "way",
             Self::FirstBox => "first",
             Self::LastBox => "last",
         }

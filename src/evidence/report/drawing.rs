@@ -95,6 +95,7 @@ pub(super) fn timeline(face: &FaceResults, threshold: Option<f64>, name: &str) -
         size: [WIDTH, HEIGHT],
         alt: described(face, name),
         caption: caption.concat(),
+        backdrop: None,
         marks,
     }
 }
@@ -119,14 +120,18 @@ fn described(face: &FaceResults, name: &str) -> String {
 pub(super) fn path(face: &FaceResults, [width, height]: [f64; 2], name: &str) -> Drawing {
     let [first, last] = [face.boxes.first(), face.boxes.last()];
     let mut marks = vec![Mark::Rect { ink: Ink::Border, x: 0.0, y: 0.0, width, height }];
-    for (rect, ink) in [(first, Ink::FirstBox), (last, Ink::LastBox)] {
-        let rect = rect.map(|&[x, y, width, height]| Mark::Rect { ink, x, y, width, height });
-        marks.extend(rect);
-    }
     let step = face.boxes.len().div_ceil(MOST_POINTS).max(1);
     let centres = face.boxes.iter().step_by(step);
-    let points = centres.map(|[x, y, w, h]| [x + w / 2.0, y + h / 2.0]).collect();
-    marks.push(Mark::Line { ink: Ink::Frames, points });
+    let points: Vec<_> = centres.map(|[x, y, w, h]| [x + w / 2.0, y + h / 2.0]).collect();
+    let line = |ink| Mark::Line { ink, points: points.clone() };
+    let boxed = |ink, rect: Option<&[f64; 4]>| {
+        rect.map(|&[x, y, width, height]| Mark::Rect { ink, x, y, width, height })
+    };
+    // Seen on bright and on dark photographs.
+    marks.extend([boxed(Ink::Halo, first), boxed(Ink::Halo, last)].into_iter().flatten());
+    marks.push(line(Ink::Halo));
+    marks.extend([boxed(Ink::FirstBox, first), boxed(Ink::LastBox, last)].into_iter().flatten());
+    marks.push(line(Ink::Way));
     let size = |rect: Option<&[f64; 4]>| {
         rect.map_or_else(String::new, |[.., w, h]| format!("{} × {} px", number(*w), number(*h)))
     };
@@ -135,8 +140,13 @@ pub(super) fn path(face: &FaceResults, [width, height]: [f64; 2], name: &str) ->
         size(first),
         size(last)
     );
-    let caption = "The way of its box: dotted at first, solid at last.".to_owned();
-    Drawing { kind: DrawingKind::Path, size: [width, height], alt, caption, marks }
+    let on_what = match face.frame {
+        Some(_) => " Behind it, the last frame on which it was seen.",
+        None => "",
+    };
+    let caption = format!("The way of its box: dotted at first, solid at last.{on_what}");
+    let backdrop = face.frame.clone();
+    Drawing { kind: DrawingKind::Path, size: [width, height], alt, caption, backdrop, marks }
 }
 
 fn seconds(time: f64) -> String {

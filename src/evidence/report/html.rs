@@ -127,6 +127,10 @@ fn drawing(drawing: &Drawing) -> Markup {
                 aria-label=(drawing.alt)
             {
                 title { (drawing.alt) }
+                @if let Some(jpeg) = &drawing.backdrop {
+                    image width=(width) height=(height) preserveAspectRatio="none"
+                        href={ "data:image/jpeg;base64," (Base64::encode_string(jpeg)) } {}
+                }
                 @for one in &drawing.marks { (mark(one)) }
             }
         }

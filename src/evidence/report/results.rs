@@ -78,6 +78,8 @@ pub struct FaceResults {
     pub pictures: BTreeMap<Which, Vec<u8>>,
     /// Clips of which the scan has kept crops.
     kept: Vec<CropsFile>,
+    /// The last frame on which it was seen, as JPEG, see [`Results::take_pictures`].
+    pub frame: Option<Vec<u8>>,
     /// What the classifier saw of the same clips, see [`Results::take_crops`].
     pub crops: BTreeMap<Which, Crops>,
 }
@@ -302,12 +304,14 @@ impl Results {
         }
     }
 
-    /// Has pictures taken of each face: of its clips with the highest, a typical and the lowest score, as
-    /// JPEG, by whoever has the video; `from` says what they are cut from.
+    /// Has pictures taken of each face, as JPEG, by whoever has the video: of its clips with the highest, a
+    /// typical and the lowest score, and of the whole frame, upright, at a time in seconds. `from` says what
+    /// they are cut from.
     pub fn take_pictures(
         &mut self,
         from: &str,
         mut take: impl FnMut(&Clip, [f64; 4]) -> Option<Vec<u8>>,
+        mut whole: impl FnMut(f64) -> Option<Vec<u8>>,
     ) {
         self.pictures_from = Some(from.to_owned());
         for face in self.faces.values_mut().take(MOST_PICTURED) {
@@ -317,6 +321,7 @@ impl Results {
                 let picture = clip.rect.and_then(|rect| take(&clip, rect));
                 face.pictures.extend(picture.map(|picture| (which, picture)));
             }
+            face.frame = whole(face.last);
         }
     }
 }

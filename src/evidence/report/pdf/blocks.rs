@@ -3,7 +3,6 @@
 use std::num::NonZeroU16;
 use std::rc::Rc;
 
-use krilla::image::Image;
 use krilla::tagging::{ListNumbering, TableHeaderScope, Tag};
 
 use super::PdfError;
@@ -105,7 +104,7 @@ impl Report<'_> {
             Block::List(items) => self.list(parent, items),
             Block::Facts(facts) => self.facts(parent, facts),
             Block::Table(table) => self.table(parent, table),
-            Block::Drawing(drawing) => self.drawing(parent, drawing),
+            Block::Drawing(drawing) => self.drawing(parent, drawing)?,
             Block::Pictures(pictures) => self.pictures(parent, pictures)?,
             // There is nothing to fold on paper.
             Block::Folded { summary, blocks } => {
@@ -249,7 +248,7 @@ impl Report<'_> {
         widths.into_iter().map(|width| width * scale).collect()
     }
 
-    fn drawing(&mut self, parent: NodeId, drawing: &Drawing) {
+    fn drawing(&mut self, parent: NodeId, drawing: &Drawing) -> Result<(), PdfError> {
         let width = match drawing.kind {
             DrawingKind::Timeline => WIDTH,
             DrawingKind::Path => WIDTH * 0.45,
@@ -259,13 +258,14 @@ impl Report<'_> {
         let caption = self.typesetter.set(&plain(&drawing.caption), Look::SMALL, Some(WIDTH));
         self.pages.reserve(from_height * scale + caption.height() + GAP);
         let y = self.pages.y();
-        let shapes = draw::shapes(drawing, [MARGIN, y], scale, self.typesetter);
+        let shapes = draw::shapes(drawing, [MARGIN, y], scale, self.typesetter)?;
         let figure = self.pages.open(parent, Tag::Figure(Some(drawing.alt.clone())));
         self.pages.draw(figure, shapes);
         self.pages.advance(from_height * scale + 2.0);
         let node = self.pages.open(parent, Tag::P);
         self.pages.lines(node, &caption, 0.0);
         self.pages.skip(GAP);
+        Ok(())
     }
 
     fn pictures(&mut self, parent: NodeId, pictures: &[Picture]) -> Result<(), PdfError> {
@@ -292,8 +292,7 @@ impl Report<'_> {
             {
                 let x = MARGIN + n as f32 * slot;
                 if let Some(jpeg) = &picture.jpeg {
-                    let image = Image::from_jpeg(jpeg.clone().into(), true);
-                    let image = image.map_err(|why| PdfError::Picture { why })?;
+                    let image = draw::image(jpeg)?;
                     let figure = self.pages.open(parent, Tag::Figure(Some(picture.alt.clone())));
                     let (width, height) = (*width, *height);
                     self.pages.draw(figure, vec![Shape::Image { image, x, y, width, height }]);

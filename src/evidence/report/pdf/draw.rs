@@ -1,6 +1,9 @@
 //! Drawings in the colours of paper.
 
-use super::color::{Color, GATE, INK, LINE, MARK, PANEL, WARN};
+use krilla::image::Image;
+
+use super::PdfError;
+use super::color::{Color, GATE, INK, LINE, MARK, PANEL, PAPER, WARN};
 use super::layout::{Paint, Pen, Shape, at};
 use super::text::{Look, Typesetter};
 use crate::evidence::report::document::{Anchor, Drawing, Ink, Mark, plain};
@@ -13,10 +16,13 @@ pub(super) fn shapes(
     [left, top]: [f32; 2],
     scale: f32,
     typesetter: &mut Typesetter,
-) -> Vec<Shape> {
+) -> Result<Vec<Shape>, PdfError> {
     let [width, height] = drawing.size.map(|side| side as f32 * scale);
     let ground = Paint::Fill(PANEL);
     let mut shapes = vec![Shape::Rect { x: left, y: top, width, height, paint: ground }];
+    if let Some(jpeg) = &drawing.backdrop {
+        shapes.push(Shape::Image { image: image(jpeg)?, x: left, y: top, width, height });
+    }
     let place = |[x, y]: [f64; 2]| [left + x as f32 * scale, top + y as f32 * scale];
     for mark in &drawing.marks {
         match mark {
@@ -45,7 +51,15 @@ pub(super) fn shapes(
             }
         }
     }
-    shapes
+    Ok(shapes)
+}
+
+/// A JPEG picture for a PDF.
+///
+/// # Errors
+/// [`PdfError::Picture`].
+pub(super) fn image(jpeg: &[u8]) -> Result<Image, PdfError> {
+    Image::from_jpeg(jpeg.to_vec().into(), true).map_err(|why| PdfError::Picture { why })
 }
 
 fn pen(ink: Ink) -> Pen {
@@ -56,6 +70,7 @@ fn pen(ink: Ink) -> Pen {
         Ink::Clip => Pen { opacity: 0.55, ..solid(MARK, 2.6) },
         Ink::Frames => solid(INK, 0.7),
         Ink::FirstBox => Pen { dash: Some([1.5, 2.0]), ..solid(MARK, 1.2) },
-        Ink::LastBox => solid(MARK, 1.2),
+        Ink::LastBox | Ink::Way => solid(MARK, 1.2),
+        Ink::Halo => solid(PAPER, 2.4),
     }
 }
