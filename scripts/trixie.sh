@@ -49,6 +49,7 @@ run_inside() {
         mkdir -p "$trixie$folder"
         mount --bind "$folder" "$trixie$folder"
     done
+    # shellcheck disable=SC2016 # its own arguments are meant
     exec chroot "$trixie" env -i HOME="$HOME" PATH="$PATH" TERM="${TERM:-dumb}" \
         CARGO_HOME="$cargo_home" RUSTUP_HOME="$rustup_home" M2SD_SHARED="$shared" \
         CARGO_TARGET_DIR="$repository/target/gstreamer-1.26" CI="${CI:-}" \
