@@ -68,7 +68,12 @@ impl Encoders {
 
     /// Those of a picture.
     pub fn choose_for_picture() -> Result<Self, CliError> {
-        Self::choose_of([&PICTURE].into_iter())
+        Self::choose_of([&PICTURE].into_iter()).map_err(|_| {
+            CliError::runtime(
+                "pngenc is not installed, which writes annotated pictures. Install \
+                 gstreamer1.0-plugins-good, or use --no-video",
+            )
+        })
     }
 
     /// Whether one frame is all that the file holds.
@@ -97,7 +102,7 @@ impl Encoders {
         });
         complete.ok_or_else(|| {
             CliError::runtime(
-                "no encoder is installed: expected pngenc for pictures; for videos x264enc, openh264enc, vp8enc, vp9enc, \
+                "no video encoder is installed: expected x264enc, openh264enc, vp8enc, vp9enc, \
                  theoraenc, avenc_mpeg4 or jpegenc with mp4mux or matroskamux. Install \
                  gstreamer1.0-plugins-good and gstreamer1.0-plugins-ugly, or use --no-video",
             )

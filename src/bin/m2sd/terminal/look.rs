@@ -37,6 +37,8 @@ impl Color {
     /// Decides for everything that is printed from here on, GStreamer's log included.
     pub fn hold(self) {
         let choice = match self {
+            // Elsewhere a CI's logs have colours whatever their terminal is called.
+            Self::Auto if !can_redraw() && !is_forced() => ColorChoice::Never,
             Self::Auto => ColorChoice::Auto,
             Self::Always => ColorChoice::Always,
             Self::Never => ColorChoice::Never,
@@ -82,6 +84,10 @@ impl Look {
         let stderr = std::io::stderr();
         Self { width: width(&stderr), has_colors: has_colors(&stderr) }
     }
+}
+
+fn is_forced() -> bool {
+    std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0")
 }
 
 fn has_colors(stream: &impl RawStream) -> bool {
