@@ -126,3 +126,87 @@ fn two_scans_do_not_write_one_file() {
     assert_code(&scan(), 0);
     assert!(!part.exists() && dir.path().join("scores.jsonl").is_file());
 }
+
+/// What a scan of a video says, with the networks of the drawn scene.
+fn scan_scene(video: &Path, more: &[&str]) -> std::process::Output {
+    let engines = scene().join("engines");
+    let args = ["scan", text(video), "--engines", text(&engines), "--quiet", "--clip-stride", "8"];
+    m2sd(&[&args[..], more].concat())
+}
+
+#[test]
+fn folders_that_are_not_there_yet_hide_no_input_and_no_results() {
+    let dir = tempfile::tempdir().unwrap();
+    let evidence = dir.path().join("case");
+    std::fs::create_dir(&evidence).unwrap();
+    let input = evidence.join("annotated.mp4");
+    std::fs::copy(scene().join("scene.mp4"), &input).unwrap();
+    let before = std::fs::read(&input).unwrap();
+    let out = evidence.join("new/../");
+    for more in [&[][..], &["--force"]] {
+        let run = scan_scene(&input, &[&["--out", text(&out)], more].concat());
+        assert_code(&run, 2);
+        assert_eq!(std::fs::read(&input).unwrap(), before);
+    }
+    let json = evidence.join("other/../annotated.mp4");
+    let run = scan_scene(&input, &["--json", text(&json), "--force"]);
+    assert_code(&run, 2);
+    assert_eq!(std::fs::read(&input).unwrap(), before);
+    // A name of dots is no way out of the folder of results.
+    let (videos, results) = (dir.path().join("in"), dir.path().join("case/out"));
+    std::fs::create_dir(&videos).unwrap();
+    std::fs::copy(scene().join("scene.mp4"), videos.join("...mp4")).unwrap();
+    let run = scan_scene(&videos, &["--out", text(&results)]);
+    assert_code(&run, 0);
+    assert!(!evidence.join("scores.jsonl").exists());
+    assert_eq!(std::fs::read(&input).unwrap(), before);
+}
+
+#[test]
+fn force_is_about_results_and_about_nothing_that_is_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let video = scene().join("scene.mp4");
+    // Whatever is no record of a scan stays.
+    for name in ["photo.jpg", "letter.txt", "scores.jsonl"] {
+        let foreign = dir.path().join(name);
+        std::fs::write(&foreign, "something of somebody's\n").unwrap();
+        let run = scan_scene(&video, &["--json", text(&foreign), "--force"]);
+        assert_code(&run, 2);
+        assert!(stderr(&run).contains("no records of a scan"), "{}", stderr(&run));
+        assert_eq!(std::fs::read_to_string(&foreign).unwrap(), "something of somebody's\n");
+    }
+    let results = dir.path().join("results");
+    assert_code(&scan_scene(&video, &["--out", text(&results), "--no-video"]), 0);
+    let key = dir.path().join("key");
+    assert_code(&m2sd(&["key", "new", "--out", text(&key)]), 0);
+    assert_code(&m2sd(&["seal", text(&results), "--key", text(&key)]), 0);
+    for more in [&["--force"][..], &["--max-faces", "3", "--force"]] {
+        let run = scan_scene(&video, &[&["--out", text(&results), "--no-video"], more].concat());
+        assert_code(&run, 2);
+        assert!(stderr(&run).contains("is sealed"), "{}", stderr(&run));
+    }
+    let public = dir.path().join("key.pub");
+    assert_code(&m2sd(&["verify", text(&results), "--key", text(&public)]), 0);
+}
+
+#[test]
+fn what_a_killed_scan_left_is_replaced_by_a_scan_of_the_same_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let (video, results) = (scene().join("scene.mp4"), dir.path().join("results"));
+    assert_code(&scan_scene(&video, &["--out", text(&results), "--no-video"]), 0);
+    let (whole, part) = (results.join("scores.jsonl"), results.join("scores.jsonl.part"));
+    let records = std::fs::read_to_string(&whole).unwrap();
+    let half: String = records.split_inclusive('\n').take(20).collect();
+    std::fs::remove_file(&whole).unwrap();
+    std::fs::remove_dir_all(results.join("crops")).unwrap();
+    std::fs::write(&part, &half).unwrap();
+    let run = scan_scene(&video, &["--out", text(&results), "--no-video", "--duration", "0.5"]);
+    assert_code(&run, 2);
+    assert!(stderr(&run).contains("span.duration"), "{}", stderr(&run));
+    assert_eq!(std::fs::read_to_string(&part).unwrap(), half);
+    std::fs::write(&part, "of another program\n").unwrap();
+    assert_code(&scan_scene(&video, &["--out", text(&results), "--no-video"]), 2);
+    std::fs::write(&part, &half).unwrap();
+    assert_code(&scan_scene(&video, &["--out", text(&results), "--no-video"]), 0);
+    assert!(whole.exists() && !part.exists());
+}

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::process::Output;
 
 use serde_json::Value;
 
-use crate::{command, scene, stderr, text};
+use crate::{command, m2sd, scene, stderr, text};
 
 /// Without models, a display or a home but this one.
 fn run(home: &Path, args: &[&str]) -> Output {
@@ -247,4 +248,23 @@ fn a_scan_tells_content_credentials_apart_from_its_scores() {
     let wrong = scan(&["--trust", text(&video)]);
     assert_eq!(wrong.status.code(), Some(3), "{}", stderr(&wrong));
     assert!(stderr(&wrong).contains("a PEM file"), "{}", stderr(&wrong));
+}
+
+#[test]
+fn files_without_content_credentials_are_said_to_have_none() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in
+        [("empty.mp4", vec![]), ("zeros.mp4", vec![0; 20_000]), ("zeros.png", vec![0; 4])]
+    {
+        let file = dir.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let run = m2sd(&["provenance", text(&file), "--json"]);
+        let said = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(said.contains("\"absent\""), "{name}: {said} {}", stderr(&run));
+    }
+    // Nobody waits for whoever may write into a pipe.
+    let pipe = dir.path().join("pipe.mp4");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let run = m2sd(&["provenance", text(&pipe)]);
+    assert!(stderr(&run).contains("it is no file"), "{}", stderr(&run));
 }

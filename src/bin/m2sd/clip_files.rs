@@ -91,7 +91,8 @@ fn plain_stem(path: &str) -> String {
     let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
     let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     match stem.chars().map(plain).collect::<String>() {
-        empty if empty.is_empty() => "clip".to_owned(),
+        // Those of dots alone are folders.
+        none if none.chars().all(|c| c == '.') => "clip".to_owned(),
         stem => stem,
     }
 }
@@ -222,6 +223,8 @@ mod tests {
             ("a@b?.mp4", "a_b_"),
             ("a b:c.mkv", "a_b_c"),
             ("..", "clip"),
+            ("/in/...mp4", "clip"),
+            ("/in/..mp4", "clip"),
         ] {
             assert_eq!(stem(input), expected, "{input}");
         }

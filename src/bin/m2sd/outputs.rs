@@ -1,7 +1,7 @@
 //! Whether what a scan writes is something that it reads, or writes, under another name.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::error::CliError;
 use crate::partial_file::{is_special, part_of};
@@ -43,6 +43,23 @@ fn identity(path: &Path) -> Identity {
         (Some(folder), Some(name)) => folder.join(name),
         _ => absolute,
     })
+}
+
+/// Where a path will lead when its folders are made: `..` behind one that is not there yet goes back by name,
+/// as there is no link that could lead elsewhere.
+pub fn settled(path: &Path) -> PathBuf {
+    let mut settled = PathBuf::new();
+    for part in path.components() {
+        let goes_back = part == Component::ParentDir
+            && settled.file_name().is_some()
+            && settled.symlink_metadata().is_err();
+        if goes_back {
+            settled.pop();
+        } else {
+            settled.push(part);
+        }
+    }
+    if settled.as_os_str().is_empty() { PathBuf::from(".") } else { settled }
 }
 
 /// Refuses outputs that are inputs or each other, by any names. Devices and pipes may be shared.
@@ -95,6 +112,13 @@ mod tests {
         };
         assert!(two("new", "d/up/new").is_err());
         assert!(two("new", "d/new").is_ok());
+        // Behind folders that are not there yet, too.
+        for (path, expected) in
+            [("new/../a", "a"), ("new/er/../../a", "a"), ("d/../a", "d/../a"), ("new/x", "new/x")]
+        {
+            assert_eq!(settled(&at(path)), at(expected), "{path}");
+        }
+        assert_eq!(settled(Path::new("none-such/..")), Path::new("."));
         let null = || [Named::new("--json", "/dev/null")];
         assert!(check(&null(), &null()).is_ok());
     }

@@ -1,7 +1,7 @@
 //! Reading the content credentials of a file.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -58,10 +58,11 @@ impl TrustList {
 /// is a [`State`].
 pub fn read(path: &Path, trust: Option<&TrustList>) -> Result<Provenance, ProvenanceError> {
     let cannot = |source| ProvenanceError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(cannot)?;
-    if !file.metadata().map_err(cannot)?.is_file() {
+    // Before it is opened: a pipe would wait for whoever writes.
+    if !path.metadata().map_err(cannot)?.is_file() {
         return Err(cannot(io::Error::other("it is no file; content credentials are in files")));
     }
+    let file = File::open(path).map_err(cannot)?;
     let format = c2pa::format_from_path(path).unwrap_or_default();
     // Files are anybody's, and their parsers somebody else's.
     let read = catch_unwind(AssertUnwindSafe(|| {
@@ -69,8 +70,8 @@ pub fn read(path: &Path, trust: Option<&TrustList>) -> Result<Provenance, Proven
     }));
     Ok(match read {
         Ok(Ok(reader)) => of(&reader, trust.is_some()),
-        Ok(Err(error)) => without_manifest(&error),
-        Err(_) => unreadable("their reader failed"),
+        Ok(Err(error)) => without_manifest(&error, path),
+        Err(_) => unreadable("their reader failed", path),
     })
 }
 
@@ -97,18 +98,48 @@ fn bare(state: State) -> Provenance {
     }
 }
 
-fn unreadable(why: &str) -> Provenance {
-    Provenance { problems: vec![why.to_owned()], ..bare(State::Unreadable) }
+/// Credentials that cannot be read; of a file in which there is nothing of the kind, that it has none: its
+/// container cannot be read, which is said elsewhere.
+fn unreadable(why: &str, path: &Path) -> Provenance {
+    if !mentions_manifest(path) {
+        return bare(State::Absent);
+    }
+    let why = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    Provenance { problems: vec![why], ..bare(State::Unreadable) }
 }
 
-fn without_manifest(error: &Error) -> Provenance {
+/// Whether the label of a manifest store is anywhere in a file. What cannot be read may have one.
+fn mentions_manifest(path: &Path) -> bool {
+    const LABEL: &[u8] = b"c2pa";
+    let Ok(mut file) = File::open(path) else { return true };
+    let mut bytes = vec![0; 1 << 20];
+    // What is kept of a part, so that a word across two is seen.
+    let mut kept = 0;
+    loop {
+        let room = bytes.get_mut(kept..).unwrap_or_default();
+        let Ok(read) = file.read(room) else { return true };
+        let known = bytes.get(..kept + read).unwrap_or_default();
+        if known.windows(LABEL.len()).any(|part| part == LABEL) {
+            return true;
+        }
+        if read == 0 {
+            return false;
+        }
+        let length = known.len();
+        let tail = length.saturating_sub(LABEL.len() - 1);
+        bytes.copy_within(tail..length, 0);
+        kept = length - tail;
+    }
+}
+
+fn without_manifest(error: &Error, path: &Path) -> Provenance {
     match error {
         Error::JumbfNotFound => bare(State::Absent),
         Error::UnsupportedType => bare(State::Unsupported),
         Error::RemoteManifestUrl(address) | Error::RemoteManifestFetch(address) => {
             Provenance { address: Some(address.clone()), ..bare(State::Elsewhere) }
         }
-        other => unreadable(&other.to_string()),
+        other => unreadable(&other.to_string(), path),
     }
 }
 

@@ -125,6 +125,20 @@ pub(super) fn ending(results: &Results) -> Option<String> {
     }
 }
 
+/// What of the input was asked for, where that is not all.
+pub(super) fn part(results: &Results) -> Option<String> {
+    let span = &results.header.as_ref()?.span;
+    let to = span.duration.map(|duration| span.start + duration);
+    let part = match (span.start > 0.0, to) {
+        (false, None) => return None,
+        (_, None) => format!("from {:.2} s on", span.start),
+        (_, Some(to)) => format!("from {:.2} s to {to:.2} s", span.start),
+    };
+    Some(format!(
+        "Only a part of the input was scanned, as asked for: {part}. Nothing is known of the rest."
+    ))
+}
+
 /// What whoever reads the results must know of the classifier.
 pub(super) fn standing(results: &Results) -> Vec<&'static str> {
     let Some(header) = &results.header else {

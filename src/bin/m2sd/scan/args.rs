@@ -86,7 +86,7 @@ pub struct ScanArgs {
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     pub start: Duration,
     /// How much to analyse, in seconds [default: all that follows]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = some_seconds)]
     pub duration: Option<Duration>,
     /// Set any property of the element, as gst-inspect-1.0 m2sdfilter lists them; can be repeated
     #[arg(long, value_name = "PROPERTY=VALUE")]
@@ -191,6 +191,11 @@ pub fn make_filter(args: &ScanArgs) -> Result<M2sdFilter, CliError> {
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| format!("{text:?} is not a number of seconds"))?;
     Duration::try_from_secs_f64(number).map_err(|_| "expected 0 s or more".to_owned())
+}
+
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    let time = seconds(text)?;
+    if time.is_zero() { Err("expected more than 0 s".to_owned()) } else { Ok(time) }
 }
 
 /// Sets a property as `PROPERTY=VALUE` names it.

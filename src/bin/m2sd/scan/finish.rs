@@ -57,6 +57,9 @@ impl Finish<'_> {
         let mut seen = self.scan.watch.seen();
         let lost = usize::from(seen.truncated.is_some()) < seen.damage.len();
         seen.is_damaged = lost && self.input.kind != InputKind::Stream;
+        if !matches!(cause, Cause::End) {
+            seen.forget_end();
+        }
         let outcome = Outcome::of(cause, &seen, totals.frames, &unscored, &self.input.name);
         if !keeps {
             return outcome.result(None);

@@ -50,6 +50,15 @@ pub struct Seen {
     pub is_before_range: bool,
 }
 
+impl Seen {
+    /// Whoever ended the scan before its end, the input is not to blame for what it did not bring.
+    pub fn forget_end(&mut self) {
+        if self.truncated.take().is_some() {
+            self.damage.pop();
+        }
+    }
+}
+
 struct Stream {
     is_video: bool,
     ended: bool,

@@ -19,6 +19,9 @@ use crate::outputs::{self, Named};
 use crate::partial_file::{PartialFile, is_left_over, is_special, part_of};
 use crate::terminal::note;
 
+/// What says that a folder is sealed.
+const SEAL: &str = "seal.json";
+
 /// Names of results; nothing is there yet.
 pub struct Targets {
     out: Option<PathBuf>,
@@ -43,12 +46,13 @@ impl Targets {
     /// # Errors
     /// When a video or picture is wanted and nothing can encode it.
     pub fn of(args: &ScanArgs, input: &Input) -> Result<Self, CliError> {
-        let records = match (&args.json, &args.out) {
-            (Some(path), _) => Some(path.clone()),
+        let out = args.out.as_deref().map(outputs::settled);
+        let records = match (&args.json, &out) {
+            (Some(path), _) => Some(outputs::settled(path)),
             (None, Some(out)) => Some(out.join("scores.jsonl")),
             (None, None) => None,
         };
-        let video = match args.out.as_ref().filter(|_| !args.no_video) {
+        let video = match out.as_ref().filter(|_| !args.no_video) {
             Some(out) => {
                 let encoders = match input.is_picture() {
                     true => Encoders::choose_for_picture()?,
@@ -58,8 +62,9 @@ impl Targets {
             }
             None => None,
         };
-        let crops = args.out.clone().filter(|_| !args.no_crops);
-        Ok(Self { out: args.out.clone(), records, video, clips: args.clips.clone(), crops })
+        let crops = out.clone().filter(|_| !args.no_crops);
+        let clips = args.clips.as_deref().map(outputs::settled);
+        Ok(Self { out, records, video, clips, crops })
     }
 
     /// Refuses results that are inputs, or each other.
@@ -93,12 +98,15 @@ impl Targets {
         input: &Input,
         args: &ScanArgs,
     ) -> Result<Before, CliError> {
-        if args.force {
-            return Ok(Before::Replaceable);
-        }
         let is_there = |path: &&Path| path.symlink_metadata().is_ok() && !is_special(path);
         let video = self.video.as_ref().map(|(path, _)| path.as_path());
         let records = self.records.as_deref().filter(|path| !is_standard_output(path));
+        if let Some(path) = records.filter(is_there) {
+            refuse_foreign(path)?;
+        }
+        if args.force {
+            return self.refuse_sealed().map(|()| Before::Replaceable);
+        }
         let crops = self.crops.as_ref().and_then(|out| crops::there(out).into_iter().next());
         let mut same = None;
         if let Some(path) = records.filter(is_there) {
@@ -121,7 +129,23 @@ impl Targets {
         let is_told_again = !args.timings && self.clips.is_none() && has_video;
         match same.filter(|earlier| earlier.is_final() && is_told_again) {
             Some(earlier) => Ok(Before::Same(Box::new(earlier))),
-            None => self.left_over(records, header).map(|()| Before::Replaceable),
+            None => {
+                self.refuse_sealed()?;
+                self.left_over(records, header).map(|()| Before::Replaceable)
+            }
+        }
+    }
+
+    /// What is sealed stays as it is.
+    fn refuse_sealed(&self) -> Result<(), CliError> {
+        let records = self.records.as_deref().and_then(Path::parent);
+        let folders = [self.out.as_deref(), records, self.clips.as_deref()];
+        match folders.into_iter().flatten().find(|folder| folder.join(SEAL).is_file()) {
+            Some(folder) => Err(CliError::Usage(format!(
+                "{} is sealed, and results in it would be a change. Name another folder",
+                folder.display()
+            ))),
+            None => Ok(()),
         }
     }
 
@@ -130,9 +154,11 @@ impl Targets {
         let Some(part) = records.map(part_of).filter(|part| is_left_over(part)) else {
             return Ok(());
         };
+        refuse_foreign(&part)?;
         let earlier = read(&part)?;
+        // One that was killed before its first record has left nothing.
         let Some(of) = &earlier.header else { return Ok(()) };
-        if of.input.sha256 != header.input.sha256 || of.input.sha256.is_none() {
+        if !earlier.is_of(header) {
             return Err(kept(&part, &earlier, header));
         }
         note(&format!(
@@ -191,6 +217,18 @@ impl Files {
 
 fn read(path: &Path) -> Result<Earlier, CliError> {
     Earlier::read(path).map_err(|e| CliError::input(format!("cannot read {}: {e}", path.display())))
+}
+
+/// Whatever --force says, it is about results of scans.
+fn refuse_foreign(path: &Path) -> Result<(), CliError> {
+    let is_empty = path.metadata().is_ok_and(|is| is.is_file() && is.len() == 0);
+    if is_empty || read(path)?.header.is_some() {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "{} is there, and holds no records of a scan. Name another file for the records",
+        path.display()
+    )))
 }
 
 fn kept(path: &Path, earlier: &Earlier, header: &Header) -> CliError {
