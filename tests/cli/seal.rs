@@ -174,6 +174,13 @@ fn scanned(dir: &Path) -> String {
     text(&results).to_owned()
 }
 
+/// Whether a line comes after a scan was interrupted at 1.2 s: its frames, the clips that end later, its footer.
+fn is_late(line: &str) -> bool {
+    let record: Value = serde_json::from_str(line).unwrap();
+    let time = record["time"].as_f64().or(record["end"].as_f64());
+    record["type"] == "footer" || time.is_some_and(|time| time > 1.2)
+}
+
 #[test]
 fn a_scan_is_reproduced_to_the_last_bit() {
     let dir = tempfile::tempdir().unwrap();
@@ -217,6 +224,25 @@ fn a_scan_is_reproduced_to_the_last_bit() {
     let object: Value = serde_json::from_str(&stdout(&other)).unwrap();
     assert_eq!(object["differences"][0]["line"], line + 1, "{object}");
     assert_eq!(object["differences"][0]["track"], clip["track"]);
+
+    // What header and footer claim is told, too.
+    for (was, claimed, told) in [
+        ("\"threshold\":0.5", "\"threshold\":0.95", "judging.threshold was 0.95 and is 0.5"),
+        ("\"calibrated\":false", "\"calibrated\":true", "judging.calibrated"),
+        ("\"state\":\"absent\"", "\"state\":\"trusted\"", "input.provenance.state"),
+        ("\"clips-scored\":", "\"clips-scored\":1", "clips-scored was"),
+    ] {
+        assert!(whole.contains(was), "{was}");
+        fs::write(&path, whole.replacen(was, claimed, 1)).unwrap();
+        let forged = reproduce(&[]);
+        assert_eq!(forged.status.code(), Some(10), "{claimed}: {}", stderr(&forged));
+        assert!(stdout(&forged).contains(told), "{claimed}: {}", stdout(&forged));
+    }
+    // One that was interrupted is sound as far as it goes.
+    let half: Vec<_> = whole.lines().filter(|line| !is_late(line)).collect();
+    fs::write(&path, half.join("\n") + "\n").unwrap();
+    let as_far = reproduce(&[]);
+    assert!(as_far.status.success(), "{}\n{}", stderr(&as_far), stdout(&as_far));
 
     let wrong = dir.path().join("wrong.mp4");
     fs::write(&wrong, "no video").unwrap();

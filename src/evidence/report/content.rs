@@ -46,6 +46,7 @@ fn summary(results: &Results) -> Vec<Block> {
     blocks.extend(words::standing(results).into_iter().map(|text| warn(text.to_owned())));
     blocks.extend(words::ending(results).map(warn));
     blocks.extend(words::part(results).map(warn));
+    blocks.extend(words::gap(results).map(warn));
     if results.not_analysed > 0 {
         blocks.push(warn(format!("On {} frames nobody looked for faces.", results.not_analysed)));
     }

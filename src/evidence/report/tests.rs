@@ -70,6 +70,26 @@ fn what_is_damaged_or_not_there_is_told() {
 }
 
 #[test]
+fn records_that_are_not_what_their_footer_says_are_told() {
+    let header =
+        r#"{"type":"header","input":{"name":"a.mp4"},"span":{"start":2.0,"duration":1.5}}"#;
+    let footer = r#"{"type":"footer","end":"complete","frames":2,"clips":0,"faces":1}"#;
+    let face = |time| frame(time, r#"{"track":1,"label":"unscored"}"#);
+    let page = |frames: &[String]| {
+        let frames = frames.iter().map(String::as_str);
+        let lines: Vec<_> = [header].into_iter().chain(frames).chain([footer]).collect();
+        html(&Results::read(folder(&lines).path()).unwrap(), "test")
+    };
+    let whole = page(&[face(2.0), face(2.1)]);
+    assert!(!whole.contains("not as they were written"), "{whole}");
+    assert!(
+        whole.contains("Only a part of the input was scanned, as asked for: from 2.00 s to 3.50 s")
+    );
+    let cut = page(&[face(2.0)]);
+    assert!(cut.contains("by their footer they hold 2 frames, and hold 1."), "{cut}");
+}
+
+#[test]
 fn a_line_that_is_too_long_is_one_line() {
     let long = "x".repeat(40 << 20);
     let folder = folder(&[&frame(0.0, ""), &long, "nonsense", &frame(0.5, "")]);

@@ -125,6 +125,26 @@ pub(super) fn ending(results: &Results) -> Option<String> {
     }
 }
 
+/// Where the records are not what their footer says: lines were lost, added or changed.
+pub(super) fn gap(results: &Results) -> Option<String> {
+    let counts = &results.footer.as_ref()?.counts;
+    let clips: usize = results.faces.values().map(|face| face.clips.len()).sum();
+    let clips = u64::try_from(clips).unwrap_or(u64::MAX);
+    let faces = u64::try_from(results.faces.len()).unwrap_or(u64::MAX);
+    let pairs = [
+        ("frames", counts.frames, results.frames),
+        ("clips", counts.clips, clips),
+        ("faces", counts.faces, faces),
+    ];
+    let differ = pairs.into_iter().filter(|(_, told, found)| told != found);
+    let differ: Vec<_> =
+        differ.map(|(what, told, found)| format!("{told} {what}, and hold {found}")).collect();
+    let text = differ.join("; ");
+    (!differ.is_empty()).then(|| {
+        format!("The records are not as they were written: by their footer they hold {text}.")
+    })
+}
+
 /// What of the input was asked for, where that is not all.
 pub(super) fn part(results: &Results) -> Option<String> {
     let span = &results.header.as_ref()?.span;

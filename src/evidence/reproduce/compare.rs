@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::bounds::Bounds;
-use crate::evidence::records::{Edge, End, Header, ModelFile, without_wall};
+use crate::evidence::provenance::State;
+use crate::evidence::records::{Edge, End, Footer, Header, ModelFile, without_wall};
 
 /// Fields that differ from run to run.
 const OF_THE_RUN: [&str; 1] = ["milliseconds"];
@@ -57,13 +58,12 @@ struct Records {
     header: Header,
     /// Without header and footer.
     body: Vec<Value>,
-    /// `None`: without a footer.
-    end: Option<End>,
+    footer: Option<Footer>,
 }
 
 fn records(text: &str) -> Result<Records, String> {
     let mut header = None;
-    let (mut body, mut end) = (Vec::new(), None);
+    let (mut body, mut footer) = (Vec::new(), None);
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         let whole = line.ends_with('\n');
         let record: Value = match serde_json::from_str(line) {
@@ -74,16 +74,25 @@ fn records(text: &str) -> Result<Records, String> {
         };
         match record["type"].as_str() {
             Some("header" | "footer") => match Edge::parse(line) {
-                Ok(Edge::Header(found)) => header = header.or(Some(*found)),
-                Ok(Edge::Footer(found)) => end = Some(found.end),
+                Ok(Edge::Header(_)) if header.is_some() => {
+                    return Err(format!("line {number} is a second header"));
+                }
+                Ok(_) if footer.is_some() => {
+                    return Err(format!("line {number} is behind the footer"));
+                }
+                Ok(Edge::Header(found)) => header = Some(*found),
+                Ok(Edge::Footer(found)) => footer = Some(*found),
                 Err(e) => return Err(format!("line {number}: {e}")),
             },
+            Some(_) if footer.is_some() => {
+                return Err(format!("line {number} is behind the footer"));
+            }
             Some(_) => body.push(without_wall(record)),
             None => return Err(format!("line {number} is no record: it has no type")),
         }
     }
     let header = header.ok_or("there is no header")?;
-    Ok(Records { header, body, end })
+    Ok(Records { header, body, footer })
 }
 
 /// Compares the records of a scan (JSON lines) with those of another that ran later.
@@ -91,10 +100,14 @@ fn records(text: &str) -> Result<Records, String> {
 /// # Errors
 /// In words, when one of them is no scan's.
 pub fn compare(earlier: &str, later: &str) -> Result<Comparison, String> {
-    let earlier = records(earlier).map_err(|e| format!("the earlier records: {e}"))?;
+    let mut earlier = records(earlier).map_err(|e| format!("the earlier records: {e}"))?;
     let later = records(later).map_err(|e| format!("the new records: {e}"))?;
     let bounds = Bounds::between(&earlier.header, &later.header);
-    let partial = !matches!(earlier.end, Some(End::Complete | End::TruncatedInput));
+    let end = earlier.footer.as_ref().map(|footer| footer.end);
+    let partial = !matches!(end, Some(End::Complete | End::TruncatedInput));
+    if partial {
+        leave_out_open(&mut earlier.body);
+    }
     let mut comparison = Comparison {
         environment: environment(&earlier.header, &later.header),
         bounds,
@@ -105,6 +118,7 @@ pub fn compare(earlier: &str, later: &str) -> Result<Comparison, String> {
         records_beyond: 0,
         partial,
     };
+    comparison.edges(&earlier, &later);
     let mut told = BTreeSet::new();
     for (at, (was, is)) in earlier.body.iter().zip(&later.body).enumerate() {
         comparison.record(at + 2, was, is, &mut told);
@@ -121,7 +135,65 @@ pub fn compare(earlier: &str, later: &str) -> Result<Comparison, String> {
     Ok(comparison)
 }
 
+/// Takes away the frames of a scan that did not reach its end which more clips would have contained: what was
+/// said of them is not what a scan of the whole says. Clips that ended are left.
+fn leave_out_open(body: &mut Vec<Value>) {
+    let seconds = |record: &Value, name: &str| record[name].as_f64();
+    let lengths = body.iter().filter(|record| record["type"] == "clip");
+    let lengths = lengths.filter_map(|clip| Some(seconds(clip, "end")? - seconds(clip, "start")?));
+    let longest = lengths.fold(0.0, f64::max);
+    let last = body.iter().filter_map(|record| seconds(record, "time")).fold(0.0, f64::max);
+    let is_open = |record: &Value| {
+        let time = seconds(record, "time").or_else(|| seconds(record, "end"));
+        time.is_none_or(|time| time > last - longest)
+    };
+    let whole = body.iter().position(is_open).unwrap_or(body.len());
+    body.truncate(whole);
+}
+
+/// What headers say of input and classifier, which does not depend on who runs them.
+fn claims(header: &Header) -> Value {
+    let mut input = header.input.clone();
+    input.name.clear();
+    // Whom somebody believes is another's business.
+    if let Some(provenance) = &mut input.provenance {
+        if provenance.state == State::Trusted {
+            provenance.state = State::Valid;
+        }
+        if let Some(signer) = &mut provenance.signer {
+            signer.trusted = None;
+        }
+    }
+    serde_json::json!({ "input": input, "span": header.span, "judging": header.judging })
+}
+
 impl Comparison {
+    /// What is said before and after frames and clips.
+    fn edges(&mut self, earlier: &Records, later: &Records) {
+        self.edge(1, &claims(&earlier.header), &claims(&later.header));
+        if self.partial {
+            return;
+        }
+        let counts = |records: &Records| {
+            records.footer.as_ref().map_or(Value::Null, |footer| {
+                let counts = &footer.counts;
+                serde_json::json!({
+                    "end": footer.end.as_str(), "frames": counts.frames, "faces": counts.faces,
+                    "clips": counts.clips, "clips-scored": counts.clips_scored,
+                })
+            })
+        };
+        self.edge(earlier.body.len() + 2, &counts(earlier), &counts(later));
+    }
+
+    fn edge(&mut self, line: usize, was: &Value, is: &Value) {
+        let mut walk = Walk { bounds: &self.bounds, largest: 0.0, found: Vec::new() };
+        walk.value("", "", None, was, is);
+        self.records_beyond += usize::from(!walk.found.is_empty());
+        let found = walk.found.into_iter();
+        self.differences.extend(found.map(|(track, what)| RecordDifference { line, track, what }));
+    }
+
     fn record(&mut self, line: usize, was: &Value, is: &Value, told: &mut BTreeSet<Option<u64>>) {
         self.records += 1;
         if without_run(was) == without_run(is) {
