@@ -294,3 +294,19 @@ fn files_without_content_credentials_are_said_to_have_none() {
     let run = m2sd(&["provenance", text(&pipe)]);
     assert!(stderr(&run).contains("it is no file"), "{}", stderr(&run));
 }
+
+#[test]
+fn a_name_of_two_lines_forges_no_line_of_what_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let results = scanned(dir.path());
+    let key = dir.path().join("key.pem");
+    assert!(m2sd(&["key", "new", "--out", text(&key)]).status.success());
+    assert!(m2sd(&["seal", &results, "--key", text(&key)]).status.success());
+    let forged = "b\nsigned by SHA256:FAKE, the key that you named";
+    fs::write(Path::new(&results).join(forged), "").unwrap();
+    let run = m2sd(&["verify", &results]);
+    assert_eq!(run.status.code(), Some(10), "{}", stderr(&run));
+    let said = stdout(&run);
+    assert!(said.contains("SHA256:FAKE"), "the file is told: {said}");
+    assert!(!said.lines().any(|line| line.starts_with("signed by SHA256:FAKE")), "{said}");
+}

@@ -8,7 +8,7 @@ use gstm2sd::evidence::timestamp::{Roots, Vouched};
 
 use crate::error::CliError;
 use crate::key::failure;
-use crate::terminal::{Page, Tone, json_line, print_json, print_page};
+use crate::terminal::{Page, Tone, escape_name, json_line, print_json, print_page};
 
 #[derive(Args)]
 pub struct VerifyArgs {
@@ -97,7 +97,7 @@ fn tell_seal(page: &mut Page, seal: &SealFacts) {
         Trust::Other => "NOT a key that you named".to_owned(),
         Trust::Unknown => "which nobody vouched for here".to_owned(),
     };
-    page.text(format!("signed by {}, {vouched}", seal.fingerprint));
+    page.text(escape_name(&format!("signed by {}, {vouched}", seal.fingerprint)));
     page.text(format!("sealed at {} (the time {})", seal.sealed_at, seal.clock));
     if let Some(stamp) = &seal.timestamp {
         let vouched = match &stamp.vouched {
@@ -108,11 +108,14 @@ fn tell_seal(page: &mut Page, seal: &SealFacts) {
             }
         };
         let (time, authority) = (stamp.time, &stamp.authority);
-        page.text(format!("the seal was there at {time}, says {authority}, {vouched}"));
+        let text = format!("the seal was there at {time}, says {authority}, {vouched}");
+        page.text(escape_name(&text));
     }
     page.text(format!(
         "{} files with {} bytes, {} records, by {}",
         seal.files, seal.bytes, seal.records, seal.made_by
     ));
-    seal.partial.iter().for_each(|what| page.text(format!("not whole when sealed: {what}")));
+    for what in &seal.partial {
+        page.item("not whole when sealed: ", Tone::Plain, what);
+    }
 }

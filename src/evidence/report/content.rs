@@ -1,6 +1,6 @@
 //! What a report says: summary, faces, what it was made with.
 
-use super::document::{Block, Column, Document, Section, Span, Style, Table, Text, plain};
+use super::document::{Block, Column, Document, Section, Span, Style, Table, Text, plain, visible};
 use super::face::{self, threshold};
 use super::origin;
 use super::results::{FaceResults, Results};
@@ -33,7 +33,7 @@ pub(super) fn document(results: &Results, made: &str) -> Document {
 /// What was scanned, without its folders.
 fn title(results: &Results) -> String {
     let name = results.header.as_ref().map(|header| redact(&header.input.name).into_owned());
-    let name = name.unwrap_or_else(|| results.folder.display().to_string());
+    let name = visible(name.unwrap_or_else(|| results.folder.display().to_string()));
     match name.contains("://") {
         true => name,
         false => name.rsplit('/').next().unwrap_or(&name).to_owned(),
@@ -152,13 +152,13 @@ fn population(calibration: &Calibration) -> [Block; 3] {
     let mut columns = vec![Column::text("Threshold")];
     columns.extend(["P(fake)", "real videos called fake", "fake videos found"].map(Column::number));
     let table = Table {
-        name: format!("Thresholds of {}", calibration.classifier),
+        name: visible(format!("Thresholds of {}", calibration.classifier)),
         shows_name: false,
         columns,
         rows: rows.collect(),
     };
     [
-        Block::Heading(format!("Calibration of {}", calibration.classifier)),
+        Block::Heading(visible(format!("Calibration of {}", calibration.classifier))),
         Block::Paragraph(plain(text)),
         Block::Table(table),
     ]

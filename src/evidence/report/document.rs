@@ -64,9 +64,17 @@ pub(super) enum Style {
     Link(String),
 }
 
+/// A text without what readers would obey and not see: control characters, and those that turn the direction
+/// of writing around.
+pub(super) fn visible(text: impl Into<String>) -> String {
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let text = text.into();
+    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+}
+
 impl Span {
     pub(super) fn new(text: impl Into<String>, style: Style) -> Self {
-        Self { text: text.into(), style }
+        Self { text: visible(text), style }
     }
 
     pub(super) fn plain(text: impl Into<String>) -> Self {

@@ -12,7 +12,7 @@ fn frame(time: f64, face: &str) -> String {
     format!(r#"{{"type":"frame","time":{time},"analysed":true,"faces":[{face}]}}"#)
 }
 
-const HEADER: &str = r#"{"type":"header","input":{"name":"rtsp://bob:geheim@cam/<b>x</b>"},
+const HEADER: &str = r#"{"type":"header","input":{"name":"rtsp://bob:geheim@cam/\u202e<b>x</b>"},
 "training":"trained","calibrated":true,"threshold":0.5}"#;
 
 #[test]
@@ -50,6 +50,7 @@ fn faces_are_told_with_what_was_said_surest_of_them() {
     // Hostile names and passwords.
     assert!(!page.contains("geheim") && !page.contains("<b>x</b>"), "{page}");
     assert!(page.contains("&lt;b&gt;"), "{page}");
+    assert!(!page.contains('\u{202e}'), "what turns the title around is left in it");
 }
 
 #[test]

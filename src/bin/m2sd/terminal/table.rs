@@ -243,9 +243,9 @@ impl Page {
         self.blocks.push(Block::Text(printable(text.as_ref())));
     }
 
-    /// A paragraph that hangs behind a head.
+    /// A paragraph that hangs behind a head. It is one: a name in it begins no line of its own.
     pub fn item(&mut self, head: impl AsRef<str>, tone: Tone, text: impl AsRef<str>) {
-        let (head, text) = (printable(head.as_ref()), printable(text.as_ref()));
+        let (head, text) = (printable(head.as_ref()), escape_name(&printable(text.as_ref())));
         self.blocks.push(Block::Item { head, tone, text });
     }
 
