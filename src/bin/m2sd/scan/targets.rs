@@ -222,7 +222,8 @@ fn read(path: &Path) -> Result<Earlier, CliError> {
 /// Whatever --force says, it is about results of scans.
 fn refuse_foreign(path: &Path) -> Result<(), CliError> {
     let is_empty = path.metadata().is_ok_and(|is| is.is_file() && is.len() == 0);
-    if is_empty || read(path)?.header.is_some() {
+    // A link is replaced itself, and what it leads to stays.
+    if path.is_symlink() || is_empty || read(path)?.header.is_some() {
         return Ok(());
     }
     Err(CliError::Usage(format!(
