@@ -16,6 +16,9 @@ pub enum Which {
 }
 
 impl Which {
+    /// In the order of a report.
+    pub const ALL: [Self; 3] = [Self::Highest, Self::Typical, Self::Lowest];
+
     /// As in the records: “the … score”.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gstm2sd::core::span::Span;
 use gstm2sd::evidence::records::{CropsFile, Which};
 use gstm2sd::filter::ClipPixels;
 use jpeg_encoder::{ColorType, Encoder};
-use ndarray::{Array3, ArrayView2, ArrayView4, s};
+use ndarray::{Array3, ArrayView2, ArrayView4, ArrayViewMut2, s};
 
 use super::clip::ClipRecord;
 use super::record::seconds;
@@ -63,11 +63,14 @@ struct Face {
 /// By end, start and track.
 type Key = (u64, u64, u64);
 
-/// Keeps crops while a scan runs. Its locks are leaves, each held for an insertion.
+/// Keeps crops while a scan runs. Its lock is a leaf, held for an insertion.
 #[derive(Debug, Default)]
-pub struct Crops {
-    waiting: Mutex<BTreeMap<Key, Row>>,
-    faces: Mutex<BTreeMap<u64, Face>>,
+pub struct Crops(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: BTreeMap<Key, Row>,
+    faces: BTreeMap<u64, Face>,
 }
 
 impl Default for Face {
@@ -119,12 +122,16 @@ impl Face {
 }
 
 impl Crops {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A clip that goes to the classifier.
     pub fn seen(&self, clip: &ClipPixels<'_>) {
         // A clip without a picture is scored all the same.
         let Some(row) = row(&clip.pixels) else { return };
         let key = (clip.span.end_ns, clip.span.start_ns, clip.track.0);
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { waiting, .. } = &mut *self.state();
         // Of several classifiers, the first that sees just this clip.
         waiting.entry(key).or_insert(row);
         if waiting.len() > MOST_WAITING {
@@ -135,13 +142,9 @@ impl Crops {
     /// A clip with its score, in the order of the records.
     pub fn scored(&self, clip: &ClipRecord, score: f64) {
         let key = (clip.end_ns, clip.start_ns, clip.track);
-        let row = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.remove(&key)
-        };
-        let Some(row) = row else { return };
+        let State { waiting, faces } = &mut *self.state();
+        let Some(row) = waiting.remove(&key) else { return };
         let span = Span { start_ns: clip.start_ns, end_ns: clip.end_ns };
-        let mut faces = self.faces.lock().unwrap_or_else(PoisonError::into_inner);
         if faces.len() < MOST_FACES || faces.contains_key(&clip.track) {
             faces.entry(clip.track).or_default().scored(Candidate { span, score, row });
         }
@@ -152,7 +155,7 @@ impl Crops {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, out: &Path) -> Result<Vec<CropsFile>, CliError> {
-        let faces = std::mem::take(&mut *self.faces.lock().unwrap_or_else(PoisonError::into_inner));
+        let faces = std::mem::take(&mut self.state().faces);
         for path in there(out) {
             std::fs::remove_file(&path)
                 .map_err(|e| CliError::input(format!("cannot replace {}: {e}", path.display())))?;
@@ -181,9 +184,8 @@ pub fn there(out: &Path) -> Vec<PathBuf> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let number = name.strip_prefix("face-").and_then(|rest| rest.split_once('-'));
         number.is_some_and(|(number, rest)| {
-            let which = [Which::Highest, Which::Typical, Which::Lowest];
             number.parse::<u64>().is_ok()
-                && which.iter().any(|which| rest == format!("{}.jpg", which.as_str()))
+                && Which::ALL.iter().any(|which| rest == format!("{}.jpg", which.as_str()))
         })
     };
     let entries = std::fs::read_dir(out.join(FOLDER)).into_iter().flatten().flatten();
@@ -203,10 +205,10 @@ fn row(pixels: &ArrayView4<'_, u8>) -> Option<Row> {
     for crop in 0..count {
         let frame = crop * frames.saturating_sub(1) / count.saturating_sub(1).max(1);
         let first = crop * SIDE_PX;
-        let mut part = rgb.slice_mut(s![.., first..first + SIDE_PX, ..]);
-        part.indexed_iter_mut().for_each(|((y, x, channel), value)| {
-            *value = mean(pixels.slice(s![channel, frame, area(y, side), area(x, side)]));
-        });
+        for channel in 0..3 {
+            let plane = pixels.slice(s![channel, frame, .., ..]);
+            shrink(plane, rgb.slice_mut(s![.., first..first + SIDE_PX, channel]));
+        }
     }
     let (width, height) = (u16::try_from(SIDE_PX * count).ok()?, u16::try_from(SIDE_PX).ok()?);
     let mut jpeg = Vec::new();
@@ -220,10 +222,24 @@ fn area(place: usize, side: usize) -> std::ops::Range<usize> {
     from..((place + 1) * side / SIDE_PX).max(from + 1).min(side)
 }
 
-fn mean(pixels: ArrayView2<'_, u8>) -> u8 {
-    let sum: u32 = pixels.iter().map(|&pixel| u32::from(pixel)).sum();
-    let count = u32::try_from(pixels.len()).unwrap_or(u32::MAX).max(1);
-    u8::try_from((sum + count / 2) / count).unwrap_or(u8::MAX)
+/// Makes each pixel of a crop the mean of its area of a square plane. Columns are added up once for a line,
+/// as this is done for every clip.
+fn shrink(plane: ArrayView2<'_, u8>, mut crop: ArrayViewMut2<'_, u8>) {
+    let side = plane.ncols();
+    let mut columns = vec![0u32; side];
+    for (y, mut line) in crop.rows_mut().into_iter().enumerate() {
+        let rows = area(y, side);
+        columns.fill(0);
+        for row in plane.slice(s![rows.clone(), ..]).rows() {
+            columns.iter_mut().zip(row).for_each(|(sum, pixel)| *sum += u32::from(*pixel));
+        }
+        for (x, value) in line.iter_mut().enumerate() {
+            let columns = columns.get(area(x, side)).unwrap_or_default();
+            let count = u32::try_from(rows.len() * columns.len()).unwrap_or(u32::MAX).max(1);
+            let mean = (columns.iter().sum::<u32>() + count / 2) / count;
+            *value = u8::try_from(mean).unwrap_or(u8::MAX);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -273,6 +289,13 @@ mod tests {
             let row = row(&pixels.view()).unwrap();
             assert_eq!(row.count, count, "{frames} frames of {side} px");
             assert!(row.jpeg.starts_with(&[0xff, 0xd8, 0xff]));
+        }
+        // Pixels are means of their areas, rounded: of two, of one, and of what is not twice as large.
+        for (side, at, expected) in [(224, 3, 13), (112, 3, 6), (64, 3, 2), (299, 3, 17)] {
+            let plane = ndarray::Array2::from_shape_fn([side, side], |(_, x)| (2 * x) as u8);
+            let mut crop = ndarray::Array2::zeros([SIDE_PX, SIDE_PX]);
+            shrink(plane.view(), crop.view_mut());
+            assert_eq!(crop[[5, at]], expected, "of {side} px");
         }
         assert!(row(&ndarray::Array4::zeros([3, 0, 8, 8]).view()).is_none());
         assert!(row(&ndarray::Array4::zeros([1, 4, 8, 8]).view()).is_none());
