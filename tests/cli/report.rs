@@ -55,7 +55,13 @@ fn a_scan_has_a_page_that_needs_nothing_else() {
     assert!(replaced.status.success(), "{}", stderr(&replaced));
     // Whatever is there and no report stays, by whatever name; and so does a folder that is sealed.
     let own = dir.path().join("own");
-    for (name, bytes) in [("own.pdf", "%PDF-1.7 of somebody else"), ("own.html", "<html></html>")] {
+    let late = format!("<html>{}<title>Report: mine</title>", " ".repeat(8192));
+    let of_somebody = [
+        ("own.pdf", "%PDF-1.7 of somebody else"),
+        ("own.html", "<html></html>"),
+        ("late.html", &late),
+    ];
+    for (name, bytes) in of_somebody {
         let there = own.with_file_name(name);
         std::fs::write(&there, bytes).unwrap();
         let harm = m2sd(&["report", text(&results), "--force", "--out", text(&there)]);

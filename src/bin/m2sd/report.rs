@@ -17,7 +17,7 @@ use crate::thumbnail::{last_frame, thumbnail, whole};
 const SIDE_PX: i32 = 192;
 /// Of a whole frame.
 const WIDTH_PX: i32 = 480;
-/// A report has some MB.
+/// A PDF has some MB.
 const LARGEST: u64 = 256 << 20;
 const MADE_BY: &str = concat!("m2sd ", env!("CARGO_PKG_VERSION"));
 
@@ -60,11 +60,12 @@ impl Format {
         }
     }
 
-    /// What is only in reports of this command.
-    fn mark(self) -> &'static [u8] {
+    /// What is only in reports of this command, and within how many bytes.
+    fn mark(self) -> (&'static [u8], u64) {
         match self {
-            Self::Page => b"<title>Report: ",
-            Self::Pdf => b"<xmp:CreatorTool>m2sd ",
+            Self::Page => (b"<title>Report: ", 4096),
+            // At the end.
+            Self::Pdf => (b"<xmp:CreatorTool>m2sd ", LARGEST),
         }
     }
 }
@@ -157,9 +158,9 @@ fn is_inside(out: &Path, folder: &Path) -> bool {
 
 /// Whether a file is a report that this command has made.
 fn is_report(file: &Path, format: Format) -> bool {
+    let (mark, within) = format.mark();
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(file).map(|file| file.take(LARGEST).read_to_end(&mut bytes));
-    let mark = format.mark();
+    let read = std::fs::File::open(file).map(|file| file.take(within).read_to_end(&mut bytes));
     file.is_file()
         && read.is_ok_and(|read| read.is_ok())
         && bytes.windows(mark.len()).any(|part| part == mark)
