@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::words;
 use crate::evidence::records::{CropsFile, FILES, Footer, Header, Said, Which};
+use crate::evidence::seal::SEAL_FILE;
 
 /// A line of records has some kB; one of many MB is none.
 const LONGEST_LINE: u64 = 16 << 20;
@@ -228,7 +229,7 @@ impl Results {
                 .filter_map(|(name, all)| Some((name, spread(all)?)))
                 .collect();
         }
-        results.has_seal = folder.join("seal.json").is_file();
+        results.has_seal = folder.join(SEAL_FILE).is_file();
         Ok(results)
     }
 

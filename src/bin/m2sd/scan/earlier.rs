@@ -32,17 +32,30 @@ impl Earlier {
     /// # Errors
     /// When the file cannot be read.
     pub fn read(path: &Path) -> io::Result<Self> {
+        Self::read_lines(path, usize::MAX)
+    }
+
+    /// Reads their header alone.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_header(path: &Path) -> io::Result<Self> {
+        Self::read_lines(path, 1)
+    }
+
+    fn read_lines(path: &Path, most: usize) -> io::Result<Self> {
         let mut lines = BufReader::new(File::open(path)?);
         let mut earlier = Self::default();
         let mut line = Vec::new();
-        loop {
+        for _ in 0..most {
             line.clear();
             lines.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
-            let Some(whole) = line.strip_suffix(b"\n") else { return Ok(earlier) };
+            let Some(whole) = line.strip_suffix(b"\n") else { break };
             if earlier.take(whole).is_none() {
-                return Ok(earlier);
+                break;
             }
         }
+        Ok(earlier)
     }
 
     /// `None`: it is no record that may come here.

@@ -1,11 +1,13 @@
 //! Where the results of a scan go.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::evidence::records::Header;
+use gstm2sd::evidence::seal::SEAL_FILE;
 
 use super::args::ScanArgs;
 use super::crops::{self, Crops};
@@ -18,9 +20,6 @@ use crate::error::CliError;
 use crate::outputs::{self, Named};
 use crate::partial_file::{PartialFile, is_left_over, is_special, part_of};
 use crate::terminal::note;
-
-/// What says that a folder is sealed.
-const SEAL: &str = "seal.json";
 
 /// Names of results; nothing is there yet.
 pub struct Targets {
@@ -101,16 +100,19 @@ impl Targets {
         let is_there = |path: &&Path| path.symlink_metadata().is_ok() && !is_special(path);
         let video = self.video.as_ref().map(|(path, _)| path.as_path());
         let records = self.records.as_deref().filter(|path| !is_standard_output(path));
-        if let Some(path) = records.filter(is_there) {
-            refuse_foreign(path)?;
-        }
+        let there = records.filter(is_there);
         if args.force {
+            // A link is replaced itself, and what it leads to stays.
+            if let Some(path) = there.filter(|path| !path.is_symlink()) {
+                refuse_foreign(path, &begin_of(path)?)?;
+            }
             return self.refuse_sealed().map(|()| Before::Replaceable);
         }
         let crops = self.crops.as_ref().and_then(|out| crops::there(out).into_iter().next());
         let mut same = None;
-        if let Some(path) = records.filter(is_there) {
+        if let Some(path) = there {
             let earlier = read(path)?;
+            refuse_foreign(path, &earlier)?;
             if !earlier.is_of(header) {
                 return Err(kept(path, &earlier, header));
             }
@@ -140,7 +142,7 @@ impl Targets {
     fn refuse_sealed(&self) -> Result<(), CliError> {
         let records = self.records.as_deref().and_then(Path::parent);
         let folders = [self.out.as_deref(), records, self.clips.as_deref()];
-        match folders.into_iter().flatten().find(|folder| folder.join(SEAL).is_file()) {
+        match folders.into_iter().flatten().find(|folder| folder.join(SEAL_FILE).is_file()) {
             Some(folder) => Err(CliError::Usage(format!(
                 "{} is sealed, and results in it would be a change. Name another folder",
                 folder.display()
@@ -154,8 +156,8 @@ impl Targets {
         let Some(part) = records.map(part_of).filter(|part| is_left_over(part)) else {
             return Ok(());
         };
-        refuse_foreign(&part)?;
         let earlier = read(&part)?;
+        refuse_foreign(&part, &earlier)?;
         // One that was killed before its first record has left nothing.
         let Some(of) = &earlier.header else { return Ok(()) };
         if !earlier.is_of(header) {
@@ -216,14 +218,21 @@ impl Files {
 }
 
 fn read(path: &Path) -> Result<Earlier, CliError> {
-    Earlier::read(path).map_err(|e| CliError::input(format!("cannot read {}: {e}", path.display())))
+    Earlier::read(path).map_err(|error| unreadable(path, &error))
+}
+
+fn begin_of(path: &Path) -> Result<Earlier, CliError> {
+    Earlier::read_header(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> CliError {
+    CliError::input(format!("cannot read {}: {error}", path.display()))
 }
 
 /// Whatever --force says, it is about results of scans.
-fn refuse_foreign(path: &Path) -> Result<(), CliError> {
+fn refuse_foreign(path: &Path, there: &Earlier) -> Result<(), CliError> {
     let is_empty = path.metadata().is_ok_and(|is| is.is_file() && is.len() == 0);
-    // A link is replaced itself, and what it leads to stays.
-    if path.is_symlink() || is_empty || read(path)?.header.is_some() {
+    if is_empty || there.header.is_some() {
         return Ok(());
     }
     Err(CliError::Usage(format!(
