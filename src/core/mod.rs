@@ -14,6 +14,7 @@ pub mod image;
 pub mod landmarks;
 pub mod latest_wins;
 pub mod modelinfo;
+pub mod obeyed;
 pub mod onnx;
 pub mod orientation;
 pub mod percent;

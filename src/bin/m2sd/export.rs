@@ -4,9 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
-use gst::prelude::*;
 use gstm2sd::core::modelinfo::Role;
-use gstm2sd::filter::M2sdFilter;
 use gstm2sd::models::repository::{Backend, ExportOptions, export};
 
 use crate::error::CliError;
@@ -70,16 +68,8 @@ pub fn run(args: &ExportArgs) -> Result<(), CliError> {
 impl ExportArgs {
     /// The models that a scan with the same options would use.
     fn models(&self) -> Result<Vec<(Role, PathBuf)>, CliError> {
-        let element = gst::ElementFactory::make("m2sdfilter")
-            .property("engines-dir", &self.engines)
-            .property("detector", &self.detector)
-            .property("aligner", &self.aligner)
-            .property("classifier", &self.classifier)
-            .build();
-        let element = element.map_err(CliError::runtime)?;
-        let filter: M2sdFilter = element
-            .downcast()
-            .map_err(|_| CliError::runtime("another plugin owns the name m2sdfilter"))?;
+        let networks = [&self.detector, &self.aligner, &self.classifier];
+        let filter = options::filter(&self.engines, networks)?;
         let models = filter.model_paths().map_err(CliError::runtime)?;
         if models.is_empty() {
             return Err(CliError::usage("no model is named"));

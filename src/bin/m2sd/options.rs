@@ -78,21 +78,34 @@ pub struct NetworkArgs {
 impl NetworkArgs {
     /// An element with these networks; its other properties can still be set.
     pub fn filter(&self) -> Result<M2sdFilter, CliError> {
+        let networks = [&self.detector, &self.aligner, &self.classifier];
+        let filter = filter(&self.engines, networks)?;
         // The element has the same words.
-        let element = gst::ElementFactory::make("m2sdfilter")
-            .property("engines-dir", &self.engines)
-            .property("detector", &self.detector)
-            .property("aligner", &self.aligner)
-            .property("classifier", &self.classifier)
-            .property_from_str("provider", self.provider.as_str())
-            .property_from_str("precision", self.precision.as_str())
-            .property("device", self.device.to_string())
-            .property("threads", self.threads)
-            .property("batch-size", self.batch_size)
-            .build();
-        let element = element.map_err(CliError::runtime)?;
-        element.downcast().map_err(|_| CliError::runtime("another plugin owns the name m2sdfilter"))
+        filter.set_property_from_str("provider", self.provider.as_str());
+        filter.set_property_from_str("precision", self.precision.as_str());
+        filter.set_property("device", self.device.to_string());
+        filter.set_property("threads", self.threads);
+        filter.set_property("batch-size", self.batch_size);
+        Ok(filter)
     }
+}
+
+/// An element with these networks: detector, aligner, classifier.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn filter(
+    engines: &Option<String>,
+    [detector, aligner, classifier]: [&Option<String>; 3],
+) -> Result<M2sdFilter, CliError> {
+    let element = gst::ElementFactory::make("m2sdfilter")
+        .property("engines-dir", engines)
+        .property("detector", detector)
+        .property("aligner", aligner)
+        .property("classifier", classifier)
+        .build();
+    let element = element.map_err(CliError::runtime)?;
+    element.downcast().map_err(|_| CliError::runtime("another plugin owns the name m2sdfilter"))
 }
 
 /// What a transformer should be written for that is to run here.

@@ -1,5 +1,7 @@
 //! What a report says, before it is a page or a PDF.
 
+use crate::core::obeyed::is_obeyed;
+
 /// A report.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Document {
@@ -64,12 +66,10 @@ pub(super) enum Style {
     Link(String),
 }
 
-/// A text without what readers would obey and not see: control characters, and those that turn the direction
-/// of writing around.
+/// A text without what readers would obey and not see.
 pub(super) fn visible(text: impl Into<String>) -> String {
-    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let text = text.into();
-    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }).collect()
 }
 
 impl Span {

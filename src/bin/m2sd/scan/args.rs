@@ -42,9 +42,9 @@ pub struct ScanArgs {
     /// subfolders), or - for standard input
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
-    /// Folder for annotated.mp4 (or .mkv; .png of a picture), scores.jsonl and crops; made if need be. Of several inputs each has
-    /// a subfolder. Without it, --json and --clips nothing is written, and the table goes to standard
-    /// output
+    /// Folder for annotated.mp4 (or .mkv; .png of a picture), scores.jsonl and crops; made if need be. Of
+    /// several inputs each has a subfolder. Without it, --json and --clips nothing is written, and the
+    /// table goes to standard output
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Replace results of another scan. Without it the results of this one are used again, where they are

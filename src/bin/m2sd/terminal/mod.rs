@@ -10,18 +10,12 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use crate::error::CliError;
+use gstm2sd::core::obeyed::is_obeyed;
 use gstm2sd::core::redact::redact;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 pub use self::look::{Color, Look, hold_columns};
 pub use self::table::{Cell, Page, Set, Table, Tone};
-
-/// Whether a character would change how a terminal shows what follows: control characters, and
-/// those that turn the direction of a line.
-fn is_obeyed(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
 
 /// The text as it may be shown: `\u{1b}` stands for an escape character. Lines and tabs stay.
 pub fn escape(text: &str) -> String {

@@ -85,19 +85,12 @@ impl Typesetter {
     /// The text in lines of this width in points; as one line without. Characters that cannot be printed
     /// are replaced.
     pub(super) fn set(&mut self, text: &[Span], look: Look, width: Option<f32>) -> Rc<Lines> {
-        let printable = |c: char| if c.is_control() { ' ' } else { c };
-        let spans: Vec<_> = text
-            .iter()
-            .map(|span| {
-                Span::new(span.text.chars().map(printable).collect::<String>(), span.style.clone())
-            })
-            .collect();
-        let lines = self.lines(&spans, look, width);
+        let lines = self.lines(text, look, width);
         let missing = missing(&lines);
         if missing.is_empty() {
             return Rc::new(lines);
         }
-        Rc::new(self.lines(&without(&spans, &missing), look, width))
+        Rc::new(self.lines(&without(text, &missing), look, width))
     }
 
     fn lines(&mut self, spans: &[Span], look: Look, width: Option<f32>) -> Lines {
