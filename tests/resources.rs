@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gstm2sd::core::percentile::percentile;
-use gstm2sd::infer::InferError;
+use gstm2sd::infer::{InferError, settle};
 use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::synth::{Synth, TransformerShape, write};
 
@@ -140,6 +140,29 @@ fn a_tenth_stream_costs_frames_and_crops_and_no_network() {
 }
 
 /// 90 MB of weights in M2SD's shape.
+/// By the count a program knows whether it may run its exit handlers.
+#[test]
+fn threads_that_run_networks_are_counted_until_they_end() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(settle(Duration::from_secs(60)), 0, "left by another test");
+    let (element, _dir, pool) = scripted(|_| Ok(1.0));
+    assert_eq!(settle(Duration::ZERO), 1, "the pool's");
+    element.set_property_from_str("mode", "live");
+    let picture = Picture::new(320, 240, &[face(40, 30, 48, 200)]);
+    let mut rig = Rig::new(element);
+    rig.await_engines(&picture);
+    let settled = Instant::now();
+    // The one that loads may still be about to end.
+    while settle(Duration::ZERO) > 2 && settled.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(settle(Duration::ZERO), 2, "the detector's beside the pool's");
+    rig.element.set_state(gst::State::Null).unwrap();
+    assert_eq!(settle(Duration::ZERO), 1, "the pool's, which its program keeps");
+    drop((rig, pool));
+    assert_eq!(settle(Duration::ZERO), 0);
+}
+
 fn large_classifier(dir: &Path) -> std::path::PathBuf {
     write_networks(dir, T, 32);
     let shape = TransformerShape { width: 384, heads: 6, ..TransformerShape::BASE };

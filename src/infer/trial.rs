@@ -13,7 +13,7 @@ use super::error::InferError;
 use super::load::load_engine;
 use super::loading::Loading;
 use super::options::{EngineOptions, Provider};
-use super::pool::{ABANDON_AFTER, Counted};
+use super::pool::{ABANDON_AFTER, CountedThread};
 use super::roles::{Aligner, Classifier, Clip, Detector};
 use super::tensor::Tensor;
 use crate::core::detect::DetectParams;
@@ -51,7 +51,7 @@ pub fn try_out(
     let (sender, receiver) = mpsc::channel();
     let (path, info, cancel) = (model.to_owned(), info.clone(), CancelToken::new());
     let cancelled = cancel.clone();
-    let counted = Counted::new();
+    let counted = CountedThread::new();
     let work = move || {
         let _counted = counted;
         let _gone = sender.send(run(&path, role, &info, &cancelled));

@@ -61,6 +61,30 @@ fn a_signal_ends_a_scan_with_finished_files_and_its_own_exit_code() {
     }
 }
 
+/// Whatever the moment: files that were begun are finished, and what was not begun is not there.
+#[test]
+fn a_signal_at_the_first_moment_leaves_nothing_half() {
+    let (engines, video) = (scene().join("engines"), scene().join("scene.mp4"));
+    for _ in 0..6 {
+        let dir = tempfile::tempdir().unwrap();
+        let results = dir.path().join("results");
+        let args = ["scan", text(&video), "--out", text(&results), "--provider", "cpu"];
+        let args = [&args[..], &["--engines", text(&engines), "--quiet"]].concat();
+        let scan = Running::start(&args, Stdio::null(), &[]);
+        // Without a pause: what is looked for is between two system calls.
+        let began = Instant::now();
+        while !results.is_dir() {
+            assert!(began.elapsed() < STOPPED, "nothing is begun: {}", scan.stderr());
+        }
+        scan.signal(libc::SIGTERM);
+        assert_code(&scan.end(STOPPED), 143);
+        let left = std::fs::read_dir(&results).unwrap().map(|entry| entry.unwrap().path());
+        let half: Vec<_> =
+            left.filter(|path| path.extension().is_some_and(|e| e == "part")).collect();
+        assert!(half.is_empty(), "{half:?}");
+    }
+}
+
 #[test]
 fn a_classifier_that_does_not_answer_is_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();

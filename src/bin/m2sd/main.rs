@@ -35,6 +35,7 @@ mod verify;
 mod watch;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -160,9 +161,10 @@ fn fail(error: &CliError) -> ExitCode {
     exit(error.exit_code())
 }
 
-/// How the process ends: where work was abandoned, without the clean-up that would wait for it.
+/// How the process ends: where work was abandoned or a network still runs, without the clean-up that
+/// would wait for it, or take away what it reads.
 fn exit(code: u8) -> ExitCode {
-    if bounded::was_abandoned() {
+    if bounded::was_abandoned() || gstm2sd::infer::settle(Duration::ZERO) > 0 {
         signal_hook::low_level::exit(code.into());
     }
     ExitCode::from(code)

@@ -19,7 +19,7 @@ use crate::filter::generation::Generation;
 use crate::filter::settings::Settings;
 use crate::filter::stats::RunsOn;
 use crate::filter::stats::stages::Stages;
-use crate::infer::CancelToken;
+use crate::infer::{CancelToken, CountedThread};
 
 /// A frame to find faces on.
 pub struct DetectionJob {
@@ -69,7 +69,9 @@ impl FaceDetector {
         let (jobs, incoming) = sync_channel::<DetectionJob>(1);
         let (outgoing, results) = sync_channel(1);
         let worker = Worker { engines, settings, stages, analyzer: None };
+        let counted = CountedThread::new();
         let thread = thread::Builder::new().name("m2sd-detect".into()).spawn(move || {
+            let _counted = counted;
             worker.serve(&incoming, &outgoing);
             // The models are gone before whoever waits for the end of results hears of it.
             drop(outgoing);

@@ -20,7 +20,7 @@ use crate::core::backoff::Backoff;
 use crate::filter::M2sdFilter;
 use crate::filter::analysis::face_detector::FaceDetector;
 use crate::filter::settings::Settings;
-use crate::infer::{CancelToken, LoadStep, Loading};
+use crate::infer::{CancelToken, CountedThread, LoadStep, Loading};
 
 /// What loading ended with; `None` for what the run does without.
 type Loaded<E> = Result<Option<E>, SessionError>;
@@ -248,7 +248,9 @@ impl EngineSupervisor {
         let weak = element.downgrade();
         let stages = element.imp().shared.stats.stages.clone();
         progress(element, ProgressType::Start, "Loading the models");
+        let counted = CountedThread::new();
         let thread = thread::Builder::new().name("m2sd-load".into()).spawn(move || {
+            let _counted = counted;
             let told = |step: LoadStep<'_>| {
                 if let Some(element) = weak.upgrade() {
                     progress(&element, ProgressType::Continue, &step_text(step));

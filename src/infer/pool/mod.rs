@@ -25,7 +25,7 @@ use ndarray::{Array3, Ix4};
 pub use self::submitter::{Canceller, Submitter};
 
 use self::threads::Alive;
-pub(super) use self::threads::Counted;
+pub(crate) use self::threads::CountedThread;
 pub use self::threads::{ABANDON_AFTER, settle};
 
 use super::cancel::CancelToken;

@@ -10,7 +10,7 @@ use super::Shared;
 /// until the run ends, if it does, and keeps the engine.
 pub const ABANDON_AFTER: Duration = Duration::from_secs(2);
 
-/// Threads of all pools and trials of the process that have not ended. A leaf lock.
+/// Threads of the process that load or run networks and have not ended. A leaf lock.
 static LIVE: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
@@ -18,8 +18,9 @@ fn live() -> MutexGuard<'static, usize> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits up to `patience` until no thread of a pool is left, and returns how many are. For the end
-/// of a program, after its last pool is dropped.
+/// Waits up to `patience` until no thread is left that loads or runs a network (of pools, trials and
+/// elements), and returns how many are. For the end of a program, after its last pool and element are
+/// dropped.
 ///
 /// ONNX Runtime must not be at work while a process runs its exit handlers, which destroy what the
 /// run reads. A program for which this returns more than 0 has to leave without them, by `_exit`.
@@ -28,17 +29,17 @@ pub fn settle(patience: Duration) -> usize {
     *left.unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// A thread that runs a network, counted until it ends.
-pub(in crate::infer) struct Counted(());
+/// A thread that loads or runs networks, counted by [`settle`] until it ends.
+pub(crate) struct CountedThread(());
 
-impl Counted {
-    pub(in crate::infer) fn new() -> Self {
+impl CountedThread {
+    pub(crate) fn new() -> Self {
         *live() += 1;
         Self(())
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedThread {
     fn drop(&mut self) {
         let mut live = live();
         *live = live.saturating_sub(1);
@@ -47,12 +48,12 @@ impl Drop for Counted {
 }
 
 /// Counts a pool's thread until it ends, however that happens.
-pub(super) struct Alive(Arc<Shared>, Counted);
+pub(super) struct Alive(Arc<Shared>, CountedThread);
 
 impl Alive {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         shared.state().alive += 1;
-        Self(Arc::clone(shared), Counted::new())
+        Self(Arc::clone(shared), CountedThread::new())
     }
 }
 

@@ -52,7 +52,6 @@ use crate::bounded;
 use crate::clip_files::ClipWriter;
 use crate::error::CliError;
 use crate::outputs::Named;
-use crate::signals::Signals;
 use crate::terminal::note;
 
 /// How long the pipeline may take to stop. A source that does not is left to the process's end.
@@ -94,9 +93,7 @@ fn run_one(args: &ScanArgs, input: &str) -> Result<(), CliError> {
     if let Before::Same(earlier) = targets.before(&header, &input, args)? {
         return reuse(args, &input, &earlier, judged.as_ref());
     }
-    let mut files = targets.begin(&input)?;
-    // After a pipe was opened, which waits for its reader.
-    let signals = Signals::take()?;
+    let (mut files, signals) = targets.begin(&input)?;
     let recording = Recording::new(&files.records, header, args.timings);
     let recording = Arc::new(recording.map_err(CliError::input)?);
     let _syncer = Syncer::start(files.open());

@@ -30,22 +30,21 @@ pub enum RecordFile {
 }
 
 impl RecordFile {
-    /// `-` is standard output, no path nowhere.
+    /// Opens what is there: standard output for `-`, a pipe when it has a reader. `None`: a file is
+    /// to be made.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn open(path: Option<&Path>) -> Result<Self, CliError> {
-        let Some(path) = path else { return Ok(Self::Nowhere) };
+    pub fn open_special(path: &Path) -> Result<Option<Self>, CliError> {
         if is_standard_output(path) {
-            return Ok(Self::StandardOutput);
+            return Ok(Some(Self::StandardOutput));
         }
-        if is_special(path) {
-            let opened = OpenOptions::new().write(true).open(path);
-            return opened
-                .map(Self::Special)
-                .map_err(|e| CliError::input(format!("cannot write {}: {e}", path.display())));
+        if !is_special(path) {
+            return Ok(None);
         }
-        Ok(Self::Partial(PartialFile::create(path)?))
+        let opened = OpenOptions::new().write(true).open(path);
+        let failed = |e| CliError::input(format!("cannot write {}: {e}", path.display()));
+        opened.map(|file| Some(Self::Special(file))).map_err(failed)
     }
 
     fn writer(&self) -> io::Result<Box<dyn Write + Send>> {

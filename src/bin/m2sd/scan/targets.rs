@@ -19,6 +19,7 @@ use crate::encode::Encoders;
 use crate::error::CliError;
 use crate::outputs::{self, Named};
 use crate::partial_file::{PartialFile, is_left_over, is_special, part_of};
+use crate::signals::Signals;
 use crate::terminal::note;
 
 /// Names of results; nothing is there yet.
@@ -174,11 +175,15 @@ impl Targets {
         Ok(())
     }
 
-    /// Makes the folders and begins the files.
+    /// Makes the folders and begins the files, which from then on are finished when a signal comes.
+    /// One that comes while a pipe still waits for its reader ends the process.
     ///
     /// # Errors
     /// When something cannot be written, or somebody else writes it.
-    pub fn begin(&self, input: &Input) -> Result<Files, CliError> {
+    pub fn begin(&self, input: &Input) -> Result<(Files, Signals), CliError> {
+        let records = self.records.as_deref();
+        let special = records.map(RecordFile::open_special).transpose()?.flatten();
+        let signals = Signals::take()?;
         if let Some(out) = &self.out {
             std::fs::create_dir_all(out)
                 .map_err(|e| CliError::input(format!("cannot make {}: {e}", out.display())))?;
@@ -187,12 +192,18 @@ impl Targets {
             Ok((PartialFile::create(path)?, *encoders))
         });
         let clips = self.clips.as_deref().map(|dir| ClipWriter::new(dir, &input.name));
-        Ok(Files {
-            records: RecordFile::open(self.records.as_deref())?,
+        let records = match (special, records) {
+            (Some(special), _) => special,
+            (None, Some(path)) => RecordFile::Partial(PartialFile::create(path)?),
+            (None, None) => RecordFile::Nowhere,
+        };
+        let files = Files {
+            records,
             video: video.transpose()?,
             clips: clips.transpose()?,
             crops: self.crops.clone().map(|out| (out, Arc::default())),
-        })
+        };
+        Ok((files, signals))
     }
 }
 
