@@ -4,6 +4,7 @@ pub mod align;
 pub mod audio;
 pub mod backoff;
 pub mod continuity;
+pub mod counted;
 pub mod detect;
 pub mod evidence;
 pub mod explained;

@@ -84,7 +84,7 @@ fn known_videos_give_figures_whatever_becomes_of_one() {
     let run = m2sd(&[&args[..], &["--jobs", "2"]].concat());
     assert_eq!(run.status.code(), Some(5), "{}", stderr(&run));
     assert!(stderr(&run).contains("1 of 14 scans failed"), "{}", stderr(&run));
-    assert!(stderr(&run).contains("1 files are left out"), "{}", stderr(&run));
+    assert!(stderr(&run).contains("1 file left out"), "{}", stderr(&run));
 
     let metrics = metrics(&out);
     let of = &metrics["evaluations"][0];

@@ -103,7 +103,7 @@ fn each_command_finds_what_a_scan_finds() {
         let compare = ["models", "compare", name, name, "--clips", text(&clips)];
         let (compared, said) = run(&compare);
         assert_code(&compared, 0);
-        assert!(said.contains("0 clips are fake to one"), "{said}");
+        assert!(said.contains("Fake to one and real to the other: 0 clips."), "{said}");
         let (exported, said) = run(&["models", "export-repository", "repository"]);
         assert_code(&exported, 0);
         assert!(said.contains(name) || said.contains("classifier"), "{said}");

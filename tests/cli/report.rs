@@ -103,7 +103,7 @@ fn what_is_no_scan_is_told_and_what_is_half_of_one_is_reported_as_such() {
     assert!(run.status.success(), "{}", stderr(&run));
     let page = std::fs::read_to_string(page).unwrap();
     for expected in
-        ["did not come to its end", "There was no classifier", "1 lines of the records are damaged"]
+        ["did not come to its end", "There was no classifier", "1 line of the records is damaged"]
     {
         assert!(page.contains(expected), "{expected} is not in the page");
     }

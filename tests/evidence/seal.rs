@@ -191,7 +191,7 @@ fn a_seal_that_is_a_pipe_or_gone_keeps_nobody_waiting() {
     let (dir, trusted) = sealed();
     let at = dir.path().join(SEAL_FILE);
     fs::remove_file(&at).unwrap();
-    assert!(matches!(verify(dir.path(), &trusted), Err(SealError::Unsealed(_))));
+    assert!(matches!(verify(dir.path(), &trusted), Err(SealError::Unsealed { .. })));
     assert!(Command::new("mkfifo").arg(&at).status().unwrap().success());
     assert!(only(dir.path(), &trusted, SEAL_FILE).to_string().contains("pipe"));
     let key = SigningKey::generate().unwrap();

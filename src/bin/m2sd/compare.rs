@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use gstm2sd::core::align::Alignment;
+use gstm2sd::core::counted::counted;
 use gstm2sd::core::evidence::{OperatingPoint, PointChoice, Probability};
 use gstm2sd::core::modelinfo::Role;
 use gstm2sd::core::modelinfo::Training;
@@ -272,12 +273,13 @@ fn page(models: &[Measured; 2], difference: &Difference<'_>) -> Page {
     }
     let Difference { clips, mean, p95, max, label_changes, worst } = difference;
     page.text(format!(
-        "{clips} clips: P(fake) differs by {mean:.6} (mean), {p95:.6} (p95), {max:.6} (max)."
+        "{}: P(fake) differs by {mean:.6} (mean), {p95:.6} (p95), {max:.6} (max).",
+        counted(clips, "clip")
     ));
     if let Some(Pair { clip, fake: [a, b] }) = worst {
         page.text(format!("Most on {clip}: {a:.6} by A, {b:.6} by B."));
     }
-    page.text(format!("{label_changes} clips are fake to one and real to the other."));
+    page.text(format!("Fake to one and real to the other: {}.", counted(label_changes, "clip")));
     page
 }
 

@@ -97,7 +97,7 @@ fn private(path: &Path) -> Result<SigningKey, CliError> {
 /// As exit codes tell failures of sealing apart.
 pub fn failure(error: SealError) -> CliError {
     match error {
-        SealError::Unsealed(_) => CliError::Unsealed(error.to_string()),
+        SealError::Unsealed { .. } => CliError::Unsealed(error.to_string()),
         SealError::Sealed(_) | SealError::KeyExists(_) => CliError::usage(error),
         SealError::Timestamp(_) => CliError::Runtime(format!(
             "{error}. Nothing is sealed: try again, name another authority with --tsa, or seal without one"

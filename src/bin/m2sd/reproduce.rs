@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Args;
+use gstm2sd::core::counted::counted;
 use gstm2sd::core::modelinfo::Role;
 use gstm2sd::evidence::reproduce::{
     Comparison, Places, Plan, RemoteNetwork, ReproduceError, compare, plan,
@@ -83,9 +84,9 @@ pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
         return Ok(());
     }
     Err(CliError::Changed(format!(
-        "{} is not reproduced: {} records differ by more than they may",
+        "{} is not reproduced: {} beyond what may differ",
         plan.records.display(),
-        found.records_beyond
+        counted(found.records_beyond, "record")
     )))
 }
 
@@ -141,8 +142,10 @@ fn print(found: &Comparison) -> Result<(), CliError> {
         lines.push("the earlier scan did not reach its end; compared as far as it went".to_owned());
     }
     lines.push(format!(
-        "{} of {} records are equal in every bit; scores differ by {} at most",
-        found.equal, found.records, found.largest_score_difference
+        "{} of {} equal in every bit; scores differ by {} at most",
+        found.equal,
+        counted(found.records, "record"),
+        found.largest_score_difference
     ));
     lines.iter().try_for_each(|line| print_line(line))
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use gstm2sd::core::counted::counted;
 use gstm2sd::evidence::seal::{SealRequest, seal};
 use gstm2sd::evidence::timestamp::Authority;
 
@@ -47,9 +48,10 @@ pub fn run(args: &SealArgs) -> Result<(), CliError> {
     let records: usize = manifest.records.iter().map(|records| records.chain.len()).sum();
     let time = if sealed.timestamped { "with a time stamp" } else { "by this machine's clock" };
     print_line(&format!(
-        "{}: {} files, {records} records, sealed {} {time}, by {}",
+        "{}: {}, {}, sealed {} {time}, by {}",
         sealed.path.display(),
-        manifest.files.len(),
+        counted(manifest.files.len(), "file"),
+        counted(records, "record"),
         manifest.sealed_at,
         key.public().fingerprint()
     ))

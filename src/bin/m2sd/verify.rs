@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use gstm2sd::core::counted::counted;
 use gstm2sd::evidence::seal::{SealFacts, Trust, Trusted, Verification, verify};
 use gstm2sd::evidence::timestamp::{Roots, Vouched};
 
@@ -112,8 +113,11 @@ fn tell_seal(page: &mut Page, seal: &SealFacts) {
         page.text(escape_name(&text));
     }
     page.text(format!(
-        "{} files with {} bytes, {} records, by {}",
-        seal.files, seal.bytes, seal.records, seal.made_by
+        "{} with {}, {}, by {}",
+        counted(seal.files, "file"),
+        counted(seal.bytes, "byte"),
+        counted(seal.records, "record"),
+        seal.made_by
     ));
     for what in &seal.partial {
         page.item("not whole when sealed: ", Tone::Plain, what);

@@ -8,6 +8,7 @@
 //! assert_eq!((footer.end, footer.counts.frames), (End::Interrupted, 3));
 //! ```
 
+mod below;
 mod crops;
 mod footer;
 mod header;
@@ -15,7 +16,10 @@ mod said;
 mod wall;
 
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+use thiserror::Error;
 
+pub use self::below::those_below;
 pub use self::crops::{CropsFile, Which};
 pub use self::footer::{Counts, Damage, End, Footer};
 pub use self::header::{
@@ -30,6 +34,32 @@ pub const FILES: [&str; 2] = ["scores.jsonl", "scores.jsonl.part"];
 
 /// Of [`Header::format`]: higher where a reader of before would misread.
 pub const FORMAT: u32 = 1;
+
+/// Records that this version would misread.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("its records have format {0}, and this m2sd reads {FORMAT}; read them with a newer one")]
+pub struct NewerFormat(pub u32);
+
+impl Header {
+    /// # Errors
+    /// Where a newer version wrote the records.
+    pub fn check_format(&self) -> Result<(), NewerFormat> {
+        if self.format > FORMAT { Err(NewerFormat(self.format)) } else { Ok(()) }
+    }
+}
+
+/// What is wrong with a line that is to be a record, in words.
+pub fn fault(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Eof => "it is cut short".to_owned(),
+        Category::Syntax => format!("it is no JSON from its character {} on", error.column()),
+        Category::Data | Category::Io => {
+            let text = error.to_string();
+            // Each record is one line.
+            text.split(" at line ").next().unwrap_or_default().to_owned()
+        }
+    }
+}
 
 /// A record that is not of a frame or a clip.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -22,4 +22,21 @@ impl Said {
             *self = next;
         }
     }
+
+    /// From 0 on: how soon somebody wants to see what was said so.
+    pub fn interest(&self) -> usize {
+        let labels = ["fake", "uncertain", "real"];
+        labels.iter().position(|label| self.label == *label).unwrap_or(labels.len())
+    }
+
+    /// The score that stands for the face: that of the evidence, or where it is no evidence, the mean of its
+    /// clips.
+    pub fn told_score(&self, mean: Option<f64>) -> Option<f64> {
+        if self.reason.is_none() { self.score } else { mean }
+    }
+
+    /// The log-likelihood ratio, where the score is evidence.
+    pub fn told_llr(&self) -> Option<f64> {
+        self.llr.filter(|_| self.reason.is_none())
+    }
 }

@@ -5,6 +5,7 @@ use super::face::{self, threshold};
 use super::origin;
 use super::results::{FaceResults, Results};
 use super::words;
+use crate::core::counted::counted;
 use crate::core::redact::redact;
 use crate::evidence::records::{Calibration, Header, ModelFile, Rate};
 use crate::models::advice::quoted;
@@ -48,7 +49,8 @@ fn summary(results: &Results) -> Vec<Block> {
     blocks.extend(words::part(results).map(warn));
     blocks.extend(words::gap(results).map(warn));
     if results.not_analysed > 0 {
-        blocks.push(warn(format!("On {} frames nobody looked for faces.", results.not_analysed)));
+        let frames = counted(results.not_analysed, "frame");
+        blocks.push(warn(format!("On {frames} nobody looked for faces.")));
     }
     let notes = results.footer.iter().flat_map(|footer| &footer.notes);
     blocks.extend(notes.map(|note| warn(redact(note).into_owned())));
@@ -67,14 +69,18 @@ fn counts(results: &Results) -> Text {
         |label: &str| results.faces.values().filter(|face| face.said.label == label).count();
     let (all, fake, real) = (results.faces.len(), count("fake"), count("real"));
     if all == 0 {
-        return plain(format!("No face was found on {} frames.", results.frames));
+        return plain(format!("No face was found on {}.", counted(results.frames, "frame")));
     }
-    let faces = if all == 1 { "1 face was".to_owned() } else { format!("{all} faces were") };
+    let (faces, were) = (counted(all, "face"), if all == 1 { "was" } else { "were" });
+    let found = match results.is_still() {
+        true => format!("{faces} {were} found in one picture: "),
+        false => {
+            let frames = counted(results.frames, "frame");
+            format!("{faces} {were} followed over {:.2} s ({frames}): ", results.end)
+        }
+    };
     vec![
-        Span::plain(format!(
-            "{faces} followed over {:.2} s ({} frames): ",
-            results.end, results.frames
-        )),
+        Span::plain(found),
         Span::strong(format!("{fake} called fake")),
         Span::plain(format!(", {real} called real, {} without a verdict.", all - fake - real)),
     ]
@@ -84,9 +90,10 @@ fn unreadable(results: &Results) -> String {
     let lines = results.unreadable.iter().take(MOST_LINES);
     let told: Vec<_> = lines.map(|(line, why)| format!("line {line}: {why}")).collect();
     let more = if results.damaged > told.len() { "; …" } else { "" };
+    let are = if results.damaged == 1 { "is" } else { "are" };
     format!(
-        "{} lines of the records are damaged and not in this report: {}{more}",
-        results.damaged,
+        "{} of the records {are} damaged and not in this report: {}{more}",
+        counted(results.damaged, "line"),
         told.join("; ")
     )
 }
@@ -94,20 +101,26 @@ fn unreadable(results: &Results) -> String {
 fn all_faces(results: &Results) -> Table {
     let or_dash = |value: Option<String>| Span::plain(value.unwrap_or_else(|| "–".to_owned()));
     let row = |(number, face): (&u64, &FaceResults)| {
-        let llr = face.said.llr.filter(|_| results.is_calibrated());
-        vec![
+        let llr = face.said.told_llr().filter(|_| results.is_calibrated());
+        let score = face.said.told_score(face.mean());
+        let mut cells = vec![
             Span::new(format!("Face {number}"), Style::Link(face::id(*number))),
             Span::verdict(&face.said.label),
-            or_dash(face.said.score.map(|score| format!("{score:.3}"))),
+            or_dash(score.map(|score| format!("{score:.3}"))),
             or_dash(llr.map(|llr| words::number(llr.exp()))),
             Span::plain(face.scored().count().to_string()),
-            Span::plain(face.frames.to_string()),
-            Span::plain(format!("{:.2} to {:.2}", face.first, face.last)),
-        ]
+        ];
+        if !results.is_still() {
+            cells.push(Span::plain(face.frames.to_string()));
+            cells.push(Span::plain(format!("{:.2} to {:.2}", face.first, face.last)));
+        }
+        cells
     };
     let mut columns = vec![Column::text("Face"), Column::text("Verdict")];
-    let numbers = ["Score", "Likelihood ratio", "Clips", "Frames", "Seconds"];
-    columns.extend(numbers.map(Column::number));
+    columns.extend(["Score", "Likelihood ratio", "Clips"].map(Column::number));
+    if !results.is_still() {
+        columns.extend(["Frames", "Seconds"].map(Column::number));
+    }
     Table {
         name: "All faces".to_owned(),
         shows_name: false,

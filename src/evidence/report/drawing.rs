@@ -2,7 +2,8 @@
 
 use super::document::{Anchor, Drawing, DrawingKind, Ink, Mark};
 use super::results::FaceResults;
-use super::words::number;
+use super::words::{number, stretches};
+use crate::core::counted::counted;
 
 /// Of a timeline, in its own units.
 const WIDTH: f64 = 720.0;
@@ -109,9 +110,10 @@ fn described(face: &FaceResults, name: &str) -> String {
     match scores.len() {
         0 => format!("{name}: no clip was scored from {first:.2} s to {last:.2} s."),
         count => format!(
-            "{name}: scores of {count} clips from {first:.2} s to {last:.2} s, between {least:.3} and \
-             {most:.3}; {} stretches could not be judged.",
-            face.gates.len()
+            "{name}: scores of {} from {first:.2} s to {last:.2} s, between {least:.3} and {most:.3}; \
+             {} could not be judged.",
+            counted(count, "clip"),
+            stretches(face.gates.len())
         ),
     }
 }
@@ -135,16 +137,22 @@ pub(super) fn path(face: &FaceResults, [width, height]: [f64; 2], name: &str) ->
     let size = |rect: Option<&[f64; 4]>| {
         rect.map_or_else(String::new, |[.., w, h]| format!("{} × {} px", number(*w), number(*h)))
     };
-    let alt = format!(
-        "{name}: where its box was in the picture of {width} × {height} px, {} at first and {} at last.",
-        size(first),
-        size(last)
-    );
+    let sizes = match face.boxes.len() {
+        1 => size(first),
+        _ => format!("{} at first and {} at last", size(first), size(last)),
+    };
+    let alt =
+        format!("{name}: where its box was in the picture of {width} × {height} px, {sizes}.");
     let on_what = match face.frame {
+        Some(_) if face.frames == 1 => " Behind it, its frame.",
         Some(_) => " Behind it, the last frame on which it was seen.",
         None => "",
     };
-    let caption = format!("The way of its box: dotted at first, solid at last.{on_what}");
+    let what = match face.boxes.len() {
+        1 => "Its box.",
+        _ => "The way of its box: dotted at first, solid at last.",
+    };
+    let caption = format!("{what}{on_what}");
     let backdrop = face.frame.clone();
     Drawing { kind: DrawingKind::Path, size: [width, height], alt, caption, backdrop, marks }
 }

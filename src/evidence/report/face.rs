@@ -2,7 +2,8 @@
 
 use super::document::{Block, Column, Picture, Section, Shape, Span, Table, plain};
 use super::drawing;
-use super::results::{Clip, FaceResults, Results};
+use super::record::Clip;
+use super::results::{FaceResults, Results};
 use super::words;
 use crate::evidence::records::Which;
 
@@ -29,11 +30,14 @@ pub(super) fn section(results: &Results, number: u64, face: &FaceResults) -> Sec
     let name = format!("Face {number}");
     let threshold = threshold(results);
     let mut blocks = vec![Block::Paragraph(plain(words::verdict(face, threshold)))];
-    if let Some(llr) = face.said.llr.filter(|_| results.is_calibrated()) {
+    if let Some(llr) = face.said.told_llr().filter(|_| results.is_calibrated()) {
         blocks.push(Block::Paragraph(plain(format!("{} ({}.)", words::ratio(llr), words::SCALE))));
     }
-    blocks.push(Block::Drawing(drawing::timeline(face, threshold, &name)));
-    blocks.extend(gates(face));
+    // One moment has no course.
+    if face.first < face.last {
+        blocks.push(Block::Drawing(drawing::timeline(face, threshold, &name)));
+        blocks.extend(gates(face));
+    }
     blocks.extend(clips(results, &name, face));
     blocks.push(Block::Drawing(drawing::path(face, picture(results, face), &name)));
     blocks.extend(quality(&name, face));
@@ -65,7 +69,7 @@ fn picture(results: &Results, face: &FaceResults) -> [f64; 2] {
 fn gates(face: &FaceResults) -> Option<Block> {
     let stretches = face.gates.iter().take(MOST_STRETCHES);
     let lines: Vec<_> = stretches
-        .map(|gate| plain(format!("{:.2} s to {:.2} s: {}", gate.start, gate.end, gate.why)))
+        .map(|gate| plain(format!("{}: {}", words::span(gate.start, gate.end), gate.why)))
         .collect();
     let mut blocks = vec![Block::List(lines)];
     if face.gates.len() > MOST_STRETCHES {
@@ -73,8 +77,7 @@ fn gates(face: &FaceResults) -> Option<Block> {
     }
     let summary = match face.gates.len() {
         0 => return None,
-        1 => "1 stretch could not be judged".to_owned(),
-        count => format!("{count} stretches could not be judged"),
+        count => format!("{} could not be judged", words::stretches(count)),
     };
     Some(Block::Folded { summary, blocks })
 }
@@ -85,8 +88,13 @@ fn clips(results: &Results, name: &str, face: &FaceResults) -> Vec<Block> {
     if chosen.is_empty() {
         return Vec::new();
     }
+    let is_only = face.scored().count() == 1;
     let told = |which: Which, clip: &Clip, score: f64| {
-        format!("{} score, {score:.3}: {:.2} s to {:.2} s", which.as_str(), clip.start, clip.end)
+        let which = if is_only { "only" } else { which.as_str() };
+        match results.is_still() {
+            true => format!("{which} score, {score:.3}"),
+            false => format!("{which} score, {score:.3}: {}", words::span(clip.start, clip.end)),
+        }
     };
     let pictures = chosen.iter().map(|(which, clip, score)| {
         let told = told(*which, clip, *score);
@@ -141,17 +149,21 @@ fn quality(name: &str, face: &FaceResults) -> Option<Block> {
         .into_iter()
         .filter_map(|(key, told)| {
             let mut row = vec![Span::plain(told)];
-            row.extend(
-                face.quality.get(key)?.iter().map(|value| Span::plain(words::number(*value))),
-            );
+            let values = face.quality.get(key)?.iter().take(if face.frames == 1 { 1 } else { 3 });
+            row.extend(values.map(|value| Span::plain(words::number(*value))));
             Some(row)
         })
         .collect();
     if rows.is_empty() {
         return None;
     }
-    let mut columns = vec![Column::text("of its frames")];
-    columns.extend(["least", "middle", "most"].map(Column::number));
+    let columns = match face.frames {
+        1 => vec![Column::text("of its frame"), Column::number("value")],
+        _ => {
+            let numbers = ["least", "middle", "most"].map(Column::number);
+            [Column::text("of its frames")].into_iter().chain(numbers).collect()
+        }
+    };
     Some(Block::Table(Table {
         name: format!("Quality of {name}"),
         shows_name: true,

@@ -2,6 +2,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
+//! | `record` | a line of the records, and whether its values can be |
 //! | `results` | what the records of a folder say, face by face |
 //! | `words` | what that means, in plain words, and the verbal scale |
 //! | `document` | what a report is made of: sections, tables, pictures, drawings |
@@ -20,6 +21,7 @@ mod html;
 mod origin;
 #[cfg(feature = "pdf")]
 mod pdf;
+mod record;
 mod results;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,8 @@ mod words;
 
 #[cfg(feature = "pdf")]
 pub use self::pdf::PdfError;
-pub use self::results::{Clip, Crops, FaceResults, ReportError, Results, Stretch};
+pub use self::record::Clip;
+pub use self::results::{Crops, FaceResults, ReportError, Results, Stretch};
 pub use self::words::{SCALE, Support, support};
 
 /// The report of these results as a page. `made` is what makes it, with its version.

@@ -5,18 +5,22 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use thiserror::Error;
 
+use super::record::{Clip, Frame, Record, Seen};
 use super::words;
-use crate::evidence::records::{CropsFile, FILES, Footer, Header, Said, Which};
+use crate::core::evidence::{Probability, TrackSummary};
+use crate::core::span::Span;
+use crate::evidence::records::{
+    CropsFile, FILES, Footer, Header, NewerFormat, Said, Which, those_below,
+};
 use crate::evidence::seal::SEAL_FILE;
 
 /// A line of records has some kB; one of many MB is none.
 const LONGEST_LINE: u64 = 16 << 20;
 /// Damaged lines that are told by their numbers.
 const MOST_UNREADABLE: usize = 20;
-/// Faces that have pictures: each costs some seeks in the video.
+/// Faces that have pictures, those that were called fake first: each costs some seeks in the video.
 const MOST_PICTURED: usize = 50;
 
 /// A row of crops has some ten kB.
@@ -94,33 +98,6 @@ pub struct Crops {
     pub count: u32,
 }
 
-/// A clip of a face.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Clip {
-    /// Seconds.
-    pub start: f64,
-    /// Where the clip ends, in seconds.
-    pub end: f64,
-    /// P(fake); `None`: the clip has no score.
-    pub score: Option<f64>,
-    /// The log-likelihood ratio in nats; `None`: not calibrated.
-    pub llr: Option<f64>,
-    /// Why it counts for no verdict.
-    pub reason: Option<String>,
-    track: Option<u64>,
-    /// Left, top, width and height in pixels, on its newest frame.
-    #[serde(rename = "box")]
-    pub rect: Option<[f64; 4]>,
-}
-
-impl Default for Clip {
-    fn default() -> Self {
-        let (score, llr, reason, track, rect) = (None, None, None, None, None);
-        Self { start: f64::NAN, end: f64::NAN, score, llr, reason, track, rect }
-    }
-}
-
 /// A part of a face's time, in seconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stretch {
@@ -136,51 +113,14 @@ pub struct Stretch {
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum ReportError {
-    #[error(
-        "{} has no scores.jsonl; expected the folder of a scan: m2sd scan VIDEO --out {}",
-        folder.display(), folder.display()
-    )]
-    NoRecords { folder: PathBuf },
+    #[error("{} has no scores.jsonl; expected the folder of a scan; {expected}", folder.display())]
+    NoRecords { folder: PathBuf, expected: String },
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("{} holds no record of a scan: {why}", path.display())]
     NotRecords { path: PathBuf, why: String },
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Frame {
-    time: Option<f64>,
-    analysed: Option<bool>,
-    faces: Vec<Seen>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-struct Seen {
-    track: Option<u64>,
-    #[serde(rename = "box")]
-    rect: Option<[f64; 4]>,
-    label: String,
-    reason: Option<String>,
-    reason_text: Option<String>,
-    score: Option<f64>,
-    frame_score: Option<f64>,
-    llr: Option<f64>,
-    quality: BTreeMap<String, serde_json::Value>,
-}
-
-/// The records that are read here.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-enum Record {
-    Header(Box<Header>),
-    Footer(Box<Footer>),
-    Frame(Frame),
-    Clip(Clip),
-    /// Of a later version.
-    #[serde(other)]
-    Other,
+    #[error("{}: {source}", path.display())]
+    Newer { path: PathBuf, source: NewerFormat },
 }
 
 /// All values of a face's qualities, until they are summed up.
@@ -193,7 +133,13 @@ impl Results {
     /// [`ReportError`] where there are none.
     pub fn read(folder: &Path) -> Result<Self, ReportError> {
         let found = FILES.into_iter().find(|name| folder.join(name).is_file());
-        let file = found.ok_or_else(|| ReportError::NoRecords { folder: folder.to_owned() })?;
+        let file = found.ok_or_else(|| ReportError::NoRecords {
+            folder: folder.to_owned(),
+            expected: match those_below(folder, &FILES) {
+                Some(those) => format!("those in it are {those}"),
+                None => format!("m2sd scan VIDEO --out {} makes one", folder.display()),
+            },
+        })?;
         let path = folder.join(file);
         let read = |source| ReportError::Read { path: path.clone(), source };
         let mut reader = BufReader::new(File::open(&path).map_err(read)?);
@@ -222,6 +168,9 @@ impl Results {
             let why = first.unwrap_or_else(|| "it is empty".to_owned());
             return Err(ReportError::NotRecords { path, why });
         }
+        if let Some(header) = &results.header {
+            header.check_format().map_err(|source| ReportError::Newer { path, source })?;
+        }
         for (track, qualities) in qualities {
             let face = results.faces.entry(track).or_default();
             face.quality = qualities
@@ -233,14 +182,18 @@ impl Results {
         Ok(results)
     }
 
+    /// Whether all that was seen is one picture.
+    pub fn is_still(&self) -> bool {
+        self.frames == 1
+    }
+
     /// Whether likelihood ratios mean anything.
     pub fn is_calibrated(&self) -> bool {
         self.header.as_ref().is_some_and(|header| header.judging.calibrated == Some(true))
     }
 
     fn take(&mut self, line: &[u8], qualities: &mut Qualities) -> Result<(), String> {
-        let line = std::str::from_utf8(line).map_err(|e| e.to_string())?;
-        match serde_json::from_str(line).map_err(|error| error.to_string())? {
+        match Record::parse(line)? {
             Record::Header(header) => self.header = Some(*header),
             Record::Footer(footer) => {
                 for crops in &footer.crops {
@@ -251,13 +204,12 @@ impl Results {
                 self.footer = Some(*footer);
             }
             Record::Frame(frame) => self.frame(frame, qualities),
-            Record::Clip(clip) if !clip.start.is_finite() || !clip.end.is_finite() => {
-                return Err("a clip without start and end".to_owned());
-            }
-            Record::Clip(clip) => {
-                let face = clip.track.map(|track| self.faces.entry(track).or_default());
-                if let Some(face) = face {
-                    face.clips.push(clip);
+            Record::Clip(mut clip) => {
+                if self.header.as_ref().is_some_and(|header| header.classifiers.len() > 1) {
+                    clip.score = clip.fused_score;
+                }
+                if let Some(track) = clip.track {
+                    self.faces.entry(track).or_default().clips.push(clip);
                 }
             }
             Record::Other => {}
@@ -315,7 +267,9 @@ impl Results {
         mut whole: impl FnMut(f64) -> Option<Vec<u8>>,
     ) {
         self.pictures_from = Some(from.to_owned());
-        for face in self.faces.values_mut().take(MOST_PICTURED) {
+        let mut faces: Vec<_> = self.faces.values_mut().collect();
+        faces.sort_by_key(|face| face.said.interest());
+        for face in faces.into_iter().take(MOST_PICTURED) {
             let clips: Vec<_> =
                 face.chosen().into_iter().map(|(which, clip, _)| (which, clip.clone())).collect();
             for (which, clip) in clips {
@@ -375,6 +329,18 @@ impl FaceResults {
             Some((which, clip, score))
         });
         clips.collect()
+    }
+
+    /// The mean score of its clips.
+    pub fn mean(&self) -> Option<f64> {
+        let mut summary = TrackSummary::default();
+        let ns = |seconds: f64| (seconds * 1e9).round() as u64;
+        for (clip, score) in self.scored() {
+            if let Ok(fake) = Probability::new(score) {
+                summary.add(fake, Span { start_ns: ns(clip.start), end_ns: ns(clip.end) });
+            }
+        }
+        summary.mean().map(Probability::get)
     }
 
     /// Clips that were scored.

@@ -62,7 +62,7 @@ fn what_is_damaged_or_not_there_is_told() {
     assert_eq!((lines, results.frames), (vec![2, 3], 1));
     let page = html(&results, "test");
     assert!(page.contains("2 lines of the records are damaged"), "{page}");
-    assert!(page.contains("No face was found on 1 frames"), "{page}");
+    assert!(page.contains("No face was found on 1 frame."), "{page}");
 
     let nothing = folder(&["nonsense"]);
     assert!(matches!(Results::read(nothing.path()), Err(ReportError::NotRecords { .. })));
@@ -151,4 +151,117 @@ fn the_scale_is_that_of_the_guideline_on_both_sides() {
             assert_eq!(support(llr).words, words, "{ratio}");
         }
     }
+}
+
+#[test]
+fn what_no_scan_can_have_written_is_damaged_and_told() {
+    let header = HEADER.replace('\n', "");
+    let clip = |start: &str, end: &str, score: &str| {
+        format!(r#"{{"type":"clip","track":1,"start":{start},"end":{end},"score":{score}}}"#)
+    };
+    for (line, why) in [
+        (clip("0.0", "1.0", "0.5"), None),
+        (clip("1.0", "1.0", "null"), None),
+        (clip("0.0", "1.0", "7"), Some("7 is no score")),
+        (clip("0.0", "1.0", "-0.1"), Some("-0.1 is no score")),
+        (clip("2.0", "1.0", "0.5"), Some("before it begins")),
+        (clip("-2.0", "1.0", "0.5"), Some("no time of a stream")),
+        (clip("0.0", "1e300", "0.5"), Some("no time of a stream")),
+        (clip("0.0", "1e999", "0.5"), Some("it is no JSON from its character")),
+        (r#"{"type":"clip","track":1}"#.to_owned(), Some("without start and end")),
+        (frame(1.0, r#"{"track":1,"score":2}"#), Some("2 is no score")),
+        (frame(1.0, r#"{"track":1,"frame-score":1.5}"#), Some("1.5 is no score")),
+        (frame(1.0, r#"{"track":1,"box":[0,0,-5,5]}"#), Some("is no box")),
+        (frame(1.0, r#"{"track":1,"box":[0,1e200,5,5]}"#), Some("is no box")),
+        (frame(1.0, r#"{"track":1,"box":[0,1,5]}"#), Some("invalid length 3")),
+        (frame(-1.0, ""), Some("no time of a stream")),
+        (r#"{"type":"frame","time":"late"}"#.to_owned(), Some("invalid type: string")),
+        (r#"{"type":"frame","ti"#.to_owned(), Some("it is cut short")),
+    ] {
+        let folder = folder(&[&header, &frame(0.5, r#"{"track":1}"#), &line]);
+        let results = Results::read(folder.path()).unwrap();
+        match (why, results.unreadable.as_slice()) {
+            (None, []) => {}
+            (Some(why), [(3, told)]) => {
+                assert!(told.contains(why) && !told.contains("column"), "{line}: {told}");
+            }
+            (_, found) => panic!("{line}: {found:?}"),
+        }
+    }
+}
+
+#[test]
+fn records_of_a_newer_format_are_not_read_as_if_they_were_known() {
+    for (format, is_read) in [(0, true), (1, true), (2, false)] {
+        let header = format!(r#"{{"type":"header","format":{format}}}"#);
+        let folder = folder(&[&header, &frame(0.5, r#"{"track":1}"#)]);
+        match Results::read(folder.path()) {
+            Ok(_) => assert!(is_read, "{format}"),
+            Err(error) => {
+                assert!(!is_read && error.to_string().contains("format 2"), "{format}: {error}");
+            }
+        }
+    }
+}
+
+/// What several classifiers say together is what counts, and what is told.
+#[test]
+fn clips_of_an_ensemble_have_the_score_of_all() {
+    let clip = r#"{"type":"clip","track":1,"start":0.0,"end":0.5,"score":0.9,"fused-score":0.2}"#;
+    for (classifiers, score) in [(1, 0.9), (2, 0.2)] {
+        let models = vec![r#"{"file":"a.onnx"}"#; classifiers].join(",");
+        let header = format!(r#"{{"type":"header","classifiers":[{models}]}}"#);
+        let folder = folder(&[&header, &frame(0.5, r#"{"track":1}"#), clip]);
+        let face = &Results::read(folder.path()).unwrap().faces[&1];
+        assert_eq!((face.clips[0].score, face.mean()), (Some(score), Some(score)));
+    }
+}
+
+#[test]
+fn a_picture_has_no_course_and_a_video_has() {
+    let header = HEADER.replace('\n', "");
+    let face = r#"{"track":1,"box":[1,2,30,40],"label":"fake","score":0.9,"quality":{"pose":5.0}}"#;
+    let clip = r#"{"type":"clip","track":1,"start":0.0,"end":0.0,"score":0.9}"#;
+    let page = |frames: &[String]| {
+        let lines = [&header].into_iter().chain(frames).map(String::as_str);
+        let folder = folder(&lines.chain([clip, r#"{"type":"footer"}"#]).collect::<Vec<_>>());
+        html(&Results::read(folder.path()).unwrap(), "test")
+    };
+    let still = page(&[frame(0.0, face)]);
+    let video = page(&[frame(0.0, face), frame(0.5, face)]);
+    let moving =
+        ["Bars: the scores", "0.00 to 0.50", "2 frames", "least", "dotted at first", "at 0.00 s"];
+    for words in moving {
+        assert!(video.contains(words) && !still.contains(words), "{words}: {still}\n{video}");
+    }
+    for words in ["1 face was found in one picture", "Its box.", "of its frame"] {
+        assert!(still.contains(words), "{words}: {still}");
+    }
+    assert!(!still.contains("0.00"), "a time of what has none: {still}");
+}
+
+#[test]
+fn faces_that_were_called_fake_have_pictures_before_others() {
+    let header = HEADER.replace('\n', "");
+    let seen = |n: u32, label: &str| format!(r#"{{"track":{n},"label":"{label}"}}"#);
+    let faces: Vec<_> =
+        (0..80).map(|n| seen(n, if n == 79 { "fake" } else { "insufficient" })).collect();
+    let folder = folder(&[&header, &frame(0.5, &faces.join(","))]);
+    let mut results = Results::read(folder.path()).unwrap();
+    results.take_pictures("a test", |_, _| None, |_| Some(vec![1]));
+    let pictured = |n: u64| results.faces[&n].frame.is_some();
+    assert!(pictured(79) && pictured(0) && !pictured(78), "the limit is for others");
+}
+
+#[test]
+fn folders_of_results_in_a_folder_are_named() {
+    let parent = tempfile::tempdir().unwrap();
+    for name in ["b", "a"] {
+        std::fs::create_dir(parent.path().join(name)).unwrap();
+        std::fs::write(parent.path().join(name).join("scores.jsonl"), "").unwrap();
+    }
+    std::fs::create_dir(parent.path().join("other")).unwrap();
+    let error = Results::read(parent.path()).unwrap_err().to_string();
+    let shown = parent.path().display();
+    assert!(error.ends_with(&format!("those in it are {shown}/a, {shown}/b")), "{error}");
 }

@@ -1,6 +1,7 @@
 //! What results mean, in plain words.
 
 use super::results::{FaceResults, Results};
+use crate::core::counted::counted;
 use crate::core::evidence::Insufficiency;
 use crate::evidence::records::End;
 
@@ -73,7 +74,7 @@ pub(super) fn number(value: f64) -> String {
 /// What was said of a face, as a sentence.
 pub(super) fn verdict(face: &FaceResults, threshold: Option<f64>) -> String {
     let clips = face.scored().count();
-    let of_clips = if clips == 1 { "1 clip".to_owned() } else { format!("{clips} clips") };
+    let of_clips = counted(clips, "clip");
     let than = threshold.map_or_else(String::new, |t| format!(" the threshold {t}"));
     match face.said.label.as_str() {
         "fake" => {
@@ -88,11 +89,24 @@ pub(super) fn verdict(face: &FaceResults, threshold: Option<f64>) -> String {
             face.said.reason.as_deref().unwrap_or("the classifier cannot judge what it sees")
         ),
         _ if clips > 0 => format!(
-            "Its {of_clips} have scores, and there is no verdict{}.",
+            "Its {of_clips} {}, and there is no verdict{}.",
+            if clips == 1 { "has a score" } else { "have scores" },
             face.said.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"))
         ),
-        _ => "It was followed and not scored.".to_owned(),
+        _ => "It was found and not scored.".to_owned(),
     }
+}
+
+/// When something was, in seconds.
+pub(super) fn span(start: f64, end: f64) -> String {
+    match start < end {
+        true => format!("{start:.2} s to {end:.2} s"),
+        false => format!("at {start:.2} s"),
+    }
+}
+
+pub(super) fn stretches(count: usize) -> String {
+    if count == 1 { "1 stretch".to_owned() } else { format!("{count} stretches") }
 }
 
 /// A reason of the records as part of a sentence.
@@ -132,13 +146,14 @@ pub(super) fn gap(results: &Results) -> Option<String> {
     let clips = u64::try_from(clips).unwrap_or(u64::MAX);
     let faces = u64::try_from(results.faces.len()).unwrap_or(u64::MAX);
     let pairs = [
-        ("frames", counts.frames, results.frames),
-        ("clips", counts.clips, clips),
-        ("faces", counts.faces, faces),
+        ("frame", counts.frames, results.frames),
+        ("clip", counts.clips, clips),
+        ("face", counts.faces, faces),
     ];
     let differ = pairs.into_iter().filter(|(_, told, found)| told != found);
-    let differ: Vec<_> =
-        differ.map(|(what, told, found)| format!("{told} {what}, and hold {found}")).collect();
+    let differ: Vec<_> = differ
+        .map(|(what, told, found)| format!("{}, and hold {found}", counted(told, what)))
+        .collect();
     let text = differ.join("; ");
     (!differ.is_empty()).then(|| {
         format!("The records are not as they were written: by their footer they hold {text}.")

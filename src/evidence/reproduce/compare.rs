@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::bounds::Bounds;
 use crate::evidence::provenance::State;
-use crate::evidence::records::{Edge, End, Footer, Header, ModelFile, without_wall};
+use crate::evidence::records::{Edge, End, Footer, Header, ModelFile, fault, without_wall};
 
 /// Fields that differ from run to run.
 const OF_THE_RUN: [&str; 1] = ["milliseconds"];
@@ -70,7 +70,7 @@ fn records(text: &str) -> Result<Records, String> {
             Ok(record) => record,
             // A line that a killed scan did not finish.
             Err(_) if !whole => break,
-            Err(e) => return Err(format!("line {number} is no JSON: {e}")),
+            Err(e) => return Err(format!("line {number}: {}", fault(&e))),
         };
         match record["type"].as_str() {
             Some("header" | "footer") => match Edge::parse(line) {
@@ -82,7 +82,7 @@ fn records(text: &str) -> Result<Records, String> {
                 }
                 Ok(Edge::Header(found)) => header = Some(*found),
                 Ok(Edge::Footer(found)) => footer = Some(*found),
-                Err(e) => return Err(format!("line {number}: {e}")),
+                Err(e) => return Err(format!("line {number}: {}", fault(&e))),
             },
             Some(_) if footer.is_some() => {
                 return Err(format!("line {number} is behind the footer"));
@@ -91,7 +91,8 @@ fn records(text: &str) -> Result<Records, String> {
             None => return Err(format!("line {number} is no record: it has no type")),
         }
     }
-    let header = header.ok_or("there is no header")?;
+    let header: Header = header.ok_or("there is no header")?;
+    header.check_format().map_err(|newer| newer.to_string())?;
     Ok(Records { header, body, footer })
 }
 

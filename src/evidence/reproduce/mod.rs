@@ -14,7 +14,7 @@ use thiserror::Error;
 pub use self::bounds::Bounds;
 pub use self::compare::{Comparison, RecordDifference, compare};
 pub use self::networks::RemoteNetwork;
-use super::records::{Edge, FILES, FORMAT, Header, InputKind};
+use super::records::{Edge, FILES, FORMAT, Header, InputKind, fault, those_below};
 use crate::core::modelinfo::Role;
 use crate::models::remote::RemoteModel;
 use crate::models::resolve::ResolveError;
@@ -187,7 +187,11 @@ fn records(results: &Path) -> Result<PathBuf, ReproduceError> {
     }
     let why = match found.len() {
         1 => return Ok(found.remove(0)),
-        0 => "there are no records of a scan in it".to_owned(),
+        0 => {
+            let those = those_below(results, &FILES);
+            let those = those.map(|those| format!("; those in it are {those}"));
+            format!("there are no records of a scan in it{}", those.unwrap_or_default())
+        }
         n => format!("there are records of {n} scans in it; name the file of one"),
     };
     Err(ReproduceError::Records { folder: results.to_owned(), why })
@@ -203,8 +207,11 @@ fn header(path: &Path) -> Result<Header, ReproduceError> {
     let header = match Edge::parse(&line) {
         Ok(Edge::Header(header)) => *header,
         Ok(Edge::Footer(_)) => return Err(wrong("its first record is a footer".into())),
-        Err(e) => return Err(wrong(format!("its first line is no header of a scan: {e}"))),
+        Err(e) => {
+            return Err(wrong(format!("its first line is no header of a scan: {}", fault(&e))));
+        }
     };
+    header.check_format().map_err(|newer| wrong(newer.to_string()))?;
     // A server need not tell its network's hash.
     let detector = &header.detector;
     let is_known = !detector.sha256.is_empty() || RemoteModel::is_address(&detector.file);

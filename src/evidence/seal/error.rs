@@ -44,8 +44,8 @@ pub enum SealError {
     #[error("{} is there and no seal ({why}); move it away", path.display())]
     Foreign { path: PathBuf, why: String },
     /// No seal to verify.
-    #[error("{} is not sealed: there is no seal.json in it; `m2sd seal` makes one", .0.display())]
-    Unsealed(PathBuf),
+    #[error("{} is not sealed: there is no seal.json in it; {advice}", folder.display())]
+    Unsealed { folder: PathBuf, advice: String },
     /// A key that cannot be used.
     #[error("{}: {why}", path.display())]
     Key { path: PathBuf, why: String },

@@ -16,6 +16,7 @@ use super::folder::{self, Content, Kind};
 use super::manifest::{Manifest, SealedFile};
 use super::trust::{Trust, Trusted};
 use super::write::holds_records;
+use crate::evidence::records::those_below;
 use crate::evidence::timestamp::{self, TimestampFacts, Vouched};
 
 /// Something that is not as it was sealed. Paths are from the folder on.
@@ -179,7 +180,11 @@ fn read_seal(folder: &Path) -> Result<Result<Document, String>, SealError> {
     let cannot = |source| SealError::Read { path: path.clone(), source };
     match folder::not_a_file(&path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Err(SealError::Unsealed(folder.to_owned()));
+            let advice = match those_below(folder, &[SEAL_FILE]) {
+                Some(those) => format!("those in it that are sealed are {those}"),
+                None => "`m2sd seal` makes one".to_owned(),
+            };
+            return Err(SealError::Unsealed { folder: folder.to_owned(), advice });
         }
         Err(source) => return Err(cannot(source)),
         Ok(Some(kind)) => return Ok(Err(format!("it is a {kind} now"))),

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use gstm2sd::core::counted::counted;
 use gstm2sd::core::modelinfo::Role;
 use gstm2sd::infer::{EngineOptions, engine_cache};
 use gstm2sd::models::folders::data_home;
@@ -61,7 +62,7 @@ fn engines((place, dir): (usize, &PathBuf)) -> Finding {
     match onnx_files(dir).len() {
         0 => Finding::absent(name, format!("{shown}: no models")),
         1 => Finding::fine(name, format!("{shown}: 1 model")),
-        count => Finding::fine(name, format!("{shown}: {count} models")),
+        count => Finding::fine(name, format!("{shown}: {}", counted(count, "model"))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use gstm2sd::core::counted::counted;
 use gstm2sd::measure::dataset::{self, Item, Media};
 use gstm2sd::measure::{Class, Video};
 
@@ -78,8 +79,8 @@ fn folder(data: &Path) -> Result<Vec<Source>, CliError> {
     }
     if let Some(first) = &found.first_left_out {
         note(&format!(
-            "m2sd: {} files are left out, which are no videos or pictures by their names: {} …",
-            found.left_out,
+            "m2sd: {} left out, no videos or pictures by their names: {} …",
+            counted(found.left_out, "file"),
             first.display()
         ));
     }

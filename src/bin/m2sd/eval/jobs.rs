@@ -19,6 +19,7 @@ use super::records::{Scan, digest};
 use crate::error::CliError;
 use crate::signals::Signals;
 use crate::terminal::note;
+use gstm2sd::core::counted::counted;
 
 const GLANCE: Duration = Duration::from_millis(20);
 /// How long a scan may take to end after a signal: it has 10 s by its own rules.
@@ -121,9 +122,9 @@ impl Jobs<'_> {
         if let Some(signal) = signals.received() {
             let finished = done.iter().filter(|(_, results)| results.iter().all(Result::is_ok));
             note(&format!(
-                "m2sd: {} of {} files are scored; the same command goes on from here",
+                "m2sd: scored {} of {}; the same command goes on from here",
                 finished.count(),
-                jobs.len()
+                counted(jobs.len(), "file")
             ));
             return Err(CliError::Signal(signal));
         }

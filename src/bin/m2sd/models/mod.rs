@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use gstm2sd::core::counted::counted;
 use gstm2sd::core::modelinfo::{ModelInfo, Training};
 use gstm2sd::infer::{self, Trial};
 use gstm2sd::models::advice;
@@ -246,8 +247,8 @@ fn import_files(args: &ImportArgs) -> Result<(), CliError> {
     if refused == 0 {
         return Ok(());
     }
-    let all = args.files.len();
-    Err(CliError::runtime(format!("{refused} of {all} files were not imported; see above")))
+    let all = counted(args.files.len(), "file");
+    Err(CliError::runtime(format!("not imported: {refused} of {all}; see above")))
 }
 
 /// Larger networks are tried out by `m2sd models verify` only: to run one takes twice its size of

@@ -6,6 +6,7 @@
 //! in the order of their ends, and on nothing else.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -31,8 +32,10 @@ const QUALITY: u8 = 88;
 const MOST_WAITING: usize = 512;
 /// Clips of a face of which one may prove typical.
 const MOST_CANDIDATES: usize = 16;
-/// Faces of which crops are kept: those that come first.
+/// Faces of which crops of all three clips are kept: those that come first.
 const MOST_FACES: usize = 64;
+/// Faces of which those of the clip with the highest score are kept, those above among them.
+const MOST_HIGHEST: usize = 1024;
 
 /// Crops of one clip.
 #[derive(Clone, Debug)]
@@ -52,8 +55,15 @@ struct Candidate {
 /// What is kept of one face.
 #[derive(Debug)]
 struct Face {
-    highest: Option<Candidate>,
-    lowest: Option<Candidate>,
+    highest: Candidate,
+    /// `None`: the highest is enough.
+    others: Option<Others>,
+}
+
+/// What is kept beside the clip with the highest score.
+#[derive(Debug)]
+struct Others {
+    lowest: Candidate,
     /// Every so many clips, with their numbers.
     between: Vec<(usize, Candidate)>,
     stride: usize,
@@ -73,24 +83,45 @@ struct State {
     faces: BTreeMap<u64, Face>,
 }
 
-impl Default for Face {
-    fn default() -> Self {
-        Self { highest: None, lowest: None, between: Vec::new(), stride: 1, scores: Vec::new() }
+impl Face {
+    fn new(first: Candidate, keeps_others: bool) -> Self {
+        let others = || Others {
+            lowest: first.clone(),
+            between: vec![(0, first.clone())],
+            stride: 1,
+            scores: vec![first.score],
+        };
+        Self { others: keeps_others.then(others), highest: first }
+    }
+
+    fn scored(&mut self, new: Candidate) {
+        if let Some(others) = &mut self.others {
+            others.scored(&new);
+        }
+        if new.score > self.highest.score {
+            self.highest = new;
+        }
+    }
+
+    /// The clips that stand for all, each once.
+    fn chosen(self) -> Vec<(Which, Candidate)> {
+        let Self { highest, others } = self;
+        // Clips of one score stand for each other.
+        let others = others.filter(|others| highest.score > others.lowest.score);
+        let others = others.map(|others| others.chosen(highest.span)).unwrap_or_default();
+        [(Which::Highest, highest)].into_iter().chain(others).collect()
     }
 }
 
-impl Face {
-    fn scored(&mut self, new: Candidate) {
+impl Others {
+    fn scored(&mut self, new: &Candidate) {
         let number = self.scores.len();
         self.scores.push(new.score);
-        if self.highest.as_ref().is_none_or(|kept| new.score > kept.score) {
-            self.highest = Some(new.clone());
-        }
-        if self.lowest.as_ref().is_none_or(|kept| new.score < kept.score) {
-            self.lowest = Some(new.clone());
+        if new.score < self.lowest.score {
+            self.lowest = new.clone();
         }
         if number.is_multiple_of(self.stride) {
-            self.between.push((number, new));
+            self.between.push((number, new.clone()));
         }
         if self.between.len() > MOST_CANDIDATES {
             self.stride *= 2;
@@ -98,26 +129,30 @@ impl Face {
         }
     }
 
-    /// The clips that stand for all, each once.
-    fn chosen(mut self) -> Vec<(Which, Candidate)> {
+    /// A typical clip and the one with the lowest score.
+    fn chosen(mut self, highest: Span) -> Vec<(Which, Candidate)> {
         self.scores.sort_by(f64::total_cmp);
         let middle = self.scores.get(self.scores.len() / 2).copied().unwrap_or_default();
-        let (Some(highest), Some(lowest)) = (self.highest, self.lowest) else { return Vec::new() };
-        // Clips of one score stand for each other.
-        if highest.score <= lowest.score {
-            return vec![(Which::Highest, highest)];
-        }
-        let ends = [highest.span, lowest.span];
-        let others = self.between.into_iter().filter(|(_, kept)| !ends.contains(&kept.span));
-        let typical = others
-            .map(|(_, kept)| kept)
+        let ends = [highest, self.lowest.span];
+        let between = self.between.into_iter().map(|(_, kept)| kept);
+        let typical = between
+            .filter(|kept| !ends.contains(&kept.span))
             .min_by(|a, b| (a.score - middle).abs().total_cmp(&(b.score - middle).abs()));
         let typical = typical.map(|kept| (Which::Typical, kept));
-        [(Which::Highest, highest)]
-            .into_iter()
-            .chain(typical)
-            .chain([(Which::Lowest, lowest)])
-            .collect()
+        typical.into_iter().chain([(Which::Lowest, self.lowest)]).collect()
+    }
+}
+
+impl State {
+    fn scored(&mut self, track: u64, candidate: Candidate) {
+        let before = self.faces.len();
+        match self.faces.entry(track) {
+            Entry::Occupied(face) => face.into_mut().scored(candidate),
+            Entry::Vacant(place) if before < MOST_HIGHEST => {
+                place.insert(Face::new(candidate, before < MOST_FACES));
+            }
+            Entry::Vacant(_) => {}
+        }
     }
 }
 
@@ -142,12 +177,10 @@ impl Crops {
     /// A clip with its score, in the order of the records.
     pub fn scored(&self, clip: &ClipRecord, score: f64) {
         let key = (clip.end_ns, clip.start_ns, clip.track);
-        let State { waiting, faces } = &mut *self.state();
-        let Some(row) = waiting.remove(&key) else { return };
+        let state = &mut *self.state();
+        let Some(row) = state.waiting.remove(&key) else { return };
         let span = Span { start_ns: clip.start_ns, end_ns: clip.end_ns };
-        if faces.len() < MOST_FACES || faces.contains_key(&clip.track) {
-            faces.entry(clip.track).or_default().scored(Candidate { span, score, row });
-        }
+        state.scored(clip.track, Candidate { span, score, row });
     }
 
     /// Writes what is kept, into a folder beside the records.
@@ -252,11 +285,12 @@ mod tests {
     }
 
     fn chosen(scores: &[f64]) -> Vec<(Which, u64)> {
-        let mut face = Face::default();
+        let mut state = State::default();
         for (number, score) in scores.iter().enumerate() {
-            face.scored(candidate(number as u64, *score));
+            state.scored(7, candidate(number as u64, *score));
         }
-        assert!(face.between.len() <= MOST_CANDIDATES);
+        let face = state.faces.remove(&7).unwrap();
+        assert!(face.others.as_ref().unwrap().between.len() <= MOST_CANDIDATES);
         face.chosen().into_iter().map(|(which, kept)| (which, kept.span.start_ns)).collect()
     }
 
@@ -277,6 +311,23 @@ mod tests {
         };
         assert_eq!((score(Highest), score(Lowest)), (0.999, 0.0));
         assert!((score(Typical) - 0.5).abs() < 0.1, "{}", score(Typical));
+    }
+
+    /// A crowd's forged face need not be among the first.
+    #[test]
+    fn of_faces_beyond_the_first_the_highest_is_kept() {
+        let mut state = State::default();
+        for (number, score) in [(0, 0.1), (1, 0.9), (2, 0.5)] {
+            (0..1100).for_each(|track| state.scored(track, candidate(number, score)));
+        }
+        let kept: Vec<_> = state.faces.into_values().map(|face| face.chosen()).collect();
+        let which = |face: usize| kept[face].iter().map(|(which, _)| *which).collect::<Vec<_>>();
+        assert_eq!(which(63), Which::ALL);
+        assert_eq!(
+            (kept.len(), which(64), which(1023)),
+            (1024, vec![Which::Highest], vec![Which::Highest])
+        );
+        assert_eq!(kept[64][0].1.score, 0.9);
     }
 
     #[test]

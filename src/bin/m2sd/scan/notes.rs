@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gst::prelude::*;
+use gstm2sd::core::counted::counted;
 use gstm2sd::filter::M2sdFilter;
 use serde_json::Value;
 
@@ -59,8 +60,9 @@ pub fn notes(input: &Input, filter: &M2sdFilter, seen: &Sightings) -> Vec<String
     let crowded: u64 = seen.frames.range(most as usize..).map(|(_, frames)| frames).sum();
     if crowded > 0 {
         notes.push(format!(
-            "{crowded} frames have as many faces as are followed (max-faces={most}): there may be more, \
-             which were ignored"
+            "{} with as many faces as are followed (max-faces={most}): there may be more, which were \
+             ignored",
+            counted(crowded, "frame")
         ));
     }
     let least = filter.property::<u32>("min-face");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gst::prelude::*;
+use gstm2sd::core::counted::counted;
 use gstm2sd::core::redact::redact;
 use gstm2sd::evidence::records::{Counts, End, Footer};
 use gstm2sd::filter::M2sdFilter;
@@ -50,8 +51,9 @@ impl Unscored {
         }
         let all = lost + self.clips_scored;
         Some(format!(
-            "{lost} of {all} clips have no score, {} frames were not analysed",
-            self.frames_not_analysed
+            "no score for {lost} of {}, {} not analysed",
+            counted(all, "clip"),
+            counted(self.frames_not_analysed, "frame")
         ))
     }
 }
@@ -146,13 +148,13 @@ fn damaged(seen: &Seen, input: &str) -> String {
     let mut parts = Vec::new();
     if let Some(first) = seen.damage.first() {
         parts.push(format!(
-            "{} damaged stretches, the first at {:.2} s",
-            seen.damage.len(),
+            "the first of {} is at {:.2} s",
+            counted(seen.damage.len(), "damaged place"),
             first.start
         ));
     }
     if seen.broken_frames > 0 {
-        parts.push(format!("{} frames decoded with errors", seen.broken_frames));
+        parts.push(format!("{} decoded with errors", counted(seen.broken_frames, "frame")));
     }
     format!("{input} is damaged: {}", parts.join(", "))
 }

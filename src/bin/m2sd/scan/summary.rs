@@ -189,12 +189,10 @@ fn row(track: u64, face: &Face) -> [Cell; 8] {
         _ => "-".to_owned(),
     };
     let number = |p: Option<f64>| p.map_or("-".to_owned(), |p| format!("{p:.4}"));
-    let Said { label, reason, score, llr } = &face.said;
-    let mean = face.clips.mean().map(Probability::get);
-    let is_evidence = reason.is_none();
-    let score = number(if is_evidence { *score } else { mean });
+    let Said { label, reason, .. } = &face.said;
+    let score = number(face.said.told_score(face.clips.mean().map(Probability::get)));
     let highest = number(face.clips.highest().map(Probability::get));
-    let llr = llr.filter(|_| is_evidence).map_or("-".to_owned(), |llr| format!("{llr:.2}"));
+    let llr = face.said.told_llr().map_or("-".to_owned(), |llr| format!("{llr:.2}"));
     let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     [
         track.to_string().into(),

@@ -7,6 +7,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use gstm2sd::core::counted::counted;
 use gstm2sd::watch::config::{ConfigError, WatchConfig};
 use gstm2sd::watch::control::Control;
 use gstm2sd::watch::process::{Process, ProcessError};
@@ -144,11 +145,4 @@ fn failed(error: ProcessError) -> CliError {
 fn summary(config: &WatchConfig) -> String {
     let (cameras, sinks) = (config.cameras.len(), config.sinks.len());
     format!("{}, {}: can be used", counted(cameras, "camera"), counted(sinks, "sink"))
-}
-
-fn counted(number: usize, one: &str) -> String {
-    match number {
-        1 => format!("1 {one}"),
-        number => format!("{number} {one}s"),
-    }
 }
