@@ -94,8 +94,23 @@ fn wait<T>(pipeline: &gst::Pipeline, wanted: impl FnMut(&gst::Message) -> Option
     match wait_for(pipeline, PATIENCE, wanted) {
         Waited::Came(found) => Some(found),
         Waited::Ended => None,
-        Waited::Nothing => panic!("nothing came for {PATIENCE:?}"),
+        Waited::Nothing => {
+            tell_ends(pipeline);
+            panic!("nothing came for {PATIENCE:?}")
+        }
     }
+}
+
+/// Says how far the end of each stream has come, and what the element has seen.
+fn tell_ends(pipeline: &gst::Pipeline) {
+    for element in elements(pipeline) {
+        for pad in element.pads() {
+            let is_at_end = pad.sticky_event::<gst::event::Eos>(0).is_some();
+            println!("{}: end {is_at_end}, {:?}", pad.path_string(), pad.last_flow_result());
+        }
+    }
+    let filter = pipeline.by_name("filter").unwrap();
+    println!("{:?}", filter.property::<gst::Structure>("stats"));
 }
 
 enum Waited<T> {
