@@ -18,7 +18,7 @@ use super::{m2sd, of_type, records, scene, stderr, text};
 const STOPPED: Duration = Duration::from_secs(34);
 
 /// Half a minute of drawn faces, more than a test lets a scan see.
-fn long_scene() -> &'static Path {
+pub fn long_scene() -> &'static Path {
     static SCENE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let made = SCENE.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();

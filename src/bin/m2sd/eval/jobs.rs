@@ -16,6 +16,7 @@ use super::data::Source;
 use super::degrade::Degradation;
 use super::media;
 use super::records::{Scan, digest};
+use crate::child;
 use crate::error::CliError;
 use crate::signals::Signals;
 use crate::terminal::note;
@@ -243,10 +244,10 @@ impl Worker<'_> {
             ["jsonl", "log"].map(|ending| self.work.join(format!("{}.{ending}", self.number)));
         let failed = |e: std::io::Error| format!("cannot start a scan: {e}");
         let log = File::create(&said).map_err(failed)?;
-        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        let mut command = child::command().map_err(failed)?;
         self.arguments(&mut command, classifier);
         command.arg("--json").arg(&written).arg("--").arg(input);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.stdout(Stdio::null()).stderr(log);
         let status = self.wait(command.spawn().map_err(failed)?).map_err(failed)?;
         let scan = Scan::read(&written);
         if scan.is_ok_and(|scan| scan.is_done()) {
@@ -295,9 +296,7 @@ impl Worker<'_> {
             }
             match stopping {
                 None if self.signals.received().is_some() => {
-                    let pid = rustix::process::Pid::from_child(&child);
-                    // It may have ended just now.
-                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+                    child::end(&mut child);
                     stopping = Some(Instant::now());
                 }
                 Some(since) if since.elapsed() > STOP_TIME => child.kill()?,

@@ -5,17 +5,17 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory};
 use gstm2sd::core::redact::redact;
-use rustix::process::{Pid, Signal, kill_process};
 
 use super::args::ScanArgs;
 use super::input::STANDARD_INPUT;
 use super::recording::is_standard_output;
+use crate::child;
 use crate::clip_files::stem;
 use crate::error::CliError;
 use crate::media_files;
@@ -75,12 +75,10 @@ pub fn run(args: &ScanArgs, inputs: &[String]) -> Result<(), CliError> {
     let mut waiting: VecDeque<_> = (0..jobs.len()).collect();
     let mut running = Vec::<Running>::new();
     let mut done = BTreeMap::new();
-    let mut passed_on = false;
     loop {
-        if let Some(signal) = signals.received().filter(|_| !passed_on) {
-            passed_on = true;
+        if signals.received().is_some() {
             waiting.clear();
-            running.iter().for_each(|scan| pass_on(signal, &scan.child));
+            running.iter_mut().for_each(|scan| child::end(&mut scan.child));
         }
         while running.len() < args.jobs as usize
             && let Some(number) = waiting.pop_front()
@@ -197,7 +195,7 @@ fn start(
 ) -> Result<Running, CliError> {
     let failed = |e: std::io::Error| CliError::runtime(format!("cannot start a scan: {e}"));
     let said = tempfile::tempfile().map_err(failed)?;
-    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    let mut command = child::command().map_err(failed)?;
     let look = Look::of_stdout();
     command.arg(if look.has_colors { "--color=always" } else { "--color=never" });
     command.args(look.width.map(|columns| format!("--columns={columns}")));
@@ -211,18 +209,10 @@ fn start(
             command.arg(option).arg(folder.join(&job.name));
         }
     }
-    command.arg("--").arg(&job.input).stdin(Stdio::null());
+    command.arg("--").arg(&job.input);
     command.stdout(said.try_clone().map_err(failed)?);
     command.stderr(said.try_clone().map_err(failed)?);
     Ok(Running { number, child: command.spawn().map_err(failed)?, said })
-}
-
-fn pass_on(signal: i32, child: &Child) {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(signal)) {
-        // Ended already, where it was quick.
-        let _ = kill_process(pid, signal);
-    }
 }
 
 /// What a scan has said, if it is over; else the scan.
