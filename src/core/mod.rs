@@ -7,6 +7,7 @@ pub mod continuity;
 pub mod detect;
 pub mod evidence;
 pub mod explained;
+pub mod file_name;
 pub mod geometry;
 pub mod hex;
 pub mod histogram;

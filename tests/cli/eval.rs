@@ -18,7 +18,7 @@ use super::{command, m2sd, scene, stderr, text};
 const SIDE_PX: usize = 160;
 
 /// A picture of one drawn face, or of none.
-fn draw(path: &Path, red: Option<u8>) {
+pub fn draw(path: &Path, red: Option<u8>) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut rgb = vec![90; SIDE_PX * SIDE_PX * 3];
     if let Some(red) = red {

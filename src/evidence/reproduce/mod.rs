@@ -5,6 +5,7 @@ mod compare;
 mod networks;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ pub use self::bounds::Bounds;
 pub use self::compare::{Comparison, RecordDifference, compare};
 pub use self::networks::RemoteNetwork;
 use super::records::{Edge, FILES, FORMAT, Header, InputKind};
+use crate::core::file_name::path_of;
 use crate::core::modelinfo::Role;
 use crate::models::remote::RemoteModel;
 use crate::models::resolve::ResolveError;
@@ -87,7 +89,7 @@ pub struct Plan {
     /// The input, which has the right hash.
     pub input: PathBuf,
     /// What follows `m2sd scan`, but for where the records go.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<OsString>,
     /// The networks of it that servers run, who are to be asked whether they are those of the scan.
     pub remote: Vec<RemoteNetwork>,
 }
@@ -114,7 +116,7 @@ pub fn plan(results: &Path, places: &Places) -> Result<Plan, ReproduceError> {
     let records = records(results)?;
     let header = header(&records)?;
     let input = input(&header, &records, places)?;
-    let (mut arguments, mut remote) = (vec![text(&input)], Vec::new());
+    let (mut arguments, mut remote) = (Vec::<String>::new(), Vec::new());
     for (option, role, files) in [
         ("--detector", Role::Detector, std::slice::from_ref(&header.detector)),
         ("--aligner", Role::Aligner, header.aligner.as_slice()),
@@ -144,11 +146,11 @@ pub fn plan(results: &Path, places: &Places) -> Result<Plan, ReproduceError> {
     for (name, value) in settings {
         arguments.extend(["--set".to_owned(), format!("{name}={value}")]);
     }
+    let arguments = arguments.into_iter().map(OsString::from);
+    // A path with a folder is neither an option nor an address.
+    let named = if input.is_absolute() { input.clone() } else { Path::new(".").join(&input) };
+    let arguments = [named.into_os_string()].into_iter().chain(arguments).collect();
     Ok(Plan { records, input, arguments, remote })
-}
-
-fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }
 
 /// A setting as text; `None` for those that are named otherwise, or were not set.
@@ -238,9 +240,9 @@ fn input(header: &Header, records: &Path, places: &Places) -> Result<PathBuf, Re
 
 /// Where a file of this name may be: as it was called, in the folder of the results, beside that.
 fn near(name: &str, records: &Path) -> Option<PathBuf> {
-    let called = Path::new(name.strip_prefix("file://").unwrap_or(name));
+    let called = path_of(name);
     let folder = crate::models::folder(records);
     let file = called.file_name()?;
-    let all = [called.to_owned(), folder.join(file), folder.join("..").join(file)];
+    let all = [called.clone(), folder.join(file), folder.join("..").join(file)];
     all.into_iter().find(|path| path.is_file())
 }

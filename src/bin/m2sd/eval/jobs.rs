@@ -1,6 +1,7 @@
 //! Scans what has no records yet, several files at a time.
 
 use std::fs::{File, TryLockError};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -315,18 +316,19 @@ fn with_slash(path: &Path) -> PathBuf {
 /// The name of an item's records: of its files' names, sizes and times and of the classifier's limits,
 /// so that what has changed is scanned again.
 fn key(item: &Source, gates: &str) -> Result<String, String> {
-    let mut parts = vec![item.video.file.clone(), gates.to_owned()];
+    let mut parts = vec![item.video.file.clone().into_bytes(), gates.as_bytes().to_owned()];
     for file in &item.files {
         let named = |e: std::io::Error| format!("cannot read {}: {e}", file.display());
         let metadata = std::fs::metadata(file).map_err(named)?;
         let time = metadata.modified().map_err(named)?.duration_since(UNIX_EPOCH);
         let time = time.unwrap_or_default().as_nanos();
-        parts.push(format!("{}\n{}\n{time}", file.display(), metadata.len()));
+        let rest = format!("\n{}\n{time}", metadata.len());
+        parts.push([file.as_os_str().as_bytes(), rest.as_bytes()].concat());
     }
     if item.files.is_empty() {
         return Err("it has no frames".to_owned());
     }
-    Ok(digest(parts.iter().map(|part| part.as_bytes())).get(..32).unwrap_or_default().to_owned())
+    Ok(digest(parts.iter().map(Vec::as_slice)).get(..32).unwrap_or_default().to_owned())
 }
 
 /// What a scan that failed said last.

@@ -157,6 +157,7 @@ fn differ(name: &str, before: &Value, now: &Value, found: &mut Vec<String>) {
 mod tests {
     use std::io::Write;
 
+    use gstm2sd::evidence::records::InputKind;
     use serde_json::json;
 
     use super::*;
@@ -187,6 +188,28 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "a letter").unwrap();
         assert!(Earlier::read(file.path()).unwrap().header.is_none());
+    }
+
+    #[test]
+    fn an_input_is_what_its_bytes_are_and_not_how_it_is_named() {
+        let named = |name: &str, kind, sha256: Option<&str>| {
+            let mut header = header(10);
+            header.input.name = name.to_owned();
+            header.input.kind = kind;
+            header.input.sha256 = sha256.map(str::to_owned);
+            header
+        };
+        let own = named("clip.mp4", InputKind::File, Some("ab"));
+        let earlier = Earlier { header: Some(own), ..Earlier::default() };
+        for (name, kind, sha256, is_same) in [
+            ("./clip.mp4", InputKind::File, Some("ab"), true),
+            ("file:///in/clip.mp4", InputKind::File, Some("ab"), true),
+            ("-", InputKind::StandardInput, Some("ab"), true),
+            ("clip.mp4", InputKind::File, Some("cd"), false),
+            ("clip.mp4", InputKind::Stream, None, false),
+        ] {
+            assert_eq!(earlier.is_of(&named(name, kind, sha256)), is_same, "{name} {sha256:?}");
+        }
     }
 
     #[test]
