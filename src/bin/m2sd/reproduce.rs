@@ -103,7 +103,10 @@ fn check(network: &RemoteNetwork) -> Result<(), CliError> {
 
 /// As a command of its own: this one, so that it is the same program.
 fn scan(plan: &Plan, records: &Path) -> Result<(), CliError> {
-    note(&format!("m2sd: scanning {} again", plan.input.display()));
+    let until = plan.until.map_or(String::new(), |until| {
+        format!(" up to {until:.2} s, somewhat beyond where the earlier scan ended")
+    });
+    note(&format!("m2sd: scanning {} again{until}", plan.input.display()));
     let mut command = child::command().map_err(CliError::runtime)?;
     command.arg("scan").args(&plan.arguments).arg("--json").arg(records).arg("--quiet");
     // What it says of the faces is not what is asked for; its errors are.

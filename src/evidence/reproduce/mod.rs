@@ -15,7 +15,7 @@ use thiserror::Error;
 pub use self::bounds::Bounds;
 pub use self::compare::{Comparison, RecordDifference, compare};
 pub use self::networks::RemoteNetwork;
-use super::records::{Edge, FILES, FORMAT, Header, InputKind};
+use super::records::{Edge, FILES, FORMAT, Header, InputKind, Span};
 use crate::core::file_name::path_of;
 use crate::core::modelinfo::Role;
 use crate::models::remote::RemoteModel;
@@ -82,7 +82,7 @@ pub enum ReproduceError {
 }
 
 /// What runs a scan again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The records that are to be reproduced.
     pub records: PathBuf,
@@ -92,6 +92,9 @@ pub struct Plan {
     pub arguments: Vec<OsString>,
     /// The networks of it that servers run, who are to be asked whether they are those of the scan.
     pub remote: Vec<RemoteNetwork>,
+    /// Where the scan is to end, in seconds of the input's own time: of one that did not reach its end, somewhat
+    /// behind its last frame. `None`: where the input does, or what was asked for of it.
+    pub until: Option<f64>,
 }
 
 /// Where the input and the models are, if not where they were, and what is set otherwise.
@@ -134,7 +137,8 @@ pub fn plan(results: &Path, places: &Places) -> Result<Plan, ReproduceError> {
     if header.span.start > 0.0 {
         arguments.extend(["--start".to_owned(), header.span.start.to_string()]);
     }
-    if let Some(duration) = header.span.duration {
+    let (until, duration) = span(&header.span, &records);
+    if let Some(duration) = duration {
         arguments.extend(["--duration".to_owned(), duration.to_string()]);
     }
     let mut settings: BTreeMap<_, _> = header
@@ -150,7 +154,16 @@ pub fn plan(results: &Path, places: &Places) -> Result<Plan, ReproduceError> {
     // A path with a folder is neither an option nor an address.
     let named = if input.is_absolute() { input.clone() } else { Path::new(".").join(&input) };
     let arguments = [named.into_os_string()].into_iter().chain(arguments).collect();
-    Ok(Plan { records, input, arguments, remote })
+    Ok(Plan { records, input, arguments, remote, until })
+}
+
+/// [`Plan::until`], and how much is to be scanned.
+fn span(asked: &Span, records: &Path) -> (Option<f64>, Option<f64>) {
+    // Records that cannot be read are told when they are compared.
+    let text = std::fs::read_to_string(records).unwrap_or_default();
+    let until = compare::scanned_until(&text).filter(|until| *until > asked.start);
+    let until = until.filter(|until| asked.duration.is_none_or(|all| asked.start + all > *until));
+    (until, until.map(|until| until - asked.start).or(asked.duration))
 }
 
 /// A setting as text; `None` for those that are named otherwise, or were not set.
