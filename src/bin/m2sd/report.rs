@@ -10,6 +10,7 @@ use gstm2sd::evidence::report::{Results, html, pdf};
 use gstm2sd::models::sha256;
 
 use crate::error::CliError;
+use crate::outputs;
 use crate::partial_file;
 use crate::terminal::{escape, print_line};
 use crate::thumbnail::{last_frame, thumbnail, whole};
@@ -140,13 +141,9 @@ fn refuse(
             args.folder.display()
         )));
     }
-    if out.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    if !is_report(out, format) {
-        return Err(CliError::input(format!("{name} is there and no report; name another file")));
-    }
-    if !args.force {
+    let found = "it is no report";
+    outputs::refuse_foreign(out, is_report(out, format), found).map_err(CliError::Input)?;
+    if !args.force && out.symlink_metadata().is_ok() {
         return Err(CliError::input(format!("{name} is there already; --force replaces it")));
     }
     Ok(())
