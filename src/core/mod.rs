@@ -8,6 +8,7 @@ pub mod counted;
 pub mod detect;
 pub mod evidence;
 pub mod explained;
+pub mod file_name;
 pub mod geometry;
 pub mod hex;
 pub mod histogram;

@@ -66,25 +66,93 @@ fn ends_address(c: char) -> bool {
     c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '<' | '>' | '`')
 }
 
-/// The passwords between `user:` and `@`, before the first slash of each address; or behind it,
-/// where what follows `user:` is no port: then the password was not encoded and holds the slash.
+/// What is between a scheme and the user.
+const SCHEME_END: &str = "://";
+
+/// The passwords of all addresses in a text, with a scheme and without.
 fn passwords(text: &str) -> Vec<Place> {
-    const SCHEME: &str = "://";
-    let mut places = Vec::new();
-    for (at, _) in text.match_indices(SCHEME) {
-        let start = at + SCHEME.len();
-        let rest = &text[start..];
-        let end = end_of_authority(rest);
-        let whole = &rest[..rest.find(ends_address).unwrap_or(rest.len())];
-        // A password that was not encoded may hold further @.
-        let host = rest[..end].rfind('@');
-        let Some(host) = host.or_else(|| unencoded(&rest[..end], whole)) else { continue };
-        let Some(colon) = rest[..host].find(':') else { continue };
-        if colon + 1 < host {
-            places.push(start + colon + 1..start + host);
+    let behind_schemes = text.match_indices(SCHEME_END).map(|(at, _)| {
+        let rest = &text[at + SCHEME_END.len()..];
+        // What has one slash too many is a path where the scheme is that of files.
+        let is_file = text[..at].ends_with("file");
+        text.len() - if is_file { rest.len() } else { rest.trim_start_matches('/').len() }
+    });
+    let starts = behind_schemes.chain(mistyped(text));
+    starts.filter_map(|start| password(text, start)).collect()
+}
+
+/// The password between `user:` and `@` of an address whose user begins at `start`: before its first slash; or
+/// behind it, where what follows `user:` is no port: then the password was not encoded and holds the slash.
+fn password(text: &str, start: usize) -> Option<Place> {
+    let rest = &text[start..];
+    let end = end_of_authority(rest);
+    let whole = &rest[..rest.find(ends_address).unwrap_or(rest.len())];
+    // A password that was not encoded may hold further @.
+    let host = rest[..end].rfind('@').or_else(|| unencoded(&rest[..end], whole))?;
+    let colon = rest[..host].find(':')?;
+    (colon + 1 < host).then_some(start + colon + 1..start + host)
+}
+
+/// Where users may begin in words that look like addresses whose scheme is left out or mistyped:
+/// `user:pw@host`, `rtsp:/user:pw@host`, `rtsp//user:pw@host`, `rtsp:user:pw@host`.
+fn mistyped(text: &str) -> Vec<usize> {
+    // An apostrophe may be in a password, or around the word.
+    let ends_word = |c: char| ends_address(c) && c != '\'';
+    let mut starts = Vec::new();
+    for word in text.split(ends_word).filter(|word| !word.contains(SCHEME_END)) {
+        let word = word.trim_start_matches(['\'', '(', '[', '{', ',', '=']);
+        let rest = without_scheme(word);
+        let Some((name, host)) = rest.rsplit_once('@') else { continue };
+        let is_host = host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+        let has_scheme = rest.len() < word.len();
+        let is_other = is_path(rest) || is_digest(host) || (!has_scheme && is_time(name));
+        if is_host && !is_other {
+            // Both are parts of one text.
+            starts.push(rest.as_ptr() as usize - text.as_ptr() as usize);
         }
     }
-    places
+    starts
+}
+
+/// A word behind what may have been meant as its scheme: one that is known before any colon or slash, another
+/// before what looks like `://`.
+fn without_scheme(word: &str) -> &str {
+    const SCHEMES: [&str; 18] = [
+        "rtsp", "rtsps", "rtspt", "rtspu", "http", "https", "rtmp", "rtmps", "rtmpt", "srt",
+        "rist", "mqtt", "mqtts", "nats", "udp", "tcp", "ftp", "mailto",
+    ];
+    let is_separator = |c| matches!(c, ':' | ';' | '/');
+    let (scheme, behind) = word.split_at(word.find(is_separator).unwrap_or(word.len()));
+    // As in `uri=rtsp:/…`.
+    let scheme = scheme.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let scheme = scheme.to_ascii_lowercase();
+    let rest = behind.trim_start_matches(is_separator);
+    let between = &behind[..behind.len() - rest.len()];
+    if scheme == "file" {
+        return behind.trim_start_matches([':', ';']);
+    }
+    let is_known = SCHEMES.contains(&scheme.as_str());
+    // One letter is a drive.
+    let looks_so = scheme.len() > 1 && between.len() > 1 && between.contains('/');
+    if is_known || looks_so { rest } else { word }
+}
+
+/// Whether this is a path, which may hold colons and @: it begins as one, or its folders come first.
+fn is_path(word: &str) -> bool {
+    let user = word.split(':').next().unwrap_or_default();
+    word.starts_with(['/', '.', '~']) || (user.contains('/') && !user.contains("//"))
+}
+
+/// What follows the @ of a container image's digest: `name:tag@sha256:…`.
+fn is_digest(host: &str) -> bool {
+    let (algorithm, hash) = host.split_once(':').unwrap_or((host, ""));
+    let is_known = ["sha256", "sha384", "sha512", "sha1", "md5"].contains(&algorithm);
+    is_known || (hash.len() >= 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Whether this is a time or a date: `12:34:56`, `2026-11-27T07:48:00Z`.
+fn is_time(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || b":.-+TZ".contains(&byte))
 }
 
 /// Where the first part of an address ends, that of the host. An apostrophe may be in a password, or
@@ -148,6 +216,8 @@ fn is_secret(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -186,6 +256,29 @@ mod tests {
     }
 
     #[test]
+    fn passwords_are_replaced_whatever_became_of_the_scheme() {
+        for (text, expected) in [
+            ("user:pw@host/x", "user:***@host/x"),
+            ("m2sd: user:pw@host/x: it is no file", "m2sd: user:***@host/x: it is no file"),
+            ("rtsp:/user:pw@host/x", "rtsp:/user:***@host/x"),
+            ("rtsp//user:pw@host/x", "rtsp//user:***@host/x"),
+            ("rtsp:user:pw@host/x", "rtsp:user:***@host/x"),
+            ("RTSP:///user:pw@host", "RTSP:///user:***@host"),
+            ("rtsp;//user:pw@[fe80::1]:554/x", "rtsp;//user:***@[fe80::1]:554/x"),
+            ("rtsp:/1234:5678@10.0.0.1", "rtsp:/1234:***@10.0.0.1"),
+            ("rstp//user:pw@host", "rstp//user:***@host"),
+            ("rstp:/user:pw@host", "rstp:/user:***@host"),
+            ("user:p@ss/w@host", "user:***@ss/w@host"),
+            ("user:ge/heim@host", "user:***@host"),
+            ("'user:p'w@h/x', 'and'", "'user:***@h/x', 'and'"),
+            ("input=(user:pw@host)", "input=(user:***@host)"),
+            ("me@example.org:pw@host", "me@example.org:***@host"),
+        ] {
+            assert_eq!(redact(text), expected);
+        }
+    }
+
+    #[test]
     fn what_has_no_password_is_unchanged() {
         for text in [
             "rtsp://host:554/stream?profile=1&keyframe=2",
@@ -197,8 +290,55 @@ mod tests {
             "/videos/a clip.mp4",
             "12:34 a@b: no address",
             "größe://ü:",
+            "someone@example.org",
+            "mailto:someone@example.org",
+            "To <a.b+c@example.org>, d@e.org: hello",
+            "registry:5000/name:tag@sha256:0123456789abcdef0123456789abcdef",
+            "name:tag@sha256",
+            "name:1.2@sha512:00",
+            "07:48:00@cam",
+            "2026-11-27T07:48:00Z@cam",
+            "/videos/a:b@c.mp4",
+            "./a:b@c.mp4",
+            "in/a:b@c.mp4",
+            "file:/videos/a:b@c.mp4",
+            "file:///videos/a:b@c.mp4",
+            "C:/videos/a@c.mp4",
+            "git@github.com:who/what",
+            "host:554/img@2x.png",
+            "user:@host",
+            "a:b@",
         ] {
             assert!(matches!(redact(text), Cow::Borrowed(same) if same == text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_password_is_left_whatever_is_before_the_user(
+            before in "|m2sd: |\"|'|\\(|x=",
+            scheme in "|(rtsp|https|srt|rtps)(://|:/|//|:///|;//)|rtsp:",
+            user in "[a-z][a-z0-9.-]{0,8}",
+            password in "[A-Z]GEHEIM[A-Za-z0-9:!$%*+,.@_~-]{0,9}",
+            after in "|/x|:554/x\\?y=1|/a b|\"|: no",
+        ) {
+            let text = format!("{before}{scheme}{user}:{password}@camera{after}");
+            let clean = redact(&text).into_owned();
+            prop_assert!(!clean.contains("GEHEIM"), "{text}: {clean}");
+            prop_assert!(clean.contains("***@camera"), "{text}: {clean}");
+            prop_assert_eq!(redact(&clean), clean.as_str());
+        }
+
+        #[test]
+        fn no_mail_address_image_or_time_is_taken_for_one(
+            before in "|to |<|\"|in: ",
+            text in "[a-z][a-z0-9.+_-]{0,8}@[a-z]{1,9}\\.(org|de)|\
+                     ([a-z]{1,8}:5000/)?[a-z]{1,8}:[a-z0-9.]{1,5}@sha256:[0-9a-f]{32,64}|\
+                     [0-2][0-9]:[0-5][0-9](:[0-5][0-9])?@[a-z]{1,8}",
+            after in "|,|: no|\"| a:b",
+        ) {
+            let text = format!("{before}{text}{after}");
+            prop_assert_eq!(redact(&text), text.as_str());
         }
     }
 }

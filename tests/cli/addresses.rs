@@ -155,7 +155,7 @@ fn each_address_that_cannot_be_read_is_told_with_its_host_and_its_cause() {
         (at("gopher", closed, "x"), "nothing here reads gopher://; expected a file".to_owned()),
         (format!("http:///x?token={SECRET}"), "it names no host".to_owned()),
         ("rtsp://".to_owned(), "it names no host; expected rtsp://HOST".to_owned()),
-        (format!("file:///nowhere/{SECRET}.mp4?x"), "neither a file nor a URI".to_owned()),
+        (format!("file:///nowhere/{SECRET}.mp4?x"), "there is no such file".to_owned()),
     ];
     let waiting = Mutex::new(VecDeque::from(cases));
     let engines = scene().join("engines");

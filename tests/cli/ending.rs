@@ -18,7 +18,7 @@ use super::{m2sd, of_type, records, scene, stderr, text};
 const STOPPED: Duration = Duration::from_secs(34);
 
 /// Half a minute of drawn faces, more than a test lets a scan see.
-fn long_scene() -> &'static Path {
+pub fn long_scene() -> &'static Path {
     static SCENE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let made = SCENE.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
@@ -83,6 +83,33 @@ fn a_signal_at_the_first_moment_leaves_nothing_half() {
             left.filter(|path| path.extension().is_some_and(|e| e == "part")).collect();
         assert!(half.is_empty(), "{half:?}");
     }
+}
+
+#[test]
+fn what_is_being_scanned_is_not_sealed_and_what_was_interrupted_is_reproduced_as_far() {
+    let engines = scene().join("engines");
+    let dir = tempfile::tempdir().unwrap();
+    let (results, key) = (dir.path().join("results"), dir.path().join("key"));
+    assert_code(&m2sd(&["key", "new", "--out", text(&key)]), 0);
+    let seal = || m2sd(&["seal", text(&results), "--key", text(&key)]);
+    let args = ["scan", text(long_scene()), "--out", text(&results), "--no-video"];
+    let args = [&args[..], &["--engines", text(&engines), "--provider", "cpu"]].concat();
+    let mut scan = Running::start(&args, Stdio::null(), &[]);
+    scan.until_records(&results.join("scores.jsonl.part"), 60);
+    let refused = seal();
+    assert_code(&refused, 3);
+    assert!(stderr(&refused).contains("is being written"), "{}", stderr(&refused));
+    scan.signal(libc::SIGTERM);
+    assert_code(&scan.end(STOPPED), 143);
+    let end = last_record(&results.join("scores.jsonl"))["time"].as_f64().unwrap();
+    assert_code(&seal(), 0);
+
+    let again = m2sd(&["reproduce", text(&results), "--engines", text(&engines)]);
+    assert_code(&again, 0);
+    let said = stderr(&again);
+    let until = said.split_once(" again up to ").and_then(|(_, rest)| rest.split_once(" s"));
+    let until: f64 = until.unwrap_or_else(|| panic!("{said}")).0.parse().unwrap();
+    assert!((end..end + 4.0).contains(&until), "{said}, and it ended at {end}");
 }
 
 #[test]

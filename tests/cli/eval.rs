@@ -11,12 +11,14 @@ use gstm2sd::models::synth::scene::Face;
 use gstm2sd::models::synth::{self, ClipShape, Synth};
 use serde_json::Value;
 
+use super::ending::long_scene;
+use super::running::wait_until;
 use super::{command, m2sd, scene, stderr, text};
 
 const SIDE_PX: usize = 160;
 
 /// A picture of one drawn face, or of none.
-fn draw(path: &Path, red: Option<u8>) {
+pub fn draw(path: &Path, red: Option<u8>) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut rgb = vec![90; SIDE_PX * SIDE_PX * 3];
     if let Some(red) = red {
@@ -197,6 +199,30 @@ fn a_run_that_was_killed_or_interrupted_goes_on() {
     assert_eq!(metrics(&out)["evaluations"][0]["levels"]["video"]["auc"]["value"], 1.0);
     let mut left = std::fs::read_dir(&out).unwrap().flatten();
     assert!(!left.any(|file| file.file_name().to_string_lossy().starts_with("work")));
+}
+
+#[test]
+fn a_scan_ends_in_order_when_its_run_was_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, engines) = (dir.path().join("out"), engines(dir.path()));
+    let csv = dir.path().join("list.csv");
+    draw(&dir.path().join("fake.png"), Some(200));
+    let list = format!("file,label\n{},real\nfake.png,fake\n", text(long_scene()));
+    std::fs::write(&csv, list).unwrap();
+    let args = [&eval_args(&csv, &out, &engines)[..], &["--jobs", "1"]].concat();
+    let mut killed = command(&args);
+    let mut killed = killed.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let work = out.join(format!("work-{}", killed.id()));
+    let lines = |name| std::fs::read_to_string(work.join(name)).unwrap_or_default();
+    wait_until("records", || lines("0.jsonl.part").lines().count() > 20);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    wait_until("end", || work.join("0.jsonl").is_file());
+    let last = super::records(&lines("0.jsonl")).pop().unwrap();
+    assert_eq!((&last["type"], &last["end"]), (&"footer".into(), &"interrupted".into()));
+    // The control: the next run, which lives, has it done.
+    assert_eq!(m2sd(&args).status.code(), Some(0));
+    assert!(!work.exists());
 }
 
 #[test]

@@ -154,7 +154,14 @@ fn results_are_used_again_or_kept_unless_they_are_to_be_replaced() {
     assert!(stderr(&refused).contains("no records of a scan"), "{}", stderr(&refused));
     assert_eq!(std::fs::read(file("scores.jsonl")).unwrap(), b"dear m2sd");
     std::fs::remove_file(file("scores.jsonl")).unwrap();
-    assert_code(&m2sd(&args), 2);
+    for more in [&[][..], &["--force"]] {
+        let refused = m2sd(&[&args[..], more].concat());
+        assert_code(&refused, 2);
+        let said = stderr(&refused);
+        assert!(said.contains("no records of a scan say that it wrote it"), "{said}");
+    }
+    std::fs::remove_file(file("annotated.mp4")).unwrap();
+    std::fs::remove_dir_all(file("crops")).unwrap();
 
     // Two runs say the same, apart from the times.
     assert_code(&m2sd(&[&args[..], &["--force"]].concat()), 0);

@@ -21,6 +21,7 @@ mod interlaced;
 mod load;
 mod many;
 mod measure;
+mod names;
 mod networks;
 mod outputs;
 mod pictures;

@@ -1,10 +1,13 @@
 //! Several inputs at once, and what the command tells of itself.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Stdio;
 
-use super::running::assert_code;
-use super::{m2sd, records, scene, stderr, text};
+use super::ending::long_scene;
+use super::running::{assert_code, wait_until};
+use super::{command, m2sd, records, scene, stderr, text};
 
 #[test]
 fn several_inputs_have_a_folder_each_and_one_summary() {
@@ -25,7 +28,7 @@ fn several_inputs_have_a_folder_each_and_one_summary() {
     let run = scan(&["--max-faces", "4", "--set=detect-threshold=0.75"]);
     assert_code(&run, 0);
     let said = String::from_utf8(run.stdout).unwrap();
-    assert!(said.contains("3 of 3 inputs were scanned"), "{said}");
+    assert!(said.contains("3 of 3 inputs were scanned to their end:"), "{said}");
     assert_eq!(said.matches("Faces: 1 fake, 2 real. (exit code 0)").count(), 3, "{said}");
     let mut folders: Vec<_> =
         std::fs::read_dir(&results).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -48,7 +51,8 @@ fn several_inputs_have_a_folder_each_and_one_summary() {
     let run = scan(&["--force"]);
     assert_code(&run, 3);
     let said = String::from_utf8(run.stdout).unwrap();
-    assert!(said.contains("4 of 4 inputs") && said.contains("(exit code 3)"), "{said}");
+    assert!(said.contains("3 of 4 inputs were scanned to their end, 1 not:"), "{said}");
+    assert!(said.contains("(exit code 3)"), "{said}");
 
     let both = ["scan", text(&video), text(&video)];
     for more in [&["--json", "-"][..], &["-"], &["/nowhere.mp4"]] {
@@ -74,6 +78,44 @@ fn a_signal_ends_all_of_several_scans() {
     scan.signal(libc::SIGTERM);
     assert_code(&scan.end(std::time::Duration::from_secs(60)), 143);
     assert!(!dir.path().join("scene-2").exists(), "the second was not begun");
+}
+
+#[test]
+fn scans_end_in_order_with_whoever_started_them_however_that_ends() {
+    let engines = scene().join("engines");
+    let dir = tempfile::tempdir().unwrap();
+    let start = |name: &str, video: &Path| {
+        let out = dir.path().join(name);
+        let args = ["scan", text(video), text(video), "--out", text(&out), "--jobs", "2"];
+        let args = [&args[..], &["--engines", text(&engines), "--no-video"]].concat();
+        let mut command = command(&args);
+        let scan = command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        (scan.unwrap(), out)
+    };
+    let end = |out: &Path, folder: &str| {
+        let records = std::fs::read_to_string(out.join(folder).join("scores.jsonl")).ok()?;
+        Some(super::records(&records).last()?["end"].as_str()?.to_owned())
+    };
+    let lines = |out: &Path, folder: &str| {
+        let part = out.join(folder).join("scores.jsonl.part");
+        std::fs::read_to_string(part).map_or(0, |text| text.lines().count())
+    };
+    // Killed; and interrupted as a terminal does it, which signals all of its group at once.
+    for (name, signal, group) in [("killed", libc::SIGKILL, 1), ("interrupted", libc::SIGINT, -1)] {
+        let (mut scan, out) = start(name, long_scene());
+        wait_until("records", || lines(&out, "long") > 20 && lines(&out, "long-2") > 20);
+        // SAFETY: signals a child that has not been waited for, and its group.
+        unsafe { libc::kill(group * scan.id() as i32, signal) };
+        scan.wait().unwrap();
+        for folder in ["long", "long-2"] {
+            wait_until(&format!("end of {name}/{folder}"), || end(&out, folder).is_some());
+            assert_eq!(end(&out, folder).as_deref(), Some("interrupted"), "{name}/{folder}");
+        }
+    }
+    // The control: whoever lives waits for them.
+    let (mut scan, out) = start("living", &scene().join("scene.mp4"));
+    assert!(scan.wait().unwrap().success());
+    assert_eq!(end(&out, "scene-2").as_deref(), Some("complete"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use super::eval::draw;
 use super::running::assert_code;
 use super::{m2sd, scene, stderr, text};
 
@@ -187,6 +188,48 @@ fn force_is_about_results_and_about_nothing_that_is_sealed() {
     }
     let public = dir.path().join("key.pub");
     assert_code(&m2sd(&["verify", text(&results), "--key", text(&public)]), 0);
+}
+
+#[test]
+fn no_picture_or_video_is_replaced_but_one_that_a_scan_wrote() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, out) = (dir.path().join("face.png"), dir.path().join("out"));
+    draw(&input, Some(200));
+    let scan = |more: &[&str]| scan_scene(&input, &[&["--out", text(&out)], more].concat());
+    let picture = out.join("annotated.png");
+    let is_refused = |path: &Path, more: &[&str]| {
+        let run = scan(more);
+        assert_code(&run, 2);
+        let said = stderr(&run);
+        assert!(said.contains("no records of a scan say that it wrote it"), "{said}");
+        assert!(said.contains("move it away"), "{said}");
+        assert_eq!(std::fs::read(path).unwrap(), b"of somebody", "{}", path.display());
+    };
+    std::fs::create_dir_all(out.join("crops")).unwrap();
+    let crop = out.join("crops/face-0-highest.jpg");
+    for path in [&picture, &crop] {
+        std::fs::write(path, "of somebody").unwrap();
+        is_refused(path, &[]);
+        is_refused(path, &["--force"]);
+        std::fs::remove_file(path).unwrap();
+    }
+    // Records are there, of the same scan, but they say nothing of a picture.
+    assert_code(&scan(&["--no-video"]), 0);
+    std::fs::write(&picture, "of somebody").unwrap();
+    is_refused(&picture, &[]);
+    is_refused(&picture, &["--force"]);
+
+    // The controls: one that is empty is nobody's and no result, and what a scan wrote is replaced.
+    let length = || picture.metadata().unwrap().len();
+    for round in 0..2 {
+        std::fs::write(&picture, "").unwrap();
+        let run = scan(&[]);
+        assert_code(&run, 0);
+        assert!(length() > 0, "{round}");
+    }
+    let run = scan(&[]);
+    assert!(stderr(&run).contains("These results were there"), "{}", stderr(&run));
+    assert_code(&scan(&["--force", "--max-faces", "3"]), 0);
 }
 
 #[test]

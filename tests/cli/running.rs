@@ -95,6 +95,16 @@ impl Drop for Running {
     }
 }
 
+/// Waits for what a process does that is nobody's child here.
+#[track_caller]
+pub fn wait_until(what: &str, is_it: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_it() {
+        assert!(started.elapsed() < PATIENCE, "no {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[track_caller]
 pub fn assert_code(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}", stderr(output));

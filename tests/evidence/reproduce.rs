@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use gstm2sd::evidence::records::{Edge, FORMAT, Header, InputKind, ModelFile};
-use gstm2sd::evidence::reproduce::{Places, ReproduceError, compare, plan};
+use gstm2sd::evidence::reproduce::{Places, Plan, ReproduceError, compare, plan};
 use gstm2sd::models::sha256;
 use gstm2sd::models::synth::{self, Synth};
 use serde_json::{Value, json};
@@ -157,6 +157,11 @@ fn results(dir: &Path) -> Header {
     header
 }
 
+fn joined_arguments(plan: &Plan) -> String {
+    let arguments: Vec<_> = plan.arguments.iter().map(|a| a.to_string_lossy()).collect();
+    arguments.join(" ")
+}
+
 #[test]
 fn the_input_and_the_models_are_those_of_the_scan_or_it_is_said_which_are_not() {
     let dir = tempfile::tempdir().unwrap();
@@ -170,14 +175,14 @@ fn the_input_and_the_models_are_those_of_the_scan_or_it_is_said_which_are_not() 
     let plan_of = |places: &Places| plan(&folder, places);
     let found = plan_of(&places).unwrap();
     assert_eq!(found.records, records);
-    let joined = found.arguments.join(" ");
-    assert!(found.arguments[0].ends_with("clip.mp4"), "{joined}");
+    let joined = joined_arguments(&found);
+    assert!(Path::new(&found.arguments[0]).ends_with("clip.mp4"), "{joined}");
     assert!(joined.contains("--classifier none --start 1.5"), "{joined}");
     assert!(joined.contains("--set max-faces=3 --set threshold=-1.0"), "{joined}");
     assert!(!joined.contains("elsewhere") && !joined.contains("mode="), "{joined}");
 
     let instead = [("max-faces".to_owned(), "7".to_owned())].into();
-    let otherwise = plan_of(&Places { instead, ..places.clone() }).unwrap().arguments.join(" ");
+    let otherwise = joined_arguments(&plan_of(&Places { instead, ..places.clone() }).unwrap());
     assert!(otherwise.contains("max-faces=7") && !otherwise.contains("max-faces=3"), "{otherwise}");
 
     let other = dir.path().join("other.mp4");
@@ -201,4 +206,47 @@ fn the_input_and_the_models_are_those_of_the_scan_or_it_is_said_which_are_not() 
     assert!(matches!(plan_of(&places), Err(ReproduceError::Header { .. })));
     fs::write(&records, "{\"type\":\"header\",\"classifier\":\"old\"}\n").unwrap();
     assert!(matches!(plan_of(&places), Err(ReproduceError::Header { .. })));
+}
+
+#[test]
+fn of_a_scan_that_did_not_reach_its_end_no_more_is_scanned_than_is_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut header = results(dir.path());
+    let folder = dir.path().join("results");
+    let places = Places { engines: Some(dir.path().join("engines")), ..Places::default() };
+    header.span.start = 0.0;
+    let planned = |header: &Header, body: &[Value], end| {
+        fs::write(folder.join("scores.jsonl"), text(header.clone(), body, end)).unwrap();
+        let plan = plan(&folder, &places).unwrap();
+        (plan.until, joined_arguments(&plan))
+    };
+    let body: Vec<_> = (0..300).map(|n| frame(n, 0.5)).chain(body(0.5)).collect();
+    let last = body.iter().filter_map(|record| record["time"].as_f64()).fold(0.0, f64::max);
+    // The last frame, the longest clip, and a second.
+    let until = last + 0.6 + 1.0;
+    for end in [None, Some("interrupted"), Some("failed")] {
+        let (found, arguments) = planned(&header, &body, end);
+        assert!((found.unwrap() - until).abs() < 1e-9, "{end:?}: {found:?}");
+        assert!(arguments.contains(&format!("--duration {}", found.unwrap())), "{arguments}");
+    }
+    // The controls: to the end, with less asked for, and with nothing to go by.
+    let (found, arguments) = planned(&header, &body, Some("complete"));
+    assert!(found.is_none() && !arguments.contains("--duration"), "{arguments}");
+    assert_eq!(planned(&header, &[], None).0, None);
+    header.span.start = 1.0;
+    let (found, arguments) = planned(&header, &body, None);
+    let duration = found.unwrap() - 1.0;
+    assert!(arguments.contains(&format!("--start 1 --duration {duration}")), "{arguments}");
+    header.span.duration = Some(0.25);
+    let (found, arguments) = planned(&header, &body, Some("interrupted"));
+    assert!(found.is_none() && arguments.contains("--duration 0.25"), "{arguments}");
+
+    // How much was asked for does not count then, and it does where all of it was scanned.
+    let mut less = header.clone();
+    less.span.duration = Some(9.0);
+    let compared = |end: Option<&str>| {
+        let texts = [&header, &less].map(|header| text(header.clone(), &body, end));
+        compare(&texts[0], &texts[1]).unwrap().is_reproduced()
+    };
+    assert!(compared(Some("interrupted")) && !compared(Some("complete")));
 }

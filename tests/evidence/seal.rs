@@ -239,6 +239,28 @@ fn results_that_are_not_whole_are_sealed_as_such() {
 }
 
 #[test]
+fn what_is_being_written_is_not_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("below")).unwrap();
+    for name in ["scores.jsonl.part", "annotated.mp4.part", "below/.lock"] {
+        let path = dir.path().join(name);
+        let file = fs::File::create(&path).unwrap();
+        file.lock().unwrap();
+        let key = SigningKey::generate().unwrap();
+        let refused = seal(&SealRequest::new(dir.path(), &key));
+        assert!(
+            matches!(&refused, Err(SealError::Writing(found)) if *found == path),
+            "{refused:?}"
+        );
+        assert!(!dir.path().join("seal.json").exists());
+        // The control: left over from somebody who is gone.
+        drop(file);
+        assert!(seal(&SealRequest::new(dir.path(), &key)).is_ok(), "{name}");
+        fs::remove_file(dir.path().join("seal.json")).unwrap();
+    }
+}
+
+#[test]
 fn what_cannot_be_sealed_is_refused_and_leaves_nothing() {
     let key = SigningKey::generate().unwrap();
     let dir = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@
 
 mod bench;
 mod calibrate;
+mod child;
 mod clip_files;
 mod compare;
 mod doctor;
@@ -55,6 +56,9 @@ struct Args {
     /// Take terminals for so many columns wide
     #[arg(long, global = true, hide = true, value_parser = clap::value_parser!(u16).range(10..))]
     columns: Option<u16>,
+    /// End as after SIGTERM when standard input ends, which whoever starts this holds open
+    #[arg(long = child::UNTIL_STDIN_ENDS, global = true, hide = true)]
+    until_stdin_ends: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -114,6 +118,9 @@ fn main() -> ExitCode {
         Err(error) => return explain(&error),
     };
     args.columns.into_iter().for_each(terminal::hold_columns);
+    if args.until_stdin_ends {
+        child::end_with_parent();
+    }
     let result = match args.command {
         Command::Scan(args) => scan::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -83,6 +83,27 @@ pub fn check(inputs: &[Named], outputs: &[Named]) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Refuses to replace what somebody else has put in the place of a result, whatever --force says: a file that
+/// is not `ours`. One that is empty holds nothing of anybody's; devices and pipes are written as they are. `found`
+/// says what it is, behind "is there, and".
+///
+/// # Errors
+/// In words, with what to do.
+pub fn refuse_foreign(path: &Path, ours: bool, found: &str) -> Result<(), String> {
+    let is_free = match path.metadata() {
+        Ok(there) => there.is_file() && there.len() == 0,
+        // Nothing is there, or a link that leads nowhere.
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    if ours || is_free || is_special(path) {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is there, and {found}. Name another place for results, or move it away",
+        path.display()
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -124,6 +124,11 @@ impl PartialFile {
         }
     }
 
+    /// The name that it will have.
+    pub fn name(&self) -> Option<String> {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned())
+    }
+
     /// Where the bytes go.
     pub fn file(&self) -> &File {
         &self.file

@@ -5,10 +5,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gstm2sd::core::file_name;
 use gstm2sd::evidence::report::{Results, html, pdf};
 use gstm2sd::models::sha256;
 
 use crate::error::CliError;
+use crate::outputs;
 use crate::partial_file;
 use crate::terminal::{escape, print_line};
 use crate::thumbnail::{last_frame, thumbnail, whole};
@@ -116,8 +118,9 @@ fn video(args: &ReportArgs, results: &Results) -> Option<(PathBuf, String)> {
 
 /// Where the input may be: where it was, or with the results that were taken elsewhere.
 fn places(name: &str, folder: &Path) -> Vec<PathBuf> {
-    let mut places = vec![PathBuf::from(name)];
-    if let (Some(name), Ok(folder)) = (Path::new(name).file_name(), folder.canonicalize()) {
+    let called = file_name::path_of(name);
+    let mut places = vec![called.clone()];
+    if let (Some(name), Ok(folder)) = (called.file_name(), folder.canonicalize()) {
         places.extend([&*folder].into_iter().chain(folder.parent()).map(|place| place.join(name)));
     }
     places
@@ -138,13 +141,9 @@ fn refuse(
             args.folder.display()
         )));
     }
-    if out.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    if !is_report(out, format) {
-        return Err(CliError::input(format!("{name} is there and no report; name another file")));
-    }
-    if !args.force {
+    let found = "it is no report";
+    outputs::refuse_foreign(out, is_report(out, format), found).map_err(CliError::Input)?;
+    if !args.force && out.symlink_metadata().is_ok() {
         return Err(CliError::input(format!("{name} is there already; --force replaces it")));
     }
     Ok(())
@@ -164,4 +163,25 @@ fn is_report(file: &Path, format: Format) -> bool {
     file.is_file()
         && read.is_ok_and(|read| read.is_ok())
         && bytes.windows(mark.len()).any(|part| part == mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn an_input_is_looked_for_by_what_the_records_call_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, first) in [
+            ("in/clip.mp4", &b"in/clip.mp4"[..]),
+            ("file:///in/a%20clip%FF.mp4", b"/in/a clip\xff.mp4"),
+        ] {
+            let places = places(name, dir.path());
+            assert_eq!(places[0], Path::new(OsStr::from_bytes(first)));
+            assert_eq!(places.len(), 3);
+            assert!(places[1..].iter().all(|place| place.file_name() == places[0].file_name()));
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! `m2sd reproduce`: runs a scan again and compares.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use clap::Args;
 use gstm2sd::core::counted::counted;
@@ -11,6 +11,7 @@ use gstm2sd::evidence::reproduce::{
 };
 use gstm2sd::infer::{CancelToken, Connection, Precision, Provider};
 
+use crate::child;
 use crate::error::CliError;
 use crate::options;
 use crate::terminal::{json_line, note, print_json, print_line};
@@ -103,12 +104,15 @@ fn check(network: &RemoteNetwork) -> Result<(), CliError> {
 
 /// As a command of its own: this one, so that it is the same program.
 fn scan(plan: &Plan, records: &Path) -> Result<(), CliError> {
-    let own = std::env::current_exe().map_err(CliError::runtime)?;
-    note(&format!("m2sd: scanning {} again", plan.input.display()));
-    let mut command = Command::new(own);
+    let until = plan.until.map_or(String::new(), |until| {
+        format!(" up to {until:.2} s, somewhat beyond where the earlier scan ended")
+    });
+    note(&format!("m2sd: scanning {} again{until}", plan.input.display()));
+    let mut command = child::command().map_err(CliError::runtime)?;
     command.arg("scan").args(&plan.arguments).arg("--json").arg(records).arg("--quiet");
     // What it says of the faces is not what is asked for; its errors are.
-    let status = command.stdout(Stdio::null()).status().map_err(CliError::runtime)?;
+    let child = command.stdout(Stdio::null()).spawn();
+    let status = child.and_then(child::wait).map_err(CliError::runtime)?;
     match status.code() {
         // 5: not all is scored, or the input is cut short, as it was the first time; the records tell.
         Some(0 | 5) => Ok(()),

@@ -1,9 +1,10 @@
 //! Signals that end the command: the first in order, the second at once.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use rustix::process::{Signal, getpid, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -12,8 +13,21 @@ use crate::error::CliError;
 
 const GLANCE: Duration = Duration::from_millis(50);
 
+/// The first signal that was taken; 0: none.
+static FIRST: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+
+/// Ends this process as SIGTERM does, unless a signal has asked for that already.
+pub fn end_in_order() {
+    // One that was sent before this was called may be under way.
+    std::thread::sleep(GLANCE);
+    if FIRST.load(Ordering::Relaxed) == 0 {
+        // A process may signal itself.
+        let _ = kill_process(getpid(), Signal::TERM);
+    }
+}
+
 /// Takes SIGINT, SIGTERM and SIGHUP from now on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Signals {
     first: Arc<AtomicUsize>,
 }
@@ -37,7 +51,7 @@ impl Signals {
     }
 
     fn take_these(taken: &[i32]) -> Result<Self, CliError> {
-        let signals = Self::default();
+        let signals = Self { first: Arc::clone(&FIRST) };
         let again = Arc::new(AtomicBool::new(false));
         for signal in taken.iter().copied() {
             if signal == SIGHUP && is_ignored(signal) {

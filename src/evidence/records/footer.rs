@@ -54,10 +54,19 @@ pub struct Footer {
     /// What else whoever reads the scores should know, in words: faces that were left out, pictures that
     /// were too dark or upside down.
     pub notes: Vec<String>,
+    /// The video or picture with boxes and scores that was written beside the records, by its name.
+    pub annotated: Option<String>,
     /// What was kept of what the classifier saw, face by face.
     pub crops: Vec<CropsFile>,
     /// When, by the clock on the wall.
     pub wall: WallEnd,
+}
+
+impl Footer {
+    /// Whether the scan wrote a file of this name into its folder, beside its records.
+    pub fn has_written(&self, name: &str) -> bool {
+        self.annotated.as_deref() == Some(name) || self.crops.iter().any(|crops| crops.file == name)
+    }
 }
 
 /// What a scan has counted.

@@ -104,8 +104,7 @@ pub fn compare(earlier: &str, later: &str) -> Result<Comparison, String> {
     let mut earlier = records(earlier).map_err(|e| format!("the earlier records: {e}"))?;
     let later = records(later).map_err(|e| format!("the new records: {e}"))?;
     let bounds = Bounds::between(&earlier.header, &later.header);
-    let end = earlier.footer.as_ref().map(|footer| footer.end);
-    let partial = !matches!(end, Some(End::Complete | End::TruncatedInput));
+    let partial = is_partial(earlier.footer.as_ref());
     if partial {
         leave_out_open(&mut earlier.body);
     }
@@ -139,11 +138,7 @@ pub fn compare(earlier: &str, later: &str) -> Result<Comparison, String> {
 /// Takes away the frames of a scan that did not reach its end which more clips would have contained: what was
 /// said of them is not what a scan of the whole says. Clips that ended are left.
 fn leave_out_open(body: &mut Vec<Value>) {
-    let seconds = |record: &Value, name: &str| record[name].as_f64();
-    let lengths = body.iter().filter(|record| record["type"] == "clip");
-    let lengths = lengths.filter_map(|clip| Some(seconds(clip, "end")? - seconds(clip, "start")?));
-    let longest = lengths.fold(0.0, f64::max);
-    let last = body.iter().filter_map(|record| seconds(record, "time")).fold(0.0, f64::max);
+    let (last, longest) = (last_frame(body), longest_clip(body));
     let is_open = |record: &Value| {
         let time = seconds(record, "time").or_else(|| seconds(record, "end"));
         time.is_none_or(|time| time > last - longest)
@@ -152,8 +147,40 @@ fn leave_out_open(body: &mut Vec<Value>) {
     body.truncate(whole);
 }
 
+fn seconds(record: &Value, name: &str) -> Option<f64> {
+    record[name].as_f64()
+}
+
+/// The time of the last frame, in seconds.
+fn last_frame(body: &[Value]) -> f64 {
+    body.iter().filter_map(|record| seconds(record, "time")).fold(0.0, f64::max)
+}
+
+/// How long the longest clip is, in seconds.
+fn longest_clip(body: &[Value]) -> f64 {
+    let clips = body.iter().filter(|record| record["type"] == "clip");
+    let lengths = clips.filter_map(|clip| Some(seconds(clip, "end")? - seconds(clip, "start")?));
+    lengths.fold(0.0, f64::max)
+}
+
+/// Up to where the input is to be scanned again, in seconds of its own time, so that all that is compared is
+/// as in a scan of the whole: behind the last frame by what any clip that holds one takes, and a second. `None`:
+/// to its end, as records tell nothing else.
+pub(super) fn scanned_until(text: &str) -> Option<f64> {
+    let Records { body, footer, .. } = records(text).ok()?;
+    let is_partial = is_partial(footer.as_ref()) && !body.is_empty();
+    is_partial.then(|| last_frame(&body) + longest_clip(&body) + 1.0)
+}
+
+/// Whether a scan did not reach the end of what was asked for.
+fn is_partial(footer: Option<&Footer>) -> bool {
+    !matches!(footer.map(|footer| footer.end), Some(End::Complete | End::TruncatedInput))
+}
+
 /// What headers say of input and classifier, which does not depend on who runs them.
-fn claims(header: &Header) -> Value {
+///
+/// How much was asked for does not count where less was scanned: only that is scanned again.
+fn claims(header: &Header, partial: bool) -> Value {
     let mut input = header.input.clone();
     input.name.clear();
     // Whom somebody believes is another's business.
@@ -165,13 +192,16 @@ fn claims(header: &Header) -> Value {
             signer.trusted = None;
         }
     }
-    serde_json::json!({ "input": input, "span": header.span, "judging": header.judging })
+    let mut span = header.span.clone();
+    span.duration = span.duration.filter(|_| !partial);
+    serde_json::json!({ "input": input, "span": span, "judging": header.judging })
 }
 
 impl Comparison {
     /// What is said before and after frames and clips.
     fn edges(&mut self, earlier: &Records, later: &Records) {
-        self.edge(1, &claims(&earlier.header), &claims(&later.header));
+        let [was, is] = [earlier, later].map(|records| claims(&records.header, self.partial));
+        self.edge(1, &was, &is);
         if self.partial {
             return;
         }

@@ -5,6 +5,7 @@ mod compare;
 mod networks;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,8 @@ use thiserror::Error;
 pub use self::bounds::Bounds;
 pub use self::compare::{Comparison, RecordDifference, compare};
 pub use self::networks::RemoteNetwork;
-use super::records::{Edge, FILES, FORMAT, Header, InputKind, fault, those_below};
+use super::records::{Edge, FILES, FORMAT, Header, InputKind, Span, fault, those_below};
+use crate::core::file_name::path_of;
 use crate::core::modelinfo::Role;
 use crate::models::remote::RemoteModel;
 use crate::models::resolve::ResolveError;
@@ -80,16 +82,19 @@ pub enum ReproduceError {
 }
 
 /// What runs a scan again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The records that are to be reproduced.
     pub records: PathBuf,
     /// The input, which has the right hash.
     pub input: PathBuf,
     /// What follows `m2sd scan`, but for where the records go.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<OsString>,
     /// The networks of it that servers run, who are to be asked whether they are those of the scan.
     pub remote: Vec<RemoteNetwork>,
+    /// Where the scan is to end, in seconds of the input's own time: of one that did not reach its end, somewhat
+    /// behind its last frame. `None`: where the input does, or what was asked for of it.
+    pub until: Option<f64>,
 }
 
 /// Where the input and the models are, if not where they were, and what is set otherwise.
@@ -114,7 +119,7 @@ pub fn plan(results: &Path, places: &Places) -> Result<Plan, ReproduceError> {
     let records = records(results)?;
     let header = header(&records)?;
     let input = input(&header, &records, places)?;
-    let (mut arguments, mut remote) = (vec![text(&input)], Vec::new());
+    let (mut arguments, mut remote) = (Vec::<String>::new(), Vec::new());
     for (option, role, files) in [
         ("--detector", Role::Detector, std::slice::from_ref(&header.detector)),
         ("--aligner", Role::Aligner, header.aligner.as_slice()),
@@ -132,7 +137,8 @@ pub fn plan(results: &Path, places: &Places) -> Result<Plan, ReproduceError> {
     if header.span.start > 0.0 {
         arguments.extend(["--start".to_owned(), header.span.start.to_string()]);
     }
-    if let Some(duration) = header.span.duration {
+    let (until, duration) = span(&header.span, &records);
+    if let Some(duration) = duration {
         arguments.extend(["--duration".to_owned(), duration.to_string()]);
     }
     let mut settings: BTreeMap<_, _> = header
@@ -144,11 +150,20 @@ pub fn plan(results: &Path, places: &Places) -> Result<Plan, ReproduceError> {
     for (name, value) in settings {
         arguments.extend(["--set".to_owned(), format!("{name}={value}")]);
     }
-    Ok(Plan { records, input, arguments, remote })
+    let arguments = arguments.into_iter().map(OsString::from);
+    // A path with a folder is neither an option nor an address.
+    let named = if input.is_absolute() { input.clone() } else { Path::new(".").join(&input) };
+    let arguments = [named.into_os_string()].into_iter().chain(arguments).collect();
+    Ok(Plan { records, input, arguments, remote, until })
 }
 
-fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+/// [`Plan::until`], and how much is to be scanned.
+fn span(asked: &Span, records: &Path) -> (Option<f64>, Option<f64>) {
+    // Records that cannot be read are told when they are compared.
+    let text = std::fs::read_to_string(records).unwrap_or_default();
+    let until = compare::scanned_until(&text).filter(|until| *until > asked.start);
+    let until = until.filter(|until| asked.duration.is_none_or(|all| asked.start + all > *until));
+    (until, until.map(|until| until - asked.start).or(asked.duration))
 }
 
 /// A setting as text; `None` for those that are named otherwise, or were not set.
@@ -245,9 +260,9 @@ fn input(header: &Header, records: &Path, places: &Places) -> Result<PathBuf, Re
 
 /// Where a file of this name may be: as it was called, in the folder of the results, beside that.
 fn near(name: &str, records: &Path) -> Option<PathBuf> {
-    let called = Path::new(name.strip_prefix("file://").unwrap_or(name));
+    let called = path_of(name);
     let folder = crate::models::folder(records);
     let file = called.file_name()?;
-    let all = [called.to_owned(), folder.join(file), folder.join("..").join(file)];
+    let all = [called.clone(), folder.join(file), folder.join("..").join(file)];
     all.into_iter().find(|path| path.is_file())
 }

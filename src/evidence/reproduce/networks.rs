@@ -116,5 +116,5 @@ fn local(
     }
     // With a slash, or it would be a name that is looked for.
     let path = std::path::absolute(&path).map_err(read(&path))?;
-    Ok(Named { argument: super::text(&path), remote: None })
+    Ok(Named { argument: path.to_string_lossy().into_owned(), remote: None })
 }

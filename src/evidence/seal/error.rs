@@ -34,6 +34,9 @@ pub enum SealError {
     /// It was written to while it was read.
     #[error("{} changes while it is sealed; seal when the scan has ended", .0.display())]
     Changing(PathBuf),
+    /// Whoever writes it has locked it.
+    #[error("{} is being written, as by a scan that runs; seal when that has ended", .0.display())]
+    Writing(PathBuf),
     /// There is a seal already.
     #[error(
         "{} is sealed already; --force replaces the seal, and what the old one proves is then lost",

@@ -1,6 +1,6 @@
 //! What is in a folder, without following links and without waiting on pipes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(super) enum Kind {
 }
 
 /// A name in a folder or below it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// From the folder on.
     pub(super) path: PathBuf,
@@ -124,6 +124,13 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no plain file")) }
+}
+
+/// Whether somebody writes a plain file and says so by a lock, as scans do until their files are finished.
+pub(super) fn is_being_written(path: &Path) -> bool {
+    let locked = open(path).map(|file| file.try_lock_shared());
+    // What cannot be opened or locked is told when it is read.
+    matches!(locked, Ok(Err(TryLockError::WouldBlock)))
 }
 
 /// What changes when a file is written to: its size, and the time of it.

@@ -74,8 +74,18 @@ pub fn seal(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
         skipped: Vec::new(),
         records: Vec::new(),
     };
-    for entry in folder::entries(request.folder, SEAL_FILE)? {
-        add(&mut manifest, request.folder, &entry)?;
+    let entries = folder::entries(request.folder, SEAL_FILE)?;
+    let written = || entries.iter().map(|entry| request.folder.join(&entry.path));
+    // Before anything is read, which may take long.
+    if let Some(path) = written().find(|path| folder::is_being_written(path)) {
+        return Err(SealError::Writing(path));
+    }
+    for entry in &entries {
+        add(&mut manifest, request.folder, entry)?;
+    }
+    // A scan may have begun meanwhile.
+    if folder::entries(request.folder, SEAL_FILE)? != entries {
+        return Err(SealError::Changing(request.folder.to_owned()));
     }
     if manifest.files.is_empty() {
         return Err(SealError::Empty(request.folder.to_owned()));

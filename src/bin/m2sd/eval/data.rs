@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use gstm2sd::core::counted::counted;
+use gstm2sd::core::file_name;
 use gstm2sd::measure::dataset::{self, Item, Media};
 use gstm2sd::measure::{Class, Video};
 
@@ -134,13 +135,17 @@ impl Found {
         let name = path.strip_prefix(data).unwrap_or(&path);
         let group = name.parent().and_then(|dir| dir.strip_prefix(class.as_str()).ok());
         let group = group.unwrap_or(Path::new("")).to_string_lossy().into_owned();
-        let video = Video { file: name.to_string_lossy().into_owned(), class, group };
+        let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+        let video = Video { file: file_name::told(name, &absolute), class, group };
         self.sources.push(Source { video, files: vec![path], is_frames: false });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     #[test]
@@ -162,6 +167,23 @@ mod tests {
         let sources = read(dir.path(), None, "test").unwrap();
         let read: Vec<_> = sources.iter().map(|s| (&*s.video.file, &*s.video.group)).collect();
         assert_eq!(read, [("real/b.jpg", ""), ("fake/swap/c23/a.MP4", "swap/c23")]);
+    }
+
+    #[test]
+    fn names_that_are_no_unicode_stay_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [&b"real/\xfe.png"[..], b"real/\xff.png", b"fake/a.png"] {
+            let path = dir.path().join(OsStr::from_bytes(name));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let sources = read(dir.path(), None, "test").unwrap();
+        let names: std::collections::BTreeSet<_> = sources.iter().map(|s| &s.video.file).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+        assert!(names.contains(&"fake/a.png".to_owned()), "{names:?}");
+        for source in sources.iter().filter(|source| source.video.class == Class::Real) {
+            assert_eq!(file_name::path_of(&source.video.file), source.files[0]);
+        }
     }
 
     #[test]

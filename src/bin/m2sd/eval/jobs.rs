@@ -1,6 +1,7 @@
 //! Scans what has no records yet, several files at a time.
 
 use std::fs::{File, TryLockError};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +17,7 @@ use super::data::Source;
 use super::degrade::Degradation;
 use super::media;
 use super::records::{Scan, digest};
+use crate::child;
 use crate::error::CliError;
 use crate::signals::Signals;
 use crate::terminal::note;
@@ -244,10 +246,10 @@ impl Worker<'_> {
             ["jsonl", "log"].map(|ending| self.work.join(format!("{}.{ending}", self.number)));
         let failed = |e: std::io::Error| format!("cannot start a scan: {e}");
         let log = File::create(&said).map_err(failed)?;
-        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        let mut command = child::command().map_err(failed)?;
         self.arguments(&mut command, classifier);
         command.arg("--json").arg(&written).arg("--").arg(input);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.stdout(Stdio::null()).stderr(log);
         let status = self.wait(command.spawn().map_err(failed)?).map_err(failed)?;
         let scan = Scan::read(&written);
         if scan.is_ok_and(|scan| scan.is_done()) {
@@ -296,9 +298,7 @@ impl Worker<'_> {
             }
             match stopping {
                 None if self.signals.received().is_some() => {
-                    let pid = rustix::process::Pid::from_child(&child);
-                    // It may have ended just now.
-                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+                    child::end(&mut child);
                     stopping = Some(Instant::now());
                 }
                 Some(since) if since.elapsed() > STOP_TIME => child.kill()?,
@@ -317,18 +317,19 @@ fn with_slash(path: &Path) -> PathBuf {
 /// The name of an item's records: of its files' names, sizes and times and of the classifier's limits,
 /// so that what has changed is scanned again.
 fn key(item: &Source, gates: &str) -> Result<String, String> {
-    let mut parts = vec![item.video.file.clone(), gates.to_owned()];
+    let mut parts = vec![item.video.file.clone().into_bytes(), gates.as_bytes().to_owned()];
     for file in &item.files {
         let named = |e: std::io::Error| format!("cannot read {}: {e}", file.display());
         let metadata = std::fs::metadata(file).map_err(named)?;
         let time = metadata.modified().map_err(named)?.duration_since(UNIX_EPOCH);
         let time = time.unwrap_or_default().as_nanos();
-        parts.push(format!("{}\n{}\n{time}", file.display(), metadata.len()));
+        let rest = format!("\n{}\n{time}", metadata.len());
+        parts.push([file.as_os_str().as_bytes(), rest.as_bytes()].concat());
     }
     if item.files.is_empty() {
         return Err("it has no frames".to_owned());
     }
-    Ok(digest(parts.iter().map(|part| part.as_bytes())).get(..32).unwrap_or_default().to_owned())
+    Ok(digest(parts.iter().map(Vec::as_slice)).get(..32).unwrap_or_default().to_owned())
 }
 
 /// What a scan that failed said last.

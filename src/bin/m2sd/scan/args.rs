@@ -1,5 +1,6 @@
 //! The options of `m2sd scan`, and the element that they make.
 
+use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub struct ScanArgs {
     /// Videos and pictures: files, URIs, folders (all videos and pictures in them, not in their
     /// subfolders), or - for standard input
     #[arg(required = true, value_name = "INPUT")]
-    pub inputs: Vec<String>,
+    pub inputs: Vec<OsString>,
     /// Folder for annotated.mp4 (or .mkv; .png of a picture), scores.jsonl and crops; made if need be. Of
     /// several inputs each has a subfolder. Without it, --json and --clips nothing is written, and the
     /// table goes to standard output

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use gstm2sd::core::evidence::Probability;
@@ -13,6 +13,8 @@ use serde_json::Value;
 use super::header::comparable;
 use super::summary::Face;
 
+/// Footers are longer only in files that no scan wrote.
+const LONGEST_FOOTER: u64 = 1 << 22;
 /// Lines are longer only in files that no scan wrote.
 const LONGEST_LINE: u64 = 1 << 26;
 
@@ -35,12 +37,24 @@ impl Earlier {
         Self::read_lines(path, usize::MAX)
     }
 
-    /// Reads their header alone.
+    /// Reads their header and their footer alone.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn read_header(path: &Path) -> io::Result<Self> {
-        Self::read_lines(path, 1)
+    pub fn read_edges(path: &Path) -> io::Result<Self> {
+        let mut earlier = Self::read_lines(path, 1)?;
+        let mut file = File::open(path)?;
+        let length = file.seek(SeekFrom::End(0))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(LONGEST_FOOTER)))?;
+        let mut end = Vec::new();
+        file.read_to_end(&mut end)?;
+        let last = end.strip_suffix(b"\n").and_then(|end| end.rsplit(|byte| *byte == b'\n').next());
+        if let (Some(line), Some(_)) = (last, &earlier.header)
+            && let Ok(Edge::Footer(footer)) = serde_json::from_slice(line)
+        {
+            earlier.footer = Some(*footer);
+        }
+        Ok(earlier)
     }
 
     fn read_lines(path: &Path, most: usize) -> io::Result<Self> {
@@ -157,6 +171,7 @@ fn differ(name: &str, before: &Value, now: &Value, found: &mut Vec<String>) {
 mod tests {
     use std::io::Write;
 
+    use gstm2sd::evidence::records::InputKind;
     use serde_json::json;
 
     use super::*;
@@ -180,13 +195,38 @@ mod tests {
         assert!(torn.is_of(&header(10)) && !torn.is_of(&header(5)));
         let said = torn.differences(&header(5));
         assert_eq!(said, "settings.max-faces was 10 and is 5");
+        assert!(Earlier::read_edges(file.path()).unwrap().footer.is_none());
 
         let mut file = tempfile::NamedTempFile::new().unwrap();
         write!(file, "{head}\n{frame}\n{footer}\n").unwrap();
         assert!(Earlier::read(file.path()).unwrap().is_final());
+        let edges = Earlier::read_edges(file.path()).unwrap();
+        assert!(edges.is_final() && edges.is_of(&header(10)) && edges.frames == 0);
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "a letter").unwrap();
         assert!(Earlier::read(file.path()).unwrap().header.is_none());
+    }
+
+    #[test]
+    fn an_input_is_what_its_bytes_are_and_not_how_it_is_named() {
+        let named = |name: &str, kind, sha256: Option<&str>| {
+            let mut header = header(10);
+            header.input.name = name.to_owned();
+            header.input.kind = kind;
+            header.input.sha256 = sha256.map(str::to_owned);
+            header
+        };
+        let own = named("clip.mp4", InputKind::File, Some("ab"));
+        let earlier = Earlier { header: Some(own), ..Earlier::default() };
+        for (name, kind, sha256, is_same) in [
+            ("./clip.mp4", InputKind::File, Some("ab"), true),
+            ("file:///in/clip.mp4", InputKind::File, Some("ab"), true),
+            ("-", InputKind::StandardInput, Some("ab"), true),
+            ("clip.mp4", InputKind::File, Some("cd"), false),
+            ("clip.mp4", InputKind::Stream, None, false),
+        ] {
+            assert_eq!(earlier.is_of(&named(name, kind, sha256)), is_same, "{name} {sha256:?}");
+        }
     }
 
     #[test]

@@ -10,8 +10,8 @@ use gst::prelude::*;
 use gstm2sd::models::advice::quoted;
 use gstm2sd::watch::pipeline::failure::detail;
 
-use super::address;
 use super::input::Input;
+use super::{address, boxes};
 use crate::error::CliError;
 use crate::terminal::escape_name;
 
@@ -81,6 +81,9 @@ pub fn advice(source: &gst::Element, input: &Input) -> String {
     if let Some(start) = input.path.as_deref().filter(|_| formats.is_empty()).and_then(start) {
         return format!(". {start}: it is no video and no picture");
     }
+    if let Some(missing) = input.path.as_deref().and_then(boxes::missing) {
+        return format!(". {missing}");
+    }
     if formats.contains("text/html") {
         return ". It is a web page; name the address of the video itself".to_owned();
     }
@@ -105,6 +108,9 @@ pub fn advice(source: &gst::Element, input: &Input) -> String {
 fn start(path: &Path) -> Option<String> {
     let mut start = Vec::new();
     File::open(path).ok()?.take(512).read_to_end(&mut start).ok()?;
+    if start.is_empty() {
+        return Some("It is empty".to_owned());
+    }
     if start.iter().all(|byte| *byte == 0) {
         return Some(
             "It begins with zeros, as a copy or a download that was not finished".to_owned(),

@@ -69,6 +69,7 @@ impl Finish<'_> {
         if let Some((out, crops)) = &files.crops {
             footer.crops = Self::crops(out, crops, recording);
         }
+        footer.annotated = files.video.as_ref().and_then(|(file, _)| file.name());
         footer.wall =
             WallEnd { end: now(), seconds: self.started.elapsed().as_millis() as f64 / 1e3 };
         let mut page = summary::page(totals.frames, &totals.faces, self.judged);

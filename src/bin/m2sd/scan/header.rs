@@ -7,8 +7,8 @@ use gst::prelude::*;
 use gstm2sd::core::modelinfo::{self, LlrMap, ModelInfo, SufficiencyKeys};
 use gstm2sd::core::redact::redact;
 use gstm2sd::evidence::records::{
-    Calibration, FORMAT, Header, Judging, ModelFile, Point, Population, Rate, Span, Versions,
-    WallStart,
+    Calibration, FORMAT, Header, InputKind, Judging, ModelFile, Point, Population, Rate, Span,
+    Versions, WallStart,
 };
 use gstm2sd::filter::{M2sdFilter, ModelFiles};
 use gstm2sd::infer::{CancelToken, sha256_of};
@@ -61,6 +61,11 @@ pub fn now() -> String {
 pub fn comparable(header: &Header) -> Value {
     let mut header = header.clone();
     header.wall = WallStart::default();
+    if header.input.sha256.is_some() {
+        // What it is, its bytes say, and not how it was named.
+        header.input.name.clear();
+        header.input.kind = InputKind::default();
+    }
     // What was chosen, of what the settings leave open, once the networks ran.
     for field in [
         &mut header.provider,

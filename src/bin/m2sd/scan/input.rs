@@ -1,10 +1,12 @@
 //! What is scanned: a file, an address or standard input.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
+use gstm2sd::core::file_name;
 use gstm2sd::core::redact::redact;
 use gstm2sd::evidence::provenance::{self, Provenance, TrustList};
 use gstm2sd::evidence::records::{self, InputKind, Media};
@@ -37,8 +39,8 @@ pub struct Input {
 impl Input {
     /// # Errors
     /// When it is neither a file nor an address, or standard input cannot be read or kept.
-    pub fn find(input: &str) -> Result<Self, CliError> {
-        let name = redact(input).into_owned();
+    pub fn find(input: &OsStr) -> Result<Self, CliError> {
+        let name = told(input);
         let kind = InputKind::File;
         let unknown = |uri, path, kind| Self {
             uri,
@@ -56,25 +58,31 @@ impl Input {
                     std::env::temp_dir().display()
                 ))
             })?;
+            if spooled.metadata().is_ok_and(|is| is.len() == 0) {
+                return Err(CliError::input(
+                    "standard input is empty: not one byte came by it; expected a video or a picture. See \
+                     what the command before the pipe says, and that it writes to its standard output",
+                ));
+            }
             let path = PathBuf::from(format!("/proc/self/fd/{}", spooled.as_raw_fd()));
             let uri = glib::filename_to_uri(&path, None).map_err(CliError::input)?.into();
             let mut this = unknown(uri, Some(path), InputKind::StandardInput);
             this.spooled = Some(spooled);
             return Ok(this);
         }
-        if address::is_address(input) {
-            let named = |why| CliError::Input(format!("{}: {why}", escape_name(&redact(input))));
-            address::check(input).map_err(named)?;
-            let path = glib::filename_from_uri(input).ok().map(|(path, _host)| path);
+        let wrong = |why: String| CliError::Input(format!("{}: {why}", escape_name(&told(input))));
+        if let Some(address) = input.to_str().filter(|input| address::is_address(input)) {
+            address::check(address).map_err(wrong)?;
+            let path = glib::filename_from_uri(address).ok().map(|(path, _host)| path);
             if let Some(path) = &path {
-                check_file(path, input)?;
+                check_file(path, true).map_err(wrong)?;
             }
             let is_file = path.as_ref().is_some_and(|path| path.is_file());
             let kind = if is_file { kind } else { InputKind::Stream };
-            return Ok(unknown(input.to_owned(), path, kind));
+            return Ok(unknown(address.to_owned(), path, kind));
         }
         let path = std::path::absolute(input).map_err(CliError::input)?;
-        check_file(&path, input)?;
+        check_file(&path, false).map_err(wrong)?;
         let uri = glib::filename_to_uri(&path, None).map_err(CliError::input)?.into();
         Ok(unknown(uri, Some(path), kind))
     }
@@ -133,39 +141,45 @@ impl Input {
     }
 }
 
-/// That a file is there, can be read, and has something in it.
-fn check_file(path: &Path, input: &str) -> Result<(), CliError> {
-    let name = escape_name(&redact(input));
-    let wrong = |why: String| Err(CliError::Input(format!("{name}: {why}")));
+/// What an input is called, without passwords: see [`file_name::told`].
+pub fn told(input: &OsStr) -> String {
+    // Of a name that is empty there is no absolute path; it is no file either.
+    let absolute = std::path::absolute(input).unwrap_or_default();
+    redact(&file_name::told(Path::new(input), &absolute)).into_owned()
+}
+
+/// That a file is there, can be read, and has something in it; else why not.
+fn check_file(path: &Path, is_address: bool) -> Result<(), String> {
     let denied = || {
-        wrong(
-            "it may not be read (permission denied): ask its owner, or see ls -l and chmod".into(),
-        )
+        Err("it may not be read (permission denied): ask its owner, or see ls -l and chmod".into())
     };
     let found = match path.metadata() {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return denied(),
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return wrong(format!("it cannot be looked at: {error}"));
+            return Err(format!("it cannot be looked at: {error}"));
         }
         Err(_) => {
             let missing = path.ancestors().skip(1).filter(|dir| !dir.exists()).last();
             let missing = missing.map(|dir| format!(": there is no folder {}", dir.display()));
-            return wrong(format!(
-                "it is neither a file nor a URI{}; expected a path like clip.mp4 or a URI like \
-                 rtsp://camera/stream",
-                missing.unwrap_or_default()
-            ));
+            let missing = missing.unwrap_or_default();
+            return Err(match is_address {
+                true => format!("there is no such file{missing}; see that its path is right"),
+                false => format!(
+                    "it is neither a file nor a URI{missing}; expected a path like clip.mp4 or a URI \
+                     like rtsp://camera/stream"
+                ),
+            });
         }
     };
     if found.is_dir() {
-        return wrong("it is a folder; name it without file://".into());
+        return Err("it is a folder; name it without file://".into());
     }
     if !found.is_file() {
         // As a stream, which is not opened twice.
-        return match address::is_address(input) {
+        return match is_address {
             true => Ok(()),
-            false => wrong(format!(
+            false => Err(format!(
                 "it is a pipe or a device, and no file; scan - reads standard input, and \
                  file://{} what comes as a stream",
                 path.display()
@@ -173,14 +187,12 @@ fn check_file(path: &Path, input: &str) -> Result<(), CliError> {
         };
     }
     if found.len() == 0 {
-        return wrong(
-            "it is empty; expected a video or a picture. Was it copied to its end?".into(),
-        );
+        return Err("it is empty; expected a video or a picture. Was it copied to its end?".into());
     }
     match File::open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => denied(),
-        Err(error) => wrong(format!("it cannot be opened: {error}")),
+        Err(error) => Err(format!("it cannot be opened: {error}")),
     }
 }
 

@@ -1,21 +1,20 @@
 //! Several inputs: each is scanned by a process of its own, and one summary tells of all.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory};
-use gstm2sd::core::redact::redact;
-use rustix::process::{Pid, Signal, kill_process};
 
 use super::args::ScanArgs;
-use super::input::STANDARD_INPUT;
+use super::input::{STANDARD_INPUT, told};
 use super::recording::is_standard_output;
+use crate::child;
 use crate::clip_files::stem;
 use crate::error::CliError;
 use crate::media_files;
@@ -28,16 +27,20 @@ use crate::terminal::{
 const OWN: [&str; 5] = ["inputs", "out", "clips", "json", "jobs"];
 /// How often it is looked whether a scan has ended.
 const GLANCE: Duration = Duration::from_millis(50);
+/// Not all of the input is scored, or it is damaged or cut short.
+const PARTLY: i32 = 5;
 /// From the worst: the exit code of several scans is the first of these that one has had.
-const WORST: [i32; 5] = [141, 4, 3, 2, 5];
+const WORST: [i32; 5] = [141, 4, 3, 2, PARTLY];
 
-pub fn is_folder(input: &str) -> bool {
+pub fn is_folder(input: &OsStr) -> bool {
     input != STANDARD_INPUT && Path::new(input).is_dir()
 }
 
 /// A scan that is to be done, and where its results go.
 struct Job {
-    input: String,
+    input: OsString,
+    /// As it is told.
+    told: String,
     /// The name of its folder among the others.
     name: String,
 }
@@ -57,7 +60,7 @@ struct Done {
 ///
 /// # Errors
 /// The worst of what the scans ended with.
-pub fn run(args: &ScanArgs, inputs: &[String]) -> Result<(), CliError> {
+pub fn run(args: &ScanArgs, inputs: &[OsString]) -> Result<(), CliError> {
     if args.json.is_some() {
         let where_to = if args.json.as_deref().is_some_and(is_standard_output) {
             "standard output"
@@ -75,12 +78,10 @@ pub fn run(args: &ScanArgs, inputs: &[String]) -> Result<(), CliError> {
     let mut waiting: VecDeque<_> = (0..jobs.len()).collect();
     let mut running = Vec::<Running>::new();
     let mut done = BTreeMap::new();
-    let mut passed_on = false;
     loop {
-        if let Some(signal) = signals.received().filter(|_| !passed_on) {
-            passed_on = true;
+        if signals.received().is_some() {
             waiting.clear();
-            running.iter().for_each(|scan| pass_on(signal, &scan.child));
+            running.iter_mut().for_each(|scan| child::end(&mut scan.child));
         }
         while running.len() < args.jobs as usize
             && let Some(number) = waiting.pop_front()
@@ -110,31 +111,33 @@ pub fn run(args: &ScanArgs, inputs: &[String]) -> Result<(), CliError> {
 }
 
 /// The inputs in order, those of a folder by name; each with a name of its own.
-fn jobs(inputs: &[String]) -> Result<Vec<Job>, CliError> {
+fn jobs(inputs: &[OsString]) -> Result<Vec<Job>, CliError> {
     let mut all = Vec::new();
     for input in inputs {
-        match input.as_str() {
-            STANDARD_INPUT => {
-                return Err(CliError::usage(
-                    "standard input (-) is scanned alone; name files, folders or URIs beside each other",
-                ));
-            }
-            folder if is_folder(folder) => all.extend(files(Path::new(folder))?),
-            _ => all.push(input.clone()),
+        if input == STANDARD_INPUT {
+            return Err(CliError::usage(
+                "standard input (-) is scanned alone; name files, folders or URIs beside each other",
+            ));
+        }
+        if is_folder(input) {
+            all.extend(files(Path::new(input))?.into_iter().map(PathBuf::into_os_string));
+        } else {
+            all.push(input.clone());
         }
     }
     let mut taken = std::collections::BTreeSet::new();
     let named = all.into_iter().map(|input| {
-        let plain = stem(&redact(&input));
+        let told = told(&input);
+        let plain = stem(&told);
         let mut names =
             (1u32..).map(|n| if n == 1 { plain.clone() } else { format!("{plain}-{n}") });
         let name = names.find(|name| taken.insert(name.to_lowercase())).unwrap_or_default();
-        Job { input, name }
+        Job { input, told, name }
     });
     Ok(named.collect())
 }
 
-fn files(folder: &Path) -> Result<Vec<String>, CliError> {
+fn files(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     let failed = |e| CliError::input(format!("cannot read {}: {e}", folder.display()));
     let mut paths = Vec::<PathBuf>::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
@@ -151,12 +154,7 @@ fn files(folder: &Path) -> Result<Vec<String>, CliError> {
             media_files::endings()
         )));
     }
-    let name = |path: PathBuf| {
-        path.into_os_string().into_string().map_err(|path| {
-            CliError::input(format!("{} is no Unicode name; rename it", Path::new(&path).display()))
-        })
-    };
-    paths.into_iter().map(name).collect()
+    Ok(paths)
 }
 
 /// The options of this command that every scan has, as they were given.
@@ -197,7 +195,7 @@ fn start(
 ) -> Result<Running, CliError> {
     let failed = |e: std::io::Error| CliError::runtime(format!("cannot start a scan: {e}"));
     let said = tempfile::tempfile().map_err(failed)?;
-    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    let mut command = child::command().map_err(failed)?;
     let look = Look::of_stdout();
     command.arg(if look.has_colors { "--color=always" } else { "--color=never" });
     command.args(look.width.map(|columns| format!("--columns={columns}")));
@@ -211,18 +209,10 @@ fn start(
             command.arg(option).arg(folder.join(&job.name));
         }
     }
-    command.arg("--").arg(&job.input).stdin(Stdio::null());
+    command.arg("--").arg(&job.input);
     command.stdout(said.try_clone().map_err(failed)?);
     command.stderr(said.try_clone().map_err(failed)?);
     Ok(Running { number, child: command.spawn().map_err(failed)?, said })
-}
-
-fn pass_on(signal: i32, child: &Child) {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(signal)) {
-        // Ended already, where it was quick.
-        let _ = kill_process(pid, signal);
-    }
 }
 
 /// What a scan has said, if it is over; else the scan.
@@ -242,14 +232,14 @@ fn code(status: ExitStatus) -> i32 {
 }
 
 fn tell(job: Option<&Job>, over: &Done) -> Result<(), CliError> {
-    let input = job.map_or("", |job| job.input.as_str());
+    let input = job.map_or("", |job| job.told.as_str());
     print_told(&format!("{}\n{}\n\n", escape_name(input), over.said))
 }
 
 /// One line for each input.
 fn summary(jobs: &[Job], done: &BTreeMap<usize, Done>) -> Result<(), CliError> {
     let mut page = Page::default();
-    page.text(format!("{} of {} inputs were scanned:", done.len(), jobs.len()));
+    page.text(counts(done.values().map(|over| over.code), jobs.len()));
     for (number, job) in jobs.iter().enumerate() {
         let (tone, line) = match done.get(&number) {
             None => (Tone::Dim, "not begun".to_owned()),
@@ -259,9 +249,27 @@ fn summary(jobs: &[Job], done: &BTreeMap<usize, Done>) -> Result<(), CliError> {
                 (tone, format!("{} (exit code {})", found(&said), over.code))
             }
         };
-        page.item(format!("  {}: ", escape_name(&job.input)), tone, line);
+        page.item(format!("  {}: ", escape_name(&job.told)), tone, line);
     }
     print_page(&page)
+}
+
+/// How many of all inputs were scanned, by their exit codes.
+fn counts(codes: impl Iterator<Item = i32>, all: usize) -> String {
+    let (mut whole, mut partly) = (0, 0);
+    codes.for_each(|code| match code {
+        0 => whole += 1,
+        PARTLY => partly += 1,
+        _ => {}
+    });
+    let mut line = format!("{whole} of {all} inputs were scanned to their end");
+    if partly > 0 {
+        line += &format!(", {partly} only in part");
+    }
+    match all - whole - partly {
+        0 => line + ":",
+        none => line + &format!(", {none} not:"),
+    }
 }
 
 /// The line that tells how many faces there are, else the last one.
@@ -290,9 +298,20 @@ mod tests {
     #[test]
     fn inputs_of_one_name_have_names_of_their_own() {
         let inputs = ["a/clip.mp4", "b/clip.mkv", "b/Clip.mp4", "x.mp4", "rtsp://u:p@cam/clip"];
-        let jobs = jobs(&inputs.map(str::to_owned)).unwrap();
+        let jobs = jobs(&inputs.map(OsString::from)).unwrap();
         let names: Vec<_> = jobs.iter().map(|job| job.name.as_str()).collect();
         assert_eq!(names, ["clip", "clip-2", "Clip-3", "x", "clip-4"]);
+    }
+
+    #[test]
+    fn what_failed_is_not_counted_as_scanned() {
+        for (codes, all, expected) in [
+            (&[0, 0][..], 2, "2 of 2 inputs were scanned to their end:"),
+            (&[0, 3], 2, "1 of 2 inputs were scanned to their end, 1 not:"),
+            (&[5, 0, 4], 5, "1 of 5 inputs were scanned to their end, 1 only in part, 3 not:"),
+        ] {
+            assert_eq!(counts(codes.iter().copied(), all), expected);
+        }
     }
 
     #[test]

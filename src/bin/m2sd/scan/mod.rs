@@ -2,6 +2,7 @@
 
 mod address;
 mod args;
+mod boxes;
 mod clip;
 mod crops;
 mod damage;
@@ -26,6 +27,7 @@ mod summary;
 mod sync;
 mod targets;
 
+use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,7 +66,7 @@ pub fn run(args: &ScanArgs) -> Result<(), CliError> {
     }
 }
 
-fn run_one(args: &ScanArgs, input: &str) -> Result<(), CliError> {
+fn run_one(args: &ScanArgs, input: &OsStr) -> Result<(), CliError> {
     gst::init().map_err(CliError::runtime)?;
     gstm2sd::plugin_register_static().map_err(CliError::runtime)?;
     let mut input = Input::find(input)?;
@@ -136,9 +138,11 @@ fn reuse(
     let mut page = summary::page(earlier.frames, &earlier.faces, judged);
     page.text(also + &finish::credentials(input));
     finish::tell(args, &page)?;
-    note(
-        "These results were there: of the same input, with the same settings. --force scans anew.",
-    );
+    let then = earlier.header.as_ref().map_or("", |header| header.input.name.as_str());
+    let called = if then == input.name { String::new() } else { format!(" (then {then:?})") };
+    note(&format!(
+        "These results were there: of the same input{called}, with the same settings. --force scans anew."
+    ));
     let footer = earlier.footer.as_ref();
     let is_whole = |end| end == End::Complete;
     match footer.and_then(|f| f.reason.clone().or((!is_whole(f.end)).then(String::new))) {

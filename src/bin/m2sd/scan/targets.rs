@@ -104,31 +104,24 @@ impl Targets {
         let there = records.filter(is_there);
         if args.force {
             // A link is replaced itself, and what it leads to stays.
-            if let Some(path) = there.filter(|path| !path.is_symlink()) {
-                refuse_foreign(path, &begin_of(path)?)?;
-            }
+            let edges = there.filter(|path| !path.is_symlink()).map(edges_of).transpose()?;
+            self.refuse_unclaimed(edges.as_ref(), |path| !path.is_symlink())?;
             return self.refuse_sealed().map(|()| Before::Replaceable);
         }
-        let crops = self.crops.as_ref().and_then(|out| crops::there(out).into_iter().next());
         let mut same = None;
         if let Some(path) = there {
             let earlier = read(path)?;
-            refuse_foreign(path, &earlier)?;
             if !earlier.is_of(header) {
                 return Err(kept(path, &earlier, header));
             }
             same = Some(earlier);
-        } else if let Some(path) = video.filter(is_there).or(crops.as_deref()) {
-            return Err(CliError::Usage(format!(
-                "{} is there, and no records say of what it is. Name another folder, or let --force \
-                 replace it",
-                path.display()
-            )));
         }
+        self.refuse_unclaimed(same.as_ref(), |_| true)?;
         if let Some(dir) = &self.clips {
             clip_files::refuse_same_names(dir, &input.name)?;
         }
-        let has_video = video.is_none_or(|path| path.is_file());
+        let is_whole = |path: &Path| path.metadata().is_ok_and(|is| is.is_file() && is.len() > 0);
+        let has_video = video.is_none_or(is_whole);
         let is_told_again = !args.timings && self.clips.is_none() && has_video;
         match same.filter(|earlier| earlier.is_final() && is_told_again) {
             Some(earlier) => Ok(Before::Same(Box::new(earlier))),
@@ -137,6 +130,25 @@ impl Targets {
                 self.left_over(records, header).map(|()| Before::Replaceable)
             }
         }
+    }
+
+    /// Refuses what is in the places of the video and the crops, but what records of a scan say that it wrote.
+    fn refuse_unclaimed(
+        &self,
+        earlier: Option<&Earlier>,
+        counts: impl Fn(&Path) -> bool,
+    ) -> Result<(), CliError> {
+        let Some(out) = &self.out else { return Ok(()) };
+        let footer = earlier.and_then(|earlier| earlier.footer.as_ref());
+        let video = self.video.iter().map(|(path, _)| path.clone());
+        let crops = self.crops.iter().flat_map(|out| crops::there(out));
+        for path in video.chain(crops).filter(|path| counts(path)) {
+            let name = path.strip_prefix(out).ok().and_then(Path::to_str);
+            let ours = footer.zip(name).is_some_and(|(footer, name)| footer.has_written(name));
+            let found = "no records of a scan say that it wrote it";
+            outputs::refuse_foreign(&path, ours, found).map_err(CliError::Usage)?;
+        }
+        Ok(())
     }
 
     /// What is sealed stays as it is.
@@ -158,7 +170,6 @@ impl Targets {
             return Ok(());
         };
         let earlier = read(&part)?;
-        refuse_foreign(&part, &earlier)?;
         // One that was killed before its first record has left nothing.
         let Some(of) = &earlier.header else { return Ok(()) };
         if !earlier.is_of(header) {
@@ -228,28 +239,22 @@ impl Files {
     }
 }
 
+/// The records at a path, and nothing else.
 fn read(path: &Path) -> Result<Earlier, CliError> {
-    Earlier::read(path).map_err(|error| unreadable(path, &error))
+    records_of(path, Earlier::read(path))
 }
 
-fn begin_of(path: &Path) -> Result<Earlier, CliError> {
-    Earlier::read_header(path).map_err(|error| unreadable(path, &error))
+/// Their header and footer.
+fn edges_of(path: &Path) -> Result<Earlier, CliError> {
+    records_of(path, Earlier::read_edges(path))
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> CliError {
-    CliError::input(format!("cannot read {}: {error}", path.display()))
-}
-
-/// Whatever --force says, it is about results of scans.
-fn refuse_foreign(path: &Path, there: &Earlier) -> Result<(), CliError> {
-    let is_empty = path.metadata().is_ok_and(|is| is.is_file() && is.len() == 0);
-    if is_empty || there.header.is_some() {
-        return Ok(());
-    }
-    Err(CliError::Usage(format!(
-        "{} is there, and holds no records of a scan. Name another file for the records",
-        path.display()
-    )))
+fn records_of(path: &Path, read: io::Result<Earlier>) -> Result<Earlier, CliError> {
+    let there =
+        read.map_err(|e| CliError::input(format!("cannot read {}: {e}", path.display())))?;
+    let found = "it holds no records of a scan";
+    outputs::refuse_foreign(path, there.header.is_some(), found).map_err(CliError::Usage)?;
+    Ok(there)
 }
 
 fn kept(path: &Path, earlier: &Earlier, header: &Header) -> CliError {
