@@ -31,9 +31,9 @@ if command -v shellcheck >/dev/null; then
 fi
 clippy
 clippy --no-default-features
-# Every storey stands without those above it.
+# Every storey stands without those above it, and so do its tests.
 for storey in measure evidence c2pa pdf events models infer kserve plugin publish watch; do
-    cargo clippy --quiet --lib --no-default-features --features "$storey" -- -D warnings
+    cargo clippy --quiet --lib --tests --no-default-features --features "$storey" -- -D warnings
 done
 # Links that lead nowhere, and other faults of the documentation.
 RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --quiet --no-deps --lib
