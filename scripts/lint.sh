@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, documentation, and clippy with every warning an error on default, no and all features.
+# Formatting, documentation and what it names, and clippy with every warning an error on default, no and all features.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,6 +26,7 @@ claim_gstreamer_1_24() {
 }
 
 cargo fmt --check
+scripts/named.py
 if command -v shellcheck >/dev/null; then
     shellcheck scripts/*.sh .ci/run
 fi
