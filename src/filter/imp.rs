@@ -10,8 +10,8 @@ use gst::subclass::prelude::*;
 use crate::filter::analysis;
 use crate::filter::audio::AudioPads;
 use crate::filter::debug::CAT;
+use crate::filter::engines::error::SessionError;
 use crate::filter::engines::finding::{self, ModelFiles};
-use crate::filter::engines::loading::SessionError;
 use crate::filter::input::negotiation;
 use crate::filter::settings::{
     ChannelOrder, DEFAULT_BATCH_TIMEOUT, DEFAULT_DETECT_THRESHOLD, DEFAULT_MAX_FACES,

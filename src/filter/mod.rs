@@ -50,8 +50,8 @@ use crate::core::modelinfo::Role;
 use crate::infer::CancelToken;
 
 pub use analysis::clip_observer::ClipPixels;
+pub use engines::error::SessionError;
 pub use engines::finding::{ClassifierFile, ModelFiles};
-pub use engines::loading::SessionError;
 pub use settings::{
     ChannelOrder, LandmarkSource, Mode, OnError, OrientationSource, Precision, Provider,
 };
