@@ -66,9 +66,6 @@ fn a_training_that_nobody_vouches_for_counts_as_none() {
     for wrong in ["trained=perhaps", "training=true"] {
         assert!(format!("[modelinfo]\n{wrong}").parse::<ModelInfo>().is_err());
     }
-    use Training::{Analytic, Trained, Unknown, Untrained};
-    assert_eq!([Trained, Analytic].map(Training::allows_verdicts), [true; 2]);
-    assert_eq!([Untrained, Unknown].map(Training::allows_verdicts), [false; 2]);
 }
 
 #[test]
