@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, documentation, and clippy with every warning an error on default, no and all features.
+# Formatting, documentation and what it names, and clippy with every warning an error on default, no and all features.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,14 +26,15 @@ claim_gstreamer_1_24() {
 }
 
 cargo fmt --check
+scripts/named.py
 if command -v shellcheck >/dev/null; then
     shellcheck scripts/*.sh .ci/run
 fi
 clippy
 clippy --no-default-features
-# Every storey stands without those above it.
+# Every storey stands without those above it, and so do its tests.
 for storey in measure evidence c2pa pdf events models infer kserve plugin publish watch; do
-    cargo clippy --quiet --lib --no-default-features --features "$storey" -- -D warnings
+    cargo clippy --quiet --lib --tests --no-default-features --features "$storey" -- -D warnings
 done
 # Links that lead nowhere, and other faults of the documentation.
 RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --quiet --no-deps --lib

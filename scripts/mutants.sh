@@ -24,6 +24,10 @@ mutate() {
     # Files on the command line replace those of the part.
     if [[ " ${extra[*]} " != *" -f "* && " ${extra[*]} " != *" --file "* ]]; then
         for glob in $2; do
+            if [ -z "$(git ls-files ":(glob)$glob")" ]; then
+                echo "mutants: $glob, of the part $name, is the name of no file: mend it here" >&2
+                exit 1
+            fi
             arguments+=(--file "$glob")
         done
     fi
@@ -44,12 +48,8 @@ constants() { scripts/constants.py "${extra[@]}" || survivors=$?; }
 models() {
     mutate models 'src/models/**/*.rs' --no-default-features --features=models --lib --test=models
 }
-# The queues on a frame's way and what they decide, by any of their names.
-queues() {
-    mutate queues 'src/filter/*box.rs src/filter/input/**/*queue*.rs
-        src/filter/output/**/*queue*.rs src/filter/output/**/*verdict*.rs' \
-        --features=harness --lib --test=element
-}
+# The queues on the way of a frame and of its sound.
+queues() { mutate queues 'src/filter/**/*queue.rs' --features=harness --lib --test=element --test=audio; }
 
 case $part in
     all) core && constants && models && queues ;;

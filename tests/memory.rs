@@ -5,6 +5,8 @@
 #[path = "element/picture.rs"]
 #[allow(dead_code)]
 mod picture;
+#[path = "support/resident.rs"]
+mod resident;
 #[path = "element/support.rs"]
 #[allow(dead_code)]
 mod support;
@@ -12,13 +14,8 @@ mod support;
 use gst::prelude::*;
 
 use picture::{Picture, face};
+use resident::resident_mib;
 use support::{Rig, filter, write_networks};
-
-fn resident_mib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
-}
 
 #[test]
 fn runs_that_are_over_give_their_memory_back() {

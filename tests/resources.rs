@@ -6,6 +6,8 @@
 #[path = "element/picture.rs"]
 #[allow(dead_code)]
 mod picture;
+#[path = "support/resident.rs"]
+mod resident;
 #[path = "element/scripted.rs"]
 #[allow(dead_code)]
 mod scripted;
@@ -24,17 +26,12 @@ use gstm2sd::models::arch::m2sd::Tuning;
 use gstm2sd::models::synth::{Synth, TransformerShape, write};
 
 use picture::{FRAME_DURATION, Picture, face, one_face_each};
+use resident::resident_mib;
 use scripted::scripted;
 use support::{Rig, T, filter, stat, write_networks};
 
 /// Held while memory is measured.
 static ALONE: Mutex<()> = Mutex::new(());
-
-fn resident_mib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
-}
 
 /// Sends a frame and takes it out again; returns how long that took.
 fn pass(rig: &mut Rig, picture: &Picture) -> Duration {

@@ -10,11 +10,11 @@ use gst::subclass::prelude::*;
 use crate::filter::analysis;
 use crate::filter::audio::AudioPads;
 use crate::filter::debug::CAT;
+use crate::filter::engines::error::SessionError;
 use crate::filter::engines::finding::{self, ModelFiles};
-use crate::filter::engines::loading::SessionError;
 use crate::filter::input::negotiation;
 use crate::filter::settings::{
-    ChannelOrder, DEFAULT_BATCH_TIMEOUT, DEFAULT_DETECT_THRESHOLD, DEFAULT_MAX_FACES,
+    ChannelOrderSource, DEFAULT_BATCH_TIMEOUT, DEFAULT_DETECT_THRESHOLD, DEFAULT_MAX_FACES,
     DEFAULT_MAX_LATENCY, LandmarkSource, MODEL_THRESHOLD, Mode, OnError, OrientationSource,
     Precision, Provider, Settings,
 };
@@ -91,10 +91,10 @@ pub struct M2sdFilter {
     #[property(name = "detect-threshold", get, set, type = f64, member = detect_threshold,
         minimum = 0.0, maximum = 1.0, default = DEFAULT_DETECT_THRESHOLD, mutable_ready,
         nick = "Detection threshold", blurb = "Lowest detection confidence of a face")]
-    #[property(name = "channel-order", get, set, type = ChannelOrder, member = channel_order,
+    #[property(name = "channel-order", get, set, type = ChannelOrderSource, member = channel_order,
          mutable_ready, nick = "Detector channel order",
         blurb = "Order of the colour channels in the detector's input",
-        builder(ChannelOrder::default()))]
+        builder(ChannelOrderSource::default()))]
     #[property(name = "max-faces", get, set, type = u32, member = max_faces,
         minimum = 1, maximum = 750, default = DEFAULT_MAX_FACES, mutable_ready,
         nick = "Most faces", blurb = "Most faces followed on one frame, best detections first")]

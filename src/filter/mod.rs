@@ -50,10 +50,10 @@ use crate::core::modelinfo::Role;
 use crate::infer::CancelToken;
 
 pub use analysis::clip_observer::ClipPixels;
+pub use engines::error::SessionError;
 pub use engines::finding::{ClassifierFile, ModelFiles};
-pub use engines::loading::SessionError;
 pub use settings::{
-    ChannelOrder, LandmarkSource, Mode, OnError, OrientationSource, Precision, Provider,
+    ChannelOrderSource, LandmarkSource, Mode, OnError, OrientationSource, Precision, Provider,
 };
 
 glib::wrapper! {
@@ -90,7 +90,7 @@ impl M2sdFilter {
 /// Registers the element with GStreamer.
 pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     for enumeration in [
-        ChannelOrder::static_type(),
+        ChannelOrderSource::static_type(),
         Mode::static_type(),
         OnError::static_type(),
         LandmarkSource::static_type(),

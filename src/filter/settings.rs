@@ -11,10 +11,10 @@ use crate::core::sampling::{ClipFps, NoClipFps};
 use crate::infer;
 pub use crate::infer::{Precision, Provider};
 
-/// The channel order in which the detector reads frames.
+/// Who says in which channel order the detector reads frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstM2sdChannelOrder")]
-pub enum ChannelOrder {
+pub enum ChannelOrderSource {
     /// What the model's sidecar says, else what its family reads.
     #[default]
     #[enum_value(name = "What the model's .modelinfo says, else its family's", nick = "auto")]
@@ -135,7 +135,7 @@ pub struct Settings {
     pub detect_interval: u32,
     pub detect_size: u32,
     pub detect_threshold: f64,
-    pub channel_order: ChannelOrder,
+    pub channel_order: ChannelOrderSource,
     pub max_faces: u32,
     pub min_face: u32,
     pub clip_fps: Option<String>,
@@ -176,7 +176,7 @@ impl Default for Settings {
             detect_interval: 0,
             detect_size: 0,
             detect_threshold: DEFAULT_DETECT_THRESHOLD,
-            channel_order: ChannelOrder::default(),
+            channel_order: ChannelOrderSource::default(),
             max_faces: DEFAULT_MAX_FACES,
             min_face: 0,
             clip_fps: None,
@@ -262,9 +262,9 @@ impl Settings {
     /// The order in which the detector is given colours, where `model` is its own.
     pub fn channel_order(&self, model: image::ChannelOrder) -> image::ChannelOrder {
         match self.channel_order {
-            ChannelOrder::Auto => model,
-            ChannelOrder::Rgb => image::ChannelOrder::Rgb,
-            ChannelOrder::Bgr => image::ChannelOrder::Bgr,
+            ChannelOrderSource::Auto => model,
+            ChannelOrderSource::Rgb => image::ChannelOrder::Rgb,
+            ChannelOrderSource::Bgr => image::ChannelOrder::Bgr,
         }
     }
 

@@ -11,11 +11,11 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-/// A file under construction, invisible under its own name until [`Staged::publish`], and removed
+/// A file under construction, invisible under its own name until [`AtomicFile::publish`], and removed
 /// where that is never called.
-pub(crate) struct Staged(NamedTempFile);
+pub(crate) struct AtomicFile(NamedTempFile);
 
-impl Staged {
+impl AtomicFile {
     /// In the folder of the file to be, so that publishing is a rename.
     pub(crate) fn new(dir: &Path) -> io::Result<Self> {
         // A model is for whoever may read the folder; temporary files are private by default.
@@ -87,7 +87,7 @@ pub(crate) fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
     disk.sync_folder(folder(to))
 }
 
-impl Write for Staged {
+impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.as_file_mut().write(bytes)
     }
@@ -99,17 +99,17 @@ impl Write for Staged {
 
 /// Replaces the file at `path` by `contents`, in one step.
 pub(crate) fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let mut staged = Staged::new(folder(path))?;
-    staged.write_all(contents)?;
-    staged.publish(path)
+    let mut partial = AtomicFile::new(folder(path))?;
+    partial.write_all(contents)?;
+    partial.publish(path)
 }
 
 /// As [`write_whole`], for its owner alone to read.
 #[cfg(feature = "watch")]
 pub(crate) fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let mut staged = Staged::with_mode(folder(path), 0o600)?;
-    staged.write_all(contents)?;
-    staged.publish(path)
+    let mut partial = AtomicFile::with_mode(folder(path), 0o600)?;
+    partial.write_all(contents)?;
+    partial.publish(path)
 }
 
 /// Writes a file that is not there yet, in one step; its permissions are `mode` less the process's mask.
@@ -118,10 +118,10 @@ pub(crate) fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// [`ErrorKind::AlreadyExists`] when there is something of that name.
 #[cfg(feature = "evidence")]
 pub(crate) fn write_new(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
-    let mut staged = Staged::with_mode(folder(path), mode)?;
-    staged.write_all(contents)?;
-    staged.0.as_file().sync_all()?;
-    if let Err(failed) = staged.0.persist_noclobber(path) {
+    let mut partial = AtomicFile::with_mode(folder(path), mode)?;
+    partial.write_all(contents)?;
+    partial.0.as_file().sync_all()?;
+    if let Err(failed) = partial.0.persist_noclobber(path) {
         // Some network file systems know neither such a rename nor hard links.
         if failed.error.kind() == ErrorKind::AlreadyExists || path.symlink_metadata().is_ok() {
             return Err(ErrorKind::AlreadyExists.into());
@@ -225,11 +225,11 @@ mod tests {
     fn a_file_is_on_the_disk_before_its_name_and_its_name_before_we_say_so() {
         for fails_at in 0..=3 {
             let dir = tempfile::tempdir().unwrap();
-            let mut staged = Staged::new(dir.path()).unwrap();
-            staged.write_all(b"content").unwrap();
+            let mut partial = AtomicFile::new(dir.path()).unwrap();
+            partial.write_all(b"content").unwrap();
             let mut disk = Recorder { steps: Vec::new(), fails_at };
             let path = dir.path().join("model");
-            let published = publish_on(&mut disk, staged.0, &path);
+            let published = publish_on(&mut disk, partial.0, &path);
             assert_eq!(published.is_err(), fails_at > 0, "a failure at step {fails_at} is hidden");
             let all = ["sync 7 bytes", "rename", "sync the folder of 1"];
             let expected = if fails_at == 0 { &all[..] } else { &all[..fails_at] };

@@ -74,8 +74,8 @@ impl Quantisable {
         info: &ModelInfo,
     ) -> Result<(), QuantiseModelError> {
         let from = self.path.file_name().unwrap_or_default().to_string_lossy();
-        store(target, info, &from, |staged| {
-            self.layers.quantised(file(&self.path)?, most, staged).map_err(|e| self.failed(e))
+        store(target, info, &from, |partial| {
+            self.layers.quantised(file(&self.path)?, most, partial).map_err(|e| self.failed(e))
         })?;
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::file::{self, Staged};
+use super::file::{self, AtomicFile};
 use super::lock::{FolderLock, LockError, Record};
 use super::onnx::{self, OnnxError};
 use crate::core::modelinfo::{ModelInfo, ModelInfoError};
@@ -41,17 +41,17 @@ pub(crate) fn store<E: From<StoreError>>(
     model: &Path,
     info: &ModelInfo,
     from: &str,
-    body: impl FnOnce(&mut Staged) -> Result<(), E>,
+    body: impl FnOnce(&mut AtomicFile) -> Result<(), E>,
 ) -> Result<Stored, E> {
     let text = info.to_sidecar().map_err(StoreError::Sidecar)?;
     let dir = file::folder(model);
     let failed = |source| StoreError::Write { path: model.to_owned(), source };
     std::fs::create_dir_all(dir).map_err(failed)?;
-    let mut staged = Staged::new(dir).map_err(failed)?;
-    body(&mut staged)?;
-    staged.flush().map_err(failed)?;
-    onnx::summary(staged.path()).map_err(StoreError::Damaged)?;
-    let sha256 = file::sha256(staged.path()).map_err(failed)?;
+    let mut partial = AtomicFile::new(dir).map_err(failed)?;
+    body(&mut partial)?;
+    partial.flush().map_err(failed)?;
+    onnx::summary(partial.path()).map_err(StoreError::Damaged)?;
+    let sha256 = file::sha256(partial.path()).map_err(failed)?;
 
     // Two imports of one name at a time would else leave the one's model with the other's sidecar.
     let folder = FolderLock::acquire(dir).map_err(StoreError::Lock)?;
@@ -59,7 +59,7 @@ pub(crate) fn store<E: From<StoreError>>(
     let sidecar = sidecar_of(model);
     file::write_whole(&sidecar, text.as_bytes())
         .map_err(|source| StoreError::Write { path: sidecar.clone(), source })?;
-    staged.publish(model).map_err(failed)?;
+    partial.publish(model).map_err(failed)?;
     let name = model.file_name().unwrap_or_default().to_string_lossy();
     let record = Record { sha256: sha256.clone(), from: from.to_owned(), etag: None };
     folder.record(&name, record).map_err(StoreError::Lock)?;

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod detector_checkpoints;
+#[cfg(feature = "infer")]
+mod detector_graphs;
 mod detectors;
 #[path = "../../fuzz/entries.rs"]
 mod entries;

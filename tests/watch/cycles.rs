@@ -4,16 +4,11 @@ use gstm2sd::events::body::CameraState::Online;
 use gstm2sd::watch::config::CameraConfig;
 use gstm2sd::watch::control::ControlError;
 
+use super::resident::resident_mib;
 use super::support::{PATIENCE, Watchdog, Watching, id, until, write_config};
 
 fn count(folder: &str) -> usize {
     std::fs::read_dir(folder).unwrap().count()
-}
-
-fn resident_mib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
 }
 
 /// Adds the camera over REST; returns the answer's status.

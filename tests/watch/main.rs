@@ -9,6 +9,8 @@ mod cycles;
 mod failures;
 mod files;
 mod preview;
+#[path = "../support/resident.rs"]
+mod resident;
 mod server;
 #[path = "../events/servers.rs"]
 #[allow(dead_code, reason = "another test program uses the rest")]

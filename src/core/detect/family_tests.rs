@@ -112,6 +112,29 @@ fn three_faces() -> [Face; 3] {
     ]
 }
 
+/// Boxes of 100×100 px, when the far edge belongs to a box, one so far to the right of the other:
+/// 58 of 142 px are shared, 57 of 143, 47 of 153, 46 of 154.
+#[test]
+fn boxes_that_overlap_by_more_than_their_family_allows_are_one_face() {
+    for (right, of_yunet, of_scrfd) in [(42.0, 1, 1), (43.0, 1, 2), (53.0, 1, 2), (54.0, 2, 2)] {
+        let better = face([60.0, 20.0, 159.0, 119.0], 0.9);
+        let other = face([60.0 + right, 20.0, 159.0 + right, 119.0], 0.8);
+        let (mut yunet, mut scrfd) =
+            (Planted::new(size(320, 192), 3, 1, 2), Planted::new(size(320, 192), 3, 2, 1));
+        for (cell, face) in [((3, 2), &better), ((5, 2), &other)] {
+            yunet.plant_yunet(2, cell, face);
+            scrfd.plant_scrfd(2, cell, 0, face);
+        }
+        for (outputs, faces) in [
+            (FamilyOutputs::YuNet(yunet.outputs()), of_yunet),
+            (FamilyOutputs::Scrfd(scrfd.outputs()), of_scrfd),
+        ] {
+            let found = outputs.faces(yunet.input, yunet.input, &DetectParams::default()).unwrap();
+            assert_found(&found, &[better, other][..faces]);
+        }
+    }
+}
+
 #[test]
 fn yunet_has_a_face_for_each_cell() {
     let mut planted = Planted::new(size(320, 192), 3, 1, 2);

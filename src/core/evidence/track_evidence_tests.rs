@@ -143,8 +143,18 @@ fn scores_that_contradict_one_another_take_longer_and_close_ones_too() {
     assert!((4..=20).contains(&close), "{close}");
     let wild: Vec<_> = (0..60).map(|n| if n % 3 == 0 { 0.2 } else { 0.95 }).collect();
     assert!(until(wild).unwrap() > 5);
-    // Within the margin, however many.
-    assert_eq!(until(vec![0.54; 200]), None);
+}
+
+#[test]
+fn within_the_margin_nothing_is_said_however_much_there_is() {
+    let close = Label::Uncertain(Doubt::Close);
+    for (log_odds, label) in
+        [(0.199, close), (0.201, Label::Fake), (-0.199, close), (-0.201, Label::Real)]
+    {
+        let score = Probability::of_logit(log_odds).get();
+        let labels = said(criteria(0.5), [score; 300], CLIP_NS);
+        assert_eq!(labels.last(), Some(&label), "{log_odds}");
+    }
 }
 
 #[test]

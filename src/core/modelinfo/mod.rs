@@ -167,6 +167,8 @@ pub enum ModelInfoError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("line {line} is neither a [section], a key=value nor a comment: {text:?}")]
     Syntax { line: usize, text: String },
+    #[error("{reason}; expected a [section], key=value or a comment in each line")]
+    Ini { reason: String },
     #[error("[{section}] {key}={value}: expected {expected}")]
     Value { section: String, key: String, value: String, expected: String },
     #[error("[{section}] {key}: no such key; expected {known}")]

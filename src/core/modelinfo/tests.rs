@@ -66,9 +66,6 @@ fn a_training_that_nobody_vouches_for_counts_as_none() {
     for wrong in ["trained=perhaps", "training=true"] {
         assert!(format!("[modelinfo]\n{wrong}").parse::<ModelInfo>().is_err());
     }
-    use Training::{Analytic, Trained, Unknown, Untrained};
-    assert_eq!([Trained, Analytic].map(Training::allows_verdicts), [true; 2]);
-    assert_eq!([Untrained, Unknown].map(Training::allows_verdicts), [false; 2]);
 }
 
 #[test]
@@ -182,4 +179,58 @@ fn wrong_values_of_keys_say_what_was_expected() {
         let error = text.parse::<ModelInfo>().unwrap_err().to_string();
         assert!(error.contains(part), "{text:?}: {error}");
     }
+}
+
+#[test]
+fn the_text_is_read_as_it_stands() {
+    let lines = [
+        "\u{feff}; by hand",
+        "[modelinfo]",
+        "  # role=aligner",
+        "title=C:\\nets\\",
+        "licence = \"MIT\" # or 'Apache'; your choice",
+        "terms:unknown=1",
+        "threshold=0.25",
+        "",
+        " [clip:0=x;#] ",
+        "dir=input",
+        "[modelinfo]",
+        "role=classifier",
+        "threshold=0.5",
+        "terms=",
+    ];
+    for between in ["\n", "\r\n", "\n\n"] {
+        let text = lines.join(between);
+        let info: ModelInfo = text.parse().unwrap();
+        assert_eq!(info.title.as_deref(), Some("C:\\nets\\"), "{text}");
+        assert_eq!(info.licence.as_deref(), Some("\"MIT\" # or 'Apache'; your choice"), "{text}");
+        assert_eq!((info.role, info.threshold), (Some(Role::Classifier), Some(0.5)), "{text}");
+        assert_eq!((info.terms.as_deref(), info.input()), (Some(""), Some("clip:0=x;#")), "{text}");
+        // And written as it was read.
+        let written = info.to_sidecar().unwrap();
+        let again: ModelInfo = written.parse().unwrap();
+        assert_eq!((again.to_sidecar().unwrap(), again), (written, info));
+    }
+}
+
+#[test]
+fn a_line_that_would_be_ignored_is_named_with_its_number() {
+    for (text, part) in [
+        (
+            "[modelinfo]\n\n words \n",
+            "line 3 is neither a [section], a key=value nor a comment: \"words\"",
+        ),
+        // A later line does not make up for it.
+        ("[modelinfo]\r\ntitle\r\ntitle=x", "line 2 is neither"),
+        ("[modelinfo] role=detector", "line 1 is neither"),
+        ("[modelinfo]\n[clip] # input\ndir=input", "line 2 is neither"),
+        ("[modelinfo]\n[clip\ndir=input", "line 2: Found opening bracket"),
+        ("[modelinfo]\n=x", "line 2:0: Key cannot be empty; expected a [section], key=value"),
+    ] {
+        let error = text.parse::<ModelInfo>().unwrap_err().to_string();
+        assert!(error.contains(part), "{text:?}: {error}");
+    }
+    let control = "[modelinfo]\n\n#words\ntitle=\ntitle=x\n[modelinfo]\nrole=detector\n[clip]\n;=x";
+    let info: ModelInfo = control.parse().unwrap();
+    assert_eq!((info.title.as_deref(), info.role), (Some("x"), Some(Role::Detector)));
 }

@@ -8,14 +8,14 @@ use thiserror::Error;
 /// What is known of how a network came by its weights.
 ///
 /// Weights that nobody vouches for are treated as random ones: their scores say nothing of a face
-/// ([`Training::allows_verdicts`]).
+/// and become no verdicts.
 ///
 /// ```
 /// use gstm2sd::core::modelinfo::{ModelInfo, Training};
 ///
 /// let info: ModelInfo = "[modelinfo]\nrole=classifier".parse().unwrap();
 /// assert_eq!(info.training, Training::Unknown);
-/// assert!(!info.training.allows_verdicts());
+/// assert!(!info.training.is_trained());
 /// assert_eq!("trained".parse(), Ok(Training::Trained));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, IntoStaticStr, VariantNames)]
@@ -45,11 +45,6 @@ impl Training {
     /// Whether somebody vouches for it: [`Self::Trained`], and no other.
     pub fn is_trained(self) -> bool {
         self == Self::Trained
-    }
-
-    /// Whether scores may become verdicts; not where it is unknown.
-    pub fn allows_verdicts(self) -> bool {
-        matches!(self, Self::Trained | Self::Analytic)
     }
 
     /// What the training of a classifier is worth on the faces that a detector finds: an analytic

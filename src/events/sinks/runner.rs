@@ -82,7 +82,7 @@ pub(super) struct Runner<S> {
     sink: S,
     config: SinkConfig,
     progress: Progress,
-    news: watch::Receiver<u64>,
+    written: watch::Receiver<u64>,
     stop: watch::Receiver<Stop>,
     backoff: Backoff,
     failures: u32,
@@ -97,13 +97,13 @@ impl<S: Sink> Runner<S> {
         stop: watch::Receiver<Stop>,
     ) -> Self {
         spool.register(config.name());
-        let news = spool.news();
+        let written = spool.written();
         let progress = Progress { spool, name: config.name().to_owned() };
         Self {
             sink,
             config,
             progress,
-            news,
+            written,
             stop,
             backoff: Backoff::default(),
             failures: 0,
@@ -149,7 +149,7 @@ impl<S: Sink> Runner<S> {
 
     async fn step(&mut self) -> Result<Step, Failure> {
         self.sink.connect().await?;
-        self.news.mark_unchanged();
+        self.written.mark_unchanged();
         let (spool, name) = (Arc::clone(&self.progress.spool), self.progress.name.clone());
         let read = tokio::task::spawn_blocking(move || spool.read(&name, BATCH)).await;
         let events = read
@@ -169,7 +169,7 @@ impl<S: Sink> Runner<S> {
 
     async fn wait_for_work(&mut self) -> Option<Failure> {
         tokio::select! {
-            _ = self.news.changed() => None,
+            _ = self.written.changed() => None,
             _ = self.stop.changed() => None,
             failure = self.sink.idle() => Some(failure),
         }

@@ -9,7 +9,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `inbox` | the bounded queue in memory |
+//! | `queue` | the bounded queue in memory |
 //! | `writer` | the thread that writes, and what it says of the spool |
 //! | `database` | the SQLite file |
 //! | `cursors` | how far each sink is |
@@ -20,9 +20,9 @@
 mod cursors;
 mod database;
 mod error;
-mod inbox;
 mod limits;
 mod lock;
+mod queue;
 mod recovery;
 mod writer;
 
@@ -37,9 +37,9 @@ use tokio::sync::watch;
 use self::cursors::Cursors;
 use self::database::Extent;
 pub use self::error::SpoolError;
-use self::inbox::Inbox;
 pub use self::limits::{Limits, Query, SinkStats, SpoolStats, Stored};
 use self::lock::FolderLock;
+use self::queue::SpoolQueue;
 pub use self::recovery::SetAside;
 use super::body::Health;
 use super::{CameraId, Draft, Event, EventId, EventMaker};
@@ -56,13 +56,13 @@ pub struct Spool {
     set_aside: Option<SetAside>,
 }
 
-/// Where locks are held together: first that of the reader, then that of the state or of the inbox.
+/// Where locks are held together: first that of the reader, then that of the state or of the queue.
 #[derive(Debug)]
 struct Shared {
-    inbox: Inbox,
+    queue: SpoolQueue,
     state: Mutex<State>,
     reader: Mutex<Connection>,
-    news: watch::Sender<u64>,
+    written: watch::Sender<u64>,
     path: std::path::PathBuf,
     _lock: FolderLock,
 }
@@ -95,7 +95,7 @@ impl Shared {
         {
             // Before the reader is let go: of this file, and not of one that replaces it.
             self.state().damage = Some(error.to_string());
-            self.inbox.cursors_changed();
+            self.queue.cursors_changed();
         }
         drop(reader);
         result.map_err(|source| SpoolError::Database { path: self.path.clone(), source })
@@ -130,15 +130,15 @@ impl Spool {
         }
         state.cursors.begin_at(state.extent.first);
         let shared = Arc::new(Shared {
-            inbox: Inbox::new(maker),
-            news: watch::Sender::new(state.extent.next - 1),
+            queue: SpoolQueue::new(maker),
+            written: watch::Sender::new(state.extent.next - 1),
             state: Mutex::new(state),
             reader: Mutex::new(reader),
             path,
             _lock: lock,
         });
         if let Some(set_aside) = &opened.set_aside {
-            shared.inbox.push_own(writer::told_set_aside(set_aside));
+            shared.queue.push_own(writer::told_set_aside(set_aside));
         }
         let writer = writer::start(Arc::clone(&shared), opened.database, limits)?;
         Ok(Arc::new(Self { shared, writer: Some(writer), set_aside: opened.set_aside }))
@@ -153,28 +153,28 @@ impl Spool {
     /// Takes an event in, from any thread and without waiting for the disk. `None`: there is no room,
     /// as the disk has taken nothing for long; it is counted, and told once the disk works.
     pub fn record(&self, draft: Draft) -> Option<EventId> {
-        self.shared.inbox.push(draft)
+        self.shared.queue.push(draft)
     }
 
     /// Has `listener` hear of each event `health` as it is recorded, on the thread that records it: also
     /// while the disk takes nothing. Only the first call counts.
     pub fn on_health(&self, listener: impl Fn(Option<&CameraId>, &Health) + Send + Sync + 'static) {
-        self.shared.inbox.on_health(Box::new(listener));
+        self.shared.queue.on_health(Box::new(listener));
     }
 
     /// The name of this process, as in its events.
     pub fn instance(&self) -> &str {
-        self.shared.inbox.instance()
+        self.shared.queue.instance()
     }
 
     /// An id for what an event will name, such as a recording.
     pub fn next_id(&self) -> EventId {
-        self.shared.inbox.next_id()
+        self.shared.queue.next_id()
     }
 
     /// Waits until everything that was recorded before is on the disk. `false`: it is not yet.
     pub fn flush(&self, timeout: Duration) -> bool {
-        self.shared.inbox.flush(timeout)
+        self.shared.queue.flush(timeout)
     }
 
     /// Has a sink read from here. A new one begins behind the events that are on the disk; one that
@@ -184,13 +184,13 @@ impl Spool {
         let last = state.extent.next - 1;
         state.cursors.register(sink, last);
         drop(state);
-        self.shared.inbox.cursors_changed();
+        self.shared.queue.cursors_changed();
     }
 
     /// Forgets a sink and what it has not delivered. `false`: there was none of this name.
     pub fn unregister(&self, sink: &str) -> bool {
         let was_there = self.shared.state().cursors.unregister(sink);
-        self.shared.inbox.cursors_changed();
+        self.shared.queue.cursors_changed();
         was_there
     }
 
@@ -239,7 +239,7 @@ impl Spool {
     /// When no such sink is registered.
     pub fn acknowledge(&self, sink: &str, sequence: u64) -> Result<(), SpoolError> {
         self.shared.state().cursors.acknowledge(sink, sequence)?;
-        self.shared.inbox.cursors_changed();
+        self.shared.queue.cursors_changed();
         Ok(())
     }
 
@@ -250,7 +250,7 @@ impl Spool {
     /// When no such sink is registered.
     pub fn give_up(&self, sink: &str, sequence: u64) -> Result<(), SpoolError> {
         self.shared.state().cursors.give_up(sink, sequence)?;
-        self.shared.inbox.cursors_changed();
+        self.shared.queue.cursors_changed();
         Ok(())
     }
 
@@ -263,8 +263,8 @@ impl Spool {
     }
 
     /// The sequence number of the last event on the disk, as it grows: what sinks wait for.
-    pub fn news(&self) -> watch::Receiver<u64> {
-        self.shared.news.subscribe()
+    pub fn written(&self) -> watch::Receiver<u64> {
+        self.shared.written.subscribe()
     }
 
     /// Recent events, whether or not they were delivered: the newest first, or with
@@ -279,7 +279,7 @@ impl Spool {
 
     /// How it does, from memory.
     pub fn stats(&self) -> SpoolStats {
-        let (queued, refused) = self.shared.inbox.depth();
+        let (queued, refused) = self.shared.queue.depth();
         let state = self.shared.state();
         SpoolStats {
             events: state.extent.next - state.extent.first,
@@ -295,7 +295,7 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        self.shared.inbox.close();
+        self.shared.queue.close();
         let Some(writer) = self.writer.take() else { return };
         let deadline = Instant::now() + CLOSING;
         while !writer.is_finished() && Instant::now() < deadline {

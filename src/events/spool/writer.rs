@@ -49,14 +49,14 @@ impl Writer {
 
     pub(super) fn run(mut self) {
         loop {
-            let work = self.shared.inbox.wait(IDLE);
+            let work = self.shared.queue.wait(IDLE);
             let damage = self.shared.state().damage.take();
             if let Some(damage) = damage {
                 self.replace(damage);
             }
             let rows: Vec<Row> = work.events.iter().filter_map(|event| self.row(event)).collect();
             if self.write(&rows) {
-                self.shared.inbox.are_durable(work.events.len());
+                self.shared.queue.are_durable(work.events.len());
             }
             if work.last {
                 return;
@@ -87,7 +87,7 @@ impl Writer {
             if recovery::is_damage(&error) {
                 self.replace(error.to_string());
             }
-            if self.shared.inbox.is_closed() && tries >= LAST_TRIES {
+            if self.shared.queue.is_closed() && tries >= LAST_TRIES {
                 return false;
             }
             std::thread::sleep(RETRY);
@@ -110,7 +110,7 @@ impl Writer {
                 state.cursors.begin_at(extent.first);
                 drop(state);
                 if !rows.is_empty() {
-                    self.shared.news.send_replace(extent.next - 1);
+                    self.shared.written.send_replace(extent.next - 1);
                 }
                 Ok(())
             }
@@ -135,7 +135,7 @@ impl Writer {
                 drop(state);
                 drop(reader);
                 if let Some(set_aside) = self.set_aside.take() {
-                    shared.inbox.push_own(told_set_aside(&set_aside));
+                    shared.queue.push_own(told_set_aside(&set_aside));
                 }
             }
             Err(e) => shared.state().failure = Some(e.to_string()),
@@ -169,7 +169,7 @@ impl Writer {
 
     /// One event for many drops.
     fn tell_drops(&mut self) {
-        let (_, refused) = self.shared.inbox.depth();
+        let (_, refused) = self.shared.queue.depth();
         let (dropped, unreadable) = {
             let state = self.shared.state();
             (state.cursors.dropped(), state.unreadable)
@@ -192,7 +192,7 @@ impl Writer {
     }
 
     fn tell(&self, status: HealthStatus, text: String) {
-        self.shared.inbox.push_own(told(status, text, self.told.count));
+        self.shared.queue.push_own(told(status, text, self.told.count));
     }
 }
 

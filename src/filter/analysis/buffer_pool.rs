@@ -19,16 +19,16 @@ pub struct BufferPool(Arc<Pools>);
 
 #[derive(Default)]
 struct Pools {
-    u8s: Spare<Vec<u8>>,
-    floats: Spare<Vec<f32>>,
-    warps: Spare<Warp>,
+    u8s: Free<Vec<u8>>,
+    floats: Free<Vec<f32>>,
+    warps: Free<Warp>,
 }
 
 /// Lock order: a leaf, held for a push or a pop.
 #[derive(Default)]
-struct Spare<T>(Mutex<Vec<T>>);
+struct Free<T>(Mutex<Vec<T>>);
 
-impl<T: Default> Spare<T> {
+impl<T: Default> Free<T> {
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -38,9 +38,9 @@ impl<T: Default> Spare<T> {
     }
 
     fn give(&self, memory: T) {
-        let mut spare = self.lock();
-        if spare.len() < MOST {
-            spare.push(memory);
+        let mut free = self.lock();
+        if free.len() < MOST {
+            free.push(memory);
         }
     }
 }
@@ -80,16 +80,16 @@ mod tests {
 
     #[test]
     fn memory_comes_back_and_does_not_pile_up() {
-        let spare = BufferPool::default();
+        let pool = BufferPool::default();
         let clip = Array4::<f32>::zeros((3, 4, 8, 8));
         let place = clip.as_ptr();
-        spare.give(clip.into());
-        let again = spare.floats();
+        pool.give(clip.into());
+        let again = pool.floats();
         assert_eq!((again.as_ptr(), again.len()), (place, 3 * 4 * 8 * 8));
-        assert!(spare.u8s().is_empty() && spare.floats().is_empty());
+        assert!(pool.u8s().is_empty() && pool.floats().is_empty());
         for _ in 0..2 * MOST {
-            spare.give(Array4::<u8>::zeros((1, 1, 1, 1)).into());
+            pool.give(Array4::<u8>::zeros((1, 1, 1, 1)).into());
         }
-        assert_eq!(spare.0.u8s.lock().len(), MOST);
+        assert_eq!(pool.0.u8s.lock().len(), MOST);
     }
 }

@@ -48,7 +48,7 @@ pub struct Pixels {
     source: Source,
     upright: Upright,
     /// Made with the first copy.
-    copies: Option<FramePool>,
+    pool: Option<FramePool>,
     stages: Stages,
 }
 
@@ -121,7 +121,7 @@ impl Pixels {
                 Source::Converted { converter, rgb }
             }
         };
-        Ok(Self { source, upright: Upright::default(), copies: None, stages, format })
+        Ok(Self { source, upright: Upright::default(), pool: None, stages, format })
     }
 
     /// # Errors
@@ -135,11 +135,11 @@ impl Pixels {
     /// # Errors
     /// When there is no memory.
     pub fn copy(&mut self, buffer: &gst::BufferRef) -> Result<gst::Buffer, glib::BoolError> {
-        let copies = match &mut self.copies {
-            Some(copies) => copies,
+        let pool = match &mut self.pool {
+            Some(pool) => pool,
             none => none.insert(FramePool::new(&self.format.info)?),
         };
-        copies.copy(buffer)
+        pool.copy(buffer)
     }
 
     /// Calls `look` with the pixels of the upright frame, which no copy outlives.

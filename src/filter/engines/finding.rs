@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::loading::{SessionError, check_runtime};
+use super::error::SessionError;
 use crate::core::evidence::OperatingPoint;
 use crate::core::modelinfo::{ModelInfo, Role, Training};
+use crate::filter::debug::ORT_CAT;
 use crate::filter::settings::Settings;
 use crate::infer::{self, CancelToken, Connection, EngineOptions, InferError, Provider};
 use crate::models::ModelSource;
@@ -249,4 +250,14 @@ pub fn has_classifier(settings: &Settings) -> bool {
 /// Whether the settings say that no classifier is wanted.
 pub fn wants_no_classifier(settings: &Settings) -> bool {
     matches!(Wanted::of(&settings.classifier), Wanted::None)
+}
+
+/// Opens the library that the models' provider needs, and has its warnings in our log.
+fn check_runtime(provider: Provider) -> Result<(), SessionError> {
+    infer::onnxruntime::set_log_sink(|severity, text| match severity {
+        infer::onnxruntime::Severity::Error => gst::error!(ORT_CAT, "{text}"),
+        infer::onnxruntime::Severity::Warning => gst::warning!(ORT_CAT, "{text}"),
+    });
+    infer::check_library(provider)?;
+    Ok(())
 }

@@ -3,62 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use thiserror::Error;
-
+use super::error::SessionError;
 use super::finding::{ClassifierFile, ModelFiles};
 use crate::core::audio::LogMel;
-use crate::core::evidence::{Criteria, Fusion, NoSuchPoint, NotAProbability};
-use crate::core::modelinfo::{FrameRates, Role};
-use crate::core::sampling::NoClipFps;
+use crate::core::evidence::{Criteria, Fusion};
+use crate::core::modelinfo::FrameRates;
 use crate::filter::analysis::buffer_pool::BufferPool;
-use crate::filter::debug::ORT_CAT;
 use crate::filter::output::metadata::classifier_name::ClassifierName;
 use crate::filter::settings::Settings;
 use crate::infer::{
-    self, Aligner, Canceller, ClassifierSpec, Detector, InferError, Loading, PoolOptions, Provider,
-    Submitter, Ticket,
+    self, Aligner, Canceller, ClassifierSpec, Detector, Loading, PoolOptions, Submitter, Ticket,
 };
-use crate::models::resolve::ResolveError;
-
-/// Why a run cannot start, or cannot go on. Each text says what to do.
-#[derive(Debug, Error)]
-#[allow(missing_docs, reason = "each message says what its fields are")]
-pub enum SessionError {
-    #[error(transparent)]
-    Models(#[from] ResolveError),
-    #[error("device: {0}")]
-    Device(#[from] infer::UnknownName),
-    #[error("clip-fps: {0}")]
-    ClipFps(#[from] NoClipFps),
-    #[error(transparent)]
-    Infer(#[from] InferError),
-    #[error("threshold: {0}")]
-    Threshold(#[from] NotAProbability),
-    #[error("operating-point: {0}")]
-    Point(#[from] NoSuchPoint),
-    #[error("{name} is named twice as a classifier; name each once")]
-    Twice { name: String },
-    #[error("loading the models panicked, please report this")]
-    LoadPanicked,
-    #[error("the detection thread could not be started: {0}")]
-    Thread(std::io::Error),
-    #[error("the classifier is not there any more, and no other one is")]
-    ClassifierGone,
-    #[error("{address} is on a server; name a file as {role}")]
-    NoFile { role: Role, address: String },
-    #[error("landmark-source=aligner needs an aligner; name one with the property aligner")]
-    NoAligner,
-}
-
-/// Opens the library that the models' provider needs, and has its warnings in our log.
-pub fn check_runtime(provider: Provider) -> Result<(), SessionError> {
-    infer::onnxruntime::set_log_sink(|severity, text| match severity {
-        infer::onnxruntime::Severity::Error => gst::error!(ORT_CAT, "{text}"),
-        infer::onnxruntime::Severity::Warning => gst::warning!(ORT_CAT, "{text}"),
-    });
-    infer::check_library(provider)?;
-    Ok(())
-}
 
 /// What finds faces.
 pub struct FaceEngines {

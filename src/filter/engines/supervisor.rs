@@ -14,8 +14,9 @@ use glib::subclass::prelude::*;
 use gst::ProgressType;
 use gst::prelude::*;
 
+use super::error::SessionError;
 use super::finding::ModelFiles;
-use super::loading::{ClipEngine, FaceEngines, SessionError};
+use super::loading::{ClipEngine, FaceEngines};
 use crate::core::backoff::Backoff;
 use crate::filter::M2sdFilter;
 use crate::filter::analysis::face_detector::FaceDetector;

@@ -36,7 +36,7 @@ struct Delivery {
 struct Stream {
     info: gst_video::VideoInfo,
     /// To draw on, where others still read the frame; `None` when there is no pool for such frames.
-    copies: Option<FramePool>,
+    pool: Option<FramePool>,
     overlay: Overlay,
     /// Downstream draws, so drawings are attached.
     attach_overlay: bool,
@@ -133,7 +133,7 @@ impl M2sdFilter {
         let info = gst_video::VideoInfo::from_caps(plain).ok();
         delivery.stream = info.map(|info| Stream {
             overlay: Overlay::new(&info),
-            copies: FramePool::new(&info).ok(),
+            pool: FramePool::new(&info).ok(),
             info,
             attach_overlay,
         });
@@ -273,7 +273,7 @@ fn decorate(
     let blends = draw && !stream.attach_overlay;
     if blends
         && !is_own(&mut frame.buffer)
-        && let Some(Ok(copy)) = stream.copies.as_ref().map(|copies| copies.copy(&frame.buffer))
+        && let Some(Ok(copy)) = stream.pool.as_ref().map(|pool| pool.copy(&frame.buffer))
     {
         frame.buffer = copy;
     }

@@ -82,8 +82,8 @@ mod tests {
     fn a_copy_has_the_pixels_and_what_the_frame_carries() {
         gst::init().unwrap();
         let (frame, info) = padded();
-        let copies = FramePool::new(&info).unwrap();
-        let copy = copies.copy(&frame).unwrap();
+        let pool = FramePool::new(&info).unwrap();
+        let copy = pool.copy(&frame).unwrap();
         assert_eq!(copy.pts(), Some(gst::ClockTime::SECOND));
         assert!(copy.flags().contains(gst::BufferFlags::DISCONT));
         let regions: Vec<_> = copy.iter_meta::<gst_video::VideoRegionOfInterestMeta>().collect();
@@ -108,10 +108,10 @@ mod tests {
     fn memory_comes_back_and_nothing_of_its_last_frame_stays() {
         gst::init().unwrap();
         let (frame, info) = padded();
-        let copies = FramePool::new(&info).unwrap();
+        let pool = FramePool::new(&info).unwrap();
         let place = |buffer: &gst::Buffer| buffer.map_readable().unwrap().as_ptr();
-        let first = copies.copy(&frame).unwrap();
-        let (at, beside) = (place(&first), copies.copy(&frame).unwrap());
+        let first = pool.copy(&frame).unwrap();
+        let (at, beside) = (place(&first), pool.copy(&frame).unwrap());
         assert_ne!(at, place(&beside));
         drop(first);
         let mut plain = frame.copy_deep().unwrap();
@@ -119,19 +119,19 @@ mod tests {
         while let Some(meta) = plain.make_mut().meta_mut::<gst_video::VideoRegionOfInterestMeta>() {
             meta.remove().unwrap();
         }
-        let again = copies.copy(&plain).unwrap();
+        let again = pool.copy(&plain).unwrap();
         assert_eq!(place(&again), at);
         assert!(again.meta::<gst_video::VideoRegionOfInterestMeta>().is_none());
         assert!(!again.flags().contains(gst::BufferFlags::DISCONT));
         // Those that are out outlive the pool.
-        drop(copies);
+        drop(pool);
         assert_eq!(again.pts(), Some(gst::ClockTime::SECOND));
     }
 
     #[test]
     fn a_frame_that_is_not_what_the_caps_promise_is_an_error() {
         gst::init().unwrap();
-        let copies = FramePool::new(&padded().1).unwrap();
-        assert!(copies.copy(&gst::Buffer::from_slice([1u8, 2, 3])).is_err());
+        let pool = FramePool::new(&padded().1).unwrap();
+        assert!(pool.copy(&gst::Buffer::from_slice([1u8, 2, 3])).is_err());
     }
 }

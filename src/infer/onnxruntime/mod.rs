@@ -13,6 +13,7 @@ mod nvidia;
 mod page_lock;
 mod preload;
 mod provider;
+mod rtx_plugin;
 mod runtime;
 mod session_info;
 mod tensorrt;

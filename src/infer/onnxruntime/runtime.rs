@@ -8,7 +8,7 @@ use ort::LoadDynamicError;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
-use super::tensorrt_rtx::Plugin;
+use super::rtx_plugin::Plugin;
 use crate::infer::error::InferError;
 use crate::infer::guard::guarded;
 use crate::infer::locate::{self, Found, OpenError, sources};

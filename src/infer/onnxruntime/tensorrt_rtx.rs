@@ -6,20 +6,16 @@
 //! compiles for the GPU when that is loaded lies beside it; both are made once.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
 
-use ort::environment::Environment;
 use ort::session::builder::SessionBuilder;
 
 use super::devices::on_device;
 use super::nvidia;
-use super::preload::preload;
 use super::provider::{builder, ep_name, missing};
 use super::runtime::Runtime;
 use crate::infer::engine_cache::{COMPILED_FILE, Place};
 use crate::infer::error::InferError;
-use crate::infer::gpu;
 use crate::infer::guard::unreadable;
 use crate::infer::loading::LoadStep;
 use crate::infer::options::{EngineOptions, Precision, Provider};
@@ -27,79 +23,10 @@ use crate::infer::profile::Profile;
 use crate::infer::request::Request;
 use crate::models::onnx::{Attention, forget_compatibility, to_half};
 
-/// The libraries that the plug-in is linked with, in the order in which they need each other. The
-/// wheel has them under their full names, under which no loader looks for them.
-const LIBRARIES: [&str; 3] =
-    ["libcudart.so.", "libtensorrt_rtx.so.", "libtensorrt_onnxparser_rtx.so."];
-const TENSORRT: &str = LIBRARIES[1];
-
 /// The network in half floats, while it is being compiled.
 const HALF_FILE: &str = "half.onnx";
 /// Says what the compiled network computes in.
 const PRECISION_FILE: &str = "precision.txt";
-
-/// The plug-in of a set-up, which is registered when it is first wanted: that takes a driver.
-pub(super) struct Plugin {
-    library: Option<PathBuf>,
-    /// A leaf in the lock order, held while the libraries are opened, once a process.
-    registered: Mutex<bool>,
-}
-
-impl Plugin {
-    pub(super) fn new(library: Option<PathBuf>) -> Self {
-        Self { library, registered: Mutex::new(false) }
-    }
-
-    fn library(&self) -> Result<&Path, String> {
-        let library = self.library.as_deref();
-        library.ok_or_else(|| "its plug-in does not lie beside ONNX Runtime".to_owned())
-    }
-
-    /// Such as `1.6.1`, from the name of its file.
-    pub(super) fn version(&self) -> Result<String, String> {
-        let library = versioned(folder(self.library()?), TENSORRT)?;
-        let name = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(name.trim_start_matches(TENSORRT).to_owned())
-    }
-
-    /// Makes ONNX Runtime know it.
-    ///
-    /// # Errors
-    /// Says all that is missing.
-    fn register(&self, environment: &Environment) -> Result<(), String> {
-        let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
-        if *registered {
-            return Ok(());
-        }
-        let library = self.library();
-        let lacking: Vec<_> =
-            library.clone().err().into_iter().chain(gpu::driver().err()).collect();
-        if !lacking.is_empty() {
-            return Err(lacking.join("; "));
-        }
-        let library = library?;
-        for name in LIBRARIES {
-            preload(&versioned(folder(library), name)?)?;
-        }
-        let found = environment.register_ep_library(ep_name(Provider::TensorRtRtx), library);
-        found.map_err(|error| format!("{}: {error}", library.display()))?;
-        *registered = true;
-        Ok(())
-    }
-}
-
-fn folder(library: &Path) -> &Path {
-    library.parent().unwrap_or(Path::new(""))
-}
-
-/// The one file in `folder` whose name begins so, under its fullest name.
-fn versioned(folder: &Path, name: &str) -> Result<PathBuf, String> {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
-    let begins =
-        |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(name));
-    let longest = files.filter(begins).max_by_key(|path| (path.as_os_str().len(), path.clone()));
-    longest.ok_or_else(|| format!("{name}* does not lie in {}", folder.display()))
-}
 
 /// Sessions of one network: compiled before, or to be compiled.
 pub(super) struct Plan {
@@ -122,7 +49,8 @@ impl Plan {
                 remedy: "use precision=fp16, or provider=tensorrt",
             });
         }
-        let registered = runtime.tensorrt_rtx.register(&runtime.environment);
+        let name = ep_name(Provider::TensorRtRtx);
+        let registered = runtime.tensorrt_rtx.register(&runtime.environment, name);
         registered.map_err(|reason| missing(Provider::TensorRtRtx, reason))?;
         let version = runtime.tensorrt_rtx.version();
         let (place, profile) =

@@ -140,13 +140,14 @@ impl Content {
         source_name: &str,
         trial: Option<Trial>,
     ) -> Result<ImportReport, Problem> {
-        let stored = store(&model, &self.info, source_name, |staged| {
-            self.body.write(staged)?;
-            staged.flush().map_err(Problem::Copy)?;
+        let stored = store(&model, &self.info, source_name, |partial| {
+            self.body.write(partial)?;
+            partial.flush().map_err(Problem::Copy)?;
             let Some(trial) = trial else { return Ok(()) };
             // What is said names the file that it is to be.
-            let [at, named] = [staged.path(), &model].map(|path| path.display().to_string());
-            trial(staged.path(), &self.info).map_err(|why| Problem::Trial(why.replace(&at, &named)))
+            let [at, named] = [partial.path(), &model].map(|path| path.display().to_string());
+            trial(partial.path(), &self.info)
+                .map_err(|why| Problem::Trial(why.replace(&at, &named)))
         })?;
         Ok(ImportReport {
             model,

@@ -9,7 +9,7 @@ use prost::Message;
 use super::proto::StringStringEntryProto;
 use super::rewrite::copy;
 use crate::core::onnx::{Value, Wire, WireError, field};
-use crate::models::file::{self, Staged};
+use crate::models::file::{self, AtomicFile};
 
 /// What the keys begin with under which ONNX Runtime keeps what a provider says of the machines that
 /// its work is for. Where the provider says no when the file is loaded, ONNX Runtime refuses it.
@@ -22,12 +22,12 @@ const COMPATIBILITY: &str = "ep_compatibility_info.";
 /// # Errors
 /// [`WireError`] for a damaged file, and for one that cannot be read or written.
 pub fn forget_compatibility(model: &Path) -> Result<(), WireError> {
-    let mut staged = Staged::new(file::folder(model))?;
-    let mut out = BufWriter::new(&mut staged);
+    let mut partial = AtomicFile::new(file::folder(model))?;
+    let mut out = BufWriter::new(&mut partial);
     without_compatibility(File::open(model)?, &mut out)?;
     out.flush()?;
     drop(out);
-    Ok(staged.publish(model)?)
+    Ok(partial.publish(model)?)
 }
 
 fn without_compatibility(source: impl Read + Seek, out: &mut impl Write) -> Result<(), WireError> {

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 pub use self::config::Backend;
 use self::config::{Config, Content, MARK, Tensor};
-use super::file::{self, Staged};
+use super::file::{self, AtomicFile};
 use super::onnx::{self, Dim, OnnxError};
 use super::{engine_file, known_sha256};
 use crate::core::modelinfo::{Direction, ModelInfo, ModelInfoError, PortType};
@@ -128,9 +128,9 @@ fn copy(model: &Path, target: &Path) -> Result<(), RepositoryError> {
     let folder = file::folder(target);
     std::fs::create_dir_all(folder).map_err(write)?;
     let mut source = File::open(model).map_err(read)?;
-    let mut staged = Staged::new(folder).map_err(write)?;
-    io::copy(&mut source, &mut staged).map_err(write)?;
-    staged.publish(target).map_err(write)
+    let mut partial = AtomicFile::new(folder).map_err(write)?;
+    io::copy(&mut source, &mut partial).map_err(write)?;
+    partial.publish(target).map_err(write)
 }
 
 fn content(model: &Path, backend: Backend) -> Content {

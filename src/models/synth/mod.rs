@@ -160,8 +160,8 @@ pub fn write(network: &Synth, out_dir: &Path) -> Result<PathBuf, SynthError> {
     };
     let graph = network.build(&mut Tensors::new(&mut weights))?;
     let path = out_dir.join(network.file_name());
-    store(&path, &network.info(), "m2sd models synth", |staged| -> Result<(), SynthError> {
-        Ok(graph.write(&mut Tensors::new(&mut weights), staged)?)
+    store(&path, &network.info(), "m2sd models synth", |partial| -> Result<(), SynthError> {
+        Ok(graph.write(&mut Tensors::new(&mut weights), partial)?)
     })?;
     Ok(path)
 }

@@ -85,11 +85,6 @@ impl Source {
     pub fn is_live(&self) -> bool {
         !matches!(self, Self::Http(_) | Self::File(_))
     }
-
-    /// Whether its frames are made here and not compressed.
-    pub fn is_raw(&self) -> bool {
-        matches!(self, Self::V4l2(_) | Self::Test(..) | Self::Drawn(..))
-    }
 }
 
 /// A source that is made here: `NAME?width=…&height=…&rate=…`.

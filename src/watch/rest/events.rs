@@ -134,10 +134,10 @@ pub(super) async fn list(
         return Err(Problem::bad_request(text));
     }
     let deadline = Instant::now() + Duration::from_secs(seconds);
-    let mut news = app.spool.news();
+    let mut written = app.spool.written();
     let mut stop = app.stop.clone();
     loop {
-        news.mark_unchanged();
+        written.mark_unchanged();
         let events = recent(&app, query.clone()).await?;
         let stopped = *stop.borrow();
         if !events.is_empty() || Instant::now() >= deadline || stopped {
@@ -145,7 +145,7 @@ pub(super) async fn list(
             return Ok(Json(Events { events, next }));
         }
         tokio::select! {
-            _ = news.changed() => {}
+            _ = written.changed() => {}
             _ = stop.wait_for(|stop| *stop) => {}
             () = tokio::time::sleep_until(deadline) => {}
         }
@@ -182,14 +182,14 @@ pub(super) async fn stream(
         Problem::unavailable("too many event streams are being sent; close one").retry_after(5)
     })?;
     let mut query = filter.query(BATCH)?;
-    let news = app.spool.news();
+    let written = app.spool.written();
     if query.after.is_none() {
         // From now on.
         let newest = recent(&app, Query { limit: 1, ..Query::default() }).await?;
         query.after = Some(newest.first().map_or_else(nothing_before, |event| event.id));
     }
     let stop = app.stop.clone();
-    let follow = Follow { app, query, news, stop, pending: Vec::new(), _permit: permit };
+    let follow = Follow { app, query, written, stop, pending: Vec::new(), _permit: permit };
     let events = stream::unfold(follow, Follow::next);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
@@ -203,7 +203,7 @@ fn nothing_before() -> EventId {
 struct Follow {
     app: App,
     query: Query,
-    news: watch::Receiver<u64>,
+    written: watch::Receiver<u64>,
     stop: watch::Receiver<bool>,
     /// What has been read and not sent, the next one last.
     pending: Vec<Event>,
@@ -228,12 +228,12 @@ impl Follow {
                     .ok()?;
                 return Some((Ok(told), self));
             }
-            self.news.mark_unchanged();
+            self.written.mark_unchanged();
             self.pending = recent(&self.app, self.query.clone()).await.ok()?;
             self.pending.reverse();
             if self.pending.is_empty() {
                 tokio::select! {
-                    changed = self.news.changed() => changed.ok()?,
+                    changed = self.written.changed() => changed.ok()?,
                     _ = self.stop.wait_for(|stop| *stop) => return None,
                 }
             }

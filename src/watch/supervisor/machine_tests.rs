@@ -7,14 +7,20 @@ struct Trial {
     machine: Machine,
     now: Duration,
     seen: Seen,
-    news: Vec<(u64, CameraState, String)>,
+    changes: Vec<(u64, CameraState, String)>,
     orders: Vec<(u64, Order)>,
 }
 
 impl Trial {
     fn new() -> Self {
         let machine = Machine::new(LIMITS, 1);
-        Self { machine, now: Duration::ZERO, seen: Seen::default(), news: vec![], orders: vec![] }
+        Self {
+            machine,
+            now: Duration::ZERO,
+            seen: Seen::default(),
+            changes: vec![],
+            orders: vec![],
+        }
     }
 
     fn take(&mut self, step: Step) {
@@ -24,7 +30,7 @@ impl Trial {
         }
         self.orders.extend(step.order.map(|order| (second, order)));
         if let Some(change) = step.change.filter(|change| change.is_news) {
-            self.news.push((second, change.state, change.reason.unwrap_or_default()));
+            self.changes.push((second, change.state, change.reason.unwrap_or_default()));
         }
     }
 
@@ -48,7 +54,7 @@ impl Trial {
     }
 
     fn states(&self) -> Vec<CameraState> {
-        self.news.iter().map(|(_, state, _)| *state).collect()
+        self.changes.iter().map(|(_, state, _)| *state).collect()
     }
 }
 
@@ -67,7 +73,7 @@ fn a_stall_is_told_with_what_comes_and_ends_when_frames_come() {
     let mut trial = Trial::new();
     trial.run(10, 1000, 25);
     trial.run(5, 1000, 0);
-    let (second, state, reason) = trial.news.last().cloned().unwrap();
+    let (second, state, reason) = trial.changes.last().cloned().unwrap();
     assert_eq!(state, Stalled);
     assert!((12..=14).contains(&second), "{second}");
     assert!(reason.contains("3000 bytes have come, and no frame for 3 s"), "{reason}");
@@ -76,7 +82,7 @@ fn a_stall_is_told_with_what_comes_and_ends_when_frames_come() {
     assert_eq!(trial.machine.reconnects(), 0);
 
     trial.run(5, 0, 0);
-    let reason = &trial.news.last().unwrap().2;
+    let reason = &trial.changes.last().unwrap().2;
     assert!(reason.contains("no frame and no byte for 3 s"), "{reason}");
 }
 
@@ -97,7 +103,7 @@ fn a_stall_that_lasts_ends_in_a_new_connection() {
 fn one_that_never_answers_is_told_within_five_seconds_and_given_up_later() {
     let mut trial = Trial::new();
     trial.run(5, 0, 0);
-    let told = trial.news.last().unwrap();
+    let told = trial.changes.last().unwrap();
     assert_eq!((told.0, told.1), (3, Connecting));
     assert!(told.2.contains("nothing has come for 3 s"), "{}", told.2);
     trial.run(6, 0, 0);
@@ -105,7 +111,7 @@ fn one_that_never_answers_is_told_within_five_seconds_and_given_up_later() {
 
     let mut trial = Trial::new();
     trial.run(15, 1000, 0);
-    let told = trial.news.last().unwrap();
+    let told = trial.changes.last().unwrap();
     assert!(told.2.contains("bytes have come, and no picture for 3 s"), "{}", told.2);
     trial.run(1, 1000, 25);
     assert_eq!(trial.states(), [Connecting, Connecting, Online], "a key frame was far");
@@ -197,9 +203,9 @@ fn a_pipeline_that_is_gone_cannot_fail() {
     let mut trial = Trial::new();
     trial.run(1, 1000, 25);
     trial.fail("gone");
-    let before = trial.news.len();
+    let before = trial.changes.len();
     trial.fail("and another word of it");
     let step = trial.machine.ended(trial.now, End::Lost);
     trial.take(step);
-    assert_eq!(trial.news.len(), before);
+    assert_eq!(trial.changes.len(), before);
 }

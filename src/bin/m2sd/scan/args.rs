@@ -20,13 +20,6 @@ SIGINT, SIGTERM and SIGHUP end a scan: clips that are under way are scored for 5
 video is finished within 3 s more, the records within 2 s, and a source that does not stop within \
 5 s is left alone. A second signal ends at once.";
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ChannelOrder {
-    Auto,
-    Rgb,
-    Bgr,
-}
-
 /// What the element does when a model fails while running.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum OnError {
@@ -98,8 +91,8 @@ pub struct ScanArgs {
     #[command(flatten)]
     pub networks: NetworkArgs,
     /// Channel order of the detector's input
-    #[arg(long, value_enum, default_value = "auto")]
-    pub channel_order: ChannelOrder,
+    #[arg(long, value_parser = ["auto", "rgb", "bgr"], default_value = "auto")]
+    pub channel_order: String,
     /// P(fake) above which a face is called fake [default: that of the operating point]
     #[arg(long, value_parser = options::probability, conflicts_with = "operating_point")]
     pub threshold: Option<f64>,
@@ -165,9 +158,7 @@ impl ScanArgs {
 pub fn make_filter(args: &ScanArgs) -> Result<M2sdFilter, CliError> {
     let filter = args.networks.filter()?;
     // The element has the same words.
-    let order = args.channel_order.to_possible_value();
-    let order = order.as_ref().map_or("auto", |order| order.get_name());
-    filter.set_property_from_str("channel-order", order);
+    filter.set_property_from_str("channel-order", &args.channel_order);
     let on_error = args.on_error.to_possible_value();
     let on_error = on_error.as_ref().map_or("pass", |on_error| on_error.get_name());
     filter.set_property_from_str("on-error", on_error);

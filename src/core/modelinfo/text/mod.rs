@@ -6,6 +6,8 @@ mod write;
 
 use std::collections::BTreeMap;
 
+use configparser::ini::{Ini, IniDefault};
+
 use super::ModelInfoError;
 
 /// The section that holds the keys of the whole file.
@@ -14,6 +16,10 @@ const SUFFICIENCY: &str = "sufficiency";
 const CALIBRATION: &str = "calibration";
 /// Before the name of an operating point.
 const OPERATING_POINT: &str = "operating-point ";
+/// What a comment begins with.
+const COMMENTS: [char; 2] = ['#', ';'];
+/// Some editors begin files with it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 type Keys = BTreeMap<String, String>;
 
@@ -26,33 +32,43 @@ pub(super) fn is_section_name(name: &str) -> bool {
     !name.is_empty() && !is_ours && name.trim() == name && !name.contains(breaks)
 }
 
-/// The sections in the order of the file, the keys of those with one name together.
+/// The sections in the order of the file, the keys of those with one name together; of two equal keys the
+/// last one. Values stand as they are: nothing is quoted, escaped or continued on a further line.
 fn sections(text: &str) -> Result<Vec<(String, Keys)>, ModelInfoError> {
-    let mut all: Vec<(String, Keys)> = Vec::new();
-    let mut current = None;
-    for (n, raw) in text.lines().enumerate() {
-        let line = raw.trim();
-        if line.is_empty() || line.starts_with(['#', ';']) {
-            continue;
-        }
-        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            current = Some(place(&mut all, name.trim()));
-        } else if let Some((key, value)) = line.split_once('=') {
-            let section = *current.get_or_insert_with(|| place(&mut all, ""));
-            if let Some((_, keys)) = all.get_mut(section) {
-                keys.insert(key.trim().to_owned(), value.trim().to_owned());
-            }
-        } else {
-            return Err(ModelInfoError::Syntax { line: n + 1, text: line.to_owned() });
-        }
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let lines = text.lines().map(str::trim).enumerate();
+    if let Some((n, line)) = { lines }.find(|(_, line)| is_partly_ignored(line)) {
+        return Err(ModelInfoError::Syntax { line: n + 1, text: line.to_owned() });
     }
-    Ok(all)
+    let sections = Ini::new_from_defaults(rules()).read(text.to_owned());
+    let sections = sections.map_err(|reason| ModelInfoError::Ini { reason })?;
+    let valued = |(key, value): (String, Option<String>)| Some((key, value?));
+    Ok(sections
+        .into_iter()
+        .map(|(name, keys)| (name, keys.into_iter().filter_map(valued).collect()))
+        .collect())
 }
 
-fn place(all: &mut Vec<(String, Keys)>, name: &str) -> usize {
-    let found = all.iter().position(|(section, _)| section == name);
-    found.unwrap_or_else(|| {
-        all.push((name.to_owned(), Keys::new()));
-        all.len() - 1
-    })
+fn rules() -> IniDefault {
+    let mut rules = IniDefault::default();
+    rules.default_section = String::new();
+    rules.comment_symbols = COMMENTS.to_vec();
+    // Titles may have them.
+    rules.enable_inline_comments = false;
+    // Names of tensors and keys of others may have colons.
+    rules.delimiters = vec!['='];
+    rules.case_sensitive = true;
+    rules.multiline = false;
+    rules
+}
+
+/// Whether the reader would pass over something that somebody meant: a line without a value is a key
+/// to it, and what follows a section's name is nothing.
+fn is_partly_ignored(line: &str) -> bool {
+    let is_meant = !line.is_empty() && !line.starts_with(COMMENTS);
+    let ignored = match line.strip_prefix('[') {
+        Some(section) => section.rfind(']').is_some_and(|end| end + 1 < section.len()),
+        None => !line.contains('='),
+    };
+    is_meant && ignored
 }

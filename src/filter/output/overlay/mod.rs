@@ -80,20 +80,20 @@ impl Caption {
 const MAX_CAPTIONS: usize = 64;
 
 /// A picture, and what is copied of it where frames are drawn on.
-struct Drawn<const STAMPS: usize> {
+struct Drawn<const SPRITES: usize> {
     picture: Picture,
-    stamps: Option<[Sprite; STAMPS]>,
+    sprites: Option<[Sprite; SPRITES]>,
 }
 
 /// Draws for frames of one kind.
 pub struct Overlay {
     info: VideoInfo,
     /// What is drawn can be copied.
-    stamps: bool,
+    sprites: bool,
     line_px: u32,
     font_px: f64,
     captions: HashMap<Caption, Drawn<1>>,
-    /// Stamped as a horizontal line and a vertical one, as long as a frame's side.
+    /// As sprites a horizontal line and a vertical one, as long as a frame's side.
     fills: HashMap<Label, Drawn<2>>,
 }
 
@@ -109,7 +109,7 @@ impl Overlay {
         let height = info.height();
         Self {
             info: info.clone(),
-            stamps: sprite::fits(info),
+            sprites: sprite::fits(info),
             line_px: (height / 240).max(2),
             font_px: (f64::from(height) / 28.0).max(11.0),
             captions: HashMap::new(),
@@ -152,7 +152,7 @@ impl Overlay {
         frame: &mut VideoFrameRef<&mut gst::BufferRef>,
     ) -> Result<(), glib::BoolError> {
         // Fields of one buffer may be of either kind.
-        if !self.stamps || !sprite::fits(frame.info()) {
+        if !self.sprites || !sprite::fits(frame.info()) {
             let composed = self.compose(faces, judgements, classifier);
             return composed.map_or(Ok(()), |composed| composed.blend(frame));
         }
@@ -161,14 +161,14 @@ impl Overlay {
             self.prepare(caption);
             let Places { edges: [upper, lower, left, right], caption: above } =
                 self.places(face, caption);
-            let fill = self.fills.get(&caption.label).and_then(|fill| fill.stamps.as_ref());
-            let text = self.captions.get(&caption).and_then(|text| text.stamps.as_ref());
+            let fill = self.fills.get(&caption.label).and_then(|fill| fill.sprites.as_ref());
+            let text = self.captions.get(&caption).and_then(|text| text.sprites.as_ref());
             let refused = || glib::bool_error!("no picture in this format");
             let [across, down] = fill.ok_or_else(refused)?;
             let [text] = text.ok_or_else(refused)?;
             let pairs = [(across, upper), (across, lower), (down, left), (down, right)];
-            for (stamp, area) in pairs.into_iter().chain([(text, above)]) {
-                area.map_or(Ok(()), |area| stamp.put(frame, area))?;
+            for (sprite, area) in pairs.into_iter().chain([(text, above)]) {
+                area.map_or(Ok(()), |area| sprite.put(frame, area))?;
             }
         }
         Ok(())
@@ -183,27 +183,27 @@ impl Overlay {
 
     /// Makes the pictures of a caption and its box, if they are not there.
     fn prepare(&mut self, caption: Caption) {
-        let (info, stamps) = (&self.info, self.stamps);
+        let (info, sprites) = (&self.info, self.sprites);
         if !self.fills.contains_key(&caption.label)
             && let Some(picture) = Picture::solid(caption.label)
         {
             // An edge at an odd place covers another row or column of a format that shares chroma.
             let line = self.line_px.next_multiple_of(2) + 2;
-            let stamp = |width: u32, height: u32| {
+            let sprite = |width: u32, height: u32| {
                 let [width, height] = [width, height].map(|side| side.next_multiple_of(2));
-                stamps.then(|| Sprite::new(&picture, info, width, height)).flatten()
+                sprites.then(|| Sprite::new(&picture, info, width, height)).flatten()
             };
-            let stamps = stamp(info.width(), line).zip(stamp(line, info.height()));
-            let stamps = stamps.map(|(across, down)| [across, down]);
-            self.fills.insert(caption.label, Drawn { picture, stamps });
+            let sprites = sprite(info.width(), line).zip(sprite(line, info.height()));
+            let sprites = sprites.map(|(across, down)| [across, down]);
+            self.fills.insert(caption.label, Drawn { picture, sprites });
         }
         if !self.captions.contains_key(&caption)
             && let Some(picture) = Picture::text(&caption.text(), self.font_px, caption.label)
         {
             let Picture { width, height, .. } = picture;
-            let stamp = stamps.then(|| Sprite::new(&picture, info, width, height));
-            let stamps = stamp.flatten().map(|stamp| [stamp]);
-            self.captions.insert(caption, Drawn { picture, stamps });
+            let sprite = sprites.then(|| Sprite::new(&picture, info, width, height));
+            let sprites = sprite.flatten().map(|sprite| [sprite]);
+            self.captions.insert(caption, Drawn { picture, sprites });
         }
     }
 

@@ -8,7 +8,7 @@ use gst_video::{VideoFormatInfo, VideoFrame, VideoFrameRef, VideoInfo};
 use super::picture::{Picture, Placed, composition};
 use crate::core::geometry::CropRect;
 
-/// Whether frames like this one can be stamped: lines of two fields share chroma in other ways,
+/// Whether frames like this one take sprites: lines of two fields share chroma in other ways,
 /// and tiles are no rows.
 pub fn fits(info: &VideoInfo) -> bool {
     let format = info.format_info();
@@ -32,11 +32,11 @@ impl Sprite {
         Some(Self { frame: VideoFrame::from_buffer_readable(buffer, &info).ok()? })
     }
 
-    /// Covers `area` of a frame that [`fits`], as far as the stamp reaches, beginning with its own
+    /// Covers `area` of a frame that [`fits`], as far as the sprite reaches, beginning with its own
     /// upper left corner. Where pixels share chroma, those of `area`'s edges share what is drawn.
     ///
     /// # Errors
-    /// When the frame is not one of the stamp's format.
+    /// When the frame is not one of the sprite's format.
     pub fn put(
         &self,
         frame: &mut VideoFrameRef<&mut gst::BufferRef>,
@@ -44,7 +44,7 @@ impl Sprite {
     ) -> Result<(), glib::BoolError> {
         let format = frame.format_info();
         if format.format() != self.frame.format() {
-            return Err(glib::bool_error!("a stamp of another format"));
+            return Err(glib::bool_error!("a sprite of another format"));
         }
         let (right, bottom) = (frame.width().min(area.right()), frame.height().min(area.bottom()));
         for plane in 0..format.n_planes() {

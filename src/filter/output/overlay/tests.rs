@@ -65,7 +65,7 @@ fn what_is_copied_is_what_gstreamer_blends() {
     gst::init().unwrap();
     for info in infos(320, 180) {
         let mut overlay = Overlay::new(&info);
-        assert!(overlay.stamps);
+        assert!(overlay.sprites);
         for bbox in
             [[20.0, 60.0, 90.0, 140.0], [-8.0, -4.0, 30.0, 40.0], [280.0, 90.0, 400.0, 300.0]]
         {
@@ -114,7 +114,7 @@ fn interlaced_frames_are_blended_on() {
         .build()
         .unwrap();
     let mut overlay = Overlay::new(&info);
-    assert!(!overlay.stamps);
+    assert!(!overlay.sprites);
     let (faces, judgements) = ([face(20.0, 60.0, 90.0, 140.0)], [fake()]);
     let draw = |frame: &mut VideoFrameRef<&mut gst::BufferRef>| {
         overlay.draw(&faces, &judgements, Some(&name()), frame).unwrap();

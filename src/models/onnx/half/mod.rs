@@ -24,7 +24,7 @@ use self::plan::{HALF, Plan};
 use super::proto;
 use super::rewrite::{Measure, copy, write_key, write_message};
 use crate::core::onnx::{Value, Wire, WireError, field};
-use crate::models::file::{self, Staged};
+use crate::models::file::{self, AtomicFile};
 
 /// Why a network cannot be made to compute in half floats.
 #[derive(Debug, thiserror::Error)]
@@ -66,12 +66,12 @@ pub enum Attention {
 /// # Errors
 /// [`HalfError`]; [`HalfError::is_of_the_network`] says whether this network has to compute as it is.
 pub fn to_half(model: &Path, target: &Path, attention: Attention) -> Result<(), HalfError> {
-    let mut staged = Staged::new(file::folder(target))?;
-    let mut out = BufWriter::new(&mut staged);
+    let mut partial = AtomicFile::new(file::folder(target))?;
+    let mut out = BufWriter::new(&mut partial);
     rewrite(File::open(model)?, &mut out, attention)?;
     out.flush()?;
     drop(out);
-    Ok(staged.publish(target)?)
+    Ok(partial.publish(target)?)
 }
 
 /// Copies the network in `source` to `out` with its products in half floats.

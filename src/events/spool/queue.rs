@@ -19,7 +19,7 @@ const CURSORS: Duration = Duration::from_millis(250);
 /// Events in one transaction at most.
 const BATCH: usize = 1024;
 
-pub(super) struct Inbox {
+pub(super) struct SpoolQueue {
     maker: EventMaker,
     /// Hears of health as it is told, whether there is room for it or not.
     hears: OnceLock<Box<HealthListener>>,
@@ -32,9 +32,9 @@ pub(super) struct Inbox {
 /// Hears how a part of the process, or of a camera, does.
 pub type HealthListener = dyn Fn(Option<&CameraId>, &Health) + Send + Sync;
 
-impl fmt::Debug for Inbox {
+impl fmt::Debug for SpoolQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox").field("maker", &self.maker).finish_non_exhaustive()
+        f.debug_struct("SpoolQueue").field("maker", &self.maker).finish_non_exhaustive()
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Work {
     pub(super) last: bool,
 }
 
-impl Inbox {
+impl SpoolQueue {
     pub(super) fn new(maker: EventMaker) -> Self {
         Self {
             maker,
