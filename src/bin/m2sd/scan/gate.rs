@@ -74,7 +74,7 @@ impl Gate {
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let start = info.buffer().and_then(|buffer| interval(pad, buffer)).map(|(at, _)| at);
             match start {
-                Some(start) if !gate.lets_through(pad, start) => gst::PadProbeReturn::Drop,
+                Some(start) if !gate.lets_through(pad, start) => gst::PadProbeReturn::Handled,
                 _ => gst::PadProbeReturn::Ok,
             }
         });

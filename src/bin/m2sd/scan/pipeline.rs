@@ -201,7 +201,7 @@ fn keep_first(sink: &gst::Element) {
     if let Some(pad) = sink.static_pad("sink") {
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
             match seen.swap(true, Ordering::Relaxed) {
-                true => gst::PadProbeReturn::Drop,
+                true => gst::PadProbeReturn::Handled,
                 false => gst::PadProbeReturn::Ok,
             }
         });
@@ -238,7 +238,7 @@ fn keep_range(pad: &gst::Pad, range: Range<gst::ClockTime>, watch: Option<Arc<So
                 if let Some(watch) = watch.as_ref().filter(|_| time >= range.end) {
                     watch.satisfy();
                 }
-                gst::PadProbeReturn::Drop
+                gst::PadProbeReturn::Handled
             }
             _ => gst::PadProbeReturn::Ok,
         }
