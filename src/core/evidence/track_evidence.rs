@@ -138,6 +138,28 @@ impl Evidence {
 }
 
 /// The evidence of one face.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use gstm2sd::core::evidence::{
+///     Criteria, Insufficiency, Label, PointChoice, Probability, ScoredClip, TrackEvidence,
+/// };
+/// use gstm2sd::core::modelinfo::{ModelInfo, Training};
+/// use gstm2sd::core::span::Span;
+///
+/// let half = PointChoice::Threshold(Probability::HALF);
+/// let criteria = Criteria::new(&ModelInfo::default(), Training::Trained, 224, &half).unwrap();
+/// let mut evidence = TrackEvidence::new(Arc::new(criteria));
+/// let fake = Probability::new(0.95).unwrap();
+/// let labels = [0, 1, 2].map(|second| {
+///     let span = Span { start_ns: second * 1_000_000_000, end_ns: (second + 1) * 1_000_000_000 };
+///     evidence.add(&ScoredClip { fake, span, quality: None });
+///     evidence.label()
+/// });
+/// let few = Label::Insufficient(Insufficiency::FewClips);
+/// assert_eq!(labels, [few, few, Label::Fake]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct TrackEvidence {
     criteria: Arc<Criteria>,

@@ -109,6 +109,16 @@ impl Port {
 }
 
 /// A sidecar, read. Every field may be missing: the engines have defaults for each role.
+///
+/// ```
+/// use gstm2sd::core::modelinfo::{ModelInfo, Role};
+///
+/// let text = "[modelinfo]\nrole=classifier\nthreshold=0.3\n\n[clip]\ndir=input\n";
+/// let info: ModelInfo = text.parse().unwrap();
+/// assert_eq!((info.role, info.threshold, info.input()), (Some(Role::Classifier), Some(0.3), Some("clip")));
+/// let error = "[modelinfo]\nthreshold=high".parse::<ModelInfo>().unwrap_err();
+/// assert_eq!(error.to_string(), "[modelinfo] threshold=high: expected a probability, 0 to 1");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelInfo {
     /// What the network is for.
