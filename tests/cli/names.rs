@@ -126,6 +126,9 @@ fn what_an_input_lacks_is_told() {
     std::fs::write(dir.path().join("unread.mp4"), &unread).unwrap();
     let said = scan(&["unread.mp4"]);
     assert!(said.contains("Convert it") && !said.contains("untrunc"), "{said}");
+    let path = dir.path().join("unread.mp4");
+    let said = scan(&[&format!("file://{}", text(&path).replace("unread", "%75nread"))]);
+    assert!(said.contains(&format!("ffmpeg -i {} -c", text(&path))), "{said}");
     for gone in ["file:///none-such/x.mp4", "file:///none-such.mp4"] {
         let said = scan(&[gone]);
         assert!(said.contains("there is no such file") && !said.contains("a URI"), "{said}");

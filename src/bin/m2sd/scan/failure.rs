@@ -91,7 +91,7 @@ pub fn advice(source: &gst::Element, input: &Input) -> String {
         Some(_) if may_have_video(&formats) => format!(
             ". Convert it first, for example: ffmpeg -i {} -c:v libx264 -pix_fmt yuv420p \
              converted.mp4",
-            escape_name(&quoted(&input.name))
+            escape_name(&quoted(&for_ffmpeg(input)))
         ),
         _ => String::new(),
     };
@@ -102,6 +102,14 @@ pub fn advice(source: &gst::Element, input: &Input) -> String {
         (formats, readers) => format!("It is {formats}, read by {readers}"),
     };
     format!(". {known}{convert}")
+}
+
+/// What ffmpeg takes for the input: no address of a file, in which it reads no `%20`.
+fn for_ffmpeg(input: &Input) -> String {
+    match input.path.as_deref().filter(|_| input.name.starts_with("file://")) {
+        Some(path) => path.to_str().unwrap_or("INPUT").to_owned(),
+        None => input.name.clone(),
+    }
 }
 
 /// How a file begins, where that shows that it is no video.
