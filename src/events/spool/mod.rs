@@ -49,6 +49,25 @@ use crate::core::redact::redact;
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// The durable queue. Dropping it writes what waits, for 5 s at most.
+///
+/// ```
+/// use gstm2sd::events::body::{Body, Health, HealthStatus};
+/// use gstm2sd::events::spool::{Limits, Spool};
+/// use gstm2sd::events::{Draft, EventMaker};
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let spool = Spool::open(folder.path(), EventMaker::new("door"), Limits::default())?;
+/// spool.register("archive");
+/// let (component, text) = ("models".to_owned(), "loaded".to_owned());
+/// let health = Health { component, status: HealthStatus::Ok, text, dropped: None };
+/// spool.record(Draft::now(None, Body::Health(health)));
+/// assert!(spool.flush(std::time::Duration::from_secs(60)), "it is on the disk");
+///
+/// let stored = spool.read("archive", 10)?;
+/// spool.acknowledge("archive", stored[0].sequence)?;
+/// assert!(spool.read("archive", 10)?.is_empty());
+/// # Ok::<(), gstm2sd::events::SpoolError>(())
+/// ```
 #[derive(Debug)]
 pub struct Spool {
     shared: Arc<Shared>,

@@ -91,6 +91,65 @@ pub enum Refused {
 
 /// The classifier's threads. Ends, with the run in flight cancelled and waited for, up to
 /// [`ABANDON_AFTER`], when the last [`Arc`] goes, submitters' included.
+///
+/// With an engine of one's own, which finds every clip as likely fake as real:
+///
+/// ```
+/// use std::sync::mpsc::channel;
+///
+/// use gstm2sd::core::modelinfo::ModelInfo;
+/// use gstm2sd::infer::*;
+/// use ndarray::{Array2, Array4};
+///
+/// struct Undecided(EngineInfo);
+///
+/// impl Engine for Undecided {
+///     fn info(&self) -> &EngineInfo {
+///         &self.0
+///     }
+///
+///     fn run(
+///         &mut self,
+///         inputs: &[TensorIn<'_>],
+///         outputs: &mut Outputs,
+///         _: &CancelToken,
+///     ) -> Result<(), InferError> {
+///         let logits = Array2::zeros([inputs[0].shape()[0], 2]);
+///         outputs.put(0, &logits.view().into_dyn());
+///         Ok(())
+///     }
+/// }
+///
+/// let tensor = |name: &str, dims: &[usize]| TensorInfo {
+///     name: name.to_owned(),
+///     // As many clips as there are.
+///     dims: [None].into_iter().chain(dims.iter().copied().map(Some)).collect(),
+///     element: ElementType::F32,
+/// };
+/// let info = EngineInfo {
+///     model: "undecided".to_owned(),
+///     inputs: vec![tensor("clip", &[3, 1, 8, 8])],
+///     outputs: vec![tensor("logits", &[2])],
+///     largest_batch: None,
+///     provider: Provider::Cpu,
+///     precision: Precision::Auto,
+///     assigned: Vec::new(),
+///     runtime: "none".to_owned(),
+///     passed_over: Vec::new(),
+/// };
+/// let classifier = Classifier::from_engine(Box::new(Undecided(info)), &ModelInfo::default())?;
+/// let pool = Pool::new(classifier, PoolOptions::default())?;
+/// let submitter = pool.submitter();
+/// let (reply, scored) = channel();
+/// let job = ClipJob {
+///     frames: Tensor::F32(Array4::zeros([3, 1, 8, 8])),
+///     audio: None,
+///     reply: Box::new(move |outcome| drop(reply.send(outcome))),
+/// };
+/// assert!(submitter.submit(job, submitter.ticket()).is_ok());
+/// assert_eq!(scored.recv().unwrap().result.unwrap().fake, 0.5);
+/// # Ok::<(), InferError>(())
+/// ```
 pub struct Pool {
     shared: Arc<Shared>,
     spec: ClassifierSpec,

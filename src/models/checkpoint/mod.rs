@@ -29,6 +29,21 @@ pub use error::CheckpointError;
 pub use source::Source;
 
 /// An opened checkpoint.
+///
+/// ```
+/// use gstm2sd::models::checkpoint::Checkpoint;
+///
+/// // A file of safetensors: the length of its header, the header, the numbers.
+/// let header = br#"{"head.bias":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+/// let mut file = (header.len() as u64).to_le_bytes().to_vec();
+/// file.extend(header);
+/// file.extend([0.5f32, -1.0].map(f32::to_le_bytes).concat());
+///
+/// let mut checkpoint = Checkpoint::new(std::io::Cursor::new(file))?;
+/// assert_eq!(checkpoint.shape("head.bias"), Some(&[2][..]));
+/// assert_eq!(checkpoint.read("head.bias")?, [0.5, -1.0]);
+/// # Ok::<(), gstm2sd::models::checkpoint::CheckpointError>(())
+/// ```
 #[derive(Debug)]
 pub struct Checkpoint<R = File> {
     /// The files that it lies in.
