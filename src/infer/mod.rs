@@ -52,6 +52,7 @@ pub use log::{Severity, set_log_sink};
 pub use metered::busy_time;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes, UnknownName};
 pub use outputs::Outputs;
+#[cfg(feature = "plugin")]
 pub(crate) use pool::CountedThread;
 pub use pool::{
     ABANDON_AFTER, Canceller, ClipJob, Pool, PoolOptions, Refused, Scored, Submitter, Ticket,
