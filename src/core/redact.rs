@@ -128,6 +128,9 @@ fn without_scheme(word: &str) -> &str {
     let scheme = scheme.to_ascii_lowercase();
     let rest = behind.trim_start_matches(is_separator);
     let between = &behind[..behind.len() - rest.len()];
+    if scheme.is_empty() && behind.starts_with("//") {
+        return rest;
+    }
     if scheme == "file" {
         return behind.trim_start_matches([':', ';']);
     }
@@ -262,6 +265,7 @@ mod tests {
             ("m2sd: user:pw@host/x: it is no file", "m2sd: user:***@host/x: it is no file"),
             ("rtsp:/user:pw@host/x", "rtsp:/user:***@host/x"),
             ("rtsp//user:pw@host/x", "rtsp//user:***@host/x"),
+            ("//user:pw@host/x", "//user:***@host/x"),
             ("rtsp:user:pw@host/x", "rtsp:user:***@host/x"),
             ("RTSP:///user:pw@host", "RTSP:///user:***@host"),
             ("rtsp;//user:pw@[fe80::1]:554/x", "rtsp;//user:***@[fe80::1]:554/x"),
@@ -301,6 +305,7 @@ mod tests {
             "/videos/a:b@c.mp4",
             "./a:b@c.mp4",
             "in/a:b@c.mp4",
+            "//server/share/a:b@c.mp4",
             "file:/videos/a:b@c.mp4",
             "file:///videos/a:b@c.mp4",
             "C:/videos/a@c.mp4",

@@ -143,6 +143,22 @@ fn a_classifier_that_does_not_answer_is_not_waited_for() {
     assert!(asked.elapsed() < Duration::from_secs(4), "a second signal ends at once");
 }
 
+/// What was asked for has come, and is scored however slow the classifier is: the source is not to blame.
+#[test]
+fn a_part_of_an_input_is_scored_by_a_slow_classifier() {
+    let dir = tempfile::tempdir().unwrap();
+    networks::write(dir.path(), "slow", Fault::Slow);
+    let (engines, video) = (scene().join("engines"), scene().join("scene.mp4"));
+    let slow = dir.path().join("slow.onnx");
+    let args = ["scan", text(&video), "--json", "-", "--engines", text(&engines), "--quiet"];
+    let args = [&args[..], &["--classifier", text(&slow), "--provider", "cpu"]].concat();
+    let run = m2sd(&[&args[..], &["--timeout", "1", "--duration", "0.3"]].concat());
+    assert_code(&run, 0);
+    let found = records(std::str::from_utf8(&run.stdout).unwrap());
+    assert!(!of_type(&found, "clip").is_empty(), "{}", stderr(&run));
+    assert_eq!(found.last().unwrap()["end"], "complete");
+}
+
 #[test]
 fn a_scan_that_was_killed_leaves_a_video_that_plays_and_no_leftovers_for_long() {
     let engines = scene().join("engines");

@@ -238,6 +238,14 @@ fn standard_input_is_scanned_like_a_file() {
     assert_eq!(found[0]["input"]["sha256"], gstm2sd::models::sha256(&video).unwrap());
     assert_eq!(found.last().unwrap()["frames"], 60);
     assert_code(&scan(Stdio::null()), 3);
+    // It is reproduced from a file of the same bytes, and its report says how.
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("scores.jsonl"), &run.stdout).unwrap();
+    let again = m2sd(&["reproduce", text(dir.path()), "--input", text(&video)]);
+    assert_code(&again, 0);
+    assert_code(&m2sd(&["report", text(dir.path())]), 0);
+    let page = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
+    assert!(page.contains("--input FILE"), "{page}");
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod pictures;
 mod places;
 mod pty;
 mod records;
+mod replaced;
 mod report;
 mod running;
 mod scan;

@@ -14,6 +14,8 @@ pub enum Fault {
     Fails,
     /// It works on one clip, in one node that cannot be interrupted, for minutes.
     Endless,
+    /// As that, for some seconds.
+    Slow,
 }
 
 /// Length-delimited field `number`.
@@ -126,12 +128,15 @@ pub fn write(dir: &Path, name: &str, fault: Fault) {
             ]
             .concat(),
         ),
-        Fault::Endless => graph.extend(
+        Fault::Endless | Fault::Slow => graph.extend(
             [
                 node("ReduceMean", &["clip"], &["mean"], &[axes, int("keepdims", 0)]),
                 longs("one", &[1, 1, 1]),
                 node("Reshape", &["mean", "one"], &["step"], &[]),
-                longs("steps", &[1 << 24, 1, 1]),
+                longs(
+                    "steps",
+                    &[if matches!(fault, Fault::Slow) { 1 << 18 } else { 1 << 24 }, 1, 1],
+                ),
                 node("Expand", &["step", "steps"], &["sequence"], &[]),
                 floats("w", &[1, 192, 1], 0.01),
                 floats("r", &[1, 192, 64], 0.01),

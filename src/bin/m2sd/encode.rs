@@ -44,6 +44,10 @@ const CONTAINERS: [Container; 2] = [
 const PICTURE: Container =
     Container { extension: "png", muxer: "identity", video: &["pngenc"], audio: &[] };
 
+/// What files end in that any of these has written.
+pub const EXTENSIONS: [&str; 3] =
+    [CONTAINERS[0].extension, CONTAINERS[1].extension, PICTURE.extension];
+
 /// Encoders that are installed, chosen.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoders {

@@ -129,6 +129,11 @@ impl PartialFile {
         self.path.file_name().map(|name| name.to_string_lossy().into_owned())
     }
 
+    /// Where it will be.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where the bytes go.
     pub fn file(&self) -> &File {
         &self.file

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use gstm2sd::core::file_name;
 use gstm2sd::evidence::report::{Results, html, pdf};
+use gstm2sd::evidence::seal::sealed_above;
 use gstm2sd::models::sha256;
 
 use crate::error::CliError;
@@ -82,7 +83,7 @@ pub fn run(args: &ReportArgs) -> Result<(), CliError> {
     };
     let mut results = Results::read(&args.folder).map_err(CliError::input)?;
     for (out, format) in &outs {
-        refuse(out, *format, args, &results)?;
+        refuse(out, *format, args)?;
     }
     results.take_crops();
     gst::init().map_err(CliError::runtime)?;
@@ -110,8 +111,15 @@ fn video(args: &ReportArgs, results: &Results) -> Option<(PathBuf, String)> {
         Some((found, "the input".to_owned()))
     });
     scanned.or_else(|| {
-        let names = ["annotated.mp4", "annotated.mkv", "annotated.png", "annotated.mp4.part"];
-        let found = names.into_iter().find(|name| args.folder.join(name).is_file())?;
+        // Others in the folder may be of another scan.
+        let found = match &results.footer {
+            Some(footer) => footer.annotated.as_deref()?,
+            None => "annotated.mp4.part",
+        };
+        let is_name = Path::new(found).file_name() == Some(OsStr::new(found));
+        if !is_name || !args.folder.join(found).is_file() {
+            return None;
+        }
         Some((args.folder.join(found), format!("{found}, with the boxes that were drawn")))
     })
 }
@@ -127,18 +135,13 @@ fn places(name: &str, folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Nothing is overwritten but an earlier report, and nothing is put into a folder that is sealed.
-fn refuse(
-    out: &Path,
-    format: Format,
-    args: &ReportArgs,
-    results: &Results,
-) -> Result<(), CliError> {
+fn refuse(out: &Path, format: Format, args: &ReportArgs) -> Result<(), CliError> {
     let name = out.display();
-    if results.has_seal && is_inside(out, &args.folder) {
+    if let Some(sealed) = sealed_above(out) {
         return Err(CliError::input(format!(
             "{} is sealed, and {name} in it would be a change; name another place with --out, or make the \
              page before the seal",
-            args.folder.display()
+            sealed.display()
         )));
     }
     let found = "it is no report";
@@ -147,12 +150,6 @@ fn refuse(
         return Err(CliError::input(format!("{name} is there already; --force replaces it")));
     }
     Ok(())
-}
-
-fn is_inside(out: &Path, folder: &Path) -> bool {
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new(".")).canonicalize();
-    folder.canonicalize().is_ok_and(|folder| parent.is_ok_and(|parent| parent.starts_with(folder)))
 }
 
 /// Whether a file is a report that this command has made.

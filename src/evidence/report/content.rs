@@ -7,7 +7,7 @@ use super::results::{FaceResults, Results};
 use super::words;
 use crate::core::counted::counted;
 use crate::core::redact::redact;
-use crate::evidence::records::{Calibration, Header, ModelFile, Rate};
+use crate::evidence::records::{Calibration, Header, InputKind, ModelFile, Rate};
 use crate::models::advice::quoted;
 
 /// Damaged lines that are told one by one.
@@ -235,11 +235,17 @@ fn described(model: &ModelFile) -> Text {
 
 fn again(results: &Results) -> Section {
     let folder = quoted(&results.folder.display().to_string());
+    let kind = results.header.as_ref().map(|header| header.input.kind);
+    let input = match kind {
+        // Nobody knows where it is kept.
+        Some(InputKind::StandardInput) => " --input FILE",
+        _ => "",
+    };
     let mut blocks = vec![
         Block::Paragraph(plain(
             "Run it again from the same input, networks and settings, and compare:",
         )),
-        Block::Command(format!("m2sd reproduce {folder}")),
+        Block::Command(format!("m2sd reproduce {folder}{input}")),
     ];
     if results.has_seal {
         blocks.push(Block::Paragraph(plain(

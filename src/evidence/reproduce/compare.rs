@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::bounds::Bounds;
 use crate::evidence::provenance::State;
-use crate::evidence::records::{Edge, End, Footer, Header, ModelFile, fault, without_wall};
+use crate::evidence::records::{
+    Edge, End, Footer, Header, InputKind, ModelFile, fault, without_wall,
+};
 
 /// Fields that differ from run to run.
 const OF_THE_RUN: [&str; 1] = ["milliseconds"];
@@ -183,6 +185,10 @@ fn is_partial(footer: Option<&Footer>) -> bool {
 fn claims(header: &Header, partial: bool) -> Value {
     let mut input = header.input.clone();
     input.name.clear();
+    // What came by a pipe can only be read again from a file.
+    if input.kind == InputKind::StandardInput {
+        input.kind = InputKind::File;
+    }
     // Whom somebody believes is another's business.
     if let Some(provenance) = &mut input.provenance {
         if provenance.state == State::Trusted {

@@ -1,5 +1,6 @@
 //! The networks of a scan that is run again: files by their hashes, and those on servers by their addresses.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ pub(super) fn named(
     }
     let one = |(file, name): (&ModelFile, &String)| match RemoteModel::is_address(name) {
         true => remote(role, file, name),
-        false => local(role, file, name, places),
+        false => local(role, file, name, places.engines.as_deref()),
     };
     files.iter().zip(&names).map(one).collect()
 }
@@ -73,12 +74,20 @@ fn recorded(
     header: &Header,
     places: &Places,
 ) -> Result<Named, ReproduceError> {
+    let setting = |name: &str| header.settings.get(name).and_then(|value| value.as_str());
+    // The settings have paths, and a server's parameters, too.
+    let all = RemoteModel::split(setting(role.into()).unwrap_or_default());
     if !RemoteModel::is_address(&file.file) {
-        return local(role, file, &file.file, places);
+        let engines = setting("engines-dir").filter(|dir| !dir.is_empty()).map(Path::new);
+        let is_it = |name: &&String| {
+            name.contains('/') && Path::new(name).file_name() == Some(OsStr::new(&file.file))
+        };
+        let named = all.iter().find(is_it).filter(|path| Path::new(path).is_file());
+        return match (&places.engines, named) {
+            (None, Some(path)) => local(role, file, path, None),
+            (asked, _) => local(role, file, &file.file, asked.as_deref().or(engines)),
+        };
     }
-    // The settings have its parameters, too.
-    let setting = header.settings.get(<&str>::from(role)).and_then(|value| value.as_str());
-    let all = RemoteModel::split(setting.unwrap_or_default());
     let is_it = |address: &&String| {
         RemoteModel::parse(address).is_ok_and(|remote| remote.to_string() == file.file)
     };
@@ -102,9 +111,9 @@ fn local(
     role: Role,
     file: &ModelFile,
     name: &str,
-    places: &Places,
+    engines: Option<&Path>,
 ) -> Result<Named, ReproduceError> {
-    let path = Search::new(places.engines.as_deref()).find(role, Some(name))?.path;
+    let path = Search::new(engines).find(role, Some(name))?.path;
     let read = |path: &Path| {
         let path = path.to_owned();
         move |source| ReproduceError::Read { path, source }

@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod above;
 mod chain;
 mod document;
 mod error;
@@ -28,6 +29,7 @@ mod trust;
 mod verify;
 mod write;
 
+pub use self::above::sealed_above;
 pub use self::chain::{Difference, Link};
 pub use self::error::SealError;
 pub use self::key::{PASSPHRASE_VARIABLE, PublicKey, SigningKey, is_open_to_others};

@@ -44,7 +44,7 @@ impl Finish<'_> {
     pub fn run(
         &self,
         cause: Cause,
-        files: Files,
+        mut files: Files,
         recording: &Arc<Recording>,
         clips: Option<&Mutex<ClipWriter>>,
     ) -> Result<(), CliError> {
@@ -66,6 +66,9 @@ impl Finish<'_> {
         }
         let mut footer = outcome.footer(&totals, &unscored, seen);
         footer.notes = notes(self.input, self.filter, &totals.sightings);
+        if let Err(error) = files.take_replaced() {
+            recording.fail(error.kind(), error.to_string());
+        }
         if let Some((out, crops)) = &files.crops {
             footer.crops = Self::crops(out, crops, recording);
         }
@@ -93,12 +96,6 @@ impl Finish<'_> {
         let unfinished = |path: &Path, what: &str| {
             note(&format!("m2sd: {} has no end: {what}", path.display()));
         };
-        match records {
-            RecordFile::Partial(file) if !ended => {
-                unfinished(&file.leave(), "its records are whole up to where they stop");
-            }
-            records => drop(records.keep()?),
-        }
         if let Some((file, encoders)) = video
             && file.file().metadata().is_ok_and(|metadata| metadata.len() > 0)
         {
@@ -108,6 +105,13 @@ impl Finish<'_> {
             } else {
                 unfinished(&file.leave(), "it plays up to its last second");
             }
+        }
+        // Last: with their name all is said to be there.
+        match records {
+            RecordFile::Partial(file) if !ended => {
+                unfinished(&file.leave(), "its records are whole up to where they stop");
+            }
+            records => drop(records.keep()?),
         }
         Ok(())
     }

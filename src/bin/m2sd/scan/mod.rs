@@ -92,10 +92,11 @@ fn run_one(args: &ScanArgs, input: &OsStr) -> Result<(), CliError> {
     let trust = args.trust.as_deref().map(TrustList::read).transpose().map_err(CliError::input)?;
     input.read_provenance(trust.as_ref());
     let header = header::header(&input, args.span(), &filter, &models, judged.as_ref())?;
-    if let Before::Same(earlier) = targets.before(&header, &input, args)? {
-        return reuse(args, &input, &earlier, judged.as_ref());
-    }
-    let (mut files, signals) = targets.begin(&input)?;
+    let replaced = match targets.before(&header, &input, args)? {
+        Before::Same(earlier) => return reuse(args, &input, &earlier, judged.as_ref()),
+        Before::Replaceable(replaced) => replaced,
+    };
+    let (mut files, signals) = targets.begin(&input, replaced)?;
     let recording = Recording::new(&files.records, header, args.timings);
     let recording = Arc::new(recording.map_err(CliError::input)?);
     let _syncer = Syncer::start(files.open());

@@ -156,6 +156,8 @@ impl Play<'_> {
         }
         let patient = match stopping.until {
             Some(until) => Instant::now() < until,
+            // All that was asked for has come: it is scored, however long that takes.
+            None if matches!(stopping.cause, Cause::End) => true,
             None => self.recording.quiet().min(self.scan.watch.quiet()) < self.timeout,
         };
         if patient || stopping.abandoned {

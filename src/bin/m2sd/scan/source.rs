@@ -196,7 +196,9 @@ impl SourceWatch {
             damage,
             broken_frames: log.map_or(0, |log| log.broken),
             is_damaged: false,
-            is_before_range: streams.starts > streams.end(),
+            is_before_range: streams
+                .starts
+                .is_some_and(|start| !start.is_zero() && Some(start) > streams.end()),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::evidence::records::Header;
-use gstm2sd::evidence::seal::SEAL_FILE;
+use gstm2sd::evidence::seal::sealed_above;
 
 use super::args::ScanArgs;
 use super::crops::{self, Crops};
@@ -15,7 +15,7 @@ use super::earlier::Earlier;
 use super::input::Input;
 use super::recording::{RecordFile, is_standard_output};
 use crate::clip_files::{self, ClipWriter};
-use crate::encode::Encoders;
+use crate::encode::{self, Encoders};
 use crate::error::CliError;
 use crate::outputs::{self, Named};
 use crate::partial_file::{PartialFile, is_left_over, is_special, part_of};
@@ -40,6 +40,8 @@ pub struct Files {
     pub clips: Option<ClipWriter>,
     /// With the folder beside whose records they are kept.
     pub crops: Option<(PathBuf, Arc<Crops>)>,
+    /// What the records that are replaced say of other files, which go with them.
+    replaced: Vec<PathBuf>,
 }
 
 impl Targets {
@@ -58,7 +60,7 @@ impl Targets {
                     true => Encoders::choose_for_picture()?,
                     false => Encoders::choose()?,
                 };
-                Some((out.join(format!("annotated.{}", encoders.extension)), encoders))
+                Some((out.join(annotated(encoders.extension)), encoders))
             }
             None => None,
         };
@@ -106,7 +108,8 @@ impl Targets {
             // A link is replaced itself, and what it leads to stays.
             let edges = there.filter(|path| !path.is_symlink()).map(edges_of).transpose()?;
             self.refuse_unclaimed(edges.as_ref(), |path| !path.is_symlink())?;
-            return self.refuse_sealed().map(|()| Before::Replaceable);
+            self.refuse_sealed()?;
+            return Ok(Before::Replaceable(self.claimed(edges.as_ref())));
         }
         let mut same = None;
         if let Some(path) = there {
@@ -123,16 +126,41 @@ impl Targets {
         let is_whole = |path: &Path| path.metadata().is_ok_and(|is| is.is_file() && is.len() > 0);
         let has_video = video.is_none_or(is_whole);
         let is_told_again = !args.timings && self.clips.is_none() && has_video;
-        match same.filter(|earlier| earlier.is_final() && is_told_again) {
-            Some(earlier) => Ok(Before::Same(Box::new(earlier))),
-            None => {
+        match same {
+            Some(earlier) if is_told_again && earlier.is_final() && self.has_crops_of(&earlier) => {
+                Ok(Before::Same(Box::new(earlier)))
+            }
+            same => {
                 self.refuse_sealed()?;
-                self.left_over(records, header).map(|()| Before::Replaceable)
+                self.left_over(records, header)?;
+                Ok(Before::Replaceable(self.claimed(same.as_ref())))
             }
         }
     }
 
-    /// Refuses what is in the places of the video and the crops, but what records of a scan say that it wrote.
+    /// Whether the crops that the records name are there, where crops are wanted.
+    fn has_crops_of(&self, earlier: &Earlier) -> bool {
+        let crops = earlier.footer.iter().flat_map(|footer| &footer.crops);
+        self.crops.as_ref().is_none_or(|out| { crops }.all(|crops| out.join(&crops.file).is_file()))
+    }
+
+    /// Files of a scan's names that these records say their scan wrote.
+    fn claimed(&self, earlier: Option<&Earlier>) -> Vec<PathBuf> {
+        let footer = earlier.and_then(|earlier| earlier.footer.as_ref());
+        let (Some(out), Some(footer)) = (&self.out, footer) else { return Vec::new() };
+        let videos = encode::EXTENSIONS.map(|extension| out.join(annotated(extension)));
+        let all = videos.into_iter().chain(crops::there(out));
+        let is_claimed = |path: &PathBuf| {
+            let name = path.strip_prefix(out).ok().and_then(Path::to_str);
+            path.is_file()
+                && !path.is_symlink()
+                && name.is_some_and(|name| footer.has_written(name))
+        };
+        all.filter(is_claimed).collect()
+    }
+
+    /// Refuses what is in the places of the video and the crops, but what records of a scan say that it wrote;
+    /// where one was killed, it had looked for others' files before it began.
     fn refuse_unclaimed(
         &self,
         earlier: Option<&Earlier>,
@@ -140,6 +168,12 @@ impl Targets {
     ) -> Result<(), CliError> {
         let Some(out) = &self.out else { return Ok(()) };
         let footer = earlier.and_then(|earlier| earlier.footer.as_ref());
+        let part = self.records.as_deref().filter(|path| !is_special(path)).map(part_of);
+        let unfinished =
+            part.filter(|part| is_left_over(part)).map(|part| Earlier::read_edges(&part));
+        if unfinished.is_some_and(|read| read.is_ok_and(|of| of.header.is_some())) {
+            return Ok(());
+        }
         let video = self.video.iter().map(|(path, _)| path.clone());
         let crops = self.crops.iter().flat_map(|out| crops::there(out));
         for path in video.chain(crops).filter(|path| counts(path)) {
@@ -155,7 +189,7 @@ impl Targets {
     fn refuse_sealed(&self) -> Result<(), CliError> {
         let records = self.records.as_deref().and_then(Path::parent);
         let folders = [self.out.as_deref(), records, self.clips.as_deref()];
-        match folders.into_iter().flatten().find(|folder| folder.join(SEAL_FILE).is_file()) {
+        match folders.into_iter().flatten().find_map(sealed_above) {
             Some(folder) => Err(CliError::Usage(format!(
                 "{} is sealed, and results in it would be a change. Name another folder",
                 folder.display()
@@ -191,7 +225,11 @@ impl Targets {
     ///
     /// # Errors
     /// When something cannot be written, or somebody else writes it.
-    pub fn begin(&self, input: &Input) -> Result<(Files, Signals), CliError> {
+    pub fn begin(
+        &self,
+        input: &Input,
+        replaced: Vec<PathBuf>,
+    ) -> Result<(Files, Signals), CliError> {
         let records = self.records.as_deref();
         let special = records.map(RecordFile::open_special).transpose()?.flatten();
         let signals = Signals::take()?;
@@ -213,20 +251,45 @@ impl Targets {
             video: video.transpose()?,
             clips: clips.transpose()?,
             crops: self.crops.clone().map(|out| (out, Arc::default())),
+            replaced,
         };
         Ok((files, signals))
     }
+}
+
+/// The name of an annotated video or picture.
+fn annotated(extension: &str) -> String {
+    format!("annotated.{extension}")
 }
 
 /// What results are replaced by a scan.
 pub enum Before {
     /// Those of the same scan, complete.
     Same(Box<Earlier>),
-    /// None, or what may go.
-    Replaceable,
+    /// None, or what may go; with the files that the records there speak of.
+    Replaceable(Vec<PathBuf>),
 }
 
 impl Files {
+    /// Takes away what these files replace, the records first: until the new ones have their names, nobody
+    /// takes what is there for results.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn take_replaced(&mut self) -> io::Result<()> {
+        let records = match &self.records {
+            RecordFile::Partial(file) => Some(file.path().to_owned()),
+            _ => None,
+        };
+        for path in records.into_iter().chain(std::mem::take(&mut self.replaced)) {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Files that are written for as long as the scan runs.
     pub fn open(&self) -> Vec<File> {
         let records = match &self.records {
