@@ -190,7 +190,7 @@ fn made_with(results: &Results, header: &Header) -> Section {
             results.footer.as_ref().map_or_else(|| "–".to_owned(), |end| end.wall.end.clone()),
         ),
         fact("Threshold", threshold(results).map_or_else(|| "none".to_owned(), |t| t.to_string())),
-        fact("Run by", format!("{} in {}", header.provider, header.precision)),
+        fact("Run by", run_by(header)),
         fact("Software", format!("m2sd {}, {}", versions.m2sd, versions.gstreamer)),
         fact("Runtimes", versions.runtimes.join(", ")),
         fact(
@@ -212,6 +212,14 @@ fn made_with(results: &Results, header: &Header) -> Section {
         id: "made-with".to_owned(),
         heading: plain("What it was made with"),
         blocks: vec![Block::Facts(facts), settings],
+    }
+}
+
+/// Who ran the classifier; without one, the detector.
+fn run_by(header: &Header) -> String {
+    match header.provider.is_empty() {
+        true => format!("{} in {}", header.detect_provider, header.detect_precision),
+        false => format!("{} in {}", header.provider, header.precision),
     }
 }
 

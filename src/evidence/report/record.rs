@@ -82,6 +82,9 @@ impl Record {
     /// What is wrong with the line.
     pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
         let line = std::str::from_utf8(line).map_err(|_| "it is no UTF-8".to_owned())?;
+        if line.trim().is_empty() {
+            return Err("it is empty".to_owned());
+        }
         let record: Self = serde_json::from_str(line.trim_end()).map_err(|error| fault(&error))?;
         match &record {
             Self::Frame(frame) => frame.check()?,

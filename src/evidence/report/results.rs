@@ -136,6 +136,9 @@ impl Results {
         let file = found.ok_or_else(|| ReportError::NoRecords {
             folder: folder.to_owned(),
             expected: match those_below(folder, &FILES) {
+                None if folder.is_file() => {
+                    "this is a file: name the folder that it is in".to_owned()
+                }
                 Some(those) => format!("those in it are {those}"),
                 None => format!("m2sd scan VIDEO --out {} makes one", folder.display()),
             },

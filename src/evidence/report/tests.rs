@@ -177,6 +177,7 @@ fn what_no_scan_can_have_written_is_damaged_and_told() {
         (frame(-1.0, ""), Some("no time of a stream")),
         (r#"{"type":"frame","time":"late"}"#.to_owned(), Some("invalid type: string")),
         (r#"{"type":"frame","ti"#.to_owned(), Some("it is cut short")),
+        (" ".to_owned(), Some("it is empty")),
     ] {
         let folder = folder(&[&header, &frame(0.5, r#"{"track":1}"#), &line]);
         let results = Results::read(folder.path()).unwrap();

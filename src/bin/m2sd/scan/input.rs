@@ -30,6 +30,8 @@ pub struct Input {
     pub kind: InputKind,
     /// What its container says; see [`Self::look`].
     pub media: Option<Media>,
+    /// Why that could not be read, where its content is at fault.
+    pub fault: Option<String>,
     /// Its content credentials; see [`Self::read_provenance`].
     pub provenance: Option<Provenance>,
     /// What came by standard input. It has no name, and is gone when it is closed.
@@ -48,6 +50,7 @@ impl Input {
             name,
             kind,
             media: None,
+            fault: None,
             provenance: None,
             spooled: None,
         };
@@ -90,7 +93,11 @@ impl Input {
     /// Reads what the container of a file says.
     pub fn look(&mut self) {
         if self.is_file() {
-            self.media = media(&self.uri);
+            match media(&self.uri) {
+                Ok(media) => self.media = Some(media),
+                // Told when it is decoded, by whoever decodes it, or by this.
+                Err(fault) => self.fault = fault,
+            }
         }
     }
 

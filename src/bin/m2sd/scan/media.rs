@@ -9,11 +9,13 @@ use gstm2sd::evidence::records::{Audio, Media, Video};
 /// How long a file may take to say what it is. One that does not is scanned all the same.
 const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(10);
 
-/// `None` where it cannot be told.
-pub fn media(uri: &str) -> Option<Media> {
-    let discoverer = gst_pbutils::Discoverer::new(PATIENCE).ok()?;
-    // What does not go well here is told when it is decoded.
-    let info = discoverer.discover_uri(uri).ok()?;
+/// # Errors
+/// Where it cannot be told: what is wrong with the content, if that is it.
+pub fn media(uri: &str) -> Result<Media, Option<String>> {
+    let discoverer = gst_pbutils::Discoverer::new(PATIENCE).map_err(|_| None)?;
+    let of_content =
+        |error: glib::Error| error.kind::<gst::StreamError>().map(|_| error.message().to_owned());
+    let info = discoverer.discover_uri(uri).map_err(of_content)?;
     let videos = info.video_streams();
     let audios = info.audio_streams();
     let container = info.stream_info().and_then(|stream| stream.caps());
@@ -23,7 +25,7 @@ pub fn media(uri: &str) -> Option<Media> {
     let is_bare = videos.iter().any(|stream| own(stream.upcast_ref()))
         || audios.iter().any(|stream| own(stream.upcast_ref()));
     let count = |streams: usize| u32::try_from(streams).unwrap_or(u32::MAX);
-    Some(Media {
+    Ok(Media {
         container: container.clone().filter(|_| !is_bare),
         duration: info.duration().filter(|time| !time.is_zero()).map(gst::ClockTime::seconds_f64),
         video_streams: count(videos.len()),

@@ -79,6 +79,13 @@ impl Outcome {
                 "{input} ends before --start, after {:.2} s: there is nothing to scan",
                 seen.end.unwrap_or_default().seconds_f64()
             ))),
+            Cause::End if frames == 0 && seen.behind_range.is_some() => {
+                let next = seen.behind_range.unwrap_or_default().seconds_f64();
+                failed(CliError::Input(format!(
+                    "{input} shows no picture in the part that was asked for: the next one is at \
+                     {next:.2} s. Let --start or --duration reach it"
+                )))
+            }
             Cause::End if frames == 0 => failed(CliError::Input(format!(
                 "{input}: not one frame could be decoded: it is empty, cut short or damaged"
             ))),
@@ -206,6 +213,10 @@ mod tests {
             assert_eq!(footer.end.as_str(), status, "{name}");
             assert_eq!(outcome.result(None).map_or_else(|e| e.exit_code(), |()| 0), code, "{name}");
         }
+        let late = Seen { behind_range: Some(gst::ClockTime::SECOND), ..Seen::default() };
+        let late = Outcome::of(Cause::End, &late, 0, &Unscored::default(), "clip.mp4");
+        let error = late.result(None).unwrap_err();
+        assert!(error.exit_code() == 3 && error.to_string().contains("is at 1.00 s"), "{error}");
         let nothing = Seen::default();
         let empty = Outcome::of(Cause::End, &nothing, 0, &Unscored::default(), "clip.mp4");
         assert_eq!(empty.result(None).unwrap_err().exit_code(), 3);

@@ -236,7 +236,7 @@ fn keep_range(pad: &gst::Pad, range: Range<gst::ClockTime>, watch: Option<Arc<So
         match time {
             Some(time) if !range.contains(&time) => {
                 if let Some(watch) = watch.as_ref().filter(|_| time >= range.end) {
-                    watch.satisfy();
+                    watch.satisfy(time);
                 }
                 gst::PadProbeReturn::Handled
             }

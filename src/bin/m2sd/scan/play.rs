@@ -17,6 +17,7 @@ use super::recording::{RecordFile, Recording};
 use crate::bounded;
 use crate::error::CliError;
 use crate::signals::Signals;
+use crate::terminal::escape_name;
 
 /// How long what is under way may still be scored after a signal. `m2sd scan --help` says so.
 const STOP_TIME: Duration = Duration::from_secs(5);
@@ -24,6 +25,9 @@ const STOP_TIME: Duration = Duration::from_secs(5);
 const VIDEO_TIME: Duration = Duration::from_secs(3);
 /// How long streams may be silent when others, or their senders, have ended.
 const TRAILING_TIME: Duration = Duration::from_secs(2);
+/// How long a file that was found to be unreadable may be silent. GStreamer 1.22 loses the error of a
+/// demuxer that fails while decodebin starts it.
+const LOST_ERROR_TIME: Duration = Duration::from_secs(2);
 /// How often conditions are looked at of which no message tells.
 const GLANCE: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
@@ -143,6 +147,9 @@ impl Play<'_> {
             }
             self.end_trailing_streams();
             let cause = self.cause()?;
+            if matches!(cause, Cause::Failed(_)) {
+                return Some(self.abandon(cause));
+            }
             progress.note(&tell(&cause));
             return Some(self.stop(cause));
         };
@@ -192,6 +199,18 @@ impl Play<'_> {
             None => {}
         }
         let watch = &self.scan.watch;
+        if let Some(fault) = &self.input.fault
+            && watch.has_no_stream()
+            && watch.quiet() > LOST_ERROR_TIME
+        {
+            let advice = failure::advice(&self.scan.source, self.input);
+            let text = format!(
+                "{}: {}{advice}",
+                escape_name(&self.input.name),
+                fault.trim_end_matches('.')
+            );
+            return Some(Cause::Failed(CliError::Input(text)));
+        }
         let ends = watch.video_ended() || watch.network_ended();
         let silent = !ends && watch.quiet() > self.timeout;
         silent.then(|| {

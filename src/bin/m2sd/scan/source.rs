@@ -28,7 +28,8 @@ struct Streams {
     /// What the container or the server says of the whole.
     duration: Option<gst::ClockTime>,
     /// What was asked for has come; the rest is not.
-    satisfied: bool,
+    /// The first frame behind what was asked for.
+    satisfied: Option<gst::ClockTime>,
     /// Where what was asked for begins.
     starts: Option<gst::ClockTime>,
 }
@@ -48,6 +49,8 @@ pub struct Seen {
     pub is_damaged: bool,
     /// It ended before what was asked for began.
     pub is_before_range: bool,
+    /// The first frame behind what was asked for.
+    pub behind_range: Option<gst::ClockTime>,
 }
 
 impl Seen {
@@ -81,7 +84,7 @@ impl Default for SourceWatch {
             each: Vec::new(),
             newest: Instant::now(),
             duration: None,
-            satisfied: false,
+            satisfied: None,
             starts: None,
         };
         Self { streams: Mutex::new(streams), network: Arc::default() }
@@ -119,6 +122,11 @@ impl SourceWatch {
     /// Looks at what a source receives from the network.
     pub fn follow(&self, source: &gst::Element) {
         self.network.follow(source);
+    }
+
+    /// Whether the source has told of no stream yet.
+    pub fn has_no_stream(&self) -> bool {
+        self.lock().each.is_empty()
     }
 
     /// Whether every stream from the network is over, by what its sender said.
@@ -168,13 +176,13 @@ impl SourceWatch {
     }
 
     /// Says that all has come that was asked for.
-    pub fn satisfy(&self) {
-        self.lock().satisfied = true;
+    pub fn satisfy(&self, at: gst::ClockTime) {
+        self.lock().satisfied.get_or_insert(at);
     }
 
     /// Whether all has come that was asked for, and more would.
     pub fn is_satisfied(&self) -> bool {
-        self.lock().satisfied
+        self.lock().satisfied.is_some()
     }
 
     /// What came, and what did not.
@@ -196,6 +204,7 @@ impl SourceWatch {
             damage,
             broken_frames: log.map_or(0, |log| log.broken),
             is_damaged: false,
+            behind_range: streams.satisfied,
             is_before_range: streams
                 .starts
                 .is_some_and(|start| !start.is_zero() && Some(start) > streams.end()),
@@ -205,7 +214,7 @@ impl SourceWatch {
     /// How far the input came, where that is short of what it announced.
     pub fn truncated(&self) -> Option<Truncated> {
         let streams = self.lock();
-        if streams.satisfied {
+        if streams.satisfied.is_some() {
             return None;
         }
         let duration = streams.duration?;
