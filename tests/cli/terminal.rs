@@ -50,6 +50,14 @@ fn passwords_in_addresses_are_nowhere() {
     assert_code(&run, 2);
     assert!(!stderr(&run).contains("geheim"), "{}", stderr(&run));
 
+    // Without their schemes they are names of files that are not there.
+    for address in ["user:geheim@host/x/y", "rtsp:/user:geheim@host/x", "//user:geheim@host/x"] {
+        let run = m2sd(&["scan", address, "--engines", text(&engines)]);
+        assert_code(&run, 3);
+        let said = stderr(&run);
+        assert!(!said.contains("geheim") && said.contains("user:***@host"), "{said}");
+    }
+
     // A file by an address that has a password, which nothing needs.
     let video = format!("file://{}?password=geheim", text(&scene().join("scene.mp4")));
     let run = m2sd(&["scan", &video, "--json", "-", "--engines", text(&engines)]);

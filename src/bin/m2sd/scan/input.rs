@@ -168,6 +168,9 @@ fn check_file(path: &Path, is_address: bool) -> Result<(), String> {
         }
         Err(_) => {
             let missing = path.ancestors().skip(1).filter(|dir| !dir.exists()).last();
+            // As it was written: what was meant as an address is seen to be one, with its password.
+            let here = std::env::current_dir().unwrap_or_default();
+            let missing = missing.map(|dir| dir.strip_prefix(&here).unwrap_or(dir));
             let missing = missing.map(|dir| format!(": there is no folder {}", dir.display()));
             let missing = missing.unwrap_or_default();
             return Err(match is_address {
