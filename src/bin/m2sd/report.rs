@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gstm2sd::core::file_name;
+use gstm2sd::evidence::records::input_places;
 use gstm2sd::evidence::report::{Results, html, pdf};
 use gstm2sd::evidence::seal::sealed_above;
 use gstm2sd::models::sha256;
@@ -107,7 +107,7 @@ fn video(args: &ReportArgs, results: &Results) -> Option<(PathBuf, String)> {
     let input = results.header.as_ref().map(|header| &header.input);
     let scanned = input.and_then(|input| {
         let is_same = |path: &PathBuf| path.is_file() && sha256(path).ok() == input.sha256;
-        let found = places(&input.name, &args.folder).into_iter().find(is_same)?;
+        let found = input_places(&input.name, &args.folder).into_iter().find(is_same)?;
         Some((found, "the input".to_owned()))
     });
     scanned.or_else(|| {
@@ -122,16 +122,6 @@ fn video(args: &ReportArgs, results: &Results) -> Option<(PathBuf, String)> {
         }
         Some((args.folder.join(found), format!("{found}, with the boxes that were drawn")))
     })
-}
-
-/// Where the input may be: where it was, or with the results that were taken elsewhere.
-fn places(name: &str, folder: &Path) -> Vec<PathBuf> {
-    let called = file_name::path_of(name);
-    let mut places = vec![called.clone()];
-    if let (Some(name), Ok(folder)) = (called.file_name(), folder.canonicalize()) {
-        places.extend([&*folder].into_iter().chain(folder.parent()).map(|place| place.join(name)));
-    }
-    places
 }
 
 /// Nothing is overwritten but an earlier report, and nothing is put into a folder that is sealed.
@@ -160,25 +150,4 @@ fn is_report(file: &Path, format: Format) -> bool {
     file.is_file()
         && read.is_ok_and(|read| read.is_ok())
         && bytes.windows(mark.len()).any(|part| part == mark)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::ffi::OsStrExt;
-
-    use super::*;
-
-    #[test]
-    fn an_input_is_looked_for_by_what_the_records_call_it() {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, first) in [
-            ("in/clip.mp4", &b"in/clip.mp4"[..]),
-            ("file:///in/a%20clip%FF.mp4", b"/in/a clip\xff.mp4"),
-        ] {
-            let places = places(name, dir.path());
-            assert_eq!(places[0], Path::new(OsStr::from_bytes(first)));
-            assert_eq!(places.len(), 3);
-            assert!(places[1..].iter().all(|place| place.file_name() == places[0].file_name()));
-        }
-    }
 }

@@ -12,6 +12,7 @@ mod below;
 mod crops;
 mod footer;
 mod header;
+mod places;
 mod said;
 mod wall;
 
@@ -26,6 +27,7 @@ pub use self::header::{
     Audio, Calibration, Header, Host, Input, InputKind, Judging, Media, ModelFile, Point,
     Population, Rate, Span, Versions, Video,
 };
+pub use self::places::input_places;
 pub use self::said::Said;
 pub use self::wall::{WALL, WallEnd, WallStart, without_wall};
 

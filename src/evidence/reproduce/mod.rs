@@ -15,8 +15,9 @@ use thiserror::Error;
 pub use self::bounds::Bounds;
 pub use self::compare::{Comparison, RecordDifference, compare};
 pub use self::networks::RemoteNetwork;
-use super::records::{Edge, FILES, FORMAT, Header, InputKind, Span, fault, those_below};
-use crate::core::file_name::path_of;
+use super::records::{
+    Edge, FILES, FORMAT, Header, InputKind, Span, fault, input_places, those_below,
+};
 use crate::core::modelinfo::Role;
 use crate::models::remote::RemoteModel;
 use crate::models::resolve::ResolveError;
@@ -245,7 +246,11 @@ fn input(header: &Header, records: &Path, places: &Places) -> Result<PathBuf, Re
     if header.input.kind == InputKind::Stream {
         return Err(ReproduceError::Stream(name.clone()));
     }
-    let path = places.input.clone().or_else(|| near(name, records));
+    let near = || {
+        let all = input_places(name, crate::models::folder(records));
+        all.into_iter().find(|path| path.is_file())
+    };
+    let path = places.input.clone().or_else(near);
     let path = path.ok_or_else(|| ReproduceError::NoInput(name.clone()))?;
     let is = sha256(&path).map_err(|source| ReproduceError::Read { path: path.clone(), source })?;
     match &header.input.sha256 {
@@ -256,13 +261,4 @@ fn input(header: &Header, records: &Path, places: &Places) -> Result<PathBuf, Re
             is,
         }),
     }
-}
-
-/// Where a file of this name may be: as it was called, in the folder of the results, beside that.
-fn near(name: &str, records: &Path) -> Option<PathBuf> {
-    let called = path_of(name);
-    let folder = crate::models::folder(records);
-    let file = called.file_name()?;
-    let all = [called.clone(), folder.join(file), folder.join("..").join(file)];
-    all.into_iter().find(|path| path.is_file())
 }

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use gstm2sd::core::counted::counted;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::ScoringArgs;
@@ -21,7 +22,6 @@ use crate::child;
 use crate::error::CliError;
 use crate::signals::Signals;
 use crate::terminal::note;
-use gstm2sd::core::counted::counted;
 
 const GLANCE: Duration = Duration::from_millis(20);
 /// How long a scan may take to end after a signal: it has 10 s by its own rules.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gstm2sd::core::modelinfo::ModelInfo;
-use gstm2sd::evidence::records::Header;
+use gstm2sd::evidence::records::{Footer, Header};
 use gstm2sd::evidence::seal::sealed_above;
 
 use super::args::ScanArgs;
@@ -150,13 +150,9 @@ impl Targets {
         let (Some(out), Some(footer)) = (&self.out, footer) else { return Vec::new() };
         let videos = encode::EXTENSIONS.map(|extension| out.join(annotated(extension)));
         let all = videos.into_iter().chain(crops::there(out));
-        let is_claimed = |path: &PathBuf| {
-            let name = path.strip_prefix(out).ok().and_then(Path::to_str);
-            path.is_file()
-                && !path.is_symlink()
-                && name.is_some_and(|name| footer.has_written(name))
-        };
-        all.filter(is_claimed).collect()
+        let goes =
+            |path: &PathBuf| path.is_file() && !path.is_symlink() && is_claimed(footer, out, path);
+        all.filter(goes).collect()
     }
 
     /// Refuses what is in the places of the video and the crops, but what records of a scan say that it wrote;
@@ -177,8 +173,7 @@ impl Targets {
         let video = self.video.iter().map(|(path, _)| path.clone());
         let crops = self.crops.iter().flat_map(|out| crops::there(out));
         for path in video.chain(crops).filter(|path| counts(path)) {
-            let name = path.strip_prefix(out).ok().and_then(Path::to_str);
-            let ours = footer.zip(name).is_some_and(|(footer, name)| footer.has_written(name));
+            let ours = footer.is_some_and(|footer| is_claimed(footer, out, &path));
             let found = "no records of a scan say that it wrote it";
             outputs::refuse_foreign(&path, ours, found).map_err(CliError::Usage)?;
         }
@@ -255,6 +250,12 @@ impl Targets {
         };
         Ok((files, signals))
     }
+}
+
+/// Whether records of this footer in the folder `out` say that their scan wrote the file at `path`.
+fn is_claimed(footer: &Footer, out: &Path, path: &Path) -> bool {
+    let name = path.strip_prefix(out).ok().and_then(Path::to_str);
+    name.is_some_and(|name| footer.has_written(name))
 }
 
 /// The name of an annotated video or picture.
