@@ -150,7 +150,7 @@ fn a_recording_holds_every_frame_of_the_asked_interval() {
     for (distance_s, b_frames) in [(1, 0), (2, 2), (10, 0), (10, 3)] {
         let folder = tempfile::tempdir().unwrap();
         let library = recordings(folder.path());
-        let ring = library.ring(&door());
+        let ring = Ring::new(door(), &library);
         let id = EventMaker::new("test").next_id();
         let encoder = H264.replace("BFRAMES", &b_frames.to_string());
         let camera = Camera::new(50 * FPS, distance_s, &encoder);
@@ -206,7 +206,7 @@ fn other_codecs_are_recorded_or_refused_with_their_name() {
         }
         let folder = tempfile::tempdir().unwrap();
         let library = recordings(folder.path());
-        let ring = library.ring(&door());
+        let ring = Ring::new(door(), &library);
         let id = EventMaker::new("test").next_id();
         let outcome = Arc::new(Mutex::new(None));
         let (alarmed, said) = (Arc::clone(&ring), Arc::clone(&outcome));
@@ -240,7 +240,7 @@ fn alerts_of_one_camera_prolong_its_recording_up_to_the_longest() {
     let limits = Limits { longest: Duration::from_secs(30), ..Limits::default() };
     gst::init().unwrap();
     let library = Recordings::open(folder.path().to_owned(), limits, |_, _| {}).unwrap();
-    let ring = library.ring(&door());
+    let ring = Ring::new(door(), &library);
     let maker = Arc::new(EventMaker::new("test"));
     let ids = Arc::new(Mutex::new(Vec::<EventId>::new()));
     let (alarmed, said) = (Arc::clone(&ring), Arc::clone(&ids));
@@ -270,7 +270,7 @@ fn alerts_of_one_camera_prolong_its_recording_up_to_the_longest() {
 fn a_recording_ends_with_its_stream_and_nothing_is_recorded_of_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let library = recordings(folder.path());
-    let ring = library.ring(&door());
+    let ring = Ring::new(door(), &library);
     let maker = EventMaker::new("test");
     assert_eq!(ring.alert(maker.next_id()), Err(RecordingError::NoKeyFrame));
     let id = maker.next_id();
@@ -290,7 +290,7 @@ fn what_a_crash_leaves_plays_and_the_oldest_go_first() {
     {
         let library = recordings(folder.path());
         for id in ids.clone() {
-            let ring = library.ring(&door());
+            let ring = Ring::new(door(), &library);
             alert_at_11_s(&ring, id, 15);
             ring.stream_ended();
             finish(&library);
@@ -321,7 +321,7 @@ fn what_a_crash_leaves_plays_and_the_oldest_go_first() {
 fn stills_show_the_frame_and_the_face() {
     let folder = tempfile::tempdir().unwrap();
     let library = recordings(folder.path());
-    let ring = library.ring(&door());
+    let ring = Ring::new(door(), &library);
     let id = EventMaker::new("test").next_id();
     alert_at_11_s(&ring, id, 12);
     let line = "videotestsrc num-buffers=1 ! video/x-raw,format=NV12,width=160,height=120 ! appsink \
@@ -358,7 +358,7 @@ fn a_recording_that_cannot_be_written_is_told_and_so_is_the_next_that_can() {
     let tell = move |status, text: &str| lines.lock().unwrap().push((status, text.to_owned()));
     let library = Recordings::open(folder.path().to_owned(), Limits::default(), tell).unwrap();
     let record = |id: EventId| {
-        let ring = library.ring(&door());
+        let ring = Ring::new(door(), &library);
         alert_at_11_s(&ring, id, 12);
         ring.stream_ended();
         finish(&library);

@@ -83,12 +83,17 @@ fn passwords(text: &str) -> Vec<Place> {
 
 /// The password between `user:` and `@` of an address whose user begins at `start`: before its first slash; or
 /// behind it, where what follows `user:` is no port: then the password was not encoded and holds the slash.
+/// Without any `@` what stands where a port is expected and is none: the host was forgotten.
 fn password(text: &str, start: usize) -> Option<Place> {
     let rest = &text[start..];
     let end = end_of_authority(rest);
     let whole = &rest[..rest.find(ends_address).unwrap_or(rest.len())];
     // A password that was not encoded may hold further @.
-    let host = rest[..end].rfind('@').or_else(|| unencoded(&rest[..end], whole))?;
+    let host = rest[..end].rfind('@').or_else(|| unencoded(&rest[..end], whole));
+    let Some(host) = host else {
+        let place = no_port(&rest[..end])?;
+        return Some(start + place.start..start + place.end);
+    };
     let colon = rest[..host].find(':')?;
     (colon + 1 < host).then_some(start + colon + 1..start + host)
 }
@@ -193,6 +198,20 @@ pub(crate) fn unencoded(first: &str, whole: &str) -> Option<usize> {
     if is_port || user.starts_with('[') { None } else { whole.rfind('@') }
 }
 
+/// What stands in place of a port and is none, in an address without `@`.
+fn no_port(first: &str) -> Option<Place> {
+    let (host, port) = first.split_once(':')?;
+    // What a sentence goes on with is not of the address.
+    let port = port.trim_end_matches([':', ';', '.', ',', ')', ']', '}']);
+    let behind_digits = port.trim_start_matches(|c: char| c.is_ascii_digit());
+    let is_port = behind_digits.len() < port.len()
+        && !behind_digits.starts_with(|c: char| c.is_alphanumeric());
+    let is_placeholder = port.eq_ignore_ascii_case("port") || port.starts_with(['$', '{', '<']);
+    // A colon is also in IPv6 addresses.
+    let is_other = port.is_empty() || is_port || is_placeholder || host.starts_with('[');
+    (!is_other).then(|| host.len() + 1..host.len() + 1 + port.len())
+}
+
 /// The values of query parameters whose names say that they are secret.
 fn parameters(text: &str) -> Vec<Place> {
     let mut places = Vec::new();
@@ -242,6 +261,10 @@ mod tests {
                 "srt://h:1?mode=caller&passphrase=a.b: no",
                 "srt://h:1?mode=caller&passphrase=***: no",
             ),
+            ("rtsp://bob:geheim", "rtsp://bob:***"),
+            ("rtsp://bob:geheim/stream", "rtsp://bob:***/stream"),
+            ("rtsp://bob:123geheim: no", "rtsp://bob:***: no"),
+            ("'http://bob:geheim'", "'http://bob:***'"),
             ("rtsp://u:pa'ss@h/x and 'it'", "rtsp://u:***@h/x and 'it'"),
             ("'rtsp://u:p@h/x', 'rtsp://h:80'", "'rtsp://u:***@h/x', 'rtsp://h:80'"),
             ("rtmp://h/live?streamkey=abc", "rtmp://h/live?streamkey=***"),
@@ -293,6 +316,12 @@ mod tests {
             "http://host/a@2x.png?monkey=1",
             "/videos/a clip.mp4",
             "12:34 a@b: no address",
+            "rtsp://host:554: no answer",
+            "rtsp://host: no answer",
+            "kafka://a:9092,b:9092",
+            "http://HOST:PORT, as in http://host:${PORT}/",
+            "srt://:7001",
+            "tcp://*:80)",
             "größe://ü:",
             "someone@example.org",
             "mailto:someone@example.org",

@@ -32,6 +32,25 @@ use crate::models::remote::RemoteModel;
 /// [`InferError::NoneWorks`] where none has the precision or the device.
 /// [`InferError::Cancelled`] when the load's token is or becomes cancelled: as soon as the provider
 /// can stop, which for one that compiles the network as a whole is when that is done.
+///
+/// # Examples
+/// ```no_run
+/// use std::path::Path;
+///
+/// use gstm2sd::infer::{CancelToken, EngineOptions, InferError, Outputs, TensorIn, load_engine};
+///
+/// fn main() -> Result<(), InferError> {
+///     let cancel = CancelToken::new();
+///     let mut engine =
+///         load_engine(Path::new("engines/pfld_112.onnx"), &EngineOptions::default(), &cancel)?;
+///     println!("{} on {}: {:?}", engine.info().model, engine.info().provider, engine.info().inputs);
+///     let face = ndarray::ArrayD::zeros(vec![1, 3, 112, 112]);
+///     let mut outputs = Outputs::default();
+///     engine.run(&[TensorIn::F32(face.view())], &mut outputs, &cancel)?;
+///     println!("{:?} landmarks", outputs.get(0).map(|points| points.len() / 2));
+///     Ok(())
+/// }
+/// ```
 pub fn load_engine<'a>(
     source: impl Into<ModelSource>,
     options: &EngineOptions,

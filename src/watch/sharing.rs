@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::config::LeasesSection;
 use super::leases::{Held, LeaseError, Leases, Share};
 use super::service::Service;
+use super::supervisor::AlertedOf;
 use crate::core::backoff::Backoff;
 use crate::events::CameraId;
 use crate::events::alert::Alerted;
@@ -17,21 +18,18 @@ use crate::events::alert::Alerted;
 /// Between tries of what could not be kept.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// What has been alerted of a camera, for its next holder.
-pub type Kept = (CameraId, Vec<Alerted>);
-
 /// The ends that the service and its supervisors have.
 pub struct Ends {
     /// The cameras to share.
     pub wanted: watch::Sender<BTreeSet<CameraId>>,
     /// What is to be kept with them.
-    pub keep: mpsc::UnboundedSender<Kept>,
+    pub keep: mpsc::UnboundedSender<AlertedOf>,
 }
 
 /// The other ends.
 pub struct Sharing {
     wanted: watch::Receiver<BTreeSet<CameraId>>,
-    keep: mpsc::UnboundedReceiver<Kept>,
+    keep: mpsc::UnboundedReceiver<AlertedOf>,
 }
 
 /// The thread that takes part.

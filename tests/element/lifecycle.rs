@@ -3,7 +3,8 @@
 use gst::prelude::*;
 
 use super::picture::{assert_scores, expected_scores, one_face, one_face_each, sliding};
-use super::support::{Rig, T, filter, short_clips, stat};
+use super::scripted::scripted;
+use super::support::{Rig, T, Watchdog, filter, short_clips, stat};
 
 #[test]
 fn every_run_begins_anew() {
@@ -97,6 +98,36 @@ fn an_element_that_was_stopped_is_freed() {
     drop(rig.finish());
     drop(rig);
     assert!(weak.upgrade().is_none(), "something still holds the element");
+}
+
+/// A run that was abandoned goes on with its clip and the way to answer. Were the element held by these, its
+/// last reference could go on the pool's thread, which would then wait for itself.
+#[test]
+fn an_element_ends_where_it_is_dropped_while_its_classifier_still_runs() {
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = std::sync::mpsc::channel();
+    let (element, _dir, pool) = scripted(move |_| {
+        // Deaf to its token, as a loop in a graph is.
+        begun.send(()).unwrap();
+        let _ = gate.recv();
+        Ok(1.0)
+    });
+    let (ended, ends) = std::sync::mpsc::channel();
+    element.add_weak_ref_notify(move || ended.send(std::thread::current().id()).unwrap());
+    let mut rig = Rig::new(element);
+    rig.caps(&one_face(90).rgb_info());
+    rig.push_rgb(&one_face_each(&[90; T]));
+    begins.recv().unwrap();
+    rig.element.set_state(gst::State::Null).unwrap();
+    drop(rig);
+    assert_eq!(ends.try_recv(), Ok(std::thread::current().id()), "the run holds the element");
+    let _watchdog = Watchdog::new();
+    release.send(()).unwrap();
+    drop(pool);
+    // The answer that nobody waits for is thrown away, and the thread ends, and with it the classifier.
+    while release.send(()).is_ok() {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

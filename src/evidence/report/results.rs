@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::record::{Clip, Frame, Record, Seen};
-use super::words;
-use crate::core::evidence::{Probability, TrackSummary};
+use crate::core::evidence::{Insufficiency, Probability, TrackSummary};
 use crate::core::span::Span;
 use crate::evidence::records::{
     CropsFile, FILES, Footer, Header, NewerFormat, Said, Which, those_below,
@@ -284,6 +283,14 @@ impl Results {
     }
 }
 
+/// A reason of the records as part of a sentence.
+fn in_words(reason: String) -> String {
+    match reason.parse::<Insufficiency>() {
+        Ok(known) => known.in_words().to_owned(),
+        Err(_) => reason,
+    }
+}
+
 impl FaceResults {
     fn seen(&mut self, time: f64, seen: Seen) {
         if self.frames == 0 {
@@ -294,7 +301,7 @@ impl FaceResults {
         self.boxes.extend(seen.rect);
         self.frame_scores.extend(seen.frame_score.map(|score| (time, score)));
         self.face_scores.extend(seen.score.map(|score| (time, score)));
-        let why = seen.reason_text.or_else(|| seen.reason.map(words::reason));
+        let why = seen.reason_text.or_else(|| seen.reason.map(in_words));
         if seen.label == "insufficient" {
             let why = why.clone().unwrap_or_else(|| "not told".to_owned());
             match self.gates.last_mut() {

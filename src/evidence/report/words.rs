@@ -2,7 +2,6 @@
 
 use super::results::{FaceResults, Results};
 use crate::core::counted::counted;
-use crate::core::evidence::Insufficiency;
 use crate::evidence::records::End;
 
 /// A step of the verbal scale of likelihood ratios.
@@ -107,14 +106,6 @@ pub(super) fn span(start: f64, end: f64) -> String {
 
 pub(super) fn stretches(count: usize) -> String {
     if count == 1 { "1 stretch".to_owned() } else { format!("{count} stretches") }
-}
-
-/// A reason of the records as part of a sentence.
-pub(super) fn reason(reason: String) -> String {
-    match reason.parse::<Insufficiency>() {
-        Ok(known) => known.in_words().to_owned(),
-        Err(_) => reason,
-    }
 }
 
 /// How the scan ended, where that limits what its results say.

@@ -10,8 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::ring::Ring;
-use super::writer::part_of;
 use super::{Limits, stills};
 use crate::events::body::{FaceBox, HealthStatus};
 use crate::events::{CameraId, EventId, UtcTime};
@@ -91,9 +89,9 @@ impl Recordings {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A ring for a camera.
-    pub fn ring(self: &Arc<Self>, camera: &CameraId) -> Arc<Ring> {
-        Ring::new(camera.clone(), self.limits, self)
+    /// How much is recorded.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Begins a recording; where its video is to be.
@@ -246,6 +244,11 @@ impl Recordings {
 }
 
 /// The recording whose notes this file is.
+/// Where a recording is written until it is finished.
+pub(super) fn part_of(path: &Path) -> PathBuf {
+    path.with_added_extension("part")
+}
+
 fn notes_id(path: &Path) -> Option<EventId> {
     let is_notes = path.extension().is_some_and(|extension| extension == "json");
     path.file_stem().filter(|_| is_notes)?.to_str()?.parse().ok()

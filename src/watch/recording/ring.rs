@@ -54,7 +54,9 @@ impl Active {
 }
 
 impl Ring {
-    pub(super) fn new(camera: CameraId, limits: Limits, library: &Arc<Recordings>) -> Arc<Self> {
+    /// Of a camera, whose recordings go to `library`.
+    pub fn new(camera: CameraId, library: &Arc<Recordings>) -> Arc<Self> {
+        let limits = library.limits();
         let keep_ns = nanoseconds(limits.pre_roll);
         let state = State {
             gops: Gops::new(keep_ns, MAX_BYTES),

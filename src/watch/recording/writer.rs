@@ -1,6 +1,6 @@
 //! One recording: from encoded frames to a file, on a thread of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use gst::prelude::*;
 
 use super::RecordingError;
-use super::library::Recordings;
+use super::library::{Recordings, part_of};
 use crate::events::{CameraId, EventId};
 
 /// Frames that may wait for the disk, bytes. More, and the recording ends there.
@@ -188,9 +188,4 @@ fn from_the_beginning(mut frame: gst::Buffer, shift: &mut Option<gst::ClockTime>
     writable.set_pts(pts.map(|pts| pts.saturating_sub(shift)));
     writable.set_dts(dts.map(|dts| dts.saturating_sub(shift)));
     frame
-}
-
-/// Where a recording is written until it is finished.
-pub fn part_of(path: &Path) -> PathBuf {
-    path.with_added_extension("part")
 }

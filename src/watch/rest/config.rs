@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::token::Token;
+use super::token::{NotAToken, Token};
 
 /// Where the server listens, and to whom it answers.
 ///
@@ -77,17 +77,12 @@ pub enum HttpError {
         source: std::io::Error,
     },
     /// It could be guessed, or cannot be sent.
-    #[error(
-        "the token of [http] {source_name} has {found}; {least} to {most} printable ASCII characters \
-         without spaces are expected, such as `openssl rand -hex 32` writes",
-        least = Token::LEAST,
-        most = Token::MOST
-    )]
+    #[error("the token of [http] {source_name} {source}")]
     BadToken {
         /// `token-env` or `token-file`.
         source_name: &'static str,
-        /// What it has instead.
-        found: String,
+        /// Why.
+        source: NotAToken,
     },
     /// The address is taken, or not this machine's.
     #[error("[http] listen: cannot listen on {address}: {source}; choose another address or port")]
@@ -105,14 +100,17 @@ impl HttpConfig {
     /// # Errors
     /// When it cannot be had, is too weak, or is missing where other machines can connect.
     pub(super) fn token(&self) -> Result<Option<Token>, HttpError> {
+        let token = |text: &str, source_name| {
+            Token::new(text).map_err(|source| HttpError::BadToken { source_name, source })
+        };
         let token = match (&self.token_env, &self.token_file) {
             (Some(_), Some(_)) => return Err(HttpError::TwoTokens),
             (Some(name), None) => {
                 let text =
                     std::env::var(name).map_err(|_| HttpError::NoVariable(name.to_owned()))?;
-                Some(Token::new(&text, "token-env")?)
+                Some(token(&text, "token-env")?)
             }
-            (None, Some(path)) => Some(Token::new(&read(path)?, "token-file")?),
+            (None, Some(path)) => Some(token(&read(path)?, "token-file")?),
             (None, None) => None,
         };
         if token.is_none() && !self.listen.ip().is_loopback() {

@@ -35,3 +35,4 @@ mod token;
 pub use config::{HttpConfig, HttpError, parse_listen};
 pub use routes::openapi;
 pub use server::Server;
+pub use token::NotAToken;

@@ -5,8 +5,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::config::HttpError;
 use crate::core::hex::hex;
+
+/// It could be guessed, or cannot be sent.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "has {found}; {least} to {most} printable ASCII characters without spaces are expected, such as \
+     `openssl rand -hex 32` writes",
+    least = Token::LEAST,
+    most = Token::MOST
+)]
+pub struct NotAToken {
+    found: String,
+}
 
 /// What a client must know. It has no `Debug`, so that it cannot be printed.
 pub(super) struct Token(String);
@@ -19,10 +30,9 @@ impl Token {
     /// For how long a login holds.
     pub(super) const SESSION: Duration = Duration::from_secs(7 * 24 * 3600);
 
-    /// `source_name` is the key that names where it is from, for the error.
-    pub(super) fn new(text: &str, source_name: &'static str) -> Result<Self, HttpError> {
+    pub(super) fn new(text: &str) -> Result<Self, NotAToken> {
         let text = text.trim_end_matches(['\r', '\n']);
-        let bad = |found| Err(HttpError::BadToken { source_name, found });
+        let bad = |found| Err(NotAToken { found });
         if !(Self::LEAST..=Self::MOST).contains(&text.len()) {
             return bad(format!("{} bytes", text.len()));
         }
@@ -90,7 +100,7 @@ mod tests {
     const TEXT: &str = "0123456789abcdef0123456789abcdef";
 
     fn token(text: &str) -> Token {
-        Token::new(text, "token-env").map_err(|error| error.to_string()).unwrap()
+        Token::new(text).map_err(|error| error.to_string()).unwrap()
     }
 
     #[test]
@@ -105,8 +115,8 @@ mod tests {
     #[test]
     fn weak_tokens_are_refused() {
         for weak in ["", "short", &"x".repeat(513), "0123456789 abcdef", "0123456789\nabcdef"] {
-            let error = Token::new(weak, "token-file").map(drop).unwrap_err().to_string();
-            assert!(error.contains("token-file") && error.contains("expected"), "{error}");
+            let error = Token::new(weak).map(drop).unwrap_err().to_string();
+            assert!(error.contains("expected"), "{error}");
             assert!(weak.is_empty() || !error.contains(weak), "{error}");
         }
     }

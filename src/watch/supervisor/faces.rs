@@ -30,7 +30,7 @@ impl Faces {
     /// From now on alerts are recorded, or not.
     pub fn set_recorded(&mut self, is_recorded: bool) {
         let recordings = self.context.recordings().filter(|_| is_recorded);
-        self.ring = recordings.map(|recordings| recordings.ring(&self.camera));
+        self.ring = recordings.map(|recordings| Ring::new(self.camera.clone(), recordings));
     }
 
     /// Whether encoded frames are wanted.

@@ -24,7 +24,6 @@ use self::worker::Worker;
 use super::config::CameraSettings;
 use super::pipeline::address::Source;
 use super::recording::Recordings;
-use super::sharing::Kept;
 use crate::events::alert::Alerted;
 use crate::events::{CameraId, Draft, EventId};
 use crate::models::synth::{self, Synth};
@@ -37,6 +36,9 @@ pub trait Recorder: Send + Sync {
     fn next_id(&self) -> EventId;
 }
 
+/// What has been alerted of a camera, for its next holder.
+pub(super) type AlertedOf = (CameraId, Vec<Alerted>);
+
 /// What the supervisors of a process share.
 pub struct Context {
     log: Box<dyn Fn(&str) + Send + Sync>,
@@ -45,7 +47,7 @@ pub struct Context {
     drawn_engines: PathBuf,
     recordings: Option<Arc<Recordings>>,
     /// Where what has been alerted is kept for another worker.
-    keep: Option<UnboundedSender<Kept>>,
+    keep: Option<UnboundedSender<AlertedOf>>,
 }
 
 impl Context {
@@ -62,7 +64,7 @@ impl Context {
 
     /// With a place that keeps what has been alerted for another worker.
     #[must_use]
-    pub(super) fn keeping(self, keep: UnboundedSender<Kept>) -> Self {
+    pub(super) fn keeping(self, keep: UnboundedSender<AlertedOf>) -> Self {
         Self { keep: Some(keep), ..self }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::record::{quality_json, seconds};
+use super::values::{quality_json, seconds};
 
 /// What an `m2sd-clip` message says.
 #[derive(Clone, Debug, Default)]

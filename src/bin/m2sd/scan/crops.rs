@@ -17,7 +17,7 @@ use jpeg_encoder::{ColorType, Encoder};
 use ndarray::{Array3, ArrayView2, ArrayView4, ArrayViewMut2, s};
 
 use super::clip::ClipRecord;
-use super::record::seconds;
+use super::values::seconds;
 use crate::error::CliError;
 use crate::partial_file;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gst::prelude::*;
 
-use super::pipeline::running_time;
+use super::running_time::running_time;
 
 /// How often a stream that waits looks whether it is to stop.
 const GLANCE: Duration = Duration::from_millis(100);

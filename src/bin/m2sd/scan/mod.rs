@@ -22,10 +22,12 @@ mod play;
 mod progress;
 mod record;
 mod recording;
+mod running_time;
 mod source;
 mod summary;
 mod sync;
 mod targets;
+mod values;
 
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, PoisonError};

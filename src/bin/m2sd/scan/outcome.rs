@@ -9,8 +9,9 @@ use gstm2sd::evidence::records::{Counts, End, Footer};
 use gstm2sd::filter::M2sdFilter;
 
 use super::play::Cause;
-use super::record::{Totals, seconds};
+use super::record::Totals;
 use super::source::{Seen, Truncated};
+use super::values::seconds;
 use crate::error::CliError;
 
 /// What the element counted, and the frames that it did not look at.

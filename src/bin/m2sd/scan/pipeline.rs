@@ -11,6 +11,7 @@ use gstm2sd::filter::M2sdFilter;
 use gstm2sd::watch::pipeline::upright::upright;
 
 use super::gate::Gate;
+use super::running_time::running_time;
 use super::source::SourceWatch;
 use crate::bounded;
 use crate::encode::Encoders;
@@ -243,13 +244,6 @@ fn keep_range(pad: &gst::Pad, range: Range<gst::ClockTime>, watch: Option<Arc<So
             _ => gst::PadProbeReturn::Ok,
         }
     });
-}
-
-/// When a buffer begins.
-pub fn running_time(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
-    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
-    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
-    segment.to_running_time(buffer.pts()?)
 }
 
 fn audio_branch(

@@ -15,6 +15,7 @@ use super::clip::ClipRecord;
 use super::crops::Crops;
 use super::notes::Sightings;
 use super::summary::Face;
+use super::values::{quality_json, seconds};
 use crate::terminal::json_line;
 
 /// The custom metadata on frames in which the element did not look for faces; its field `reason`
@@ -55,10 +56,6 @@ pub struct Totals {
     pub clips: u64,
     pub sightings: Sightings,
     pub time_ns: Option<u64>,
-}
-
-pub fn seconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1e9
 }
 
 impl Recorder {
@@ -257,20 +254,6 @@ fn said(judged: &gst::StructureRef) -> Said {
         score: judged.get("score").ok(),
         llr: judged.get("llr").ok(),
     }
-}
-
-/// A structure `quality`, to four digits: what they say beyond is noise.
-pub fn quality_json(quality: &gst::StructureRef) -> Value {
-    let mut all = serde_json::Map::new();
-    for (name, value) in quality.iter() {
-        let value = match (value.get::<f64>(), value.get::<gst::Array>()) {
-            (Ok(number), _) => ((number * 1e4).round() / 1e4).into(),
-            (_, Ok(names)) => names.iter().filter_map(|name| name.get::<String>().ok()).collect(),
-            _ => continue,
-        };
-        all.insert(name.to_string(), value);
-    }
-    all.into()
 }
 
 /// Why nobody looked for faces in a frame; `None`: somebody did.

@@ -15,8 +15,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::clip::ClipRecord;
 use super::crops::Crops;
-use super::pipeline::running_time;
 use super::record::{Recorder, Totals};
+use super::running_time::running_time;
 use crate::error::CliError;
 use crate::partial_file::{PartialFile, is_special};
 
