@@ -19,6 +19,7 @@ use gstm2sd::core::image::{
     YuvColour, YuvMatrix,
 };
 use gstm2sd::core::landmarks::LandmarkCrop;
+use gstm2sd::core::quality::QualityMeter;
 use gstm2sd::core::span::Span;
 use gstm2sd::core::track::{TrackId, TrackParams, Tracker};
 use gstm2sd::core::window::{Sample, WindowParams, Windows};
@@ -135,6 +136,18 @@ fn crop(bencher: Bencher, side: u32) {
     let (rect, read_and_written) = (crop().rect(), 2 * 3);
     let bytes = read_and_written * (rect.width() * rect.height()) as usize;
     bencher.counter(BytesCount::new(bytes)).bench_local(crop);
+}
+
+/// What the face of a crop looks like.
+#[divan::bench(args = SIDES)]
+fn quality(bencher: Bencher, side: u32) {
+    let picture = Picture::new(size(1080), PixelLayout::Rgb);
+    let face = face(700.0, 300.0, side as f32);
+    let crop = FaceCrop::new(&picture.view(), &face.bbox, face.points).unwrap();
+    let mut meter = QualityMeter::default();
+    bencher
+        .counter(ItemsCount::new(1usize))
+        .bench_local(|| meter.measure(black_box(&crop), picture.size).unwrap());
 }
 
 /// The aligner's input for one face.

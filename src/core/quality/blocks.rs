@@ -1,5 +1,7 @@
 //! The traces of compression in blocks.
 
+use super::grey::luma;
+
 /// The side of the blocks of JPEG, and of the smallest transforms of most video codecs.
 const BLOCK_PX: usize = 8;
 /// Rows that are looked at are enough for a mean.
@@ -10,12 +12,14 @@ const MOST_ROWS: usize = 64;
 /// assessment of JPEG compressed images" (2002): 0 where they are not, towards 1 where there is nothing
 /// but blocks. Frames that were scaled or turned after they were compressed show none.
 ///
-/// `luma` are rows of `width`, which begin at `left` in the frame.
-pub(super) fn blockiness(luma: &[u8], width: usize, left: usize) -> f32 {
+/// `pixels` are rows of `width`, which begin at `left` in the frame; `row` is memory for one.
+pub(super) fn blockiness(pixels: &[[u8; 3]], width: usize, left: usize, row: &mut Vec<u8>) -> f32 {
     let [mut between, mut inside] = [Mean::default(); 2];
-    let rows = luma.chunks_exact(width.max(1));
+    let rows = pixels.chunks_exact(width.max(1));
     let step = rows.len().div_ceil(MOST_ROWS).max(1);
-    for row in rows.step_by(step) {
+    for pixels in rows.step_by(step) {
+        row.clear();
+        row.extend(pixels.iter().map(|pixel| luma(*pixel)));
         let all: u32 = sum(row.iter().zip(row.iter().skip(1)));
         // The first pixel of each block, with the one before it.
         let first = (BLOCK_PX - left % BLOCK_PX) % BLOCK_PX;

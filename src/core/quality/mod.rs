@@ -40,6 +40,7 @@ pub struct FaceQuality {
 #[derive(Debug, Default)]
 pub struct QualityMeter {
     grey: GreyFace,
+    row: Vec<u8>,
 }
 
 impl QualityMeter {
@@ -66,7 +67,8 @@ impl QualityMeter {
     pub fn measure(&mut self, crop: &FaceCrop, frame: Size) -> Option<FaceQuality> {
         let grey = &mut self.grey;
         grey.look_at(crop, frame)?;
-        let (held, _) = crop.held();
+        let (held, image) = crop.held();
+        let (pixels, _) = image.data().as_chunks();
         let [left, right, ..] = *crop.points();
         let (brightness, contrast) = grey.levels();
         Some(FaceQuality {
@@ -76,7 +78,12 @@ impl QualityMeter {
             contrast,
             pose_deg: pose::pose_deg(crop.points())?,
             outside: grey.outside(),
-            blockiness: blocks::blockiness(grey.luma(), held.width() as usize, held.x() as usize),
+            blockiness: blocks::blockiness(
+                pixels,
+                held.width() as usize,
+                held.x() as usize,
+                &mut self.row,
+            ),
         })
     }
 }

@@ -1,4 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::core::align::template_fit;
 use crate::core::geometry::{BBox, FivePoints, Point};
 use crate::core::image::{FrameView, PixelLayout};
 
@@ -158,4 +161,67 @@ fn the_median_of_a_clip_is_that_of_each_number() {
     let all = [quality(10.0, 0.9), quality(30.0, 0.1), quality(20.0, 0.5)];
     assert_eq!(FaceQuality::median(all.iter()), Some(quality(20.0, 0.5)));
     assert_eq!(FaceQuality::median([].iter()), None);
+}
+
+/// The grey level at a place of a picture, between the centres of the pixels around; `None` outside of them.
+fn bilinear(pixels: &[[u8; 3]], width: usize, height: usize, [x, y]: [f64; 2]) -> Option<f64> {
+    let inside = |v: f64, side: usize| v >= 0.0 && v <= (side - 1) as f64;
+    if !inside(x, width) || !inside(y, height) {
+        return None;
+    }
+    let weight = |v: f64, place: usize| (1.0 - (v - place as f64).abs()).max(0.0);
+    let around = |v: f64, side: usize| v as usize..side.min(v as usize + 2);
+    let mut sum = 0.0;
+    for row in around(y, height) {
+        for column in around(x, width) {
+            let level = f64::from(grey::luma(pixels[row * width + column]));
+            sum += level * weight(y, row) * weight(x, column);
+        }
+    }
+    Some(sum)
+}
+
+proptest! {
+    /// Wherever the face lies, also across the rims of its frame.
+    #[test]
+    fn a_face_is_looked_at_where_it_is(
+        left in -60.0f32..120.0,
+        top in -60.0f32..80.0,
+        side in 12.0f32..200.0,
+        turn in -0.6f32..0.6,
+    ) {
+        let (width, height) = (160, 120);
+        let bytes = (0..width * height * 3).map(|n| (n * 37 % 253) as u8).collect::<Vec<u8>>();
+        let size = Size::new(width, height).unwrap();
+        let view = FrameView::new(&bytes, size, 3 * width as usize, PixelLayout::Rgb).unwrap();
+        let places = [(0.3, 0.3), (0.7, 0.3), (0.5, 0.55), (0.35, 0.8), (0.65, 0.8)];
+        let points = places.map(|(x, y)| Point {
+            x: left + side * (x + turn * (y - 0.5)),
+            y: top + side * (y - turn * (x - 0.5)),
+        });
+        let bbox = BBox::new(left, top, left + side, top + side).unwrap();
+        let Some(crop) = FaceCrop::new(&view, &bbox, points) else { return Ok(()) };
+        let mut face = GreyFace::default();
+        let Some(()) = face.look_at(&crop, size) else { return Ok(()) };
+        let (held, image) = crop.held();
+        let to_frame = template_fit(&points, SIDE_PX as f64).unwrap();
+        let (pixels, _) = image.data().as_chunks::<3>();
+        let mut outside = 0;
+        for (n, found) in face.pixels().iter().enumerate() {
+            let [x, y] = to_frame.apply([(n % SIDE_PX) as f64, (n / SIDE_PX) as f64]);
+            let is_in = (0.0..f64::from(width)).contains(&x) && (0.0..f64::from(height)).contains(&y);
+            outside += u32::from(!is_in);
+            let place = [x - f64::from(held.x()), y - f64::from(held.y())];
+            let (columns, rows) = (held.width() as usize, held.height() as usize);
+            let expected = bilinear(pixels, columns, rows, place);
+            // At the very rim rounding decides.
+            let at_rim = |v: f64, side: usize| v.abs().min((v - (side - 1) as f64).abs()) < 1e-3;
+            if !at_rim(place[0], columns) && !at_rim(place[1], rows) {
+                let expected = expected.unwrap_or(0.0);
+                prop_assert!((f64::from(*found) - expected).abs() < 0.05, "{n}: {found}, {expected}");
+            }
+        }
+        let found = face.outside() * (SIDE_PX * SIDE_PX) as f32;
+        prop_assert!((found - outside as f32).abs() < 3.0, "{found}, {outside}");
+    }
 }
