@@ -94,6 +94,19 @@ impl Continuity {
         self.newest.map(|newest| newest.span.end_ns)
     }
 
+    /// For how long the newest frame, which covers `span`, is shown: the next one has not come, so a duration
+    /// that is missing or longer than [`MAX_HOLE_NS`] counts for no more than the steps from frame to frame
+    /// say. Some streams have one wrong duration, and some have wrong ones throughout.
+    pub fn shown(&self, span: Span) -> Span {
+        let step_ns = self.steps_ns.iter().flatten().copied().min();
+        let length_ns = match span.length_ns() {
+            0 => step_ns.unwrap_or(0).min(MAX_HOLE_NS),
+            length_ns if length_ns > MAX_HOLE_NS => length_ns.min(step_ns.unwrap_or(MAX_HOLE_NS)),
+            length_ns => length_ns,
+        };
+        Span { start_ns: span.start_ns, end_ns: span.start_ns.saturating_add(length_ns) }
+    }
+
     /// A flush: what comes is about another place of the stream.
     pub fn reset(&mut self) {
         *self = Self::default();
@@ -170,6 +183,43 @@ mod tests {
         let hour = HOUR / MS;
         assert_eq!(breaks(&[hour, 0, 33], 33), [None, Some(Break::Backward { ns: HOUR }), None]);
         assert!(matches!(breaks(&[0, hour], 33)[1], Some(Break::Hole { .. })));
+    }
+
+    #[test]
+    fn a_frame_is_shown_no_longer_than_its_stream_makes_likely() {
+        // Step and duration in ms, and for how long the third frame of that kind is shown.
+        for (step, length, expected) in [
+            (66, 66, 66),
+            (66, 0, 66),
+            (66, 200, 200),
+            (66, 500, 500),
+            (66, 501, 66),
+            (66, 36_000_000, 66),
+            // A slide show.
+            (10_000, 10_000, 10_000),
+            (10_000, 0, 500),
+            (1000, 5000, 1000),
+            (1000, 900, 900),
+        ] {
+            let mut continuity = Continuity::default();
+            for n in 0..3 {
+                continuity.frame(frame(n * step, length), None);
+            }
+            let newest = frame(2 * step, length);
+            assert_eq!(continuity.shown(newest), frame(2 * step, expected), "{step}, {length}");
+        }
+        // Of the first frame nothing else is known.
+        for (length, expected) in [(0, 0), (40, 40), (500, 500), (5000, 500)] {
+            let mut continuity = Continuity::default();
+            continuity.frame(frame(0, length), None);
+            assert_eq!(continuity.shown(frame(0, length)), frame(0, expected));
+        }
+        // A hole alone says nothing, and one frame before others nothing of them.
+        let mut continuity = Continuity::default();
+        for start in [0, 40, 400, 390] {
+            continuity.frame(frame(start, 40), None);
+        }
+        assert_eq!(continuity.shown(frame(390, 9000)), frame(390, 360));
     }
 
     #[test]

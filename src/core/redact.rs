@@ -6,7 +6,7 @@ use std::borrow::Cow;
 const MASK: &str = "***";
 
 /// Parts of a query parameter's name that say that its value is a secret.
-const SECRET_PARTS: [&str; 19] = [
+const SECRET_PARTS: [&str; 22] = [
     "token",
     "passw",
     "passphrase",
@@ -15,7 +15,7 @@ const SECRET_PARTS: [&str; 19] = [
     "secret",
     "apikey",
     "signature",
-    "credential",
+    "cred",
     "streamkey",
     "accesskey",
     "authkey",
@@ -24,18 +24,25 @@ const SECRET_PARTS: [&str; 19] = [
     "authorization",
     "jwt",
     "hmac",
+    "loginpas",
+    "authsign",
+    "tkn",
     "hdnea",
     "hdnts",
 ];
 
 /// Whole names of that kind, which other names merely contain.
-const SECRET_NAMES: [&str; 7] = ["key", "pass", "pw", "auth", "sig", "sid", "session"];
+const SECRET_NAMES: [&str; 9] = ["key", "pass", "pw", "auth", "sig", "sid", "session", "st", "md5"];
+
+/// Names of users, beside which a `p` is a password.
+const USER_NAMES: [&str; 5] = ["u", "usr", "user", "username", "login"];
 
 /// The text with the passwords of its addresses replaced: `rtsp://user:***@host`, `?token=***`.
 /// A text without any comes back as it is.
 pub fn redact(text: &str) -> Cow<'_, str> {
     let mut secrets = passwords(text);
     secrets.extend(parameters(text));
+    secrets.extend(fields(text));
     secrets.extend(words_behind_rtmp(text));
     if secrets.is_empty() {
         return Cow::Borrowed(text);
@@ -94,8 +101,11 @@ fn password(text: &str, start: usize) -> Option<Place> {
         let place = no_port(&rest[..end])?;
         return Some(start + place.start..start + place.end);
     };
-    let colon = rest[..host].find(':')?;
-    (colon + 1 < host).then_some(start + colon + 1..start + host)
+    // Some encode the colon as well.
+    let colon = rest[..host].find(':').map(|at| at + 1);
+    let encoded = || rest[..host].find("%3A").or_else(|| rest[..host].find("%3a")).map(|at| at + 3);
+    let behind = colon.or_else(encoded)?;
+    (behind < host).then_some(start + behind..start + host)
 }
 
 /// Where users may begin in words that look like addresses whose scheme is left out or mistyped:
@@ -230,6 +240,30 @@ fn parameters(text: &str) -> Vec<Place> {
     places
 }
 
+/// The values of secret fields that stand otherwise in an address: in its path, as recorders without a name have
+/// them (`/user=admin_password=secret_channel=1`), in the stream id of SRT (`#!::u=a,pass=secret`), or behind an
+/// encoded question mark. They go as far as the next parameter, as a password may hold what separates fields.
+fn fields(text: &str) -> Vec<Place> {
+    let mut places = Vec::new();
+    for word in text.split(ends_address).filter(|word| word.contains(SCHEME_END)) {
+        let has_user = word
+            .split(['?', '&', ',', '/', ':'])
+            .any(|field| field.split_once('=').is_some_and(|(name, _)| USER_NAMES.contains(&name)));
+        for (at, mark) in word.match_indices(['/', ',', '_', ':', '?', '&']) {
+            let field = &word[at + mark.len()..];
+            let end = field.find(['&', ',', '?', '#', '/']).unwrap_or(field.len());
+            let Some((name, value)) = field[..end].split_once('=') else { continue };
+            let value = value.trim_end_matches([':', '.', ',', ')', ']']);
+            if !value.is_empty() && (is_secret(name) || (has_user && name == "p")) {
+                // Both are parts of one text.
+                let at = value.as_ptr() as usize - text.as_ptr() as usize;
+                places.push(at..at + value.len());
+            }
+        }
+    }
+    places
+}
+
 fn is_secret(name: &str) -> bool {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let name = name.to_ascii_lowercase();
@@ -261,6 +295,24 @@ mod tests {
                 "srt://h:1?mode=caller&passphrase=a.b: no",
                 "srt://h:1?mode=caller&passphrase=***: no",
             ),
+            (
+                "rtsp://h/user=admin_password=geheim_channel=1_stream=0.sdp",
+                "rtsp://h/user=admin_password=***",
+            ),
+            (
+                "srt://h:1?streamid=#!::u=a,pass=geheim,r=x",
+                "srt://h:1?streamid=#!::u=a,pass=***,r=x",
+            ),
+            ("http://h/v?loginuse=a&loginpas=geheim", "http://h/v?loginuse=a&loginpas=***"),
+            ("http://h/v?u=a&p=geheim&x=1", "http://h/v?u=a&p=***&x=1"),
+            ("http://h/v?tkn=geheim", "http://h/v?tkn=***"),
+            ("http://h/v?wmsAuthSign=geheim", "http://h/v?wmsAuthSign=***"),
+            ("http://h/v?st=geheim&e=1", "http://h/v?st=***&e=1"),
+            ("http://h/v?md5=geheim", "http://h/v?md5=***"),
+            ("http://h/v?cred=geheim", "http://h/v?cred=***"),
+            ("http://h/x%3Fpassword=geheim: no", "http://h/x%3Fpassword=***: no"),
+            ("rtsp://u%3Ageheim@h/x", "rtsp://u%3A***@h/x"),
+            ("rtsp://u%3ageheim@h:1", "rtsp://u%3a***@h:1"),
             ("rtsp://bob:geheim", "rtsp://bob:***"),
             ("rtsp://bob:geheim/stream", "rtsp://bob:***/stream"),
             ("rtsp://bob:123geheim: no", "rtsp://bob:***: no"),
@@ -316,6 +368,8 @@ mod tests {
             "http://host/a@2x.png?monkey=1",
             "/videos/a clip.mp4",
             "12:34 a@b: no address",
+            "http://h/v?p=1&x=2, as in /a_key=1",
+            "http://h/monkey=1/a_b=2?channel=1_stream=0",
             "rtsp://host:554: no answer",
             "rtsp://host: no answer",
             "kafka://a:9092,b:9092",

@@ -67,9 +67,9 @@ pub struct ClipWindow<P> {
 }
 
 impl<P> ClipWindow<P> {
-    /// The running time from the start of the earliest frame to the end of the latest one.
+    /// The running time that its frames cover.
     pub fn span(&self) -> Option<Span> {
-        self.samples.iter().map(|s| s.span).reduce(Span::union)
+        Span::of_frames(self.samples.iter().map(|sample| sample.span))
     }
 
     /// The numbers of the frames that it speaks of in playing order, repetitions and those that were

@@ -93,6 +93,50 @@ fn results_of_which_something_is_missing_are_not_used_again() {
     assert!(were_there());
 }
 
+#[test]
+fn crops_that_are_wanted_later_are_made_then() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    assert_code(&scan(&out, &["--no-video", "--no-crops"]), 0);
+    let were_there = |more: &[&str]| {
+        let run = scan(&out, &[&["--no-video"], more].concat());
+        assert_code(&run, 0);
+        stderr(&run).contains("These results were there")
+    };
+    // The control: without crops nothing is missing.
+    assert!(were_there(&["--no-crops"]));
+    assert!(!were_there(&[]));
+    assert!(!names(&out.join("crops")).is_empty());
+    assert!(were_there(&[]));
+}
+
+#[test]
+fn what_is_in_the_way_of_crops_is_told_before_anything_is_scanned() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let (mine, crops) = (dir.path().join("mine"), out.join("crops"));
+    std::fs::write(&mine, "mine").unwrap();
+    for link in [false, true] {
+        let _ = std::fs::remove_file(&crops);
+        if link {
+            std::os::unix::fs::symlink(&mine, &crops).unwrap();
+        } else {
+            std::fs::write(&crops, "mine").unwrap();
+        }
+        for more in [&["--no-video"][..], &["--no-video", "--force"]] {
+            let run = scan(&out, more);
+            assert_code(&run, 2);
+            assert!(stderr(&run).contains("--no-crops"), "{}", stderr(&run));
+        }
+        assert_eq!(
+            (names(&out), std::fs::read_to_string(&crops).unwrap()),
+            (vec!["crops".to_owned()], "mine".to_owned())
+        );
+    }
+    assert_code(&scan(&out, &["--no-video", "--no-crops"]), 0);
+}
+
 /// A scan that was killed while it named its files had looked at what was there.
 #[test]
 fn a_scan_that_was_killed_at_its_end_is_done_again_in_its_place() {

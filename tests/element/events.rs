@@ -263,3 +263,30 @@ fn clip_times_are_running_time() {
     assert_eq!(clips[0].get("start"), Ok(base.nseconds()));
     assert_eq!(clips[0].get("end"), Ok((base + FRAME_DURATION * T as u64).nseconds()));
 }
+
+/// In live mode a face may be found, and gone again, before a frame that shows it leaves.
+#[test]
+fn nothing_ends_that_nobody_was_told_of() {
+    let element = filter(short_clips());
+    element.set_property_from_str("mode", "live");
+    element.set_property("detect-interval", 1u32);
+    let (face, blank) = (super::picture::one_face(90), super::picture::Picture::new(160, 120, &[]));
+    let mut rig = Rig::new(element);
+    rig.await_engines(&blank);
+    for _ in 0..30 {
+        rig.push_rgb(&[face.clone()]);
+        // Longer than a face is missed.
+        rig.push_rgb(&vec![blank.clone(); 20]);
+    }
+    let outcome = rig.finish();
+    let tracks = |name: &str| {
+        let tracks = outcome.named(name).into_iter().map(|told| told.get::<u64>("track").unwrap());
+        tracks.collect::<std::collections::BTreeSet<_>>()
+    };
+    let (started, ended) = (tracks("m2sd-track-start"), tracks("m2sd-track-end"));
+    assert!(!started.is_empty());
+    assert_eq!(started, ended);
+    for end in outcome.named("m2sd-track-end") {
+        assert!(end.has_field("first-seen") && end.has_field("label"), "{end}");
+    }
+}

@@ -65,3 +65,58 @@ fn times_at_the_end_of_time_pass() {
         assert_eq!(rig.finish().buffers.len(), 31);
     }
 }
+
+/// A frame lasts until the next one, whatever its duration says: it counts for one step where that cannot be.
+#[test]
+fn clips_end_with_their_frames_whatever_the_durations_say() {
+    let clips = |durations: &dyn Fn(u64) -> Option<gst::ClockTime>| {
+        let mut rig = Rig::new(filter(short_clips()));
+        let picture = one_face(90);
+        rig.caps(&picture.rgb_info());
+        for number in 0..12 {
+            let mut buffer = picture.buffer(&picture.rgb_info(), number);
+            buffer.make_mut().set_duration(durations(number));
+            rig.harness.push(buffer).unwrap();
+        }
+        let outcome = rig.finish();
+        let time = |clip: &gst::Structure, name| clip.get::<u64>(name).unwrap();
+        let spans =
+            outcome.named("m2sd-clip").into_iter().map(|c| (time(c, "start"), time(c, "end")));
+        spans.collect::<Vec<_>>()
+    };
+    let control = clips(&|_| Some(FRAME_DURATION));
+    assert_eq!(control.len(), 9);
+    assert_eq!(control[0], (0, 4 * FRAME_DURATION.nseconds()));
+    let hours = gst::ClockTime::from_seconds(36_000);
+    let second = gst::ClockTime::SECOND;
+    assert_eq!(clips(&|number| Some(if number == 5 { hours } else { FRAME_DURATION })), control);
+    assert_eq!(clips(&|_| Some(5 * second)), control);
+    assert_eq!(clips(&|_| Some(hours)), control);
+    // A duration that can be is believed.
+    let longer = control.iter().map(|(start, end)| (*start, end + FRAME_DURATION.nseconds()));
+    assert_eq!(clips(&|_| Some(2 * FRAME_DURATION)), longer.collect::<Vec<_>>());
+}
+
+#[test]
+fn clips_of_frames_without_a_duration_end_after_they_begin() {
+    for fps in [gst::Fraction::new(0, 1), gst::Fraction::new(1, 100)] {
+        let mut rig = Rig::new(filter(short_clips()));
+        let picture = one_face(90);
+        let info = picture.rgb_info();
+        let info = gst_video::VideoInfo::builder(info.format(), info.width(), info.height());
+        let info = info.fps(fps).build().unwrap();
+        rig.caps(&info);
+        for number in 0..8 {
+            let mut buffer = picture.buffer(&info, number);
+            buffer.make_mut().set_duration(None);
+            rig.harness.push(buffer).unwrap();
+        }
+        let outcome = rig.finish();
+        let clips = outcome.named("m2sd-clip");
+        assert_eq!(clips.len(), 5);
+        for clip in clips {
+            let [start, end] = ["start", "end"].map(|name| clip.get::<u64>(name).unwrap());
+            assert_eq!(end - start, 4 * FRAME_DURATION.nseconds(), "{fps}");
+        }
+    }
+}

@@ -219,6 +219,34 @@ fn one_unreadable_buffer_passes_with_a_warning() {
     }
 }
 
+/// A stream of which frames could be read is none that never fits, whatever caps come in the middle.
+#[test]
+fn wrong_caps_in_the_middle_are_a_warning_and_the_stream_goes_on() {
+    for mode in ["complete", "live"] {
+        let element = filter(short_clips());
+        element.set_property_from_str("mode", mode);
+        let picture = one_face(90);
+        let (info, blank) = (picture.rgb_info(), super::picture::Picture::new(160, 120, &[]));
+        let wider = super::picture::Picture::new(320, 240, &[]).rgb_info();
+        let mut rig = Rig::new(element);
+        if mode == "live" {
+            rig.await_engines(&blank);
+        }
+        for caps in [&info, &wider, &info] {
+            rig.caps(caps);
+            // Whatever the caps say, these are small frames.
+            for _ in 0..12 {
+                let frame = picture.buffer(&info, rig.next);
+                rig.next += 1;
+                rig.harness.push(frame).unwrap();
+            }
+        }
+        let (frames, warnings) = rig.warnings_at_eos();
+        assert_eq!((frames.len(), warnings), (36, 1), "{mode}");
+        assert_eq!(super::picture::found(&frames[35]).len(), 1, "{mode}");
+    }
+}
+
 #[test]
 fn a_frame_before_caps_is_refused_or_an_error_but_no_panic() {
     let mut rig = Rig::new(filter(short_clips()));

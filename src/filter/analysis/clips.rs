@@ -273,7 +273,7 @@ fn job_of(
     shared: &Shared,
 ) -> Result<Job, ClipError> {
     let spec = member.spec();
-    let own = part.iter().map(|sample| sample.span).reduce(Span::union).unwrap_or(span);
+    let own = Span::of_frames(part.iter().map(|sample| sample.span)).unwrap_or(span);
     let show = |clip: &AlignedClip| {
         if let Some(observer) = shared.clip_observer() {
             observer(&ClipPixels { track, span: own, pixels: clip.pixels() });

@@ -36,6 +36,7 @@ impl Analysis {
                 self.end_tracks(TrackEnd::Break(found));
             }
         }
+        let span = span.map(|span| self.continuity.shown(span));
         self.tend_models();
         if let Some(fps) = self.clips.as_ref().and_then(|clips| clips.sampler.slow_fps()) {
             self.tell_slow(fps);

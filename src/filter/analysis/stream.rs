@@ -97,7 +97,7 @@ impl Stream {
     pub fn change_format(&mut self, format: Arc<StreamFormat>) -> Result<(), PixelError> {
         self.pixels = Pixels::new(Arc::clone(&format), self.stages.clone())?;
         let before = std::mem::replace(&mut self.format, format);
-        (self.unreadable, self.was_readable) = (0, false);
+        self.unreadable = 0;
         if !before.has_places_of(&self.format) {
             self.crops.clear();
             self.schedule.reset();

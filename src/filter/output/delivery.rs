@@ -1,6 +1,6 @@
 //! The source pad's task: the output queue's items, decorated and pushed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -27,6 +27,8 @@ struct Delivery {
     stream: Option<Stream>,
     /// When the tracks that are on were seen.
     seen: BTreeMap<TrackId, Seen>,
+    /// The tracks of which anybody was told, also before a flush.
+    started: BTreeSet<TrackId>,
     /// After a flush, the tracks of before are forgotten.
     generation: Generation,
     #[cfg(feature = "v1_24")]
@@ -83,7 +85,9 @@ impl M2sdFilter {
             }
             Some(Ready::TrackEnd(track, reason, last)) => {
                 let seen = delivery.seen.remove(&track);
-                if self.with_settings(|settings| settings.post_messages) {
+                // In live mode a face may be gone before a frame that shows it has left.
+                let is_known = delivery.started.remove(&track);
+                if is_known && self.with_settings(|settings| settings.post_messages) {
                     self.tell(messages::track_end(track, reason, seen, last.as_ref()));
                 }
                 true
@@ -195,7 +199,8 @@ impl M2sdFilter {
             }
             let span = running_time::span(&judged.frame.buffer, delivery.segment.as_ref());
             let running_time = span.map(|span| gst::ClockTime::from_nseconds(span.start_ns));
-            let started = running_time.map(|time| see(&mut delivery.seen, judged, time));
+            let Delivery { seen, started, .. } = delivery;
+            let started = running_time.map(|time| see((seen, started), judged, time));
             if post_messages {
                 for structure in started.into_iter().flatten() {
                     self.tell(structure);
@@ -245,7 +250,7 @@ impl M2sdFilter {
 
 /// Remembers when each track was seen; what is to be told of those that were not before.
 fn see(
-    seen: &mut BTreeMap<TrackId, Seen>,
+    (seen, told): (&mut BTreeMap<TrackId, Seen>, &mut BTreeSet<TrackId>),
     judged: &Judged,
     now: gst::ClockTime,
 ) -> Vec<gst::Structure> {
@@ -253,6 +258,7 @@ fn see(
     for face in judged.frame.faces.iter() {
         let Some(track) = face.track else { continue };
         let entry = seen.entry(track).or_insert_with(|| {
+            told.insert(track);
             started.push(messages::track_start(track, &face.face.bbox, now));
             Seen { first: now, last: now }
         });

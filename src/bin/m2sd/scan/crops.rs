@@ -202,13 +202,31 @@ impl Crops {
         for (track, face) in faces {
             for (which, Candidate { span, score, row }) in face.chosen() {
                 let file = format!("{FOLDER}/face-{track}-{}.jpg", which.as_str());
-                partial_file::write(&out.join(&file), &row.jpeg)?;
+                if let Err(error) = partial_file::write(&out.join(&file), &row.jpeg) {
+                    // No records will name those before it, and nobody would replace what none names.
+                    remove(out, &files);
+                    return Err(error.into());
+                }
                 let (start, end) = (seconds(span.start_ns), seconds(span.end_ns));
                 files.push(CropsFile { track, which, start, end, score, file, count: row.count });
             }
         }
         Ok(files)
     }
+}
+
+fn remove(out: &Path, files: &[CropsFile]) {
+    for crops in files {
+        let _ = std::fs::remove_file(out.join(&crops.file));
+    }
+    // Only where nothing else is in it.
+    let _ = std::fs::remove_dir(out.join(FOLDER));
+}
+
+/// What is in the way of the folder of crops.
+pub fn in_the_way(out: &Path) -> Option<PathBuf> {
+    let dir = out.join(FOLDER);
+    (dir.symlink_metadata().is_ok() && !dir.is_dir()).then_some(dir)
 }
 
 /// Pictures that an earlier scan has left in a folder.

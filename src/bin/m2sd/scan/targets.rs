@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gstm2sd::core::modelinfo::ModelInfo;
-use gstm2sd::evidence::records::{Footer, Header};
+use gstm2sd::evidence::records::{CropsFile, Footer, Header};
 use gstm2sd::evidence::seal::sealed_above;
 
 use super::args::ScanArgs;
@@ -100,6 +100,13 @@ impl Targets {
         input: &Input,
         args: &ScanArgs,
     ) -> Result<Before, CliError> {
+        if let Some(path) = self.crops.as_deref().and_then(crops::in_the_way) {
+            return Err(CliError::Usage(format!(
+                "{} is no folder, and the crops of faces go into one of this name. Name another folder for \
+                 the results, or scan with --no-crops",
+                path.display()
+            )));
+        }
         let is_there = |path: &&Path| path.symlink_metadata().is_ok() && !is_special(path);
         let video = self.video.as_ref().map(|(path, _)| path.as_path());
         let records = self.records.as_deref().filter(|path| !is_standard_output(path));
@@ -138,10 +145,13 @@ impl Targets {
         }
     }
 
-    /// Whether the crops that the records name are there, where crops are wanted.
+    /// Whether the crops that the records name are there, where crops are wanted: a scan that scored clips and
+    /// names none could not write them, or did not want any.
     fn has_crops_of(&self, earlier: &Earlier) -> bool {
-        let crops = earlier.footer.iter().flat_map(|footer| &footer.crops);
-        self.crops.as_ref().is_none_or(|out| { crops }.all(|crops| out.join(&crops.file).is_file()))
+        let (Some(out), Some(footer)) = (&self.crops, &earlier.footer) else { return true };
+        let is_there = |crops: &CropsFile| out.join(&crops.file).is_file();
+        (footer.counts.clips_scored == 0 || !footer.crops.is_empty())
+            && footer.crops.iter().all(is_there)
     }
 
     /// Files of a scan's names that these records say their scan wrote.
