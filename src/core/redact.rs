@@ -68,6 +68,17 @@ pub fn is_redacted(text: &str) -> bool {
 
 type Place = std::ops::Range<usize>;
 
+/// Where a part of a text lies in it.
+fn place_of(part: &str, text: &str) -> Place {
+    let start = part.as_ptr() as usize - text.as_ptr() as usize;
+    start..start + part.len()
+}
+
+/// A value without what the sentence around its address goes on with.
+fn without_sentence(value: &str) -> &str {
+    value.trim_end_matches([':', '.', ',', ')', ']'])
+}
+
 /// Where an address ends inside a text.
 fn ends_address(c: char) -> bool {
     c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '<' | '>' | '`')
@@ -122,8 +133,7 @@ fn mistyped(text: &str) -> Vec<usize> {
         let has_scheme = rest.len() < word.len();
         let is_other = is_path(rest) || is_digest(host) || (!has_scheme && is_time(name));
         if is_host && !is_other {
-            // Both are parts of one text.
-            starts.push(rest.as_ptr() as usize - text.as_ptr() as usize);
+            starts.push(place_of(rest, text).start);
         }
     }
     starts
@@ -191,9 +201,7 @@ fn words_behind_rtmp(text: &str) -> Vec<Place> {
             let Some((name, value)) = word.split_once('=') else { continue };
             let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             if is_name && is_secret(name) && !value.is_empty() {
-                // Both are parts of one text.
-                let at = value.as_ptr() as usize - text.as_ptr() as usize;
-                places.push(at..at + value.len());
+                places.push(place_of(value, text));
             }
         }
     }
@@ -230,11 +238,9 @@ fn parameters(text: &str) -> Vec<Place> {
         let rest = &text[start..];
         let end = rest.find(|c| ends_address(c) || "?&;#".contains(c)).unwrap_or(rest.len());
         let Some((name, value)) = rest[..end].split_once('=') else { continue };
-        // What a sentence goes on with is not of the value.
-        let value = value.trim_end_matches([':', '.', ',', ')', ']']);
+        let value = without_sentence(value);
         if is_secret(name) && !value.is_empty() {
-            let start = start + name.len() + 1;
-            places.push(start..start + value.len());
+            places.push(place_of(value, text));
         }
     }
     places
@@ -253,11 +259,9 @@ fn fields(text: &str) -> Vec<Place> {
             let field = &word[at + mark.len()..];
             let end = field.find(['&', ',', '?', '#', '/']).unwrap_or(field.len());
             let Some((name, value)) = field[..end].split_once('=') else { continue };
-            let value = value.trim_end_matches([':', '.', ',', ')', ']']);
+            let value = without_sentence(value);
             if !value.is_empty() && (is_secret(name) || (has_user && name == "p")) {
-                // Both are parts of one text.
-                let at = value.as_ptr() as usize - text.as_ptr() as usize;
-                places.push(at..at + value.len());
+                places.push(place_of(value, text));
             }
         }
     }
@@ -271,162 +275,5 @@ fn is_secret(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn passwords_and_tokens_of_addresses_are_replaced() {
-        for (text, expected) in [
-            ("rtsp://user:pass@host/stream", "rtsp://user:***@host/stream"),
-            ("rtsp://user:p@ss@host:554", "rtsp://user:***@host:554"),
-            ("rtsps://:secret@host", "rtsps://:***@host"),
-            ("rtsp://bob:ge/heim@127.0.0.1:9/x", "rtsp://bob:***@127.0.0.1:9/x"),
-            ("rtsp://bob:ge#heim@h/x said no", "rtsp://bob:***@h/x said no"),
-            ("rtsp://bob:ge?heim@h", "rtsp://bob:***@h"),
-            ("http://h/v?usr=a&pw=geheim", "http://h/v?usr=a&pw=***"),
-            ("http://h/a?token=abc&x=1", "http://h/a?token=***&x=1"),
-            ("http://h/a?x=1&PassWord=abc", "http://h/a?x=1&PassWord=***"),
-            ("http://h/a?key=abc#t=3", "http://h/a?key=***#t=3"),
-            ("https://h/a?X-Amz-Signature=abc", "https://h/a?X-Amz-Signature=***"),
-            ("srt://h:1?passphrase=abc def", "srt://h:1?passphrase=*** def"),
-            (
-                "srt://h:1?mode=caller&passphrase=a.b: no",
-                "srt://h:1?mode=caller&passphrase=***: no",
-            ),
-            (
-                "rtsp://h/user=admin_password=geheim_channel=1_stream=0.sdp",
-                "rtsp://h/user=admin_password=***",
-            ),
-            (
-                "srt://h:1?streamid=#!::u=a,pass=geheim,r=x",
-                "srt://h:1?streamid=#!::u=a,pass=***,r=x",
-            ),
-            ("http://h/v?loginuse=a&loginpas=geheim", "http://h/v?loginuse=a&loginpas=***"),
-            ("http://h/v?u=a&p=geheim&x=1", "http://h/v?u=a&p=***&x=1"),
-            ("http://h/v?tkn=geheim", "http://h/v?tkn=***"),
-            ("http://h/v?wmsAuthSign=geheim", "http://h/v?wmsAuthSign=***"),
-            ("http://h/v?st=geheim&e=1", "http://h/v?st=***&e=1"),
-            ("http://h/v?md5=geheim", "http://h/v?md5=***"),
-            ("http://h/v?cred=geheim", "http://h/v?cred=***"),
-            ("http://h/x%3Fpassword=geheim: no", "http://h/x%3Fpassword=***: no"),
-            ("rtsp://u%3Ageheim@h/x", "rtsp://u%3A***@h/x"),
-            ("rtsp://u%3ageheim@h:1", "rtsp://u%3a***@h:1"),
-            ("rtsp://bob:geheim", "rtsp://bob:***"),
-            ("rtsp://bob:geheim/stream", "rtsp://bob:***/stream"),
-            ("rtsp://bob:123geheim: no", "rtsp://bob:***: no"),
-            ("'http://bob:geheim'", "'http://bob:***'"),
-            ("rtsp://u:pa'ss@h/x and 'it'", "rtsp://u:***@h/x and 'it'"),
-            ("'rtsp://u:p@h/x', 'rtsp://h:80'", "'rtsp://u:***@h/x', 'rtsp://h:80'"),
-            ("rtmp://h/live?streamkey=abc", "rtmp://h/live?streamkey=***"),
-            ("rtmps://h/a token=abc live=1 key=1", "rtmps://h/a token=*** live=1 key=***"),
-            ("http://h/a?AWSAccessKeyId=A&Expires=1", "http://h/a?AWSAccessKeyId=***&Expires=1"),
-            ("http://h/a?hdnts=exp=1~hmac=ab", "http://h/a?hdnts=***"),
-            ("http://u:p@h/a?access_token=b", "http://u:***@h/a?access_token=***"),
-            (
-                "could not open \"rtsp://a:b@c/d\": rtsp://e:f@g said no",
-                "could not open \"rtsp://a:***@c/d\": rtsp://e:***@g said no",
-            ),
-        ] {
-            assert_eq!(redact(text), expected);
-        }
-    }
-
-    #[test]
-    fn passwords_are_replaced_whatever_became_of_the_scheme() {
-        for (text, expected) in [
-            ("user:pw@host/x", "user:***@host/x"),
-            ("m2sd: user:pw@host/x: it is no file", "m2sd: user:***@host/x: it is no file"),
-            ("rtsp:/user:pw@host/x", "rtsp:/user:***@host/x"),
-            ("rtsp//user:pw@host/x", "rtsp//user:***@host/x"),
-            ("//user:pw@host/x", "//user:***@host/x"),
-            ("rtsp:user:pw@host/x", "rtsp:user:***@host/x"),
-            ("RTSP:///user:pw@host", "RTSP:///user:***@host"),
-            ("rtsp;//user:pw@[fe80::1]:554/x", "rtsp;//user:***@[fe80::1]:554/x"),
-            ("rtsp:/1234:5678@10.0.0.1", "rtsp:/1234:***@10.0.0.1"),
-            ("rstp//user:pw@host", "rstp//user:***@host"),
-            ("rstp:/user:pw@host", "rstp:/user:***@host"),
-            ("user:p@ss/w@host", "user:***@ss/w@host"),
-            ("user:ge/heim@host", "user:***@host"),
-            ("'user:p'w@h/x', 'and'", "'user:***@h/x', 'and'"),
-            ("input=(user:pw@host)", "input=(user:***@host)"),
-            ("me@example.org:pw@host", "me@example.org:***@host"),
-        ] {
-            assert_eq!(redact(text), expected);
-        }
-    }
-
-    #[test]
-    fn what_has_no_password_is_unchanged() {
-        for text in [
-            "rtsp://host:554/stream?profile=1&keyframe=2",
-            "rtsp://user@host/a:b@c",
-            "rtsp://user:@host/",
-            "http://host:8080/img@2x.png",
-            "rtsp://[fe80::1]:554/a@b",
-            "http://host/a@2x.png?monkey=1",
-            "/videos/a clip.mp4",
-            "12:34 a@b: no address",
-            "http://h/v?p=1&x=2, as in /a_key=1",
-            "http://h/monkey=1/a_b=2?channel=1_stream=0",
-            "rtsp://host:554: no answer",
-            "rtsp://host: no answer",
-            "kafka://a:9092,b:9092",
-            "http://HOST:PORT, as in http://host:${PORT}/",
-            "srt://:7001",
-            "tcp://*:80)",
-            "größe://ü:",
-            "someone@example.org",
-            "mailto:someone@example.org",
-            "To <a.b+c@example.org>, d@e.org: hello",
-            "registry:5000/name:tag@sha256:0123456789abcdef0123456789abcdef",
-            "name:tag@sha256",
-            "name:1.2@sha512:00",
-            "07:48:00@cam",
-            "2026-11-27T07:48:00Z@cam",
-            "/videos/a:b@c.mp4",
-            "./a:b@c.mp4",
-            "in/a:b@c.mp4",
-            "//server/share/a:b@c.mp4",
-            "file:/videos/a:b@c.mp4",
-            "file:///videos/a:b@c.mp4",
-            "C:/videos/a@c.mp4",
-            "git@github.com:who/what",
-            "host:554/img@2x.png",
-            "user:@host",
-            "a:b@",
-        ] {
-            assert!(matches!(redact(text), Cow::Borrowed(same) if same == text), "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_password_is_left_whatever_is_before_the_user(
-            before in "|m2sd: |\"|'|\\(|x=",
-            scheme in "|(rtsp|https|srt|rtps)(://|:/|//|:///|;//)|rtsp:",
-            user in "[a-z][a-z0-9.-]{0,8}",
-            password in "[A-Z]GEHEIM[A-Za-z0-9:!$%*+,.@_~-]{0,9}",
-            after in "|/x|:554/x\\?y=1|/a b|\"|: no",
-        ) {
-            let text = format!("{before}{scheme}{user}:{password}@camera{after}");
-            let clean = redact(&text).into_owned();
-            prop_assert!(!clean.contains("GEHEIM"), "{text}: {clean}");
-            prop_assert!(clean.contains("***@camera"), "{text}: {clean}");
-            prop_assert_eq!(redact(&clean), clean.as_str());
-        }
-
-        #[test]
-        fn no_mail_address_image_or_time_is_taken_for_one(
-            before in "|to |<|\"|in: ",
-            text in "[a-z][a-z0-9.+_-]{0,8}@[a-z]{1,9}\\.(org|de)|\
-                     ([a-z]{1,8}:5000/)?[a-z]{1,8}:[a-z0-9.]{1,5}@sha256:[0-9a-f]{32,64}|\
-                     [0-2][0-9]:[0-5][0-9](:[0-5][0-9])?@[a-z]{1,8}",
-            after in "|,|: no|\"| a:b",
-        ) {
-            let text = format!("{before}{text}{after}");
-            prop_assert_eq!(redact(&text), text.as_str());
-        }
-    }
-}
+#[path = "redact_tests.rs"]
+mod tests;

@@ -1,8 +1,8 @@
 //! The element in a pipeline, and what came out of it.
 
 use std::path::Path;
-use std::sync::Once;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Once, PoisonError, RwLock};
 
 use gst::prelude::*;
 use gst_video::VideoRegionOfInterestMeta;
@@ -69,13 +69,18 @@ fn init() {
 ///
 /// `source` starts with an element called `source`, which is told the location.
 pub fn analyse(shared: &Path, location: &Path, source: &str, properties: &str) -> Analysis {
+    let _shared = PROCESSORS.read().unwrap_or_else(PoisonError::into_inner);
     let properties = format!("mode=complete {properties}");
     run(shared, location, source, &properties, "fakesink name=end sync=false")
 }
 
+/// What runs in real time has the processors to itself: other pipelines of these tests wait.
+static PROCESSORS: RwLock<()> = RwLock::new(());
+
 /// As [`analyse`], in live mode before a sink that waits for the clock. The models are there from
 /// the first frame on.
 pub fn analyse_live(shared: &Path, location: &Path, source: &str, properties: &str) -> Analysis {
+    let _alone = PROCESSORS.write().unwrap_or_else(PoisonError::into_inner);
     init();
     let classifier = properties.split(' ').find(|word| word.starts_with("classifier=")).unwrap();
     let holder = format!(

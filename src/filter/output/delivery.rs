@@ -1,6 +1,6 @@
 //! The source pad's task: the output queue's items, decorated and pushed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -25,10 +25,8 @@ use crate::filter::{pad_task, running_time};
 struct Delivery {
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
     stream: Option<Stream>,
-    /// When the tracks that are on were seen.
-    seen: BTreeMap<TrackId, Seen>,
-    /// The tracks of which anybody was told, also before a flush.
-    started: BTreeSet<TrackId>,
+    /// The tracks that are on and of which it was told, and when they were seen: what a flush forgets.
+    seen: BTreeMap<TrackId, Option<Seen>>,
     /// After a flush, the tracks of before are forgotten.
     generation: Generation,
     #[cfg(feature = "v1_24")]
@@ -68,7 +66,7 @@ impl M2sdFilter {
         let generation = self.shared.output.generation();
         if generation != delivery.generation {
             delivery.generation = generation;
-            delivery.seen.clear();
+            delivery.seen.values_mut().for_each(|seen| *seen = None);
         }
         match ready {
             None => false,
@@ -84,10 +82,10 @@ impl M2sdFilter {
                 true
             }
             Some(Ready::TrackEnd(track, reason, last)) => {
-                let seen = delivery.seen.remove(&track);
                 // In live mode a face may be gone before a frame that shows it has left.
-                let is_known = delivery.started.remove(&track);
-                if is_known && self.with_settings(|settings| settings.post_messages) {
+                if let Some(seen) = delivery.seen.remove(&track)
+                    && self.with_settings(|settings| settings.post_messages)
+                {
                     self.tell(messages::track_end(track, reason, seen, last.as_ref()));
                 }
                 true
@@ -199,8 +197,7 @@ impl M2sdFilter {
             }
             let span = running_time::span(&judged.frame.buffer, delivery.segment.as_ref());
             let running_time = span.map(|span| gst::ClockTime::from_nseconds(span.start_ns));
-            let Delivery { seen, started, .. } = delivery;
-            let started = running_time.map(|time| see((seen, started), judged, time));
+            let started = running_time.map(|time| see(&mut delivery.seen, judged, time));
             if post_messages {
                 for structure in started.into_iter().flatten() {
                     self.tell(structure);
@@ -250,15 +247,14 @@ impl M2sdFilter {
 
 /// Remembers when each track was seen; what is to be told of those that were not before.
 fn see(
-    (seen, told): (&mut BTreeMap<TrackId, Seen>, &mut BTreeSet<TrackId>),
+    seen: &mut BTreeMap<TrackId, Option<Seen>>,
     judged: &Judged,
     now: gst::ClockTime,
 ) -> Vec<gst::Structure> {
     let mut started = Vec::new();
     for face in judged.frame.faces.iter() {
         let Some(track) = face.track else { continue };
-        let entry = seen.entry(track).or_insert_with(|| {
-            told.insert(track);
+        let entry = seen.entry(track).or_default().get_or_insert_with(|| {
             started.push(messages::track_start(track, &face.face.bbox, now));
             Seen { first: now, last: now }
         });

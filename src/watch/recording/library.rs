@@ -243,12 +243,12 @@ impl Recordings {
     }
 }
 
-/// The recording whose notes this file is.
 /// Where a recording is written until it is finished.
 pub(super) fn part_of(path: &Path) -> PathBuf {
     path.with_added_extension("part")
 }
 
+/// The recording whose notes this file is.
 fn notes_id(path: &Path) -> Option<EventId> {
     let is_notes = path.extension().is_some_and(|extension| extension == "json");
     path.file_stem().filter(|_| is_notes)?.to_str()?.parse().ok()

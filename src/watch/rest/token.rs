@@ -96,6 +96,7 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::rest::HttpError;
 
     const TEXT: &str = "0123456789abcdef0123456789abcdef";
 
@@ -115,8 +116,9 @@ mod tests {
     #[test]
     fn weak_tokens_are_refused() {
         for weak in ["", "short", &"x".repeat(513), "0123456789 abcdef", "0123456789\nabcdef"] {
-            let error = Token::new(weak).map(drop).unwrap_err().to_string();
-            assert!(error.contains("expected"), "{error}");
+            let source = Token::new(weak).map(drop).unwrap_err();
+            let error = HttpError::BadToken { source_name: "token-file", source }.to_string();
+            assert!(error.contains("token-file") && error.contains("expected"), "{error}");
             assert!(weak.is_empty() || !error.contains(weak), "{error}");
         }
     }

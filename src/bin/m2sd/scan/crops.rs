@@ -189,10 +189,7 @@ impl Crops {
     /// When it cannot be written.
     pub fn write(&self, out: &Path) -> Result<Vec<CropsFile>, CliError> {
         let faces = std::mem::take(&mut self.state().faces);
-        for path in there(out) {
-            std::fs::remove_file(&path)
-                .map_err(|e| CliError::input(format!("cannot replace {}: {e}", path.display())))?;
-        }
+        clear(out)?;
         if !faces.is_empty() {
             let dir = out.join(FOLDER);
             std::fs::create_dir_all(&dir)
@@ -204,7 +201,9 @@ impl Crops {
                 let file = format!("{FOLDER}/face-{track}-{}.jpg", which.as_str());
                 if let Err(error) = partial_file::write(&out.join(&file), &row.jpeg) {
                     // No records will name those before it, and nobody would replace what none names.
-                    remove(out, &files);
+                    let _ = clear(out);
+                    // Only where nothing else is in it.
+                    let _ = std::fs::remove_dir(out.join(FOLDER));
                     return Err(error.into());
                 }
                 let (start, end) = (seconds(span.start_ns), seconds(span.end_ns));
@@ -215,12 +214,13 @@ impl Crops {
     }
 }
 
-fn remove(out: &Path, files: &[CropsFile]) {
-    for crops in files {
-        let _ = std::fs::remove_file(out.join(&crops.file));
+/// Removes the pictures of an earlier scan.
+fn clear(out: &Path) -> Result<(), CliError> {
+    for path in there(out) {
+        std::fs::remove_file(&path)
+            .map_err(|e| CliError::input(format!("cannot replace {}: {e}", path.display())))?;
     }
-    // Only where nothing else is in it.
-    let _ = std::fs::remove_dir(out.join(FOLDER));
+    Ok(())
 }
 
 /// What is in the way of the folder of crops.
