@@ -274,7 +274,7 @@ fn nothing_ends_that_nobody_was_told_of() {
     let mut rig = Rig::new(element);
     rig.await_engines(&blank);
     for _ in 0..30 {
-        rig.push_rgb(&[face.clone()]);
+        rig.push_rgb(std::slice::from_ref(&face));
         // Longer than a face is missed.
         rig.push_rgb(&vec![blank.clone(); 20]);
     }
