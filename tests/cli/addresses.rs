@@ -100,6 +100,22 @@ fn silent() -> u16 {
     })
 }
 
+/// A server that sends packets of MPEG-TS in which nothing is, and no end.
+fn endless() -> u16 {
+    serve(|mut stream| {
+        let mut packets = [0xff; 188 * 16];
+        packets
+            .chunks_mut(188)
+            .for_each(|packet| packet[..4].copy_from_slice(&[0x47, 0x1f, 0xff, 0x10]));
+        if request(&stream).is_some() {
+            // Up to when whoever asked has gone.
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            let _ = (0..20).try_for_each(|_| stream.write_all(&packets));
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+    })
+}
+
 /// A port that refuses connections.
 fn closed() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -108,6 +124,7 @@ fn closed() -> u16 {
 #[test]
 fn each_address_that_cannot_be_read_is_told_with_its_host_and_its_cause() {
     let (web, closed, untrusted, silent) = (web(), closed(), untrusted(), silent());
+    let endless = endless();
     let (locked, empty) = (camera("401 Unauthorized"), camera("404 Not Found"));
     let at = |scheme: &str, port: u16, path: &str| {
         format!("{scheme}://user:{SECRET}@127.0.0.1:{port}/{path}")
@@ -142,6 +159,10 @@ fn each_address_that_cannot_be_read_is_told_with_its_host_and_its_cause() {
         (
             at("http", silent, "x"),
             format!("127.0.0.1:{silent} takes connections, and sends nothing"),
+        ),
+        (
+            at("http", endless, "x"),
+            "What it sends is video/mpegts, and no picture comes of it: check that".to_owned(),
         ),
         (
             format!("srt://127.0.0.1:{closed}?passphrase={SECRET}{SECRET}"),
@@ -189,6 +210,55 @@ fn assert_told(engines: &Path, address: &str, words: &str) {
     if !address.starts_with("file:") {
         let records = String::from_utf8(run.stdout).unwrap();
         assert!(!said.contains(SECRET) && !records.contains(SECRET), "{address}: {said}{records}");
+    }
+}
+
+/// A web server that breaks off in the middle of what it has, and takes no other question or begins anew.
+fn breaks_off(all: Vec<u8>, begins_anew: bool) -> u16 {
+    let asked = std::sync::atomic::AtomicBool::new(false);
+    serve(move |mut stream| {
+        let again = asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+        if request(&stream).is_none() || (again && !begins_anew) {
+            return;
+        }
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", all.len());
+        // Whoever asked may have gone.
+        let _ = stream.write_all(head.as_bytes());
+        let _ = stream.write_all(&all[..all.len() * 6 / 10]);
+    })
+}
+
+/// As much as of a file that ends there: the control.
+#[test]
+fn what_came_before_a_connection_broke_off_is_scored() {
+    let dir = tempfile::tempdir().unwrap();
+    let [whole, cut] = ["whole.mkv", "cut.mkv"].map(|name| dir.path().join(name));
+    let made = m2sd(&["synth-video", "--frames", "90", "--out", text(&whole)]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    let all = std::fs::read(whole).unwrap();
+    std::fs::write(&cut, &all[..all.len() * 6 / 10]).unwrap();
+    let engines = scene().join("engines");
+    let scan = |input: &str, out: &str| {
+        let out = dir.path().join(out);
+        let run = m2sd(&["scan", input, "--engines", text(&engines), "--out", text(&out)]);
+        let all = super::records(&std::fs::read_to_string(out.join("scores.jsonl")).unwrap());
+        let frames = super::of_type(&all, "frame").into_iter().cloned().collect::<Vec<_>>();
+        let is_there = |name: &str| out.join(name).exists();
+        assert!(is_there("annotated.mp4") || is_there("annotated.mkv"), "{}", stderr(&run));
+        (run, frames, all.last().unwrap().clone())
+    };
+    let (_, expected, _) = scan(text(&cut), "control");
+    assert!(expected.len() > 30, "{} frames", expected.len());
+    for begins_anew in [false, true] {
+        let port = breaks_off(all.clone(), begins_anew);
+        let address = format!("http://user:{SECRET}@127.0.0.1:{port}/x");
+        let (run, frames, footer) = scan(&address, &format!("{begins_anew}"));
+        let said = stderr(&run);
+        assert_eq!(run.status.code(), Some(3), "{said}");
+        assert_eq!(frames, expected, "{said}");
+        assert_eq!(footer["end"], "failed", "{footer}");
+        let reason = footer["reason"].as_str().unwrap();
+        assert!(reason.contains("breaks off after 1.") && !said.contains(SECRET), "{reason}");
     }
 }
 

@@ -21,6 +21,25 @@ pub const NO_VIDEO: &str = "there is no video stream in the input";
 /// What a decoder's element classes have in their names.
 const READS_INPUT: [&str; 3] = ["Demuxer", "Decoder", "Parser"];
 
+/// Whether `source` or an element in it reports an error.
+pub fn is_of(error: &gst::message::Error, source: &gst::Element) -> bool {
+    error
+        .src()
+        .is_some_and(|src| src == source.upcast_ref::<gst::Object>() || src.has_as_ancestor(source))
+}
+
+/// What GStreamer says, behind the name of the element that says it.
+pub fn said(error: &gst::message::Error) -> String {
+    let text = error.error().to_string();
+    let name = error.src().map_or_else(|| "the pipeline".to_owned(), name_of);
+    let detail = detail(error.debug().as_deref().unwrap_or_default());
+    if detail.is_empty() || text.contains(&detail) {
+        format!("{name}: {text}")
+    } else {
+        format!("{name}: {text} ({detail})")
+    }
+}
+
 /// The error of a message. `source` decodes the input; `filter` speaks for itself.
 pub fn explain(
     error: &gst::message::Error,
@@ -28,21 +47,11 @@ pub fn explain(
     filter: &gst::Object,
     input: &Input,
 ) -> CliError {
-    let text = error.error().to_string();
     if error.src() == Some(filter) {
-        return CliError::Runtime(text);
+        return CliError::Runtime(error.error().to_string());
     }
-    let name = error.src().map_or_else(|| "the pipeline".to_owned(), name_of);
-    let detail = detail(error.debug().as_deref().unwrap_or_default());
-    let text = if detail.is_empty() || text.contains(&detail) {
-        format!("{name}: {text}")
-    } else {
-        format!("{name}: {text} ({detail})")
-    };
-    let of_source = error.src().is_some_and(|src| {
-        src == source.upcast_ref::<gst::Object>() || src.has_as_ancestor(source)
-    });
-    if !of_source {
+    let text = said(error);
+    if !is_of(error, source) {
         return CliError::Input(format!("the results cannot be written: {text}"));
     }
     let name = escape_name(&input.name);
@@ -58,7 +67,7 @@ pub fn explain(
 
 /// Whether an error is of an element that is to bring what the input holds, and not of one that reads
 /// what has come.
-fn opens(error: &gst::message::Error) -> bool {
+pub fn opens(error: &gst::message::Error) -> bool {
     let element = error.src().and_then(|src| src.downcast_ref::<gst::Element>());
     let class = element.and_then(|element| element.metadata(gst::ELEMENT_METADATA_KLASS));
     class.is_some_and(|class| class.split('/').any(|part| part == "Source"))
@@ -102,6 +111,30 @@ pub fn advice(source: &gst::Element, input: &Input) -> String {
         (formats, readers) => format!("It is {formats}, read by {readers}"),
     };
     format!(". {known}{convert}")
+}
+
+/// The format of what comes from an address or a file; `None`: nothing is known to have come.
+pub fn format(source: &gst::Element) -> Option<String> {
+    let source = source.downcast_ref::<gst::Bin>()?;
+    let mut elements = source.iterate_recurse().into_iter().flatten();
+    let caps = elements.find_map(|element| found(&element))?;
+    Some(caps.structure(0)?.name().to_string())
+}
+
+/// What is said of an address that sends something, and no picture; `None`: nothing is known to have come.
+pub fn what_came(source: &gst::Element) -> Option<String> {
+    let format = format(source)?;
+    Some(format!(
+        ". What it sends is {format}, and no picture comes of it: check that it holds video and is sent from \
+         its beginning"
+    ))
+}
+
+/// What an element has found that it is given, if that is its purpose.
+fn found(element: &gst::Element) -> Option<gst::Caps> {
+    let is_finder = element.has_property_with_type("caps", gst::Caps::static_type())
+        && element.factory().is_some_and(|factory| factory.name() == "typefind");
+    if is_finder { element.property("caps") } else { None }
 }
 
 /// What ffmpeg takes for the input: no address of a file, in which it reads no `%20`.
@@ -150,12 +183,7 @@ fn formats(source: &gst::Element) -> (BTreeSet<String>, BTreeSet<String>) {
     let Some(source) = source.downcast_ref::<gst::Bin>() else { return (formats, readers) };
     let elements = source.iterate_recurse().into_iter().flatten();
     for element in elements {
-        if element.has_property_with_type("caps", gst::Caps::static_type())
-            && element.factory().is_some_and(|factory| factory.name() == "typefind")
-        {
-            let found = element.property::<Option<gst::Caps>>("caps");
-            formats.extend(found.iter().filter_map(media));
-        }
+        formats.extend(found(&element).iter().filter_map(media));
         let class = element.metadata(gst::ELEMENT_METADATA_KLASS).unwrap_or_default();
         if READS_INPUT.iter().any(|part| class.contains(part)) && !element.is::<gst::Bin>() {
             readers.insert(name_of(element.upcast_ref()));

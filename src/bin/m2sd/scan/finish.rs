@@ -23,6 +23,7 @@ use super::targets::Files;
 use crate::bounded;
 use crate::clip_files::ClipWriter;
 use crate::error::CliError;
+use crate::partial_file::PartialFile;
 use crate::terminal::{self, Page, note};
 
 /// How long the records may take to be written out when a scan has ended.
@@ -66,13 +67,16 @@ impl Finish<'_> {
         }
         let mut footer = outcome.footer(&totals, &unscored, seen);
         footer.notes = notes(self.input, self.filter, &totals.sightings);
+        // What has no end keeps no name.
+        let video_has_end = self.scan.video_is_written();
+        let video = files.video.as_ref().map(|(file, _)| file).filter(|_| video_has_end);
+        footer.annotated = video.filter(|file| holds_some(file)).and_then(PartialFile::name);
         if let Err(error) = files.take_replaced() {
             recording.fail(error.kind(), error.to_string());
         }
         if let Some((out, crops)) = &files.crops {
             footer.crops = Self::crops(out, crops, recording);
         }
-        footer.annotated = files.video.as_ref().and_then(|(file, _)| file.name());
         footer.wall =
             WallEnd { end: now(), seconds: self.started.elapsed().as_millis() as f64 / 1e3 };
         let mut page = summary::page(totals.frames, &totals.faces, self.judged);
@@ -83,7 +87,7 @@ impl Finish<'_> {
         if let Some(words) = unscored.in_words() {
             note(&format!("NOT ALL IS SCORED: {words}."));
         }
-        self.name(files, ended)?;
+        self.name(files, ended, video_has_end)?;
         if let (Some(clips), Some(dir)) = (clips, &self.args.clips) {
             let stored = clips.lock().unwrap_or_else(PoisonError::into_inner).written();
             note(&format!("Clips: {stored} in {}", dir.display()));
@@ -92,14 +96,19 @@ impl Finish<'_> {
     }
 
     /// Gives the files their names: those that have an end.
-    fn name(&self, Files { records, video, .. }: Files, ended: bool) -> Result<(), CliError> {
+    fn name(
+        &self,
+        Files { records, video, .. }: Files,
+        ended: bool,
+        video_has_end: bool,
+    ) -> Result<(), CliError> {
         let unfinished = |path: &Path, what: &str| {
             note(&format!("m2sd: {} has no end: {what}", path.display()));
         };
         if let Some((file, encoders)) = video
-            && file.file().metadata().is_ok_and(|metadata| metadata.len() > 0)
+            && holds_some(&file)
         {
-            if self.scan.video_is_written() {
+            if video_has_end {
                 let what = if encoders.is_of_picture() { "picture" } else { "video" };
                 note(&format!("Annotated {what}: {}", file.keep()?.display()));
             } else {
@@ -131,6 +140,11 @@ impl Finish<'_> {
         let closed = bounded::run(RECORDS_TIME, move || shared.close(&filter));
         closed.unwrap_or_else(|| Totals { frames: recording.frames(), ..Totals::default() })
     }
+}
+
+/// Whether anything was written into a file.
+fn holds_some(file: &PartialFile) -> bool {
+    file.file().metadata().is_ok_and(|metadata| metadata.len() > 0)
 }
 
 /// The table goes to standard output where nothing else is asked for.

@@ -75,6 +75,12 @@ impl Outcome {
             Cause::ReaderGone => Self { end: End::Interrupted, error: Some(CliError::Closed) },
             Cause::Failed(error) => failed(error),
             Cause::CannotWrite(text) => failed(cannot_write(&text)),
+            Cause::BrokenOff(_, Some(error)) if frames == 0 => failed(error),
+            Cause::BrokenOff(said, _) => failed(CliError::Input(format!(
+                "{input} breaks off after {:.2} s: try again, or get the whole file first and scan \
+                 that [{said}]",
+                seen.end.unwrap_or_default().seconds_f64()
+            ))),
             Cause::SourceSilent(time, advice) => failed(silent(time, input, &advice)),
             Cause::End if frames == 0 && seen.is_before_range => failed(CliError::Input(format!(
                 "{input} ends before --start, after {:.2} s: there is nothing to scan",
@@ -203,6 +209,7 @@ mod tests {
             (Cause::Signal(15), None, fine, "interrupted", 143),
             (Cause::ReaderGone, None, fine, "interrupted", 141),
             (Cause::SourceSilent(Duration::from_secs(3), String::new()), None, fine, "failed", 3),
+            (Cause::BrokenOff("souphttpsrc: reset".into(), None), short, fine, "failed", 3),
             (Cause::CannotWrite("full".into()), None, fine, "failed", 3),
             (Cause::Failed(CliError::runtime("x")), None, fine, "failed", 4),
         ] {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::os::fd::IntoRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use gst::prelude::*;
 use gstm2sd::filter::M2sdFilter;
@@ -18,6 +19,9 @@ use crate::encode::Encoders;
 use crate::error::CliError;
 use crate::partial_file::PartialFile;
 
+/// How long elements may take to change their state.
+const STATE_TIME: Duration = Duration::from_secs(1);
+
 /// A pipeline and the parts of it that a scan deals with.
 pub struct ScanPipeline {
     pub pipeline: gst::Pipeline,
@@ -28,8 +32,9 @@ pub struct ScanPipeline {
     range: Option<Range<gst::ClockTime>>,
     /// Holds decoded frames for the filter.
     intake: gst::Element,
-    /// Whether the annotated video is written to its end; `None` without one.
-    written: Option<Arc<AtomicBool>>,
+    /// Whether everything has come to where it ends.
+    ended: Arc<AtomicBool>,
+    has_video: bool,
     /// The pads by which video and sound come to their encoders.
     encoders: Arc<Mutex<Vec<gst::Pad>>>,
 }
@@ -72,7 +77,7 @@ impl ScanPipeline {
         let intake = intake.map_err(CliError::runtime)?;
         let upright = upright().map_err(CliError::runtime)?;
         let mut muxer = None;
-        let mut written = None;
+        let mut end = None;
         let after = match video {
             None => bin("fakesink sync=false")?,
             Some((file, encoders)) => {
@@ -81,7 +86,7 @@ impl ScanPipeline {
                 let sink = file_sink(file)?;
                 pipeline.add_many([&mux, &sink]).map_err(CliError::runtime)?;
                 mux.link(&sink).map_err(CliError::runtime)?;
-                written = Some(sees_end(&sink));
+                end = sink.static_pad("sink");
                 if encoders.is_of_picture() {
                     keep_first(&sink);
                 }
@@ -100,13 +105,19 @@ impl ScanPipeline {
         if let Some(pad) = after.static_pad("sink") {
             gate.follow(&pad);
         }
+        let ended = Arc::new(AtomicBool::new(false));
+        if let Some(pad) = end.or_else(|| after.static_pad("sink")) {
+            sees_end(&pad, &ended);
+        }
+        let has_video = muxer.is_some();
         let encoders = Arc::new(Mutex::new(after.static_pad("sink").into_iter().collect()));
         let watch = Arc::new(SourceWatch::default());
         watch.follow(&source);
         if let Some(range) = &range {
             watch.begin_at(range.start);
         }
-        let this = Self { pipeline, source, watch, gate, range, intake, written, encoders };
+        let this =
+            Self { pipeline, source, watch, gate, range, intake, ended, has_video, encoders };
         this.link_when_decoded(muxer);
         Ok(this)
     }
@@ -156,6 +167,18 @@ impl ScanPipeline {
         self.intake.property::<u32>("current-level-buffers") > 0
     }
 
+    /// Has what follows the source play. An error of an element ends the pipeline's way to PLAYING, and sinks
+    /// that wait for their first buffer then wait for ever.
+    pub fn play_behind_source(&self) {
+        let (pipeline, source) = (self.pipeline.clone(), self.source.clone());
+        bounded::run(STATE_TIME, move || {
+            for element in pipeline.children().into_iter().filter(|element| *element != source) {
+                // What cannot play has told of an error.
+                let _ = element.set_state(gst::State::Playing);
+            }
+        });
+    }
+
     /// Ends every stream where it is, so that what is under way is scored and the files are
     /// finished. Not on the caller's thread: an event waits for the buffer before it.
     ///
@@ -178,12 +201,18 @@ impl ScanPipeline {
     pub fn end_video(&self) -> bool {
         self.gate.cut();
         send_eos(self.encoders.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        self.written.is_some()
+        self.has_video
+    }
+
+    /// Whether everything has come to where it ends. A pipeline that an error kept from PLAYING does not
+    /// say so.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Whether the annotated video is written to its end.
     pub fn video_is_written(&self) -> bool {
-        self.written.as_ref().is_some_and(|written| written.load(Ordering::Relaxed))
+        self.has_video && self.has_ended()
     }
 }
 
@@ -209,19 +238,15 @@ fn keep_first(sink: &gst::Element) {
     }
 }
 
-/// Becomes true when the end of the stream has come through the sink.
-fn sees_end(sink: &gst::Element) -> Arc<AtomicBool> {
-    let written = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&written);
-    if let Some(pad) = sink.static_pad("sink") {
-        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-            if info.event().is_some_and(|event| event.type_() == gst::EventType::Eos) {
-                flag.store(true, Ordering::Relaxed);
-            }
-            gst::PadProbeReturn::Ok
-        });
-    }
-    written
+/// Has the flag become true when the end of the stream has come through the pad.
+fn sees_end(pad: &gst::Pad, ended: &Arc<AtomicBool>) {
+    let flag = Arc::clone(ended);
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if info.event().is_some_and(|event| event.type_() == gst::EventType::Eos) {
+            flag.store(true, Ordering::Relaxed);
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// The media type of what the pad carries, such as `video/x-raw`.

@@ -43,6 +43,9 @@ pub enum Cause {
     ReaderGone,
     /// Results cannot be written any more.
     CannotWrite(String),
+    /// An address failed after something had come; what GStreamer says, and what it means where no picture
+    /// comes of that.
+    BrokenOff(String, Option<CliError>),
     Failed(CliError),
 }
 
@@ -64,6 +67,8 @@ struct Stopping {
     cause: Cause,
     /// `None`: as long as frames leave.
     until: Option<Instant>,
+    /// The source failed, and more of what it brought before may come of it.
+    drains: bool,
     /// What is under way is not waited for any more, only the video's encoder.
     abandoned: bool,
 }
@@ -87,9 +92,8 @@ impl Play<'_> {
                 Some(gst::MessageView::Eos(_)) => {
                     return Ok(stopping.map_or(Cause::End, |stopping| stopping.cause));
                 }
-                Some(gst::MessageView::Error(error)) if stopping.is_none() => {
-                    let cause = Cause::Failed(self.explain(error, &missing));
-                    stopping = Some(self.abandon(cause));
+                Some(gst::MessageView::Error(error)) => {
+                    stopping = Some(self.fail(stopping, error, &missing, &mut progress));
                 }
                 // What goes on all the same, such as unscored after a model failed.
                 Some(gst::MessageView::Warning(warning)) => {
@@ -125,6 +129,56 @@ impl Play<'_> {
         });
     }
 
+    /// What an error ends. What the source brought before it failed is scored: it ends its streams itself,
+    /// or brings nothing more.
+    fn fail(
+        &self,
+        stopping: Option<Stopping>,
+        error: &gst::message::Error,
+        missing: &[String],
+        progress: &mut Progress,
+    ) -> Stopping {
+        let of_source = failure::is_of(error, &self.scan.source);
+        match stopping {
+            // Several elements say so when one fails.
+            Some(stopping) if stopping.abandoned || of_source => stopping,
+            Some(Stopping { cause: Cause::End, .. }) => {
+                self.abandon(Cause::Failed(self.explain(error, missing)))
+            }
+            Some(stopping) => self.abandon(stopping.cause),
+            None => self.fail_first(error, missing, of_source, progress),
+        }
+    }
+
+    /// The first error. A source that has brought nothing yet has failed altogether.
+    fn fail_first(
+        &self,
+        error: &gst::message::Error,
+        missing: &[String],
+        of_source: bool,
+        progress: &mut Progress,
+    ) -> Stopping {
+        let has_pictures = self.scan.watch.has_pictures();
+        let opens = failure::opens(error);
+        // What came may not be decoded yet.
+        let brought = has_pictures || (opens && failure::format(&self.scan.source).is_some());
+        if brought {
+            self.scan.play_behind_source();
+        }
+        if !(of_source && brought) {
+            return self.abandon(Cause::Failed(self.explain(error, missing)));
+        }
+        let explained = || self.explain(error, missing);
+        let cause = if opens && self.input.address().is_some() {
+            Cause::BrokenOff(failure::said(error), (!has_pictures).then(explained))
+        } else {
+            Cause::Failed(explained())
+        };
+        progress.note(&tell(&cause));
+        self.scan.watch.mark_busy();
+        Stopping { cause, until: None, drains: true, abandoned: false }
+    }
+
     fn explain(&self, error: &gst::message::Error, missing: &[String]) -> CliError {
         let filter = self.filter.upcast_ref();
         let explained = failure::explain(error, &self.scan.source, filter, self.input);
@@ -143,9 +197,15 @@ impl Play<'_> {
             if self.scan.watch.is_satisfied() {
                 self.scan.watch.mark_busy();
                 self.scan.end_streams();
-                return Some(Stopping { cause: Cause::End, until: None, abandoned: false });
+                return Some(Stopping {
+                    cause: Cause::End,
+                    until: None,
+                    drains: false,
+                    abandoned: false,
+                });
             }
-            self.end_trailing_streams();
+            let watch = &self.scan.watch;
+            self.end_trailing_streams(watch.video_ended() || watch.network_ended());
             let cause = self.cause()?;
             if matches!(cause, Cause::Failed(_)) {
                 return Some(self.abandon(cause));
@@ -160,6 +220,15 @@ impl Play<'_> {
             stopping.cause = Cause::Signal(signal);
             stopping.until = Some(Instant::now() + STOP_TIME);
             progress.note(&tell(&stopping.cause));
+            if std::mem::take(&mut stopping.drains) {
+                self.scan.end_streams();
+            }
+        }
+        if stopping.drains {
+            if self.scan.watch.has_no_stream() && self.scan.watch.quiet() > TRAILING_TIME {
+                return Some(self.abandon(stopping.cause));
+            }
+            stopping.drains = !self.end_trailing_streams(true);
         }
         let patient = match stopping.until {
             Some(until) => Instant::now() < until,
@@ -174,18 +243,19 @@ impl Play<'_> {
         Some(self.abandon(stopping.cause))
     }
 
-    /// Ends the streams that will bring nothing more: sound behind a video that has ended, and what
-    /// the network has ended.
-    fn end_trailing_streams(&self) {
+    /// Ends the streams that will bring nothing more where what brings them is `over`: sound behind a video
+    /// that has ended, what the network has ended, and what comes from a source that failed. Whether it did.
+    fn end_trailing_streams(&self, over: bool) -> bool {
         let watch = &self.scan.watch;
         if self.scan.has_frames_waiting() {
             watch.mark_busy();
         }
-        let over = watch.video_ended() || watch.network_ended();
-        if over && !watch.all_ended() && watch.quiet() > TRAILING_TIME {
+        let ends = over && !watch.all_ended() && watch.quiet() > TRAILING_TIME;
+        if ends {
             self.scan.end_streams();
             watch.mark_busy();
         }
+        ends
     }
 
     fn cause(&self) -> Option<Cause> {
@@ -215,7 +285,8 @@ impl Play<'_> {
         let silent = !ends && watch.quiet() > self.timeout;
         silent.then(|| {
             let advice = match self.input.address() {
-                Some(address) => address::silence(address),
+                Some(address) => failure::what_came(&self.scan.source)
+                    .unwrap_or_else(|| address::silence(address)),
                 None => failure::advice(&self.scan.source, self.input),
             };
             Cause::SourceSilent(self.timeout, advice)
@@ -229,18 +300,18 @@ impl Play<'_> {
         let until = (!waits).then_some(soon);
         self.scan.watch.mark_busy();
         self.scan.end_streams();
-        Stopping { cause, until, abandoned: false }
+        Stopping { cause, until, drains: false, abandoned: false }
     }
 
     /// Waits for the annotated video alone.
     fn abandon(&self, cause: Cause) -> Stopping {
         let time = if self.scan.end_video() { VIDEO_TIME } else { Duration::ZERO };
-        Stopping { cause, until: Some(Instant::now() + time), abandoned: true }
+        Stopping { cause, until: Some(Instant::now() + time), drains: false, abandoned: true }
     }
 
     fn is_over(&self, stopping: &Stopping) -> bool {
         let late = stopping.until.is_some_and(|until| Instant::now() >= until);
-        stopping.abandoned && (late || self.scan.video_is_written())
+        self.scan.has_ended() || (stopping.abandoned && late)
     }
 }
 
@@ -258,6 +329,9 @@ fn tell(cause: &Cause) -> String {
         Cause::CannotWrite(text) => {
             format!("m2sd: results cannot be written any more: {text}: ending the scan")
         }
-        Cause::End | Cause::Failed(_) => String::new(),
+        Cause::Failed(_) | Cause::BrokenOff(..) => {
+            "m2sd: the input failed: what it brought before is scored".to_owned()
+        }
+        Cause::End => String::new(),
     }
 }

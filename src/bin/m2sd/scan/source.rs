@@ -185,6 +185,11 @@ impl SourceWatch {
         self.lock().satisfied.is_some()
     }
 
+    /// Whether pictures have come.
+    pub fn has_pictures(&self) -> bool {
+        self.lock().each.iter().any(|stream| stream.is_video && stream.end.is_some())
+    }
+
     /// What came, and what did not.
     pub fn seen(&self) -> Seen {
         let truncated = self.truncated();
