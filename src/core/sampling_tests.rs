@@ -33,11 +33,13 @@ fn what_users_say_is_read() {
         ("native", ClipFps::Native),
         ("25", ClipFps::Fps(25.0)),
         ("29.97", ClipFps::Fps(29.97)),
+        ("1", ClipFps::Fps(1.0)),
+        ("1000", ClipFps::Fps(1000.0)),
     ] {
         assert_eq!(text.parse(), Ok(fps));
         assert_eq!(fps.to_string().parse(), Ok(fps));
     }
-    for wrong in ["0", "-1", "nan", "1e9", "fast"] {
+    for wrong in ["0", "0.99", "1000.5", "-1", "nan", "1e9", "fast"] {
         assert!(
             wrong.parse::<ClipFps>().unwrap_err().to_string().contains("expected auto, native")
         );
@@ -147,6 +149,33 @@ fn streams_that_are_too_slow_are_noticed_once_that_is_sure() {
     assert!((slow(15.0, 40).unwrap() - 15.0).abs() < 0.01);
     assert_eq!(slow(25.0, 40), None);
     assert!(is_slow(TRAINED, 1e9 / 15.0) && !is_slow(TRAINED, 1e9 / 23.0));
+}
+
+#[test]
+fn a_rate_that_is_off_by_two_per_cent_is_this_rate() {
+    let thirty = FrameRates { lowest: 30.0, highest: 30.0 };
+    for (fps, takes_all, is_slow_for_it) in
+        [(30.6, true, false), (30.65, false, false), (29.41, true, false), (29.39, true, true)]
+    {
+        let step_ns = step(fps).unwrap();
+        let sampling = Sampling::of(Some(thirty), Some(step_ns));
+        assert_eq!(sampling == Sampling::All, takes_all, "{fps}");
+        assert_eq!(is_slow(thirty, step_ns as f64), is_slow_for_it, "{fps}");
+    }
+}
+
+#[test]
+fn sixteen_steps_are_a_rate_and_one_of_half_as_much_again_is_the_last_that_counts() {
+    for (last_ms, mean_ms) in [(150, 103.125), (151, 100.0)] {
+        let mut sampler = FrameSampler::new(Sampling::Measured(TRAINED));
+        for frame in 0..16 {
+            sampler.takes(frame * 100 * MS);
+        }
+        assert_eq!(sampler.slow_fps(), None, "15 steps");
+        sampler.takes((1500 + last_ms) * MS);
+        assert_eq!(sampler.step_ns(), Some(mean_ms * MS as f64));
+        assert_eq!(sampler.slow_fps(), Some(1e3 / mean_ms));
+    }
 }
 
 #[test]

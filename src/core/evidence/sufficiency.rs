@@ -182,6 +182,7 @@ mod tests {
     fn each_number_of_a_face_is_held_against_its_limit_and_named() {
         let needs = Sufficiency::new(&SufficiencyKeys::default(), 224, &Template::M2SD);
         assert_eq!(needs.check(&fine()), Ok(()));
+        assert_eq!((needs.clips, needs.seconds, needs.spread), (3, 1.5, 1.0), "docs/method.md");
         for (face, text) in [
             (
                 FaceQuality { eye_distance_px: 24.4, ..fine() },

@@ -204,7 +204,7 @@ fn what_is_kept_does_not_grow() {
     for n in 0..10_000 {
         evidence.add(&clip(0.95, n * CLIP_NS));
     }
-    assert_eq!((evidence.observations.len(), evidence.label()), (MOST, Label::Fake));
+    assert_eq!((evidence.observations.len(), evidence.label()), (64, Label::Fake));
     assert!(evidence.score().unwrap().clips as usize <= MOST);
 }
 
@@ -220,4 +220,57 @@ fn what_is_told_is_not_cut_short_though_what_counts_is() {
     let fakes = [0.05, 1.0, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05];
     fakes.iter().zip(0..).for_each(|(fake, n)| evidence.add(&clip(*fake, n * CLIP_NS)));
     assert_eq!(evidence.label(), Label::Uncertain(Doubt::Close));
+}
+
+#[test]
+fn an_observation_lasts_for_half_a_second_and_counts_for_nine_log_odds_at_most() {
+    let short = |start_ns: u64| ScoredClip {
+        span: Span { start_ns, end_ns: start_ns + 200_000_000 },
+        ..clip(0.9, 0)
+    };
+    for (start_ns, observations) in [(499_999_999, 1), (500_000_000, 2)] {
+        let mut evidence = TrackEvidence::new(Arc::new(criteria(0.5)));
+        [0, start_ns].iter().for_each(|start| evidence.add(&short(*start)));
+        assert_eq!(evidence.observations.len(), observations, "{start_ns}");
+    }
+    let one = |distance| Observation::new(distance, short(0).span);
+    assert_eq!([one(8.9), one(50.0), one(-50.0)].map(|one| one.distance()), [8.9, 9.0, -9.0]);
+}
+
+/// Worked out by hand from docs/method.md: n equal observations have a spread of √(4 / (4 + n − 2)).
+#[test]
+fn so_many_standard_errors_decide_and_contradict() {
+    let label = |scores: &[f64]| {
+        let scores = scores.iter().map(|distance| Probability::of_logit(*distance).get());
+        said(criteria(0.5), scores, CLIP_NS).last().copied()
+    };
+    let close = Label::Uncertain(Doubt::Close);
+    // 3.5 of them: 3.5 · √(4/6) / √4 = 1.429.
+    assert_eq!(label(&[1.42; 4]), Some(close));
+    assert_eq!(label(&[1.44; 4]), Some(Label::Fake));
+    // Three that contradict ten, 4.5 of them: 4.5 · √(4/15) / √3 = 1.342.
+    let switched = |distance: f64| label(&[vec![-3.0; 10], vec![distance; 3]].concat());
+    assert_eq!(switched(1.33), Some(Label::Real));
+    assert_eq!(switched(1.35), Some(Label::Fake));
+}
+
+#[test]
+fn a_verdict_that_was_left_is_remembered_for_a_minute() {
+    for (end_ns, remembered) in [(60_000_000_000, 1), (60_000_000_001, 0)] {
+        let mut evidence = TrackEvidence::new(Arc::new(criteria(0.5)));
+        evidence.left_ns.push_back(0);
+        evidence.add(&clip(0.9, end_ns - CLIP_NS));
+        assert_eq!(evidence.left_ns.len(), remembered, "{end_ns}");
+    }
+}
+
+#[test]
+fn a_verdict_outlives_a_face_that_cannot_be_seen_by_five_seconds() {
+    for (gap_ns, holds) in [(4_999_999_999, true), (5_000_000_000, false)] {
+        let mut evidence = TrackEvidence::new(Arc::new(criteria(0.5)));
+        (0..3).for_each(|n| evidence.add(&clip(0.99, n * CLIP_NS)));
+        let small = ScoredClip { quality: Some(face(24.0)), ..clip(0.99, 2 * CLIP_NS + gap_ns) };
+        evidence.add(&small);
+        assert_eq!(evidence.label() == Label::Fake, holds, "{gap_ns}");
+    }
 }
