@@ -44,6 +44,7 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     secrets.extend(parameters(text));
     secrets.extend(fields(text));
     secrets.extend(words_behind_rtmp(text));
+    secrets.extend(keys(text));
     if secrets.is_empty() {
         return Cow::Borrowed(text);
     }
@@ -117,6 +118,49 @@ fn password(text: &str, start: usize) -> Option<Place> {
     let encoded = || rest[..host].find("%3A").or_else(|| rest[..host].find("%3a")).map(|at| at + 3);
     let behind = colon.or_else(encoded)?;
     (behind < host).then_some(start + behind..start + host)
+}
+
+/// Whether this is a key that a machine made, and no name that somebody gave: long, and with digits among letters
+/// in one of its parts.
+fn is_key(text: &str) -> bool {
+    let is_mixed = |part: &str| {
+        let has = |is: fn(&char) -> bool| part.chars().any(|c| is(&c));
+        part.len() >= 8 && has(char::is_ascii_digit) && has(char::is_ascii_alphabetic)
+    };
+    let parts: Vec<_> = text.split(['-', '_', '.', ':', '~', '%']).collect();
+    let is_plain = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    text.len() >= 16 && parts.iter().all(is_plain) && parts.into_iter().any(is_mixed)
+}
+
+/// The path of an address in which keys are replaced, as senders of webhooks have them:
+/// `/services/T012/B345/***`.
+pub fn without_keys(path: &str) -> String {
+    let parts = path.split('/').map(|part| if is_key(part) { MASK } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// Keys in place of a user (`https://key@host`), and in the paths of cameras and stream servers that know nobody
+/// by name (`rtsps://host/key`). In other paths they are names of files.
+fn keys(text: &str) -> Vec<Place> {
+    let mut places = Vec::new();
+    for (at, _) in text.match_indices(SCHEME_END) {
+        let scheme =
+            text[..at].rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        let rest = &text[at + SCHEME_END.len()..];
+        let whole = &rest[..rest.find(ends_address).unwrap_or(rest.len())];
+        let end = end_of_authority(whole);
+        let user = whole[..end].rsplit_once('@').map(|(user, _)| user);
+        places.extend(
+            user.filter(|user| !user.contains(':') && is_key(user))
+                .map(|user| place_of(user, text)),
+        );
+        if scheme.starts_with("rtsp") || scheme.starts_with("rtmp") {
+            let path = whole[end..].split(['?', '#']).next().unwrap_or_default();
+            let parts = path.split('/').map(without_sentence).filter(|part| is_key(part));
+            places.extend(parts.map(|part| place_of(part, text)));
+        }
+    }
+    places
 }
 
 /// Where users may begin in words that look like addresses whose scheme is left out or mistyped:

@@ -54,6 +54,39 @@ fn passwords_and_tokens_of_addresses_are_replaced() {
 }
 
 #[test]
+fn keys_in_place_of_names_are_replaced() {
+    for (text, expected) in [
+        ("rtsp://0b1c2d3e4f5a6b7c@h/x", "rtsp://***@h/x"),
+        ("https://ghp_a1B2c3D4e5F6g7H8@h/x: no", "https://***@h/x: no"),
+        ("rtsps://10.0.0.1:7441/5zXq1dZ0mB3tGvHa: no", "rtsps://10.0.0.1:7441/***: no"),
+        ("rtmp://h/live2/a1b2-c3d4e5f6-g7h8", "rtmp://h/live2/***"),
+        // Names.
+        ("rtsp://viewer@h/Streaming/Channels/101", "rtsp://viewer@h/Streaming/Channels/101"),
+        ("rtsp://first.last@h/axis-media/media.amp", "rtsp://first.last@h/axis-media/media.amp"),
+        ("https://h/2026/0b1c2d3e4f5a6b7c/a.mp4", "https://h/2026/0b1c2d3e4f5a6b7c/a.mp4"),
+        ("file:///a/0b1c2d3e4f5a6b7c", "file:///a/0b1c2d3e4f5a6b7c"),
+    ] {
+        assert_eq!(redact(text), expected);
+    }
+    for (path, expected) in [
+        (
+            "/services/T01234567/B01234567/aB1cD2eF3gH4iJ5kL6mN7oP8",
+            "/services/T01234567/B01234567/***",
+        ),
+        (
+            "/api/webhooks/123456789012345678/a1B2c3D4_e5F6g7H8-i9J0",
+            "/api/webhooks/123456789012345678/***",
+        ),
+        ("/bot123456:AAH0b1c2d3e4f5a6b7c/sendMessage", "/***/sendMessage"),
+        ("/webhookb2/0b1c2d3e-4f5a-6b7c-8d9e-0f1a2b3c4d5e", "/webhookb2/***"),
+        ("/face-events/production-2026/v1", "/face-events/production-2026/v1"),
+        ("/", "/"),
+    ] {
+        assert_eq!(without_keys(path), expected);
+    }
+}
+
+#[test]
 fn passwords_are_replaced_whatever_became_of_the_scheme() {
     for (text, expected) in [
         ("user:pw@host/x", "user:***@host/x"),

@@ -19,6 +19,11 @@ fn several_inputs_have_a_folder_each_and_one_summary() {
         std::fs::copy(&video, folder.join(name)).unwrap();
     }
     std::fs::write(folder.join("notes.txt"), "no video").unwrap();
+    std::fs::create_dir(folder.join("dir.mp4")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.join("gone.mp4")).unwrap();
+    let pipe = std::ffi::CString::new(text(&folder.join("pipe.mp4"))).unwrap();
+    // SAFETY: the name ends with zero.
+    assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
     let results = dir.path().join("out");
     let scan = |more: &[&str]| {
         let args = ["scan", text(&folder), text(&video), "--out", text(&results), "--jobs", "2"];
@@ -27,6 +32,11 @@ fn several_inputs_have_a_folder_each_and_one_summary() {
     };
     let run = scan(&["--max-faces", "4", "--set=detect-threshold=0.75"]);
     assert_code(&run, 0);
+    let left_out = stderr(&run);
+    for words in ["gone.mp4 is left out: it cannot", "pipe.mp4 is left out: it is a pipe"] {
+        assert!(left_out.contains(words), "{left_out}");
+    }
+    assert_eq!(left_out.matches("left out").count(), 2, "{left_out}");
     let said = String::from_utf8(run.stdout).unwrap();
     assert!(said.contains("3 of 3 inputs were scanned to their end:"), "{said}");
     assert_eq!(said.matches("Faces: 1 fake, 2 real. (exit code 0)").count(), 3, "{said}");

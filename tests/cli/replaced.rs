@@ -56,7 +56,12 @@ fn nothing_of_replaced_results_is_left_among_the_new_ones() {
     assert_code(&scan(&out, &[]), 0);
     assert!(out.join("annotated.mp4").is_file() && !names(&out.join("crops")).is_empty());
     std::fs::write(out.join("note.txt"), "of somebody").unwrap();
-    assert_code(&scan(&out, &["--no-video", "--no-crops", "--max-faces", "3", "--force"]), 0);
+    let report = out.join("report.html");
+    assert_code(&m2sd(&["report", text(&out), "--out", text(&report)]), 0);
+    let run = scan(&out, &["--no-video", "--no-crops", "--max-faces", "3", "--force"]);
+    assert_code(&run, 0);
+    assert!(stderr(&run).contains("report.html is of the results that were here before"));
+    std::fs::remove_file(report).unwrap();
     assert_eq!(names(&out).iter().filter(|name| *name != "crops").count(), 2, "{:?}", names(&out));
     assert_eq!(names(&out.join("crops")), [] as [&str; 0]);
     assert!(out.join("note.txt").is_file(), "it was nobody's result");

@@ -24,6 +24,9 @@ const WIDTH_PX: i32 = 480;
 const LARGEST: u64 = 256 << 20;
 const MADE_BY: &str = concat!("m2sd ", env!("CARGO_PKG_VERSION"));
 
+/// What reports are called in the folder of the results that they tell of.
+pub const NAMES: [&str; 2] = ["report.html", "report.pdf"];
+
 #[derive(Args)]
 pub struct ReportArgs {
     /// The folder of a scan
@@ -77,8 +80,8 @@ pub fn run(args: &ReportArgs) -> Result<(), CliError> {
     let outs = match &args.out {
         Some(out) => vec![(out.clone(), Format::of(out)?)],
         None => vec![
-            (args.folder.join("report.html"), Format::Page),
-            (args.folder.join("report.pdf"), Format::Pdf),
+            (args.folder.join(NAMES[0]), Format::Page),
+            (args.folder.join(NAMES[1]), Format::Pdf),
         ],
     };
     let mut results = Results::read(&args.folder).map_err(CliError::input)?;

@@ -9,12 +9,28 @@ use url::Url;
 
 use super::{Secret, SinkError};
 use crate::core::percent::decoded;
-use crate::core::redact::redact;
+use crate::core::redact::{redact, without_keys};
+
+/// An address as it may be shown, whatever is wrong with it: without passwords and keys.
+pub(crate) fn shown(text: &str) -> String {
+    let clean = redact(text);
+    let Some((scheme, rest)) = clean.split_once("://").filter(|(scheme, _)| is_web(scheme)) else {
+        return clean.into_owned();
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (path, parameters) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
+    format!("{scheme}://{host}{}{parameters}", without_keys(path))
+}
+
+/// Whether whoever knows the path may send. Elsewhere it names a topic or a file.
+fn is_web(scheme: &str) -> bool {
+    matches!(scheme, "http" | "https")
+}
 
 /// An address that has been taken apart.
 #[derive(Debug)]
 pub(super) struct Address {
-    /// Without user, password and parameters: what errors and events call it.
+    /// Without user, password, parameters and, of web servers, keys in its path: what errors and events call it.
     pub(super) shown: String,
     pub(super) scheme: String,
     pub(super) user: Option<String>,
@@ -29,10 +45,8 @@ pub(super) struct Address {
 
 impl Address {
     pub(super) fn parse(text: &str) -> Result<Self, SinkError> {
-        let wrong = |reason: &str| SinkError::Address {
-            address: redact(text).into_owned(),
-            reason: reason.to_owned(),
-        };
+        let wrong =
+            |reason: &str| SinkError::Address { address: shown(text), reason: reason.to_owned() };
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(wrong("it has no scheme"));
         };
@@ -74,8 +88,9 @@ impl Address {
             ),
         };
         let slashes = if text.starts_with(&format!("{scheme}://")) { "//" } else { "" };
+        let path = if is_web(scheme) { without_keys(url.path()) } else { url.path().to_owned() };
         Ok(Self {
-            shown: format!("{scheme}:{slashes}{hosts}{}", url.path()),
+            shown: format!("{scheme}:{slashes}{hosts}{path}"),
             scheme: scheme.to_owned(),
             user,
             password,
@@ -196,6 +211,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn keys_in_the_paths_of_web_servers_are_not_shown() {
+        let slack = "https://hooks.slack.com/services/T01234567/aB1cD2eF3gH4iJ5kL6mN7oP8";
+        let expected = "https://hooks.slack.com/services/T01234567/***";
+        assert_eq!(Address::parse(slack).unwrap().shown, expected);
+        assert_eq!(shown(slack), expected);
+        assert_eq!(shown(&format!("{slack}?batch=2")), format!("{expected}?batch=2"));
+        let topic = "mqtt://h/aB1cD2eF3gH4iJ5kL6mN7oP8";
+        assert_eq!([&*Address::parse(topic).unwrap().shown, &*shown(topic)], [topic; 2]);
+    }
 
     proptest! {
         #[test]

@@ -31,6 +31,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+#[cfg(feature = "publish")]
+pub(crate) use self::address::shown;
 use self::config::{SCHEMES, Target};
 pub use self::config::{SinkConfig, parse};
 use self::error::Failure;

@@ -23,8 +23,10 @@ const EXPLANATION: u64 = 300;
 /// Where events are posted, and how.
 #[derive(Clone, Debug)]
 pub(super) struct WebhookConfig {
-    /// Without the receiver's own parameters, which are often keys.
+    /// Without what is often a key: parts of the path, and the receiver's own parameters.
     shown: String,
+    /// With its path.
+    address: Secret,
     /// The receiver's own parameters.
     query: Option<Secret>,
     trust: Trust,
@@ -43,7 +45,9 @@ impl WebhookConfig {
         }
         address.host_and_port(0, EXPECTED)?;
         let query = address.secret("query-env", "query-file")?;
-        if url(&address.shown, query.as_ref()).parse::<Uri>().is_err() {
+        let whole = format!("{}://{}{}", address.scheme, address.hosts, address.path);
+        let whole = Secret::new(whole);
+        if url(&whole, query.as_ref()).parse::<Uri>().is_err() {
             let reason = "what query-env or query-file hold is no part of an address: expected \
                           name=value&name=value, percent-encoded";
             return Err(SinkError::Secret {
@@ -53,6 +57,7 @@ impl WebhookConfig {
         }
         Ok(Self {
             shown: address.shown.clone(),
+            address: whole,
             query,
             trust: Trust::parse(address)?,
             secret: address.secret("secret-env", "secret-file")?,
@@ -82,8 +87,9 @@ impl WebhookConfig {
     }
 }
 
-fn url(shown: &str, query: Option<&Secret>) -> String {
-    query.map_or_else(|| shown.to_owned(), |query| format!("{shown}?{}", query.expose()))
+fn url(address: &Secret, query: Option<&Secret>) -> String {
+    let address = address.expose();
+    query.map_or_else(|| address.to_owned(), |query| format!("{address}?{}", query.expose()))
 }
 
 /// The sink of a webhook.
@@ -159,7 +165,7 @@ impl Sink for Webhook {
 }
 
 fn post(agent: &Agent, config: &WebhookConfig, body: &str) -> Answer {
-    let url = url(&config.shown, config.query.as_ref());
+    let url = url(&config.address, config.query.as_ref());
     let mut request = agent.post(&url).header(header::CONTENT_TYPE, "application/json");
     if let Some(secret) = &config.secret {
         request = request.header("M2SD-Signature", signature(secret, unix_now(), body));

@@ -23,7 +23,7 @@ use gst_base::subclass::BaseTransformMode;
 use gst_base::subclass::prelude::*;
 
 use super::session::{Session, Settings, StartError};
-use crate::core::redact::redact;
+use crate::events::sinks::shown;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("m2sdpublish", gst::DebugColorFlags::empty(), Some("m2sdpublish"))
@@ -76,7 +76,7 @@ impl M2sdPublish {
     }
 
     fn shown_uri(&self) -> String {
-        redact(&self.settings().uri).into_owned()
+        shown(&self.settings().uri)
     }
 
     fn stats(&self) -> gst::Structure {
@@ -175,7 +175,7 @@ impl BaseTransformImpl for M2sdPublish {
                     gst::error_msg!(gst::ResourceError::OpenReadWrite, ("{error}"))
                 }
             })?;
-        gst::debug!(CAT, imp = self, "Sending to {}", redact(&settings.uri));
+        gst::debug!(CAT, imp = self, "Sending to {}", shown(&settings.uri));
         *self.session() = Some(session);
         Ok(())
     }

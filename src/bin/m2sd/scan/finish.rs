@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use gstm2sd::evidence::records::{CropsFile, Footer, InputKind, WallEnd};
 use gstm2sd::filter::M2sdFilter;
+use gstm2sd::models::advice::quoted;
 
 use super::args::ScanArgs;
 use super::crops::Crops;
@@ -24,6 +25,7 @@ use crate::bounded;
 use crate::clip_files::ClipWriter;
 use crate::error::CliError;
 use crate::partial_file::PartialFile;
+use crate::report;
 use crate::terminal::{self, Page, note};
 
 /// How long the records may take to be written out when a scan has ended.
@@ -115,6 +117,9 @@ impl Finish<'_> {
                 unfinished(&file.leave(), "it plays up to its last second");
             }
         }
+        if let Some(out) = &self.args.out {
+            note_reports(out);
+        }
         // Last: with their name all is said to be there.
         match records {
             RecordFile::Partial(file) if !ended => {
@@ -139,6 +144,17 @@ impl Finish<'_> {
         let (shared, filter) = (Arc::clone(recording), self.filter.clone());
         let closed = bounded::run(RECORDS_TIME, move || shared.close(&filter));
         closed.unwrap_or_else(|| Totals { frames: recording.frames(), ..Totals::default() })
+    }
+}
+
+/// Reports are the work of another command, and stay; but they tell of the results that were replaced.
+fn note_reports(out: &Path) {
+    for name in report::NAMES.iter().filter(|name| out.join(name).exists()) {
+        note(&format!(
+            "m2sd: {} is of the results that were here before: `m2sd report {}` writes it anew",
+            out.join(name).display(),
+            quoted(&out.to_string_lossy())
+        ));
     }
 }
 

@@ -142,8 +142,15 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     let mut paths = Vec::<PathBuf>::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if media_files::is_media(&path) && path.is_file() {
-            paths.push(path);
+        if !media_files::is_media(&path) {
+            continue;
+        }
+        match path.metadata() {
+            Ok(found) if found.is_file() => paths.push(path),
+            // What is below is not asked for.
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => leave_out(&path, "it is a pipe or a device, and no file"),
+            Err(error) => leave_out(&path, &format!("it cannot be opened: {error}")),
         }
     }
     paths.sort();
@@ -155,6 +162,11 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
         )));
     }
     Ok(paths)
+}
+
+/// What looks as if it were asked for is not passed over without a word.
+fn leave_out(path: &Path, why: &str) {
+    note(&format!("m2sd: {} is left out: {why}", escape_name(&path.to_string_lossy())));
 }
 
 /// The options of this command that every scan has, as they were given.
