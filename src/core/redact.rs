@@ -123,19 +123,26 @@ fn password(text: &str, start: usize) -> Option<Place> {
 /// Whether this is a key that a machine made, and no name that somebody gave: long, and with digits among letters
 /// in one of its parts.
 fn is_key(text: &str) -> bool {
+    // Names end with a number, or begin with one.
     let is_mixed = |part: &str| {
-        let has = |is: fn(&char) -> bool| part.chars().any(|c| is(&c));
-        part.len() >= 8 && has(char::is_ascii_digit) && has(char::is_ascii_alphabetic)
+        let bytes = part.as_bytes();
+        let kinds =
+            bytes.windows(2).filter(|two| two[0].is_ascii_digit() != two[1].is_ascii_digit());
+        let turns = bytes
+            .windows(2)
+            .filter(|two| two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase());
+        part.len() >= 8 && (kinds.count() >= 2 || turns.count() >= 5)
     };
-    let parts: Vec<_> = text.split(['-', '_', '.', ':', '~', '%']).collect();
+    let parts: Vec<_> =
+        text.trim_end_matches('=').split(['-', '_', '.', ':', '~', '%', '+', '@']).collect();
     let is_plain = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
     text.len() >= 16 && parts.iter().all(is_plain) && parts.into_iter().any(is_mixed)
 }
 
-/// The path of an address in which keys are replaced, as senders of webhooks have them:
-/// `/services/T012/B345/***`.
-pub fn without_keys(path: &str) -> String {
-    let parts = path.split('/').map(|part| if is_key(part) { MASK } else { part });
+/// The path of an address in which keys are replaced, as receivers of webhooks have them:
+/// `/services/T012/B345/***`. What stands in place of each is said by `mark`.
+pub fn without_keys(path: &str, mark: impl Fn(&str) -> String) -> String {
+    let parts = path.split('/').map(|part| if is_key(part) { mark(part) } else { part.to_owned() });
     parts.collect::<Vec<_>>().join("/")
 }
 

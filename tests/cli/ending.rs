@@ -78,7 +78,9 @@ fn a_signal_at_the_first_moment_leaves_nothing_half() {
         }
         scan.signal(libc::SIGTERM);
         assert_code(&scan.end(STOPPED), 143);
-        let left = std::fs::read_dir(&results).unwrap().map(|entry| entry.unwrap().path());
+        // Where nothing came into it, the folder has gone.
+        let left = std::fs::read_dir(&results).into_iter().flatten();
+        let left = left.map(|entry| entry.unwrap().path());
         let half: Vec<_> =
             left.filter(|path| path.extension().is_some_and(|e| e == "part")).collect();
         assert!(half.is_empty(), "{half:?}");
@@ -212,7 +214,7 @@ fn a_source_that_brings_nothing_ends_the_scan() {
         let run = Running::start(&args, Stdio::null(), &[]).end(STOPPED);
         assert_code(&run, 3);
         assert!(stderr(&run).contains("brought nothing for 2 s"), "{}", stderr(&run));
-        let left = std::fs::read_dir(&results).unwrap().count();
+        let left = std::fs::read_dir(&results).map_or(0, Iterator::count);
         assert_eq!(left, 0, "nothing was said, so there is no file");
     }
 }

@@ -20,7 +20,7 @@ fn args<'a>(video: &'a str, results: &'a str, engines: &'a str) -> Vec<&'a str> 
 /// How many frames of a video can be decoded.
 fn decoded(video: &Path) -> usize {
     gst::init().unwrap();
-    let line = "filesrc name=source ! decodebin ! fakesink name=sink sync=false";
+    let line = "filesrc name=source ! decodebin ! video/x-raw ! fakesink name=sink sync=false";
     let pipeline = gst::parse::launch(line).unwrap().downcast::<gst::Pipeline>().unwrap();
     pipeline.by_name("source").unwrap().set_property("location", video);
     let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -330,6 +330,20 @@ fn with_sound(dir: &Path) -> PathBuf {
     assert_eq!(end.unwrap().type_(), gst::MessageType::Eos);
     pipeline.set_state(gst::State::Null).unwrap();
     video
+}
+
+#[test]
+fn what_was_written_with_sound_plays_when_a_scan_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (video, engines) = (with_sound(dir.path()), scene().join("engines"));
+    let results = dir.path().join("results");
+    let mut scan =
+        Running::start(&args(text(&video), text(&results), text(&engines)), Stdio::null(), &[]);
+    scan.until_records(&results.join("scores.jsonl.part"), 150);
+    scan.kill();
+    // A fragment is a second of 25 frames, and the encoder looks ahead.
+    let plays = decoded(&results.join("annotated.mp4.part"));
+    assert!(plays >= 150 - 25 - 50, "{plays} of 150 frames play");
 }
 
 #[test]

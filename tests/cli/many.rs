@@ -63,6 +63,7 @@ fn several_inputs_have_a_folder_each_and_one_summary() {
     let said = String::from_utf8(run.stdout).unwrap();
     assert!(said.contains("3 of 4 inputs were scanned to their end, 1 not:"), "{said}");
     assert!(said.contains("(exit code 3)"), "{said}");
+    assert!(!results.join("b").exists(), "an empty folder was left");
 
     let both = ["scan", text(&video), text(&video)];
     for more in [&["--json", "-"][..], &["-"], &["/nowhere.mp4"]] {

@@ -17,11 +17,13 @@ struct Container {
 const CONTAINERS: [Container; 2] = [
     Container {
         extension: "mp4",
-        // Fragments of a second, so that what was written plays whatever ends the scan; at its proper
-        // end an ordinary file. Nothing goes through a temporary folder.
-        muxer: "mp4mux fragment-duration=1000 fragment-mode=first-moov-then-finalise",
+        // Fragments of a second, so that what was written plays whatever ends the scan, and an index of them
+        // at its proper end. Nothing goes through a temporary folder. Not first-moov-then-finalise: of what was
+        // begun with sound, GStreamer reads the first fragment only.
+        muxer: "mp4mux fragment-duration=1000 fragment-mode=dash-or-mss",
         video: &[
-            "x264enc speed-preset=veryfast quantizer=20 pass=quant ! h264parse",
+            // No B-frames: fragments have no edit list, and players would begin late by the frames that wait.
+            "x264enc speed-preset=veryfast quantizer=20 pass=quant bframes=0 ! h264parse",
             "openh264enc bitrate=3000000 ! h264parse",
         ],
         audio: &["fdkaacenc ! aacparse", "avenc_aac ! aacparse", "voaacenc ! aacparse"],
@@ -78,6 +80,11 @@ impl Encoders {
                  gstreamer1.0-plugins-good, or use --no-video",
             )
         })
+    }
+
+    /// The muxer for a file that nobody needs before its end.
+    pub fn plain_muxer(&self) -> &'static str {
+        self.muxer.split_whitespace().next().unwrap_or_default()
     }
 
     /// Whether one frame is all that the file holds.

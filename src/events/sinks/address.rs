@@ -5,13 +5,16 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::{Secret, SinkError};
+use crate::core::hex::hex;
 use crate::core::percent::decoded;
 use crate::core::redact::{redact, without_keys};
 
-/// An address as it may be shown, whatever is wrong with it: without passwords and keys.
+/// An address as it may be shown, whatever is wrong with it: without passwords and keys. What stands in place of a
+/// key tells it from others: two receivers of one host have two names.
 pub(crate) fn shown(text: &str) -> String {
     let clean = redact(text);
     let Some((scheme, rest)) = clean.split_once("://").filter(|(scheme, _)| is_web(scheme)) else {
@@ -19,7 +22,12 @@ pub(crate) fn shown(text: &str) -> String {
     };
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let (path, parameters) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
-    format!("{scheme}://{host}{}{parameters}", without_keys(path))
+    format!("{scheme}://{host}{}{parameters}", without_keys(path, mark))
+}
+
+/// A part of its hash, from which nobody finds a key.
+fn mark(key: &str) -> String {
+    format!("***{}", hex(&Sha256::digest(key)[..2]))
 }
 
 /// Whether whoever knows the path may send. Elsewhere it names a topic or a file.
@@ -30,8 +38,10 @@ fn is_web(scheme: &str) -> bool {
 /// An address that has been taken apart.
 #[derive(Debug)]
 pub(super) struct Address {
-    /// Without user, password, parameters and, of web servers, keys in its path: what errors and events call it.
+    /// Without user, password, parameters and, of web servers, keys in its path: what errors call it.
     pub(super) shown: String,
+    /// With those keys: what tells it from others.
+    pub(super) name: String,
     pub(super) scheme: String,
     pub(super) user: Option<String>,
     password: Option<Secret>,
@@ -55,7 +65,7 @@ impl Address {
             None => ("", rest),
         };
         // Where a password holds a character that ends it, what stands where cannot be told.
-        if !authority.is_empty() && rest.contains('@') {
+        if authority.contains(':') && rest.contains('@') {
             return Err(SinkError::Address {
                 address: format!("{scheme}://***"),
                 reason: "there is an @ behind the host: write %2F, %3F and %23 for /, ? and # in \
@@ -88,9 +98,10 @@ impl Address {
             ),
         };
         let slashes = if text.starts_with(&format!("{scheme}://")) { "//" } else { "" };
-        let path = if is_web(scheme) { without_keys(url.path()) } else { url.path().to_owned() };
+        let name = format!("{scheme}:{slashes}{hosts}{}", url.path());
         Ok(Self {
-            shown: format!("{scheme}:{slashes}{hosts}{path}"),
+            shown: shown(&name),
+            name,
             scheme: scheme.to_owned(),
             user,
             password,
@@ -215,10 +226,15 @@ mod tests {
     #[test]
     fn keys_in_the_paths_of_web_servers_are_not_shown() {
         let slack = "https://hooks.slack.com/services/T01234567/aB1cD2eF3gH4iJ5kL6mN7oP8";
-        let expected = "https://hooks.slack.com/services/T01234567/***";
+        let expected = "https://hooks.slack.com/services/T01234567/***a540";
         assert_eq!(Address::parse(slack).unwrap().shown, expected);
         assert_eq!(shown(slack), expected);
         assert_eq!(shown(&format!("{slack}?batch=2")), format!("{expected}?batch=2"));
+        let other = slack.replace("aB1", "aB2");
+        assert_ne!(shown(&other), expected);
+        assert_eq!(Address::parse(slack).unwrap().name, slack, "its place in the spool");
+        let teams = "https://h/webhookb2/0b1c2d3e-4f5a@0b1c2d3e-4f5a/IncomingWebhook/x";
+        assert_eq!(Address::parse(teams).unwrap().name, teams);
         let topic = "mqtt://h/aB1cD2eF3gH4iJ5kL6mN7oP8";
         assert_eq!([&*Address::parse(topic).unwrap().shown, &*shown(topic)], [topic; 2]);
     }

@@ -37,8 +37,8 @@ pub(super) enum Target {
 }
 
 impl SinkConfig {
-    /// What the spool, events and statistics call it: the address without user and parameters, or the
-    /// parameter `name`. Its place in the spool goes by it.
+    /// What the spool calls it: the address without user and parameters, or the parameter `name`. Its place
+    /// in the spool goes by it. Where it is shown, it has no keys.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -85,7 +85,7 @@ impl SinkConfig {
 /// refers to cannot be read.
 pub fn parse(address: &str) -> Result<SinkConfig, SinkError> {
     let mut parts = Address::parse(address)?;
-    let name = parts.text("name").unwrap_or_else(|| parts.shown.clone());
+    let name = parts.text("name").unwrap_or_else(|| parts.name.clone());
     if name.is_empty() || name.len() > 512 {
         return Err(parts.cannot_be("name", name, "1 to 512 bytes".to_owned()));
     }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::super::body::{Health, HealthStatus};
 use super::super::spool::{Spool, Stored};
 use super::super::{Body, Draft};
+use super::address::shown;
 use super::{Failure, SinkConfig};
 use crate::core::backoff::Backoff;
 use crate::core::redact::redact;
@@ -204,7 +205,7 @@ impl<S: Sink> Runner<S> {
         let stats = self.progress.spool.stats();
         let own = stats.sinks.into_iter().find(|sink| sink.name == self.progress.name);
         let health = Health {
-            component: format!("sink:{}", self.progress.name),
+            component: format!("sink:{}", shown(&self.progress.name)),
             status,
             text,
             dropped: own.map(|own| own.dropped),

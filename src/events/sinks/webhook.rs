@@ -45,8 +45,7 @@ impl WebhookConfig {
         }
         address.host_and_port(0, EXPECTED)?;
         let query = address.secret("query-env", "query-file")?;
-        let whole = format!("{}://{}{}", address.scheme, address.hosts, address.path);
-        let whole = Secret::new(whole);
+        let whole = Secret::new(address.name.clone());
         if url(&whole, query.as_ref()).parse::<Uri>().is_err() {
             let reason = "what query-env or query-file hold is no part of an address: expected \
                           name=value&name=value, percent-encoded";

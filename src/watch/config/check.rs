@@ -11,6 +11,7 @@ use super::file::{SinkSection, WatchConfig};
 use super::problem::{Problem, Severity};
 use super::properties::FilterProperties;
 use crate::core::redact::redact;
+use crate::events::sinks::shown;
 use crate::events::{Body, CameraId};
 use crate::models::resolve::Search;
 use crate::watch::pipeline::address::Source;
@@ -51,8 +52,10 @@ pub fn check(config: &WatchConfig, file: &Path) -> Vec<Problem> {
         if let Ok(sink) = sink.sink()
             && !names.insert(sink.name().to_owned())
         {
-            let text =
-                format!("two sinks have the name {}: give this one another name", sink.name());
+            let text = format!(
+                "two sinks have the name {}: give this one another name",
+                shown(sink.name())
+            );
             problems.push(Problem::error(&["url"], text).inside(&outer));
         }
         problems.extend(check_sink(sink).into_iter().map(|problem| problem.inside(&outer)));

@@ -9,6 +9,7 @@ use super::problem::{Answer, Problem, ProblemBody};
 use super::process::ProcessStatus;
 use super::routes::App;
 use crate::events::UtcTime;
+use crate::events::sinks::shown;
 use crate::events::spool::SpoolStats;
 use crate::watch::status::ModelStatus;
 
@@ -81,7 +82,7 @@ struct SinkStatus {
 impl From<SpoolStats> for SpoolStatus {
     fn from(stats: SpoolStats) -> Self {
         let sink = |sink: crate::events::spool::SinkStats| SinkStatus {
-            name: sink.name,
+            name: shown(&sink.name),
             depth: sink.depth,
             delivered: sink.delivered,
             dropped: sink.dropped,

@@ -18,6 +18,7 @@ use super::process::ProcessStatus;
 use super::routes::App;
 use crate::core::histogram::Histogram;
 use crate::events::body::CameraState;
+use crate::events::sinks::shown;
 use crate::events::spool::SpoolStats;
 use crate::watch::status::{CameraFigures, CameraStatus, ModelStatus};
 
@@ -246,11 +247,10 @@ impl Figures {
         )?;
         let failed = f64::from(u8::from(spool.failure.is_some()));
         families.gauge("spool_failed", "1 where the disk takes no events", one(failed))?;
+        let names: Vec<_> = spool.sinks.iter().map(|sink| shown(&sink.name)).collect();
         let of_sinks = |value: fn(&crate::events::spool::SinkStats) -> u64| {
-            spool
-                .sinks
-                .iter()
-                .map(move |sink| (vec![("sink", sink.name.as_str())], value(sink) as f64))
+            let sinks = names.iter().zip(&spool.sinks);
+            sinks.map(move |(name, sink)| (vec![("sink", name.as_str())], value(sink) as f64))
         };
         families.gauge("sink_depth", "Events that wait for a sink", of_sinks(|sink| sink.depth))?;
         families.counter(

@@ -55,7 +55,11 @@ impl Finish<'_> {
         // A frame that is being recorded may be held up by who reads it.
         let keeps = bounded::run(RECORDS_TIME, move || shared.has_frames_or_ends());
         let keeps = keeps.unwrap_or(true);
-        let totals = if keeps { self.close(recording) } else { Totals::default() };
+        let closed = if keeps { self.close(recording) } else { Some(Totals::default()) };
+        // Of records that nobody takes it is not known what is in them.
+        let is_known = closed.is_some();
+        let totals =
+            closed.unwrap_or_else(|| Totals { frames: recording.frames(), ..Totals::default() });
         let unscored = Unscored::of(self.filter, &totals);
         let mut seen = self.scan.watch.seen();
         let lost = usize::from(seen.truncated.is_some()) < seen.damage.len();
@@ -73,23 +77,32 @@ impl Finish<'_> {
         let video_has_end = self.scan.video_is_written();
         let video = files.video.as_ref().map(|(file, _)| file).filter(|_| video_has_end);
         footer.annotated = video.filter(|file| holds_some(file)).and_then(PartialFile::name);
-        if let Err(error) = files.take_replaced() {
+        let had_results = files.take_replaced().unwrap_or_else(|error| {
             recording.fail(error.kind(), error.to_string());
-        }
+            false
+        });
         if let Some((out, crops)) = &files.crops {
             footer.crops = Self::crops(out, crops, recording);
         }
         footer.wall =
             WallEnd { end: now(), seconds: self.started.elapsed().as_millis() as f64 / 1e3 };
-        let mut page = summary::page(totals.frames, &totals.faces, self.judged);
+        let mut page = if is_known {
+            summary::page(totals.frames, &totals.faces, self.judged)
+        } else {
+            summary::unknown_page(totals.frames)
+        };
         page.text(also(&footer) + &credentials(self.input));
         let shared = Arc::clone(recording);
-        let ended = bounded::run(RECORDS_TIME, move || shared.end(footer)).unwrap_or(false);
+        let end = move || is_known && shared.end(footer);
+        let ended = bounded::run(RECORDS_TIME, end).unwrap_or(false);
         tell(self.args, &page)?;
         if let Some(words) = unscored.in_words() {
             note(&format!("NOT ALL IS SCORED: {words}."));
         }
         self.name(files, ended, video_has_end)?;
+        if let Some(out) = self.args.out.as_deref().filter(|_| had_results) {
+            note_reports(out);
+        }
         if let (Some(clips), Some(dir)) = (clips, &self.args.clips) {
             let stored = clips.lock().unwrap_or_else(PoisonError::into_inner).written();
             note(&format!("Clips: {stored} in {}", dir.display()));
@@ -117,9 +130,6 @@ impl Finish<'_> {
                 unfinished(&file.leave(), "it plays up to its last second");
             }
         }
-        if let Some(out) = &self.args.out {
-            note_reports(out);
-        }
         // Last: with their name all is said to be there.
         match records {
             RecordFile::Partial(file) if !ended => {
@@ -139,17 +149,16 @@ impl Finish<'_> {
         })
     }
 
-    /// Has what waits written. A reader that does not read is not waited for.
-    fn close(&self, recording: &Arc<Recording>) -> Totals {
+    /// Has what waits written: what was recorded. A reader that does not read is not waited for: `None`.
+    fn close(&self, recording: &Arc<Recording>) -> Option<Totals> {
         let (shared, filter) = (Arc::clone(recording), self.filter.clone());
-        let closed = bounded::run(RECORDS_TIME, move || shared.close(&filter));
-        closed.unwrap_or_else(|| Totals { frames: recording.frames(), ..Totals::default() })
+        bounded::run(RECORDS_TIME, move || shared.close(&filter))
     }
 }
 
 /// Reports are the work of another command, and stay; but they tell of the results that were replaced.
 fn note_reports(out: &Path) {
-    for name in report::NAMES.iter().filter(|name| out.join(name).exists()) {
+    for name in report::NAMES.iter().filter(|name| out.join(name).is_file()) {
         note(&format!(
             "m2sd: {} is of the results that were here before: `m2sd report {}` writes it anew",
             out.join(name).display(),

@@ -288,7 +288,8 @@ fn counts(codes: impl Iterator<Item = i32>, all: usize) -> String {
 fn found(said: &str) -> &str {
     let faces =
         said.lines().find(|line| line.starts_with("Faces: ") || line.starts_with("No face"));
-    faces.or_else(|| said.lines().last()).unwrap_or("nothing was said")
+    let begins = |line: &&str| !line.starts_with(char::is_whitespace);
+    faces.or_else(|| said.lines().rfind(begins)).unwrap_or("nothing was said")
 }
 
 fn worst(codes: impl Iterator<Item = i32>) -> Result<(), CliError> {

@@ -35,6 +35,8 @@ pub struct ScanPipeline {
     /// Whether everything has come to where it ends.
     ended: Arc<AtomicBool>,
     has_video: bool,
+    /// Something cannot be written.
+    is_broken: AtomicBool,
     /// The pads by which video and sound come to their encoders.
     encoders: Arc<Mutex<Vec<gst::Pad>>>,
 }
@@ -116,8 +118,19 @@ impl ScanPipeline {
         if let Some(range) = &range {
             watch.begin_at(range.start);
         }
-        let this =
-            Self { pipeline, source, watch, gate, range, intake, ended, has_video, encoders };
+        let is_broken = AtomicBool::new(false);
+        let this = Self {
+            pipeline,
+            source,
+            watch,
+            gate,
+            range,
+            intake,
+            ended,
+            has_video,
+            is_broken,
+            encoders,
+        };
         this.link_when_decoded(muxer);
         Ok(this)
     }
@@ -210,9 +223,14 @@ impl ScanPipeline {
         self.ended.load(Ordering::Relaxed)
     }
 
+    /// Says that what is to be written has failed: an end that still comes through it is none.
+    pub fn mark_broken(&self) {
+        self.is_broken.store(true, Ordering::Relaxed);
+    }
+
     /// Whether the annotated video is written to its end.
     pub fn video_is_written(&self) -> bool {
-        self.has_video && self.has_ended()
+        self.has_video && self.has_ended() && !self.is_broken.load(Ordering::Relaxed)
     }
 }
 

@@ -139,6 +139,9 @@ impl Play<'_> {
         progress: &mut Progress,
     ) -> Stopping {
         let of_source = failure::is_of(error, &self.scan.source);
+        if !of_source && error.src() != Some(self.filter.upcast_ref()) {
+            self.scan.mark_broken();
+        }
         match stopping {
             // Several elements say so when one fails.
             Some(stopping) if stopping.abandoned || of_source => stopping,
@@ -174,7 +177,9 @@ impl Play<'_> {
         } else {
             Cause::Failed(explained())
         };
-        progress.note(&tell(&cause));
+        if has_pictures {
+            progress.note(&tell(&cause));
+        }
         self.scan.watch.mark_busy();
         Stopping { cause, until: None, drains: true, abandoned: false }
     }
@@ -285,6 +290,8 @@ impl Play<'_> {
         let silent = !ends && watch.quiet() > self.timeout;
         silent.then(|| {
             let advice = match self.input.address() {
+                // That it can be read is known.
+                Some(_) if watch.has_pictures() => String::new(),
                 Some(address) => failure::what_came(&self.scan.source)
                     .unwrap_or_else(|| address::silence(address)),
                 None => failure::advice(&self.scan.source, self.input),

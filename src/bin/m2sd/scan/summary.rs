@@ -32,6 +32,12 @@ impl Face {
         self.said.follow(said);
     }
 
+    /// What was said of it in the end.
+    fn label(&self) -> &str {
+        // Of a face whose end did not come.
+        if self.said.label.is_empty() { "unscored" } else { &self.said.label }
+    }
+
     /// A clip of the face has this P(fake).
     pub fn scored(&mut self, fake: Probability, span: Span) {
         self.clips.add(fake, span);
@@ -168,12 +174,20 @@ pub fn page(frames: u64, faces: &BTreeMap<u64, Face>, judged: Option<&Judged>) -
     faces.iter().for_each(|(track, face)| table.row(row(*track, face)));
     page.table(table);
     let mut counts = BTreeMap::<&str, usize>::new();
-    faces.values().for_each(|face| *counts.entry(&face.said.label).or_default() += 1);
+    faces.values().for_each(|face| *counts.entry(face.label()).or_default() += 1);
     let counts: Vec<_> = counts.iter().map(|(label, n)| format!("{n} {label}")).collect();
     page.text(format!("Faces: {}.", counts.join(", ")));
     let footing = judged.map(Judged::footing);
     let nobody = || "The faces were followed, and nobody judged them.".to_owned();
     page.text(footing.unwrap_or_else(nobody));
+    page
+}
+
+/// In place of [`page`] where nobody takes the records any more.
+pub fn unknown_page(frames: u64) -> Page {
+    let mut page = Page::default();
+    page.text(format!("Frames: {frames}"));
+    page.text("What was found in them is not told: nobody takes the records.");
     page
 }
 
@@ -189,7 +203,7 @@ fn row(track: u64, face: &Face) -> [Cell; 8] {
         _ => "-".to_owned(),
     };
     let number = |p: Option<f64>| p.map_or("-".to_owned(), |p| format!("{p:.4}"));
-    let Said { label, reason, .. } = &face.said;
+    let (label, reason) = (face.label(), &face.said.reason);
     let score = number(face.said.told_score(face.clips.mean().map(Probability::get)));
     let highest = number(face.clips.highest().map(Probability::get));
     let llr = face.said.told_llr().map_or("-".to_owned(), |llr| format!("{llr:.2}"));

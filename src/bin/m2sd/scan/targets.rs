@@ -42,6 +42,30 @@ pub struct Files {
     pub crops: Option<(PathBuf, Arc<Crops>)>,
     /// What the records that are replaced say of other files, which go with them.
     replaced: Vec<PathBuf>,
+    /// The last, as what is in it goes before.
+    _folder: Option<NewFolder>,
+}
+
+/// A folder that was made for results, and goes again where none came.
+struct NewFolder(PathBuf);
+
+impl NewFolder {
+    /// `None`: it was there before.
+    fn make(path: &Path) -> Result<Option<Self>, CliError> {
+        if path.is_dir() {
+            return Ok(None);
+        }
+        let made = std::fs::create_dir_all(path);
+        made.map_err(|e| CliError::input(format!("cannot make {}: {e}", path.display())))?;
+        Ok(Some(Self(path.to_owned())))
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        // One that holds something stays.
+        let _ = std::fs::remove_dir(&self.0);
+    }
 }
 
 impl Targets {
@@ -238,10 +262,7 @@ impl Targets {
         let records = self.records.as_deref();
         let special = records.map(RecordFile::open_special).transpose()?.flatten();
         let signals = Signals::take()?;
-        if let Some(out) = &self.out {
-            std::fs::create_dir_all(out)
-                .map_err(|e| CliError::input(format!("cannot make {}: {e}", out.display())))?;
-        }
+        let folder = self.out.as_deref().map(NewFolder::make).transpose()?.flatten();
         let video = self.video.as_ref().map(|(path, encoders)| -> Result<_, CliError> {
             Ok((PartialFile::create(path)?, *encoders))
         });
@@ -257,6 +278,7 @@ impl Targets {
             clips: clips.transpose()?,
             crops: self.crops.clone().map(|out| (out, Arc::default())),
             replaced,
+            _folder: folder,
         };
         Ok((files, signals))
     }
@@ -283,22 +305,23 @@ pub enum Before {
 
 impl Files {
     /// Takes away what these files replace, the records first: until the new ones have their names, nobody
-    /// takes what is there for results.
+    /// takes what is there for results. Whether there were records.
     ///
     /// # Errors
     /// When something cannot be removed.
-    pub fn take_replaced(&mut self) -> io::Result<()> {
+    pub fn take_replaced(&mut self) -> io::Result<bool> {
         let records = match &self.records {
             RecordFile::Partial(file) => Some(file.path().to_owned()),
             _ => None,
         };
+        let had_records = records.as_ref().is_some_and(|path| path.exists());
         for path in records.into_iter().chain(std::mem::take(&mut self.replaced)) {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        Ok(())
+        Ok(had_records)
     }
 
     /// Files that are written for as long as the scan runs.

@@ -50,7 +50,8 @@ pub fn run(args: &SynthVideoArgs) -> Result<(), CliError> {
     let pipeline = gst::parse::launch(&format!(
         "appsrc name=source format=time caps={caps} ! videoconvert ! \
          video/x-raw,format=I420 ! {} ! {} name=muxer",
-        encoders.video, encoders.muxer
+        encoders.video,
+        encoders.plain_muxer()
     ));
     let pipeline = pipeline.map_err(CliError::runtime)?;
     let pipeline = pipeline.downcast::<gst::Pipeline>();

@@ -125,7 +125,12 @@ fn print_bytes(bytes: &[u8]) -> Result<(), CliError> {
 /// Says something to whoever runs the command, on standard error. That nobody may be there to read
 /// it changes nothing.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", printable(text));
+    let _ = writeln!(io::stderr(), "{}", in_lines(text));
+}
+
+/// With further lines set in: those of a name must not look as if they were said.
+fn in_lines(text: &str) -> String {
+    printable(text).replace('\n', "\n  ")
 }
 
 /// Says a page as its terminal shows it best; see [`note`].
@@ -136,7 +141,7 @@ pub fn note_page(page: &Page) {
 /// Says why the command has failed; see [`note`].
 pub fn fail(text: &str) {
     let name = Tone::Bad.paint("m2sd:", Look::of_stderr());
-    let _ = writeln!(io::stderr(), "{name} {}", printable(text));
+    let _ = writeln!(io::stderr(), "{name} {}", in_lines(text));
 }
 
 /// Prints what clap says, in its colours where they are wanted and nothing in the arguments could
