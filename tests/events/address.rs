@@ -83,6 +83,7 @@ fn nothing_secret_is_shown() {
         "mqtt://bob:geheim@host/topic".to_owned(),
         "mqtt://bob:ge%68eim@host/topic".to_owned(),
         "nats://bob:geheim@host/S".to_owned(),
+        "https://host/services/T012/a1geheim2b3c4d5e6f".to_owned(),
         format!("nats://bob@host/S?password-file={key}"),
         format!("https://host/x?secret-file={key}"),
         format!("https://host/x?token-file={key}"),

@@ -17,7 +17,8 @@ use crate::core::redact::{redact, without_keys};
 /// key tells it from others: two receivers of one host have two names.
 pub(crate) fn shown(text: &str) -> String {
     let clean = redact(text);
-    let Some((scheme, rest)) = clean.split_once("://").filter(|(scheme, _)| is_web(scheme)) else {
+    let Some((scheme, rest)) = clean.split_once("://").filter(|(scheme, _)| may_hold_key(scheme))
+    else {
         return clean.into_owned();
     };
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -30,7 +31,12 @@ fn mark(key: &str) -> String {
     format!("***{}", hex(&Sha256::digest(key)[..2]))
 }
 
-/// Whether whoever knows the path may send. Elsewhere it names a topic or a file.
+/// Whether whoever knows the path may send. Elsewhere it names a topic or a file; what is mistyped may be any.
+fn may_hold_key(scheme: &str) -> bool {
+    let names = ["file", "stdout", "mqtt", "mqtts", "nats", "natss", "kafka", "kafkas"];
+    !names.contains(&scheme)
+}
+
 fn is_web(scheme: &str) -> bool {
     matches!(scheme, "http" | "https")
 }
@@ -64,8 +70,10 @@ impl Address {
             Some(rest) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
             None => ("", rest),
         };
-        // Where a password holds a character that ends it, what stands where cannot be told.
-        if authority.contains(':') && rest.contains('@') {
+        // Where a password holds a character that ends it, what stands where cannot be told. Of web servers a
+        // path may hold one, as that of Teams does, where no user can be before it.
+        let may_hold_user = !authority.is_empty() && (authority.contains(':') || !is_web(scheme));
+        if may_hold_user && rest.contains('@') {
             return Err(SinkError::Address {
                 address: format!("{scheme}://***"),
                 reason: "there is an @ behind the host: write %2F, %3F and %23 for /, ? and # in \

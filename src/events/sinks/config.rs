@@ -1,10 +1,11 @@
 //! What an address says of a sink.
 
+use std::fmt;
 use std::path::Path;
 
 use super::super::{Body, CameraId, Event};
 use super::SinkError;
-use super::address::Address;
+use super::address::{Address, shown};
 use super::file::FileConfig;
 use super::mqtt::MqttConfig;
 use super::nats::NatsConfig;
@@ -15,7 +16,7 @@ pub(super) const SCHEMES: &str = "expected file:///…, stdout:, http://…, htt
                                   mqtts://…, nats://…, natss://… or kafka://…";
 
 /// A sink as its address describes it. Its `Debug` output has no credentials.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SinkConfig {
     name: String,
     /// None: all.
@@ -23,6 +24,17 @@ pub struct SinkConfig {
     /// None: all.
     cameras: Vec<CameraId>,
     pub(super) target: Target,
+}
+
+impl fmt::Debug for SinkConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SinkConfig")
+            .field("name", &shown(&self.name))
+            .field("types", &self.types)
+            .field("cameras", &self.cameras)
+            .field("target", &self.target)
+            .finish()
+    }
 }
 
 #[derive(Clone, Debug)]
