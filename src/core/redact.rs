@@ -85,6 +85,16 @@ fn ends_address(c: char) -> bool {
     c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '<' | '>' | '`')
 }
 
+/// The address that a text begins with.
+fn up_to_end(text: &str) -> &str {
+    &text[..text.find(ends_address).unwrap_or(text.len())]
+}
+
+/// The letters and digits that a text ends with, as a scheme's name does.
+fn last_word(text: &str) -> &str {
+    text.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default()
+}
+
 /// What is between a scheme and the user.
 const SCHEME_END: &str = "://";
 
@@ -106,7 +116,7 @@ fn passwords(text: &str) -> Vec<Place> {
 fn password(text: &str, start: usize) -> Option<Place> {
     let rest = &text[start..];
     let end = end_of_authority(rest);
-    let whole = &rest[..rest.find(ends_address).unwrap_or(rest.len())];
+    let whole = up_to_end(rest);
     // A password that was not encoded may hold further @.
     let host = rest[..end].rfind('@').or_else(|| unencoded(&rest[..end], whole));
     let Some(host) = host else {
@@ -151,10 +161,8 @@ pub fn without_keys(path: &str, mark: impl Fn(&str) -> String) -> String {
 fn keys(text: &str) -> Vec<Place> {
     let mut places = Vec::new();
     for (at, _) in text.match_indices(SCHEME_END) {
-        let scheme =
-            text[..at].rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        let rest = &text[at + SCHEME_END.len()..];
-        let whole = &rest[..rest.find(ends_address).unwrap_or(rest.len())];
+        let scheme = last_word(&text[..at]);
+        let whole = up_to_end(&text[at + SCHEME_END.len()..]);
         let end = end_of_authority(whole);
         let user = whole[..end].rsplit_once('@').map(|(user, _)| user);
         places.extend(
@@ -200,8 +208,7 @@ fn without_scheme(word: &str) -> &str {
     let is_separator = |c| matches!(c, ':' | ';' | '/');
     let (scheme, behind) = word.split_at(word.find(is_separator).unwrap_or(word.len()));
     // As in `uri=rtsp:/…`.
-    let scheme = scheme.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-    let scheme = scheme.to_ascii_lowercase();
+    let scheme = last_word(scheme).to_ascii_lowercase();
     let rest = behind.trim_start_matches(is_separator);
     let between = &behind[..behind.len() - rest.len()];
     if scheme.is_empty() && behind.starts_with("//") {

@@ -25,10 +25,8 @@ const EXPLANATION: u64 = 300;
 pub(super) struct WebhookConfig {
     /// Without what is often a key: parts of the path, and the receiver's own parameters.
     shown: String,
-    /// With its path.
-    address: Secret,
-    /// The receiver's own parameters.
-    query: Option<Secret>,
+    /// With them.
+    url: Secret,
     trust: Trust,
     secret: Option<Secret>,
     token: Option<Secret>,
@@ -45,8 +43,11 @@ impl WebhookConfig {
         }
         address.host_and_port(0, EXPECTED)?;
         let query = address.secret("query-env", "query-file")?;
-        let whole = Secret::new(address.name.clone());
-        if url(&whole, query.as_ref()).parse::<Uri>().is_err() {
+        let url = match query {
+            Some(query) => format!("{}?{}", address.name, query.expose()),
+            None => address.name.clone(),
+        };
+        if url.parse::<Uri>().is_err() {
             let reason = "what query-env or query-file hold is no part of an address: expected \
                           name=value&name=value, percent-encoded";
             return Err(SinkError::Secret {
@@ -56,8 +57,7 @@ impl WebhookConfig {
         }
         Ok(Self {
             shown: address.shown.clone(),
-            address: whole,
-            query,
+            url: Secret::new(url),
             trust: Trust::parse(address)?,
             secret: address.secret("secret-env", "secret-file")?,
             token: address.secret("token-env", "token-file")?,
@@ -84,11 +84,6 @@ impl WebhookConfig {
             .build()
             .into()
     }
-}
-
-fn url(address: &Secret, query: Option<&Secret>) -> String {
-    let address = address.expose();
-    query.map_or_else(|| address.to_owned(), |query| format!("{address}?{}", query.expose()))
 }
 
 /// The sink of a webhook.
@@ -164,8 +159,8 @@ impl Sink for Webhook {
 }
 
 fn post(agent: &Agent, config: &WebhookConfig, body: &str) -> Answer {
-    let url = url(&config.address, config.query.as_ref());
-    let mut request = agent.post(&url).header(header::CONTENT_TYPE, "application/json");
+    let mut request =
+        agent.post(config.url.expose()).header(header::CONTENT_TYPE, "application/json");
     if let Some(secret) = &config.secret {
         request = request.header("M2SD-Signature", signature(secret, unix_now(), body));
     }

@@ -73,6 +73,13 @@ struct Stopping {
     abandoned: bool,
 }
 
+impl Stopping {
+    /// What is under way is scored for as long as frames leave.
+    fn of(cause: Cause) -> Self {
+        Self { cause, until: None, drains: false, abandoned: false }
+    }
+}
+
 impl Play<'_> {
     /// Runs until the end, an error, a signal, or a source or reader that is gone. Returns within
     /// the limits above; what is not done then goes on inside the pipeline. This thread asks
@@ -181,7 +188,7 @@ impl Play<'_> {
             progress.note(&tell(&cause));
         }
         self.scan.watch.mark_busy();
-        Stopping { cause, until: None, drains: true, abandoned: false }
+        Stopping { drains: true, ..Stopping::of(cause) }
     }
 
     fn explain(&self, error: &gst::message::Error, missing: &[String]) -> CliError {
@@ -202,12 +209,7 @@ impl Play<'_> {
             if self.scan.watch.is_satisfied() {
                 self.scan.watch.mark_busy();
                 self.scan.end_streams();
-                return Some(Stopping {
-                    cause: Cause::End,
-                    until: None,
-                    drains: false,
-                    abandoned: false,
-                });
+                return Some(Stopping::of(Cause::End));
             }
             let watch = &self.scan.watch;
             self.end_trailing_streams(watch.video_ended() || watch.network_ended());
@@ -307,13 +309,14 @@ impl Play<'_> {
         let until = (!waits).then_some(soon);
         self.scan.watch.mark_busy();
         self.scan.end_streams();
-        Stopping { cause, until, drains: false, abandoned: false }
+        Stopping { until, ..Stopping::of(cause) }
     }
 
     /// Waits for the annotated video alone.
     fn abandon(&self, cause: Cause) -> Stopping {
         let time = if self.scan.end_video() { VIDEO_TIME } else { Duration::ZERO };
-        Stopping { cause, until: Some(Instant::now() + time), drains: false, abandoned: true }
+        let until = Some(Instant::now() + time);
+        Stopping { until, abandoned: true, ..Stopping::of(cause) }
     }
 
     fn is_over(&self, stopping: &Stopping) -> bool {
