@@ -318,7 +318,7 @@ fn a_file_that_may_not_be_read_is_told() {
     mode(&file, 0o000);
     // Another user may not run what is built, or find its libraries.
     let program = dir.path().join("m2sd");
-    std::fs::copy(env!("CARGO_BIN_EXE_m2sd"), &program).unwrap();
+    crate::support::copy_program(Path::new(env!("CARGO_BIN_EXE_m2sd")), &program);
     let mut command = std::process::Command::new(&program);
     command.args(["scan", text(&file)]).env("HOME", dir.path()).current_dir(dir.path());
     if is_root {

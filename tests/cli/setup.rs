@@ -64,7 +64,8 @@ impl Clone {
     fn build(&self) {
         self.put("target/release/libgstm2sd.so");
         self.put(".runtime/pins.txt");
-        std::fs::copy(env!("CARGO_BIN_EXE_m2sd"), self.path("target/release/m2sd")).unwrap();
+        let command = Path::new(env!("CARGO_BIN_EXE_m2sd"));
+        crate::support::copy_program(command, &self.path("target/release/m2sd"));
     }
 
     fn pin(&self, pins: &str, sha256: &str) {

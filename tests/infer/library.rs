@@ -96,7 +96,7 @@ fn the_loader_is_not_asked_where_it_would_look_in_the_working_directory() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("elsewhere/program");
     std::fs::create_dir(program.parent().unwrap()).unwrap();
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    crate::data::copy_program(&std::env::current_exe().unwrap(), &program);
     let planted = library(dir.path(), "int something_else(void) { return 1; }");
     std::fs::rename(&planted, dir.path().join("libonnxruntime.so")).unwrap();
     let error = |path: &str| {

@@ -52,6 +52,17 @@ pub fn wheel(file: &str) -> PathBuf {
     path
 }
 
+/// Copies a program that is then run from `to`. A process of its own copies it: had this one the copy
+/// open for writing while another test starts a process, that process would hold it open too until it
+/// becomes what it is to run, and until then the kernel runs no such file ("text file busy").
+///
+/// # Panics
+/// If `cp` fails.
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = std::process::Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(status.success(), "cp {} {}: {status}", from.display(), to.display());
+}
+
 /// An 8-bit RGB picture: width, height, pixels without padding.
 pub fn read_png(path: &Path) -> (u32, u32, Vec<u8>) {
     let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
