@@ -6,7 +6,7 @@ use std::borrow::Cow;
 const MASK: &str = "***";
 
 /// Parts of a query parameter's name that say that its value is a secret.
-const SECRET_PARTS: [&str; 22] = [
+const SECRET_PARTS: [&str; 26] = [
     "token",
     "passw",
     "passphrase",
@@ -29,10 +29,17 @@ const SECRET_PARTS: [&str; 22] = [
     "tkn",
     "hdnea",
     "hdnts",
+    "sessid",
+    "sessionid",
+    "ticket",
+    "nonce",
 ];
 
 /// Whole names of that kind, which other names merely contain.
-const SECRET_NAMES: [&str; 9] = ["key", "pass", "pw", "auth", "sig", "sid", "session", "st", "md5"];
+const SECRET_NAMES: [&str; 14] = [
+    "key", "pass", "pw", "auth", "sig", "sid", "session", "st", "md5", "hash", "otp", "pin",
+    "code", "policy",
+];
 
 /// Names of users, beside which a `p` is a password.
 const USER_NAMES: [&str; 5] = ["u", "usr", "user", "username", "login"];
@@ -157,7 +164,8 @@ pub fn without_keys(path: &str, mark: impl Fn(&str) -> String) -> String {
 }
 
 /// Keys in place of a user (`https://key@host`), and in the paths of cameras and stream servers that know nobody
-/// by name (`rtsps://host/key`). In other paths they are names of files.
+/// by name (`rtsps://host/key`); passwords in the paths of servers of channels. In other paths keys are names of
+/// files.
 fn keys(text: &str) -> Vec<Place> {
     let mut places = Vec::new();
     for (at, _) in text.match_indices(SCHEME_END) {
@@ -174,8 +182,20 @@ fn keys(text: &str) -> Vec<Place> {
             let parts = path.split('/').map(without_sentence).filter(|part| is_key(part));
             places.extend(parts.map(|part| place_of(part, text)));
         }
+        if scheme.starts_with("http") {
+            places.extend(password_of_channel(&whole[end..]).map(|part| place_of(part, text)));
+        }
     }
     places
+}
+
+/// The password in the path of a channel or film, as such servers have it: `/live/user/password/123.ts`.
+fn password_of_channel(path: &str) -> Option<&str> {
+    let parts: Vec<_> = path.split('/').collect();
+    let ["", kind, user, password, rest @ ..] = parts.as_slice() else { return None };
+    let is_number = rest.iter().any(|part| part.starts_with(|c: char| c.is_ascii_digit()));
+    let is_channel = ["live", "movie", "series", "timeshift"].contains(kind) && is_number;
+    (is_channel && !user.is_empty() && !password.is_empty()).then_some(password)
 }
 
 /// Where users may begin in words that look like addresses whose scheme is left out or mistyped:
@@ -236,9 +256,9 @@ fn is_digest(host: &str) -> bool {
     is_known || (hash.len() >= 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Whether this is a time or a date: `12:34:56`, `2026-11-27T07:48:00Z`.
+/// Whether this is a time or a date: `12:34:56`, `2026-11-27T07:48:00Z`, `20261127t074800z`.
 fn is_time(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit() || b":.-+TZ".contains(&byte))
+    text.bytes().all(|byte| byte.is_ascii_digit() || b":.-+TZtz".contains(&byte))
 }
 
 /// Where the first part of an address ends, that of the host. An apostrophe may be in a password, or
@@ -269,9 +289,21 @@ fn words_behind_rtmp(text: &str) -> Vec<Place> {
 /// Where the host begins in an address whose first part, up to a slash, has no `@`.
 pub(crate) fn unencoded(first: &str, whole: &str) -> Option<usize> {
     let (user, password) = first.split_once(':')?;
+    let host = whole.rfind('@')?;
     let is_port = password.bytes().all(|byte| byte.is_ascii_digit());
+    // Digits are a port, unless what is before them is no host's full name, and what is behind the @ is one.
+    let is_full = |host: &str| host.contains('.') || host.starts_with('[') || host == "localhost";
+    let behind = whole[host + 1..].split(['/', ':', '?', '#']).next().unwrap_or_default();
+    let is_port = is_port && (is_full(user) || !is_full(behind) || is_file_name(behind));
     // A colon is also in IPv6 addresses.
-    if is_port || user.starts_with('[') { None } else { whole.rfind('@') }
+    (!is_port && !user.starts_with('[')).then_some(host)
+}
+
+/// Whether an ending says that this is a picture, a video or a list, as in `cam@2x.png`.
+fn is_file_name(text: &str) -> bool {
+    const ENDINGS: [&str; 12] =
+        ["png", "jpg", "jpeg", "mp4", "ts", "m3u8", "mjpg", "mpd", "flv", "sdp", "mkv", "webm"];
+    text.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending))
 }
 
 /// What stands in place of a port and is none, in an address without `@`.
@@ -288,7 +320,7 @@ fn no_port(first: &str) -> Option<Place> {
     (!is_other).then(|| host.len() + 1..host.len() + 1 + port.len())
 }
 
-/// The values of query parameters whose names say that they are secret.
+/// The values of query parameters that are keys, or whose names say that they are secret.
 fn parameters(text: &str) -> Vec<Place> {
     let mut places = Vec::new();
     for (at, mark) in text.match_indices(['?', '&', ';', '#']) {
@@ -297,7 +329,8 @@ fn parameters(text: &str) -> Vec<Place> {
         let end = rest.find(|c| ends_address(c) || "?&;#".contains(c)).unwrap_or(rest.len());
         let Some((name, value)) = rest[..end].split_once('=') else { continue };
         let value = without_sentence(value);
-        if is_secret(name) && !value.is_empty() {
+        let is_key = is_key(value) && !is_time(value);
+        if (is_secret(name) || is_key) && !value.is_empty() {
             places.push(place_of(value, text));
         }
     }

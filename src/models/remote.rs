@@ -79,9 +79,13 @@ impl RemoteModel {
     /// The variable with the token, where the address does not say.
     pub const TOKEN_ENV: &str = "M2SD_KSERVE_TOKEN";
 
-    /// Whether a model's name is such an address.
+    /// Whether a model's name is meant as such an address, though perhaps mistyped or of another protocol: then
+    /// [`RemoteModel::parse`] tells so, and no file is looked for under that name.
     pub fn is_address(name: &str) -> bool {
-        name.starts_with("kserve://") || name.starts_with("kserves://")
+        let Some((scheme, rest)) = name.split_once(':') else { return false };
+        let is_word = scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_ours = ["kserve", "kserves"].iter().any(|ours| scheme.eq_ignore_ascii_case(ours));
+        is_ours || (is_word && rest.starts_with("//"))
     }
 
     /// Splits a list at its commas, but for those between endpoints of one network, which stay together.
@@ -289,9 +293,27 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_no_files() {
+        for address in
+            ["kserve://a:1/m", "kserves://a:1/m", "kserve:/a:1/m", "KServe:a:1", "grpc://a:1/m"]
+        {
+            assert!(RemoteModel::is_address(address), "{address}");
+        }
+        for file in
+            ["m2sd", "./kserve://a", "/a/b:c.onnx", "a:b.onnx", "C:\\m2sd.onnx", "c://m2sd.onnx"]
+        {
+            assert!(!RemoteModel::is_address(file), "{file}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_told_without_secrets() {
         for (address, reason) in [
             ("http://a:1/m", "does not begin with kserve://"),
+            ("http://u:geheim@a:1/m", "does not begin with kserve://"),
+            ("kserve:/u:geheim@a:1/m", "does not begin with kserve://"),
+            ("kserve:u:geheim@a:1/m", "does not begin with kserve://"),
+            ("grpc://a:1/m?token=geheim", "does not begin with kserve://"),
             ("kserve://a/m", "no host with a port"),
             ("kserve://a:0/m", "no host with a port"),
             ("kserve://:8001/m", "no host with a port"),

@@ -9,6 +9,7 @@ use super::folders::{data_home, set_in_env};
 use super::manifest::{Manifest, ManifestError};
 use super::{advice, engine_file};
 use crate::core::modelinfo::{ModelInfo, ModelInfoError, Role};
+use crate::core::redact::redact;
 
 /// The folders that are searched, first to last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +140,7 @@ impl Search {
         let file = if is_file { wanted.to_owned() } else { format!("{wanted}.onnx") };
         let path = if wanted.contains('/') {
             let found = [wanted, &file].map(PathBuf::from).into_iter().find(|path| path.is_file());
-            found.ok_or_else(|| ResolveError::NoFile { role, path: wanted.into() })?
+            found.ok_or_else(|| ResolveError::NoFile { role, path: shown(wanted).into() })?
         } else {
             // Never a file of the working directory: who stands somewhere does not thereby choose
             // a model, and a program may be called like one.
@@ -168,12 +169,17 @@ impl Search {
     fn not_in_folders(&self, role: Role, wanted: &str, file: String) -> ResolveError {
         let here = [wanted, &file].into_iter().find(|name| Path::new(name).is_file());
         let hint = here.map(|name| format!(" (for the file of this folder, write ./{name})"));
-        self.nowhere(role, file + &hint.unwrap_or_default())
+        self.nowhere(role, shown(&file) + &hint.unwrap_or_default())
     }
 
     fn nowhere(&self, role: Role, wanted: String) -> ResolveError {
         ResolveError::Nowhere { role, wanted, dirs: Places(self.dirs.clone()) }
     }
+}
+
+/// What was named and is no file: perhaps a mistyped address with a password.
+fn shown(name: &str) -> String {
+    redact(name).into_owned()
 }
 
 /// The models for `role` in one folder, best first.

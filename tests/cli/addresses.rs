@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::{command, m2sd, scene, stderr, text};
+use crate::ports::free_port;
 
 /// In every address; in nothing that is said.
 const SECRET: &str = "geheim";
@@ -116,14 +117,9 @@ fn endless() -> u16 {
     })
 }
 
-/// A port that refuses connections.
-fn closed() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[test]
 fn each_address_that_cannot_be_read_is_told_with_its_host_and_its_cause() {
-    let (web, closed, untrusted, silent) = (web(), closed(), untrusted(), silent());
+    let (web, closed, untrusted, silent) = (web(), free_port(), untrusted(), silent());
     let endless = endless();
     let (locked, empty) = (camera("401 Unauthorized"), camera("404 Not Found"));
     let at = |scheme: &str, port: u16, path: &str| {

@@ -26,6 +26,8 @@ mod networks;
 mod outputs;
 mod pictures;
 mod places;
+#[path = "../support/ports.rs"]
+mod ports;
 mod pty;
 mod records;
 mod replaced;

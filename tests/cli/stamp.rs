@@ -1,11 +1,11 @@
 //! `m2sd seal --tsa` and `m2sd verify --tsa-ca` against a real authority on this machine.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
 
 use crate::authority::{authority, reply, serve};
+use crate::ports::free_port;
 use crate::running::assert_code;
 use crate::{command, stderr, text};
 
@@ -90,7 +90,7 @@ fn without_a_time_stamp_that_was_asked_for_nothing_is_sealed() {
     fs::write(dir.path().join("tsa.cnf"), stricter).unwrap();
     let at = dir.path().to_owned();
     let refusing = serve(move |query| Some((200, reply(&at, query))));
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("127.0.0.1:{}", free_port());
     let desk = Desk::new();
     for (url, words) in [
         (format!("http://user:geheim@{closed}/?token=geheim"), "refused"),

@@ -25,6 +25,9 @@ mod metadata;
 mod negotiation;
 mod orientation;
 mod picture;
+#[cfg(feature = "publish")]
+#[path = "../support/ports.rs"]
+mod ports;
 mod pressure;
 mod process;
 #[cfg(feature = "publish")]

@@ -123,7 +123,7 @@ fn a_setting_that_names_nothing_is_an_error_that_says_so() {
 fn a_receiver_that_is_away_holds_nothing_up() {
     let folder = tempfile::tempdir().unwrap();
     let spool = folder.path().join("spool");
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("127.0.0.1:{}", crate::ports::free_port());
     let away = format!(
         "m2sdpublish uri=http://{closed}/events?name=x camera=door stop-timeout=300 spool-dir={}",
         spool.display()

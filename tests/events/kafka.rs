@@ -70,7 +70,7 @@ fn every_event_is_in_the_topic_in_order_also_when_brokers_were_away() {
 fn brokers_that_are_not_there_are_told() {
     let _watchdog = Watchdog::new();
     let dir = tempfile::tempdir().unwrap();
-    let port = crate::servers::free_port();
+    let port = crate::ports::free_port();
     let address = format!("kafka://127.0.0.1:{port}/faces");
     let mut delivery = Delivery::to(&address, dir.path());
     delivery.record(0..3);

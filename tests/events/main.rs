@@ -10,6 +10,8 @@ mod kafka;
 mod kill;
 mod mqtt;
 mod nats;
+#[path = "../support/ports.rs"]
+mod ports;
 mod schema;
 mod servers;
 mod spool;

@@ -101,7 +101,7 @@ fn a_server_without_jetstream_and_a_stream_of_other_subjects_are_told() {
     let error = delivery.error();
     assert!(error.contains("no stream takes the subjects OTHER.>"), "{error}");
 
-    let port = crate::servers::free_port();
+    let port = crate::ports::free_port();
     let args = vec!["-a".to_owned(), "127.0.0.1".to_owned(), "-p".to_owned(), port.to_string()];
     let bare = crate::servers::Server::start("nats-server", args, port, dir.path());
     let address = format!("nats://127.0.0.1:{}/FACES", bare.port);

@@ -5,6 +5,8 @@
 #[path = "../support/authority.rs"]
 mod authority;
 mod keys;
+#[path = "../support/ports.rs"]
+mod ports;
 #[cfg(feature = "c2pa")]
 mod provenance;
 mod reproduce;

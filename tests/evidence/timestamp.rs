@@ -1,7 +1,6 @@
 //! Time stamps by a real authority.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use gstm2sd::evidence::timestamp::{
 };
 
 use super::authority::{authority, openssl, reply, serve};
+use super::ports::free_port;
 
 fn roots(dir: &Path) -> Roots {
     Roots::read(&dir.join("ca.pem")).unwrap()
@@ -191,7 +191,7 @@ fn without_a_reply_that_is_one_there_is_no_seal() {
     assert!(why(serve(|_| Some((503, Vec::new())))).contains("503"));
     assert!(why(serve(|_| None)).contains("timeout"));
     assert!(why(serve(move |query| Some((200, reply(&strict, query))))).contains("refused"));
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("127.0.0.1:{}", free_port());
     assert!(why(format!("http://{closed}/?token=geheim")).contains("refused"));
     assert!(why("nonsense".to_owned()).contains("nonsense"));
 }

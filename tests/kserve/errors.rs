@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use gstm2sd::infer::{CancelToken, EngineOptions, Provider, load_classifier, load_detector};
 use gstm2sd::models::synth::{Synth, write};
 
+use crate::ports::free_port;
 use crate::servers::{Proxy, Server};
 use crate::{classifier, load, name, remote, score};
 
@@ -32,7 +33,7 @@ fn why(address: &str) -> (String, Duration) {
 
 #[test]
 fn what_is_no_inference_server_is_told_in_seconds() {
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let free = format!("127.0.0.1:{}", free_port());
     for (address, expected) in [
         (format!("kserve://{free}/network"), "Connection refused"),
         ("kserve://no-such-host.invalid:8001/network".to_owned(), "no-such-host.invalid"),

@@ -6,6 +6,8 @@ mod commands;
 mod element;
 mod errors;
 mod failover;
+#[path = "../support/ports.rs"]
+mod ports;
 mod scores;
 mod servers;
 mod shared_memory;

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use gstm2sd::models::repository::{Backend, ExportOptions, export};
 
+use crate::ports::free_port;
+
 /// How long a server may take to be ready on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -21,10 +23,6 @@ fn packages() -> PathBuf {
     let packages = root().join(".servers");
     assert!(packages.is_dir(), "{} is needed: run make setup TEST=1", packages.display());
     packages
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn kserve(name: &str, model: &Path, http: u16, grpc: u16) -> Command {

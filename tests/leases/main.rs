@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../events/servers.rs"]
 #[allow(dead_code, reason = "every test program uses its own part")]
 mod servers;

@@ -1,6 +1,8 @@
 //! Trials that take minutes: `make trial`. Not part of `make test`.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../events/servers.rs"]
 #[allow(dead_code)]
 mod servers;

@@ -8,6 +8,8 @@ mod configuration;
 mod cycles;
 mod failures;
 mod files;
+#[path = "../support/ports.rs"]
+mod ports;
 mod preview;
 #[path = "../support/resident.rs"]
 mod resident;

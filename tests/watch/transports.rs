@@ -7,8 +7,8 @@ use std::path::Path;
 use gst::prelude::*;
 use gstm2sd::events::body::CameraState::{Connecting, Ended, Offline, Online};
 
+use super::ports::free_port;
 use super::server::Server;
-use super::servers::free_port;
 use super::support::{Watchdog, Watching, init, until};
 
 /// Serves the files of a folder; returns its address.

@@ -113,6 +113,7 @@ enum Command {
 fn main() -> ExitCode {
     let color = Color::asked(std::env::args_os());
     color.hold();
+    signals::outlive_file_limits();
     let args = match parse(color) {
         Ok(args) => args,
         Err(error) => return explain(&error),

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use crate::bounded;
@@ -83,6 +83,13 @@ impl Signals {
             act();
         });
     }
+}
+
+/// A file that may not grow further (`ulimit -f`) is an error of whoever writes it, as a full disk is, and not the
+/// end of the process.
+pub fn outlive_file_limits() {
+    // Refused, it ends the process as before.
+    let _ = flag::register(SIGXFSZ, Arc::default());
 }
 
 /// SIGHUP, which asks for the configuration to be read again.
