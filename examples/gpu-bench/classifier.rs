@@ -59,8 +59,9 @@ pub fn compare(bench: &Bench, model: &Path) -> Outcome<bool> {
     Ok(agrees)
 }
 
-/// Prints a table of clips a second.
-pub fn bench(bench: &Bench, model: &Path) -> Outcome<()> {
+/// Prints a table of clips a second. Returns whether all of these were scored as each is alone.
+pub fn bench(bench: &Bench, model: &Path) -> Outcome<bool> {
+    let mut agrees = true;
     println!(
         "\n{:>6} {:>9} {:>9} {:>10} {:>9} {:>9}  precision",
         "batch", "built s", "loaded s", "clips/s", "ms a run", "GPU MB"
@@ -71,17 +72,25 @@ pub fn bench(bench: &Bench, model: &Path) -> Outcome<()> {
         let before = gpu::memory_mb();
         let (classifier, built, _) = load(model, &options)?;
         drop(classifier);
-        let (classifier, loaded, again) = load(model, &options)?;
+        let (mut classifier, loaded, again) = load(model, &options)?;
         let precision = classifier.spec().info.precision;
         let clips: Vec<_> = (0..4).map(|seed| clip(seed, &classifier)).collect();
-        let rate = rate(classifier, &clips, batch)?;
+        let mut expected = Vec::new();
+        for frames in &clips {
+            let clip = Clip { frames: frames.view(), audio: None };
+            expected.extend(classifier.run(&[clip], &CancelToken::new())?.iter().map(|s| s.fake));
+        }
+        let (rate, found) = rate(classifier, &clips, batch)?;
+        let (found, expected): (Vec<_>, Vec<_>) =
+            found.into_iter().map(|(seed, fake)| (fake, expected[seed])).unzip();
         let (ms, memory) = (1e3 * batch as f64 / rate, gpu::memory_mb().saturating_sub(before));
         let again = if again { ", BUILT AGAIN" } else { "" };
         println!(
             "{batch:>6} {built:>9.1} {loaded:>9.1} {rate:>10.1} {ms:>9.2} {memory:>9}  {precision}{again}"
         );
+        agrees &= bench.judge("       P(fake) of these", &expected, &found);
     }
-    Ok(())
+    Ok(agrees)
 }
 
 /// The classifier, the seconds that its loading took, and whether an engine was built for it.
@@ -92,8 +101,13 @@ fn load(model: &Path, options: &EngineOptions) -> Outcome<(Classifier, f64, bool
     Ok((classifier, started.elapsed().as_secs_f64(), builds.get()))
 }
 
-/// Clips a second through a pool that always has more to do: as the element runs them.
-fn rate(classifier: Classifier, clips: &[Tensor<Ix4>], batch: usize) -> Outcome<f64> {
+/// Clips a second through a pool that always has more to do, as the element runs them, and P(fake) of each
+/// beside which of the clips it was.
+fn rate(
+    classifier: Classifier,
+    clips: &[Tensor<Ix4>],
+    batch: usize,
+) -> Outcome<(f64, Vec<(usize, f64)>)> {
     let options = PoolOptions {
         queue: 3 * batch,
         batch_size: batch,
@@ -102,30 +116,31 @@ fn rate(classifier: Classifier, clips: &[Tensor<Ix4>], batch: usize) -> Outcome<
     let pool = Pool::new(classifier, options)?;
     let submitter = pool.submitter();
     let (reply, scored) = channel();
-    let (mut spare, mut count, mut begin) = (clips.to_vec(), 0, None);
-    spare.extend(clips.iter().cycle().take(4 * batch).cloned());
+    let all = clips.iter().cloned().enumerate().cycle();
+    let mut spare: Vec<_> = all.take(clips.len() + 4 * batch).collect();
+    let (mut found, mut count, mut begin) = (Vec::new(), 0, None);
     let started = Instant::now();
     loop {
         // Memory that comes back serves again.
         for done in scored.try_iter() {
-            let done: gstm2sd::infer::Scored = done;
-            done.result.map_err(|error| error.to_string())?;
-            spare.push(done.frames);
+            let (seed, done): (usize, gstm2sd::infer::Scored) = done;
+            found.push((seed, done.result.map_err(|error| error.to_string())?.fake));
+            spare.push((seed, done.frames));
             count += usize::from(begin.is_some());
         }
         match begin {
             None if started.elapsed() > WARM_UP => begin = Some(Instant::now()),
             Some(begin) if begin.elapsed() > MEASURED => {
-                return Ok(count as f64 / begin.elapsed().as_secs_f64());
+                return Ok((count as f64 / begin.elapsed().as_secs_f64(), found));
             }
             _ => {}
         }
-        let Some(frames) = spare.pop() else {
+        let Some((seed, frames)) = spare.pop() else {
             std::thread::sleep(Duration::from_micros(50));
             continue;
         };
         let reply = reply.clone();
-        let reply = Box::new(move |s| drop(reply.send(s)));
+        let reply = Box::new(move |s| drop(reply.send((seed, s))));
         let job = ClipJob { frames, audio: None, reply };
         if submitter.submit(job, submitter.ticket()).is_err() {
             return Err("the pool is gone".into());

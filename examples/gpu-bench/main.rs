@@ -119,7 +119,7 @@ fn run() -> Outcome<bool> {
     println!("{} | ONNX Runtime {runtime} | {asked}", gpu::description());
     let transformer = bench.transformer()?;
     let mut agrees = classifier::compare(&bench, &transformer)?;
-    classifier::bench(&bench, &transformer)?;
+    agrees &= classifier::bench(&bench, &transformer)?;
     for model in bench.networks("detectors") {
         agrees &= detector::compare(&bench, &model)?;
         detector::bench(&bench, &model)?;

@@ -4,6 +4,7 @@ use super::cancel::CancelToken;
 use super::error::InferError;
 use super::info::EngineInfo;
 use super::outputs::Outputs;
+use super::pieces::Pieces;
 use super::tensor::TensorIn;
 
 /// One network, loaded and ready.
@@ -60,7 +61,7 @@ pub trait Stager: Send {
     ///
     /// # Errors
     /// [`InferError::RunFailed`] when the device refuses.
-    fn stage(&mut self, inputs: &[TensorIn<'_>]) -> Result<Staged, InferError>;
+    fn stage(&mut self, inputs: &[Pieces<'_>]) -> Result<Staged, InferError>;
 }
 
 /// Inputs of a run that wait on a device.

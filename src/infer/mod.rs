@@ -28,6 +28,7 @@ pub mod openvino;
 mod options;
 mod outputs;
 mod padded;
+mod pieces;
 mod pool;
 pub mod probe;
 mod profile;
@@ -52,6 +53,7 @@ pub use log::{Severity, set_log_sink};
 pub use metered::busy_time;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes, UnknownName};
 pub use outputs::Outputs;
+pub use pieces::{Pieces, Whole};
 #[cfg(feature = "plugin")]
 pub(crate) use pool::CountedThread;
 pub use pool::{

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use ndarray::{Array, ArrayView, Axis, Dimension, IxDyn, RemoveAxis, ShapeError, stack};
+use ndarray::{Array, ArrayView, Axis, Dimension, IxDyn};
 
 use super::info::ElementType;
 
@@ -135,35 +135,6 @@ impl<'a> TensorIn<'a> {
     }
 }
 
-impl<D: Dimension> TensorView<'_, D>
-where
-    D::Larger: RemoveAxis,
-{
-    /// One batch of all of `samples`, which are of one shape and kind.
-    ///
-    /// # Errors
-    /// When they are not, or when there are none.
-    pub fn stacked(samples: &[Self]) -> Result<Tensor<D::Larger>, ShapeError> {
-        let floats = samples.iter().filter_map(|sample| match sample {
-            Self::F32(values) => Some(values.view()),
-            Self::U8(_) => None,
-        });
-        let floats: Vec<_> = floats.collect();
-        if floats.len() == samples.len() {
-            return stack(Axis(0), &floats).map(Tensor::F32);
-        }
-        let bytes = samples.iter().filter_map(|sample| match sample {
-            Self::F32(_) => None,
-            Self::U8(values) => Some(values.view()),
-        });
-        let bytes: Vec<_> = bytes.collect();
-        if bytes.len() != samples.len() {
-            return Err(ShapeError::from_kind(ndarray::ErrorKind::Unsupported));
-        }
-        stack(Axis(0), &bytes).map(Tensor::U8)
-    }
-}
-
 impl<D: Dimension> From<Array<f32, D>> for Tensor<D> {
     fn from(values: Array<f32, D>) -> Self {
         Self::F32(values)
@@ -195,17 +166,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_of_one_kind_become_a_batch() {
-        let [a, b] = [1u8, 2].map(|v| Tensor::from(Array2::from_elem((2, 3), v)));
-        let batch = TensorView::stacked(&[a.view(), b.view()]).unwrap();
-        assert_eq!(batch.view().shape(), [2, 2, 3]);
-        assert_eq!(batch.view().element(), ElementType::U8);
-        let pieces = batch.view();
-        let pieces = pieces.chunks(1);
-        assert!(matches!(&pieces[1], TensorView::U8(b) if b.iter().all(|v| *v == 2)));
-
-        let float = Tensor::from(Array2::<f32>::zeros((2, 3)));
-        assert!(TensorView::stacked(&[a.view(), float.view()]).is_err());
-        assert!(TensorView::<ndarray::Ix2>::stacked(&[]).is_err());
+    fn samples_of_a_batch_are_its_chunks() {
+        let batch = Tensor::from(Array2::from_shape_fn((3, 2), |(sample, _)| sample as u8));
+        let view = batch.view();
+        let chunks = view.chunks(2);
+        assert_eq!(chunks.len(), 2);
+        assert!(matches!(&chunks[1], TensorView::U8(b) if b.iter().all(|v| *v == 2)));
     }
 }

@@ -7,10 +7,10 @@ use gstm2sd::core::geometry::{BBox, CropRect};
 use gstm2sd::core::image::{ChannelOrder, FrameView, PixelValues, PlaneWriter, Region};
 use gstm2sd::core::landmarks::LandmarkCrop;
 use gstm2sd::infer::{
-    Aligner, CancelToken, Classifier, Clip, Detector, Tensor, TensorView, load_aligner,
+    Aligner, CancelToken, Classifier, Clip, Detector, Pieces, Tensor, TensorView, load_aligner,
     load_classifier, load_detector,
 };
-use ndarray::{Array1, Array3, Axis, Ix3, Ix4};
+use ndarray::{Array1, Array3, Array4, ArrayViewD, Axis, Ix3, Ix4};
 
 use crate::faces::{Difference, distance_px};
 use crate::networks::{both, cpu};
@@ -163,6 +163,10 @@ fn gdconv_outputs(dir: &Path, model: &Path) {
     assert!(worst < 1e-3, "an output is {worst} off");
 }
 
+fn channels_first<T: Clone>(frames: ArrayViewD<'_, T>) -> Array4<T> {
+    frames.into_dimensionality::<Ix4>().unwrap().permuted_axes([1, 0, 2, 3]).to_owned()
+}
+
 /// The 16 frames of an aligned golden clip, 4×4 in one picture, as the classifier reads them.
 fn aligned_clip(path: &Path, classifier: &Classifier) -> Tensor<Ix4> {
     let spec = classifier.spec();
@@ -177,11 +181,12 @@ fn aligned_clip(path: &Path, classifier: &Classifier) -> Tensor<Ix4> {
         planes(&tile.view(), Region::whole(tile.size()), spec.channel_order, spec.values, dims)
     });
     let frames: Vec<_> = frames.collect();
-    let frames: Vec<_> = frames.iter().map(Tensor::view).collect();
+    let frames = frames.iter().map(|frame| frame.view().alone().into_dyn());
+    let frames = Pieces::new(frames).unwrap();
     // Frames come second, after the channels.
-    match TensorView::stacked(&frames).unwrap() {
-        Tensor::F32(clip) => Tensor::F32(clip.permuted_axes([1, 0, 2, 3])),
-        Tensor::U8(clip) => Tensor::U8(clip.permuted_axes([1, 0, 2, 3])),
+    match frames.whole().view() {
+        TensorView::F32(clip) => channels_first(clip).into(),
+        TensorView::U8(clip) => channels_first(clip).into(),
     }
 }
 

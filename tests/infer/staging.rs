@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use gstm2sd::core::modelinfo::ModelInfo;
 use gstm2sd::infer::{
-    CancelToken, Classifier, ClipJob, Engine, EngineInfo, InferError, Outputs, Pool, PoolOptions,
-    Precision, Provider, Scored, Staged, Stager, TensorIn,
+    CancelToken, Classifier, ClipJob, Engine, EngineInfo, InferError, Outputs, Pieces, Pool,
+    PoolOptions, Precision, Provider, Scored, Staged, Stager, TensorIn,
 };
 use ndarray::{Array2, Array4};
 
@@ -37,10 +37,10 @@ struct Copier {
 }
 
 impl Stager for Copier {
-    fn stage(&mut self, inputs: &[TensorIn<'_>]) -> Result<Staged, InferError> {
+    fn stage(&mut self, inputs: &[Pieces<'_>]) -> Result<Staged, InferError> {
         let slot = self.next;
         self.next = (slot + 1) % Staged::SLOTS;
-        let pixel = floats(&inputs[0])[[0, 0, 0, 0, 0]];
+        let pixel = floats(&inputs[0].whole().view())[[0, 0, 0, 0, 0]];
         if pixel < 0.0 {
             let reason = "no memory".to_owned();
             return Err(InferError::RunFailed { provider: Provider::Cuda, reason });

@@ -16,6 +16,7 @@ use crate::infer::error::InferError;
 use crate::infer::info::TensorInfo;
 use crate::infer::limits;
 use crate::infer::outputs::Outputs;
+use crate::infer::pieces::{Pieces, Whole};
 
 /// The name that makes a second input the audio.
 const AUDIO: &str = "audio";
@@ -110,7 +111,9 @@ impl Classifier {
         let mut scores = Vec::with_capacity(clips.len());
         for batch in clips.chunks(self.together(clips.len())) {
             let inputs = self.packer.pack(batch)?;
-            self.engine.run(&inputs.views(), &mut self.outputs, cancel)?;
+            let inputs: Vec<_> = inputs.iter().map(Pieces::whole).collect();
+            let inputs: Vec<_> = inputs.iter().map(Whole::view).collect();
+            self.engine.run(&inputs, &mut self.outputs, cancel)?;
             self.add_scores(batch.len(), &mut scores)?;
         }
         Ok(scores)

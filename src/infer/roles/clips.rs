@@ -1,6 +1,6 @@
 //! Clips on their way into a classifier: checked, and put together to the inputs of one run.
 
-use ndarray::{ArrayView3, Ix3, Ix4, Ix5};
+use ndarray::{ArrayView3, Dimension, Ix4, ShapeError};
 
 use super::signature::{Batch, fits, require_values, shape_error};
 use super::spec::{AudioSpec, ClassifierSpec, network_input};
@@ -9,7 +9,8 @@ use crate::core::modelinfo::InputLayout;
 use crate::infer::engine::{Staged, Stager};
 use crate::infer::error::InferError;
 use crate::infer::limits;
-use crate::infer::tensor::{Tensor, TensorIn, TensorView};
+use crate::infer::pieces::Pieces;
+use crate::infer::tensor::{TensorIn, TensorView};
 
 const CLIP: &str = "the classifier's clip";
 
@@ -35,20 +36,6 @@ pub(super) struct Packer {
     batch: Batch,
 }
 
-/// One input of a run: a single clip's is not copied.
-enum Batched<'a, S: ndarray::Dimension> {
-    Alone(TensorView<'a, S>),
-    Together(Tensor<S>),
-}
-
-/// The inputs of one run.
-pub(super) struct Inputs<'a> {
-    frames: Batched<'a, Ix5>,
-    layout: InputLayout,
-    audio: Option<Batched<'a, Ix4>>,
-    audio_first: bool,
-}
-
 impl Packer {
     pub(super) fn new(spec: &ClassifierSpec, batch: Batch, audio_first: bool) -> Self {
         let ClassifierSpec { layout, values, audio, .. } = *spec;
@@ -62,17 +49,26 @@ impl Packer {
         self.batch.most().map_or(wanted, |most| wanted.min(most)).min(fit).max(1)
     }
 
-    /// The inputs of a run on `clips`, one at least.
-    pub(super) fn pack<'a>(&self, clips: &[Clip<'a>]) -> Result<Inputs<'a>, InferError> {
+    /// The inputs of a run on `clips`, one at least, in the network's order.
+    pub(super) fn pack<'a>(&self, clips: &[Clip<'a>]) -> Result<Vec<Pieces<'a>>, InferError> {
         for clip in clips {
             self.check(clip)?;
         }
-        let frames: Vec<_> = clips.iter().map(|clip| clip.frames).collect();
-        let audio: Vec<TensorView<'_, Ix3>> =
-            clips.iter().filter_map(|clip| clip.audio).map(Into::into).collect();
-        let audio = if audio.is_empty() { None } else { Some(batched(&audio)?) };
-        let (layout, audio_first) = (self.layout, self.audio_first);
-        Ok(Inputs { frames: batched(&frames)?, layout, audio, audio_first })
+        let joined = |e: ShapeError| InferError::WrongValues {
+            what: "the classifier's clips",
+            reason: e.to_string(),
+        };
+        let frames = clips.iter().map(|clip| network_input(self.layout, alone(clip.frames)));
+        let mut inputs = vec![Pieces::new(frames).map_err(joined)?];
+        if self.audio.is_some() {
+            let audio = clips.iter().filter_map(|clip| clip.audio);
+            let audio = audio.map(|audio| alone(TensorView::F32(audio)));
+            inputs.push(Pieces::new(audio).map_err(joined)?);
+        }
+        if self.audio_first {
+            inputs.reverse();
+        }
+        Ok(inputs)
     }
 
     fn check(&self, clip: &Clip<'_>) -> Result<(), InferError> {
@@ -97,40 +93,9 @@ impl Packer {
     }
 }
 
-fn batched<'a, D>(samples: &[TensorView<'a, D>]) -> Result<Batched<'a, D::Larger>, InferError>
-where
-    D: ndarray::Dimension + Copy,
-    D::Larger: ndarray::RemoveAxis,
-{
-    if let [alone] = samples {
-        return Ok(Batched::Alone((*alone).alone()));
-    }
-    let joined = |e: ndarray::ShapeError| InferError::WrongValues {
-        what: "the classifier's clips",
-        reason: e.to_string(),
-    };
-    TensorView::stacked(samples).map(Batched::Together).map_err(joined)
-}
-
-impl<S: ndarray::Dimension> Batched<'_, S> {
-    fn view(&self) -> TensorIn<'_> {
-        match self {
-            Self::Alone(view) => view.view().into_dyn(),
-            Self::Together(tensor) => tensor.view().into_dyn(),
-        }
-    }
-}
-
-impl Inputs<'_> {
-    /// In the network's order.
-    pub(super) fn views(&self) -> Vec<TensorIn<'_>> {
-        let mut inputs = vec![network_input(self.layout, self.frames.view())];
-        inputs.extend(self.audio.as_ref().map(Batched::view));
-        if self.audio_first {
-            inputs.reverse();
-        }
-        inputs
-    }
+/// A batch of one sample.
+fn alone<D: Dimension>(sample: TensorView<'_, D>) -> TensorIn<'_> {
+    sample.alone().into_dyn()
 }
 
 /// Brings clips to where their classifier runs while it still runs others: its half that is used
@@ -153,6 +118,6 @@ impl ClipStager {
     /// [`InferError::WrongShape`], [`InferError::WrongValues`], [`InferError::RunFailed`].
     pub fn stage(&mut self, clips: &[Clip<'_>]) -> Result<StagedClips, InferError> {
         let inputs = self.packer.pack(clips)?;
-        Ok(StagedClips { staged: self.stager.stage(&inputs.views())?, clips: clips.len() })
+        Ok(StagedClips { staged: self.stager.stage(&inputs)?, clips: clips.len() })
     }
 }

@@ -18,6 +18,7 @@ use crate::infer::error::InferError;
 use crate::infer::guard::guarded;
 use crate::infer::options::Provider;
 use crate::infer::outputs::Outputs;
+use crate::infer::pieces::{PieceList, Pieces, copy};
 use crate::infer::tensor::TensorIn;
 
 /// Where a provider has its tensors.
@@ -77,7 +78,7 @@ impl Buffer {
         Ok(Self { _lock, shape: shape.to_vec(), element, device, host })
     }
 
-    fn fits(&self, input: &TensorIn<'_>) -> bool {
+    fn fits(&self, input: &Pieces<'_>) -> bool {
         self.element == element_of(input) && self.shape == input.shape()
     }
 
@@ -99,11 +100,11 @@ impl Buffer {
         Ok(())
     }
 
-    fn write(&mut self, input: &TensorIn<'_>) -> ort::Result<()> {
+    fn write(&mut self, input: &Pieces<'_>) -> ort::Result<()> {
         let reachable = self.host.as_mut().unwrap_or(&mut self.device);
-        match input {
-            TensorIn::F32(values) => reachable.try_extract_array_mut()?.assign(values),
-            TensorIn::U8(values) => reachable.try_extract_array_mut()?.assign(values),
+        match input.list() {
+            PieceList::F32(pieces) => copy(pieces, reachable.try_extract_array_mut()?),
+            PieceList::U8(pieces) => copy(pieces, reachable.try_extract_array_mut()?),
         }
         match &self.host {
             Some(host) => host.copy_into(&mut self.device),
@@ -123,10 +124,10 @@ fn lock_pages(
     unsafe { PageLock::new(tensor.data_ptr_mut(), bytes) }
 }
 
-fn element_of(input: &TensorIn<'_>) -> TensorElementType {
-    match input {
-        TensorIn::F32(_) => TensorElementType::Float32,
-        TensorIn::U8(_) => TensorElementType::Uint8,
+fn element_of(input: &Pieces<'_>) -> TensorElementType {
+    match input.list() {
+        PieceList::F32(_) => TensorElementType::Float32,
+        PieceList::U8(_) => TensorElementType::Uint8,
     }
 }
 
@@ -207,10 +208,11 @@ impl IoBinding {
         cancel: &CancelToken,
     ) -> ort::Result<()> {
         let here = Staged { slot: 0 };
+        let inputs: Vec<_> = inputs.iter().map(|input| Pieces::from(input.view())).collect();
         {
             let _turn = gpu_gate::run();
             let mut slot = lock(&self.slots, &here)?;
-            fill(&mut slot, &self.memory, &self.names, inputs)?;
+            fill(&mut slot, &self.memory, &self.names, &inputs)?;
         }
         self.run_staged(session, &here, outputs, options, cancel)
     }
@@ -285,7 +287,7 @@ fn fill(
     slot: &mut DeviceInputs,
     memory: &Memory,
     names: &Names,
-    inputs: &[TensorIn<'_>],
+    inputs: &[Pieces<'_>],
 ) -> ort::Result<()> {
     if inputs.len() != names.inputs.len() {
         let (found, expected) = (inputs.len(), names.inputs.len());
@@ -349,7 +351,7 @@ struct BindingStager {
 }
 
 impl Stager for BindingStager {
-    fn stage(&mut self, inputs: &[TensorIn<'_>]) -> Result<Staged, InferError> {
+    fn stage(&mut self, inputs: &[Pieces<'_>]) -> Result<Staged, InferError> {
         let staged = Staged { slot: self.next };
         self.next = (self.next + 1) % Staged::SLOTS;
         let filled = guarded(|| {

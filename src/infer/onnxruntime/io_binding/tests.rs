@@ -27,6 +27,10 @@ fn clips(count: usize, value: f32) -> ArrayD<f32> {
     clips.into_dyn()
 }
 
+fn whole(clips: &ArrayD<f32>) -> Pieces<'_> {
+    TensorIn::from(clips.view()).into()
+}
+
 fn answer(engine: &mut OnnxEngine, clips: &ArrayD<f32>) -> Outputs {
     let mut outputs = Outputs::default();
     engine.run(&[clips.view().into()], &mut outputs, &CancelToken::new()).unwrap();
@@ -87,9 +91,9 @@ fn the_next_inputs_are_staged_beside_those_that_wait() {
     let mut stager = bound.stager(&other.session).unwrap();
     let (options, mut found) = (RunOptions::new().unwrap(), Outputs::default());
     let inputs = [clips(1, 0.0), clips(2, 0.4), clips(1, 0.8)];
-    let mut waiting = stager.stage(&[inputs[0].view().into()]).unwrap();
+    let mut waiting = stager.stage(&[whole(&inputs[0])]).unwrap();
     for (n, input) in inputs.iter().enumerate() {
-        let next = inputs.get(n + 1).map(|i| stager.stage(&[i.view().into()]).unwrap());
+        let next = inputs.get(n + 1).map(|i| stager.stage(&[whole(i)]).unwrap());
         bound
             .run_staged(&mut other.session, &waiting, &mut found, &options, &CancelToken::new())
             .unwrap();
@@ -99,6 +103,35 @@ fn the_next_inputs_are_staged_beside_those_that_wait() {
             assert_ne!(next, waiting);
             waiting = next;
         }
+    }
+}
+
+#[test]
+fn clips_that_lie_apart_are_one_batch_where_they_are_staged() {
+    let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
+    let (mut other, _dir) = engine(Synth::Classifier(CLIP));
+    let mut bound =
+        IoBinding::new(&other.session, MemoryLocation::Host, Provider::Cpu, None).unwrap();
+    let mut stager = bound.stager(&other.session).unwrap();
+    let (options, mut found) = (RunOptions::new().unwrap(), Outputs::default());
+    let batch = clips(4, 0.2);
+    let apart: Vec<_> = batch.axis_chunks_iter(ndarray::Axis(0), 1).map(|c| c.to_owned()).collect();
+    // As they came, and the other way round: each in its own place.
+    let reversed: ArrayD<f32> = batch
+        .slice_each_axis(|axis| match axis.axis.index() {
+            0 => ndarray::Slice::new(0, None, -1),
+            _ => ndarray::Slice::from(..),
+        })
+        .to_owned();
+    let forwards: Vec<_> = apart.iter().collect();
+    let backwards: Vec<_> = apart.iter().rev().collect();
+    for (pieces, expected) in [(forwards, &batch), (backwards, &reversed)] {
+        let pieces = Pieces::new(pieces.into_iter().map(|clip| clip.view().into())).unwrap();
+        let staged = stager.stage(&[pieces]).unwrap();
+        bound
+            .run_staged(&mut other.session, &staged, &mut found, &options, &CancelToken::new())
+            .unwrap();
+        assert_eq!(found, answer(&mut plain, expected));
     }
 }
 
