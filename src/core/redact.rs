@@ -179,7 +179,9 @@ fn keys(text: &str) -> Vec<Place> {
         );
         if scheme.starts_with("rtsp") || scheme.starts_with("rtmp") {
             let path = whole[end..].split(['?', '#']).next().unwrap_or_default();
-            let parts = path.split('/').map(without_sentence).filter(|part| is_key(part));
+            // What has an @ is a user with one slash too many, and its password is found as such.
+            let is_key = |part: &&str| !part.contains('@') && is_key(part);
+            let parts = path.split('/').map(without_sentence).filter(is_key);
             places.extend(parts.map(|part| place_of(part, text)));
         }
         if scheme.starts_with("http") {
