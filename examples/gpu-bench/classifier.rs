@@ -31,6 +31,17 @@ fn clip(seed: usize, classifier: &Classifier) -> Tensor<Ix4> {
     .into()
 }
 
+/// P(fake) of each clip, so many in one run.
+fn score(classifier: &mut Classifier, clips: &[Tensor<Ix4>], together: usize) -> Outcome<Vec<f64>> {
+    let clips: Vec<_> =
+        clips.iter().map(|frames| Clip { frames: frames.view(), audio: None }).collect();
+    let mut fakes = Vec::new();
+    for clips in clips.chunks(together) {
+        fakes.extend(classifier.run(clips, &CancelToken::new())?.iter().map(|s| s.fake));
+    }
+    Ok(fakes)
+}
+
 /// Whether the provider's probabilities are the CPU's.
 pub fn compare(bench: &Bench, model: &Path) -> Outcome<bool> {
     let fakes = |options: &EngineOptions, together: usize| -> Outcome<Vec<f64>> {
@@ -39,13 +50,7 @@ pub fn compare(bench: &Bench, model: &Path) -> Outcome<bool> {
         let mut classifier = load_classifier(model, &options, &CancelToken::new())?;
         println!("nodes on: {}", classifier.spec().info.assigned.join(", "));
         let clips: Vec<_> = (0..4).map(|seed| clip(seed, &classifier)).collect();
-        let clips: Vec<_> =
-            clips.iter().map(|frames| Clip { frames: frames.view(), audio: None }).collect();
-        let mut fakes = Vec::new();
-        for clips in clips.chunks(together) {
-            fakes.extend(classifier.run(clips, &CancelToken::new())?.iter().map(|s| s.fake));
-        }
-        Ok(fakes)
+        score(&mut classifier, &clips, together)
     };
     let reference = fakes(&Bench::reference(), 1)?;
     println!("P(fake) on the CPU: {reference:.5?}");
@@ -75,11 +80,7 @@ pub fn bench(bench: &Bench, model: &Path) -> Outcome<bool> {
         let (mut classifier, loaded, again) = load(model, &options)?;
         let precision = classifier.spec().info.precision;
         let clips: Vec<_> = (0..4).map(|seed| clip(seed, &classifier)).collect();
-        let mut expected = Vec::new();
-        for frames in &clips {
-            let clip = Clip { frames: frames.view(), audio: None };
-            expected.extend(classifier.run(&[clip], &CancelToken::new())?.iter().map(|s| s.fake));
-        }
+        let expected = score(&mut classifier, &clips, 1)?;
         let (rate, found) = rate(classifier, &clips, batch)?;
         let (found, expected): (Vec<_>, Vec<_>) =
             found.into_iter().map(|(seed, fake)| (fake, expected[seed])).unzip();

@@ -3,7 +3,6 @@
 
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, ErrorKind, IxDyn, ShapeError, Slice};
 
-use super::info::ElementType;
 use super::tensor::{Tensor, TensorIn, TensorView};
 
 /// One input of a run, in pieces that follow one another along its first axis.
@@ -55,14 +54,6 @@ impl<'a> Pieces<'a> {
         &self.shape
     }
 
-    /// What its numbers are.
-    pub fn element(&self) -> ElementType {
-        match self.list {
-            PieceList::F32(_) => ElementType::F32,
-            PieceList::U8(_) => ElementType::U8,
-        }
-    }
-
     pub(super) fn list(&self) -> &PieceList<'a> {
         &self.list
     }
@@ -70,14 +61,8 @@ impl<'a> Pieces<'a> {
     /// The input in one piece. Several are copied.
     pub fn whole(&self) -> Whole<'_> {
         match &self.list {
-            PieceList::F32(pieces) => match pieces.as_slice() {
-                [alone] => Whole::AsItWas(alone.view().into()),
-                several => Whole::Joined(joined(&self.shape, several).into()),
-            },
-            PieceList::U8(pieces) => match pieces.as_slice() {
-                [alone] => Whole::AsItWas(alone.view().into()),
-                several => Whole::Joined(joined(&self.shape, several).into()),
-            },
+            PieceList::F32(pieces) => whole_of(&self.shape, pieces),
+            PieceList::U8(pieces) => whole_of(&self.shape, pieces),
         }
     }
 }
@@ -115,10 +100,17 @@ fn shape_of<T>(pieces: &[ArrayViewD<'_, T>]) -> Result<Vec<usize>, ShapeError> {
     Ok([&[length], sample].concat())
 }
 
-fn joined<T: Clone + Default>(shape: &[usize], pieces: &[ArrayViewD<'_, T>]) -> ArrayD<T> {
+fn whole_of<'a, T: Clone + Default>(shape: &[usize], pieces: &'a [ArrayViewD<'_, T>]) -> Whole<'a>
+where
+    TensorIn<'a>: From<ArrayViewD<'a, T>>,
+    Tensor<IxDyn>: From<ArrayD<T>>,
+{
+    if let [alone] = pieces {
+        return Whole::AsItWas(alone.view().into());
+    }
     let mut whole = ArrayD::default(shape);
     copy(pieces, whole.view_mut());
-    whole
+    Whole::Joined(whole.into())
 }
 
 /// Copies pieces to where they follow one another. `to` is of their shape.
@@ -136,6 +128,7 @@ mod tests {
     use ndarray::Array2;
 
     use super::*;
+    use crate::infer::info::ElementType;
 
     fn of(values: &Tensor<ndarray::Ix2>) -> TensorIn<'_> {
         values.view().into_dyn()
@@ -145,8 +138,8 @@ mod tests {
     fn pieces_of_one_kind_become_a_whole() {
         let [a, b] = [(1, 1u8), (2, 2)].map(|(n, v)| Tensor::from(Array2::from_elem((n, 3), v)));
         let pieces = Pieces::new([of(&a), of(&b)]).unwrap();
-        assert_eq!((pieces.shape(), pieces.element()), (&[3, 3][..], ElementType::U8));
         let whole = pieces.whole();
+        assert_eq!((pieces.shape(), whole.view().element()), (&[3, 3][..], ElementType::U8));
         let TensorView::U8(values) = whole.view() else { panic!("bytes become bytes") };
         assert_eq!(values.iter().copied().collect::<Vec<_>>(), [1, 1, 1, 2, 2, 2, 2, 2, 2]);
 

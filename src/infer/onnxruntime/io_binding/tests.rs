@@ -31,6 +31,11 @@ fn whole(clips: &ArrayD<f32>) -> Pieces<'_> {
     TensorIn::from(clips.view()).into()
 }
 
+/// A binding of an engine's session, in the host's memory.
+fn bound(engine: &OnnxEngine, fixed: Option<&FixedShapes>) -> IoBinding {
+    IoBinding::new(&engine.session, MemoryLocation::Host, Provider::Cpu, fixed).unwrap()
+}
+
 fn answer(engine: &mut OnnxEngine, clips: &ArrayD<f32>) -> Outputs {
     let mut outputs = Outputs::default();
     engine.run(&[clips.view().into()], &mut outputs, &CancelToken::new()).unwrap();
@@ -43,8 +48,7 @@ const CLIP: ClipShape = ClipShape { frames: 2, size_px: 32, audio: None, quantis
 fn what_is_bound_gives_what_is_passed_gives_whatever_the_shapes() {
     let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
     let (mut other, _dir) = engine(Synth::Classifier(CLIP));
-    let mut bound =
-        IoBinding::new(&other.session, MemoryLocation::Host, Provider::Cpu, None).unwrap();
+    let mut bound = bound(&other, None);
     let (options, mut found) = (RunOptions::new().unwrap(), Outputs::default());
     // The same shape again, a larger one, and the first again.
     for (count, value) in [(1, 0.0), (1, 0.5), (3, 0.2), (1, 0.9)] {
@@ -61,8 +65,7 @@ fn what_is_bound_gives_what_is_passed_gives_whatever_the_shapes() {
 #[test]
 fn memory_is_kept_while_the_shape_is() {
     let (mut other, _dir) = engine(Synth::Classifier(CLIP));
-    let mut bound =
-        IoBinding::new(&other.session, MemoryLocation::Host, Provider::Cpu, None).unwrap();
+    let mut bound = bound(&other, None);
     let options = RunOptions::new().unwrap();
     let mut address = |count| {
         bound
@@ -86,8 +89,7 @@ fn memory_is_kept_while_the_shape_is() {
 fn the_next_inputs_are_staged_beside_those_that_wait() {
     let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
     let (mut other, _dir) = engine(Synth::Classifier(CLIP));
-    let mut bound =
-        IoBinding::new(&other.session, MemoryLocation::Host, Provider::Cpu, None).unwrap();
+    let mut bound = bound(&other, None);
     let mut stager = bound.stager(&other.session).unwrap();
     let (options, mut found) = (RunOptions::new().unwrap(), Outputs::default());
     let inputs = [clips(1, 0.0), clips(2, 0.4), clips(1, 0.8)];
@@ -110,19 +112,14 @@ fn the_next_inputs_are_staged_beside_those_that_wait() {
 fn clips_that_lie_apart_are_one_batch_where_they_are_staged() {
     let (mut plain, _dir) = engine(Synth::Classifier(CLIP));
     let (mut other, _dir) = engine(Synth::Classifier(CLIP));
-    let mut bound =
-        IoBinding::new(&other.session, MemoryLocation::Host, Provider::Cpu, None).unwrap();
+    let mut bound = bound(&other, None);
     let mut stager = bound.stager(&other.session).unwrap();
     let (options, mut found) = (RunOptions::new().unwrap(), Outputs::default());
     let batch = clips(4, 0.2);
     let apart: Vec<_> = batch.axis_chunks_iter(ndarray::Axis(0), 1).map(|c| c.to_owned()).collect();
     // As they came, and the other way round: each in its own place.
-    let reversed: ArrayD<f32> = batch
-        .slice_each_axis(|axis| match axis.axis.index() {
-            0 => ndarray::Slice::new(0, None, -1),
-            _ => ndarray::Slice::from(..),
-        })
-        .to_owned();
+    let mut reversed = batch.clone();
+    reversed.invert_axis(ndarray::Axis(0));
     let forwards: Vec<_> = apart.iter().collect();
     let backwards: Vec<_> = apart.iter().rev().collect();
     for (pieces, expected) in [(forwards, &batch), (backwards, &reversed)] {
@@ -143,8 +140,7 @@ fn runs_of_fixed_shapes_keep_every_address() {
         inputs: vec![(TensorElementType::Float32, vec![1, 3, 2, 32, 32])],
         outputs: vec![vec![1, 2]],
     };
-    let mut bound =
-        IoBinding::new(&other.session, MemoryLocation::Host, Provider::Cpu, Some(&fixed)).unwrap();
+    let mut bound = bound(&other, Some(&fixed));
     let (options, mut found) = (RunOptions::new().unwrap(), Outputs::default());
     for value in [0.0, 0.5, 1.0] {
         let clip = clips(1, value);
