@@ -53,7 +53,7 @@ pub use log::{Severity, set_log_sink};
 pub use metered::busy_time;
 pub use options::{Device, DeviceKind, EngineOptions, Precision, Provider, Shapes, UnknownName};
 pub use outputs::Outputs;
-pub use pieces::{Pieces, Whole};
+pub use pieces::Pieces;
 #[cfg(feature = "plugin")]
 pub(crate) use pool::CountedThread;
 pub use pool::{

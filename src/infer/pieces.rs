@@ -7,26 +7,14 @@ use super::tensor::{Tensor, TensorIn, TensorView};
 
 /// One input of a run, in pieces that follow one another along its first axis.
 #[derive(Clone, Debug)]
-pub struct Pieces<'a> {
-    /// Of the whole.
-    shape: Vec<usize>,
-    list: PieceList<'a>,
-}
+pub struct Pieces<'a>(PieceList<'a>);
 
-/// The pieces, one at least.
+/// Several are of one kind and, but for the first axis, of one shape.
 #[derive(Clone, Debug)]
 pub(super) enum PieceList<'a> {
+    One(TensorIn<'a>),
     F32(Vec<ArrayViewD<'a, f32>>),
     U8(Vec<ArrayViewD<'a, u8>>),
-}
-
-/// An input in one piece.
-#[derive(Debug)]
-pub enum Whole<'a> {
-    /// It was in one already.
-    AsItWas(TensorIn<'a>),
-    /// Its pieces were copied.
-    Joined(Tensor<IxDyn>),
 }
 
 impl<'a> Pieces<'a> {
@@ -35,82 +23,92 @@ impl<'a> Pieces<'a> {
     /// # Errors
     /// When they are not, or when there are none.
     pub fn new(pieces: impl IntoIterator<Item = TensorIn<'a>>) -> Result<Self, ShapeError> {
+        let mut pieces = pieces.into_iter();
+        let first = pieces.next().ok_or(ShapeError::from_kind(ErrorKind::Unsupported))?;
+        // One alone, as in every run of a live stream, needs no list.
+        let Some(second) = pieces.next() else {
+            sample_of(first.shape())?;
+            return Ok(first.into());
+        };
         let (mut floats, mut bytes) = (Vec::new(), Vec::new());
-        for piece in pieces {
+        for piece in [first, second].into_iter().chain(pieces) {
             match piece {
                 TensorView::F32(values) => floats.push(values),
                 TensorView::U8(values) => bytes.push(values),
             }
         }
-        match (floats.is_empty(), bytes.is_empty()) {
-            (false, true) => Ok(Self { shape: shape_of(&floats)?, list: PieceList::F32(floats) }),
-            (true, false) => Ok(Self { shape: shape_of(&bytes)?, list: PieceList::U8(bytes) }),
-            _ => Err(ShapeError::from_kind(ErrorKind::Unsupported)),
+        if bytes.is_empty() {
+            require_one_shape(&floats)?;
+            return Ok(Self(PieceList::F32(floats)));
         }
+        if floats.is_empty() {
+            require_one_shape(&bytes)?;
+            return Ok(Self(PieceList::U8(bytes)));
+        }
+        Err(ShapeError::from_kind(ErrorKind::Unsupported))
     }
 
     /// The sizes of the whole's axes.
-    pub fn shape(&self) -> &[usize] {
-        &self.shape
+    pub fn shape(&self) -> Vec<usize> {
+        match &self.0 {
+            PieceList::One(whole) => whole.shape().to_vec(),
+            PieceList::F32(pieces) => shape_of(pieces),
+            PieceList::U8(pieces) => shape_of(pieces),
+        }
     }
 
     pub(super) fn list(&self) -> &PieceList<'a> {
-        &self.list
+        &self.0
     }
 
-    /// The input in one piece. Several are copied.
-    pub fn whole(&self) -> Whole<'_> {
-        match &self.list {
-            PieceList::F32(pieces) => whole_of(&self.shape, pieces),
-            PieceList::U8(pieces) => whole_of(&self.shape, pieces),
-        }
+    /// The input in one piece. Several are copied to `room`.
+    pub fn join<'r>(self, room: &'r mut Option<Tensor<IxDyn>>) -> TensorIn<'r>
+    where
+        'a: 'r,
+    {
+        let joined = match self.0 {
+            PieceList::One(whole) => return whole.reborrow(),
+            PieceList::F32(pieces) => joined(&pieces).into(),
+            PieceList::U8(pieces) => joined(&pieces).into(),
+        };
+        room.insert(joined).view()
     }
 }
 
 impl<'a> From<TensorIn<'a>> for Pieces<'a> {
     fn from(whole: TensorIn<'a>) -> Self {
-        let shape = whole.shape().to_vec();
-        let list = match whole {
-            TensorView::F32(values) => PieceList::F32(vec![values]),
-            TensorView::U8(values) => PieceList::U8(vec![values]),
-        };
-        Self { shape, list }
+        Self(PieceList::One(whole))
     }
 }
 
-impl Whole<'_> {
-    /// Its numbers.
-    pub fn view(&self) -> TensorIn<'_> {
-        match self {
-            Self::AsItWas(view) => view.view(),
-            Self::Joined(tensor) => tensor.view(),
+/// The sizes of the axes after the first.
+fn sample_of(shape: &[usize]) -> Result<&[usize], ShapeError> {
+    let incompatible = ShapeError::from_kind(ErrorKind::IncompatibleShape);
+    shape.split_first().map(|(_, sample)| sample).ok_or(incompatible)
+}
+
+fn require_one_shape<T>(pieces: &[ArrayViewD<'_, T>]) -> Result<(), ShapeError> {
+    let mut samples = pieces.iter().map(|piece| sample_of(piece.shape()));
+    let first = samples.next().transpose()?;
+    for sample in samples {
+        if Some(sample?) != first {
+            return Err(ShapeError::from_kind(ErrorKind::IncompatibleShape));
         }
     }
+    Ok(())
 }
 
 /// The shape of pieces put together.
-fn shape_of<T>(pieces: &[ArrayViewD<'_, T>]) -> Result<Vec<usize>, ShapeError> {
-    let incompatible = || ShapeError::from_kind(ErrorKind::IncompatibleShape);
-    let first = pieces.first().and_then(|piece| piece.shape().split_first());
-    let (_, sample) = first.ok_or_else(incompatible)?;
-    if !pieces.iter().all(|piece| piece.shape().split_first().is_some_and(|(_, of)| of == sample)) {
-        return Err(incompatible());
-    }
+fn shape_of<T>(pieces: &[ArrayViewD<'_, T>]) -> Vec<usize> {
     let length = pieces.iter().map(|piece| piece.len_of(Axis(0))).sum();
-    Ok([&[length], sample].concat())
+    let sample = pieces.iter().flat_map(|piece| piece.shape().get(1..)).next().unwrap_or_default();
+    [&[length], sample].concat()
 }
 
-fn whole_of<'a, T: Clone + Default>(shape: &[usize], pieces: &'a [ArrayViewD<'_, T>]) -> Whole<'a>
-where
-    TensorIn<'a>: From<ArrayViewD<'a, T>>,
-    Tensor<IxDyn>: From<ArrayD<T>>,
-{
-    if let [alone] = pieces {
-        return Whole::AsItWas(alone.view().into());
-    }
-    let mut whole = ArrayD::default(shape);
+fn joined<T: Clone + Default>(pieces: &[ArrayViewD<'_, T>]) -> ArrayD<T> {
+    let mut whole = ArrayD::default(shape_of(pieces));
     copy(pieces, whole.view_mut());
-    Whole::Joined(whole.into())
+    whole
 }
 
 /// Copies pieces to where they follow one another. `to` is of their shape.
@@ -128,7 +126,6 @@ mod tests {
     use ndarray::Array2;
 
     use super::*;
-    use crate::infer::info::ElementType;
 
     fn of(values: &Tensor<ndarray::Ix2>) -> TensorIn<'_> {
         values.view().into_dyn()
@@ -138,15 +135,16 @@ mod tests {
     fn pieces_of_one_kind_become_a_whole() {
         let [a, b] = [(1, 1u8), (2, 2)].map(|(n, v)| Tensor::from(Array2::from_elem((n, 3), v)));
         let pieces = Pieces::new([of(&a), of(&b)]).unwrap();
-        let whole = pieces.whole();
-        assert_eq!((pieces.shape(), whole.view().element()), (&[3, 3][..], ElementType::U8));
-        let TensorView::U8(values) = whole.view() else { panic!("bytes become bytes") };
+        assert_eq!(pieces.shape(), [3, 3]);
+        let mut room = None;
+        let TensorView::U8(values) = pieces.join(&mut room) else { panic!("bytes become bytes") };
+        assert_eq!(values.shape(), [3, 3]);
         assert_eq!(values.iter().copied().collect::<Vec<_>>(), [1, 1, 1, 2, 2, 2, 2, 2, 2]);
 
         // One alone stays where it is.
-        let alone = Pieces::from(of(&a));
-        let (Whole::AsItWas(TensorView::U8(seen)), Tensor::U8(a)) = (alone.whole(), &a) else {
-            panic!("it is copied");
+        let (mut room, alone) = (None, Pieces::new([of(&a)]).unwrap());
+        let (TensorView::U8(seen), Tensor::U8(a)) = (alone.join(&mut room), &a) else {
+            panic!("bytes become bytes");
         };
         assert_eq!(seen.as_ptr(), a.as_ptr());
     }

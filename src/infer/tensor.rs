@@ -47,6 +47,17 @@ impl<'a, D: Dimension> TensorView<'a, D> {
         }
     }
 
+    /// Itself, for a shorter time.
+    pub fn reborrow<'b>(self) -> TensorView<'b, D>
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::F32(values) => TensorView::F32(values.reborrow()),
+            Self::U8(values) => TensorView::U8(values.reborrow()),
+        }
+    }
+
     /// The sizes of its axes.
     pub fn shape(&self) -> &[usize] {
         match self {

@@ -184,7 +184,7 @@ fn aligned_clip(path: &Path, classifier: &Classifier) -> Tensor<Ix4> {
     let frames = frames.iter().map(|frame| frame.view().alone().into_dyn());
     let frames = Pieces::new(frames).unwrap();
     // Frames come second, after the channels.
-    match frames.whole().view() {
+    match frames.join(&mut None) {
         TensorView::F32(clip) => channels_first(clip).into(),
         TensorView::U8(clip) => channels_first(clip).into(),
     }

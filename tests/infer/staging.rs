@@ -40,7 +40,7 @@ impl Stager for Copier {
     fn stage(&mut self, inputs: &[Pieces<'_>]) -> Result<Staged, InferError> {
         let slot = self.next;
         self.next = (slot + 1) % Staged::SLOTS;
-        let pixel = floats(&inputs[0].whole().view())[[0, 0, 0, 0, 0]];
+        let pixel = floats(&inputs[0].clone().join(&mut None))[[0, 0, 0, 0, 0]];
         if pixel < 0.0 {
             let reason = "no memory".to_owned();
             return Err(InferError::RunFailed { provider: Provider::Cuda, reason });

@@ -16,7 +16,6 @@ use crate::infer::error::InferError;
 use crate::infer::info::TensorInfo;
 use crate::infer::limits;
 use crate::infer::outputs::Outputs;
-use crate::infer::pieces::{Pieces, Whole};
 
 /// The name that makes a second input the audio.
 const AUDIO: &str = "audio";
@@ -111,8 +110,9 @@ impl Classifier {
         let mut scores = Vec::with_capacity(clips.len());
         for batch in clips.chunks(self.together(clips.len())) {
             let inputs = self.packer.pack(batch)?;
-            let inputs: Vec<_> = inputs.iter().map(Pieces::whole).collect();
-            let inputs: Vec<_> = inputs.iter().map(Whole::view).collect();
+            let mut rooms: Vec<_> = inputs.iter().map(|_| None).collect();
+            let inputs = inputs.into_iter().zip(&mut rooms).map(|(pieces, room)| pieces.join(room));
+            let inputs: Vec<_> = inputs.collect();
             self.engine.run(&inputs, &mut self.outputs, cancel)?;
             self.add_scores(batch.len(), &mut scores)?;
         }

@@ -103,6 +103,12 @@ impl Buffer {
     fn write(&mut self, input: &Pieces<'_>) -> ort::Result<()> {
         let reachable = self.host.as_mut().unwrap_or(&mut self.device);
         match input.list() {
+            PieceList::One(TensorIn::F32(values)) => {
+                reachable.try_extract_array_mut()?.assign(values);
+            }
+            PieceList::One(TensorIn::U8(values)) => {
+                reachable.try_extract_array_mut()?.assign(values);
+            }
             PieceList::F32(pieces) => copy(pieces, reachable.try_extract_array_mut()?),
             PieceList::U8(pieces) => copy(pieces, reachable.try_extract_array_mut()?),
         }
@@ -126,8 +132,8 @@ fn lock_pages(
 
 fn element_of(input: &Pieces<'_>) -> TensorElementType {
     match input.list() {
-        PieceList::F32(_) => TensorElementType::Float32,
-        PieceList::U8(_) => TensorElementType::Uint8,
+        PieceList::One(TensorIn::F32(_)) | PieceList::F32(_) => TensorElementType::Float32,
+        PieceList::One(TensorIn::U8(_)) | PieceList::U8(_) => TensorElementType::Uint8,
     }
 }
 
@@ -299,7 +305,7 @@ fn fill(
         slot.buffers.clear();
         slot.binding.clear();
         for (name, input) in names.inputs.iter().zip(inputs) {
-            let buffer = Buffer::new(memory, element_of(input), input.shape())?;
+            let buffer = Buffer::new(memory, element_of(input), &input.shape())?;
             slot.binding.bind_input(name, &buffer.device)?;
             slot.buffers.push(buffer);
         }
