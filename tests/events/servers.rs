@@ -83,7 +83,7 @@ pub fn mosquitto(folder: &Path, more: &str) -> Server {
     let port = free_port();
     let config = folder.join("mosquitto.conf");
     let text = format!(
-        "listener {port} 127.0.0.1\nmax_queued_messages 0\nmax_inflight_messages 1000\n{more}\n"
+        "listener {port} 127.0.0.1\nmax_queued_messages 0\nmax_inflight_messages 10000\n{more}\n"
     );
     std::fs::write(&config, text).unwrap();
     let args = vec!["-c".to_owned(), config.to_str().unwrap().to_owned()];
