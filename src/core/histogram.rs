@@ -88,6 +88,17 @@ mod tests {
     }
 
     #[test]
+    fn buckets_end_where_dashboards_expect_them() {
+        let ends = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
+        for (place, end) in ends.into_iter().enumerate() {
+            let histogram = of(&[end, end + 1]);
+            assert_eq!(histogram.counts().len(), ends.len() + 1);
+            let counted = |place: usize| histogram.counts()[place];
+            assert_eq!((counted(place), counted(place + 1)), (1, 1), "{end} ms");
+        }
+    }
+
+    #[test]
     fn two_together_are_all_of_both() {
         let mut first = of(&[1, 30]);
         first.merge(&of(&[30, 700]));
