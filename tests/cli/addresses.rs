@@ -259,6 +259,27 @@ fn what_came_before_a_connection_broke_off_is_scored() {
 }
 
 #[test]
+fn figures_of_an_address_are_told_without_its_passwords() {
+    let video = std::fs::read(scene().join("scene.mp4")).unwrap();
+    let port = serve(move |mut stream| {
+        let Some(_) = request(&stream) else { return };
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", video.len());
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&video));
+    });
+    let address = format!("http://user:{SECRET}@127.0.0.1:{port}/x.mp4?token={SECRET}");
+    let engines = scene().join("engines");
+    let bench = ["bench", "--frames", "2", "--seconds", "1", "--video"];
+    for command in [&["scan", "--duration", "0.5"][..], &bench] {
+        let how = [&address, "--engines", text(&engines), "--json", "-"];
+        let run = m2sd(&[command, &how].concat());
+        let said = [stderr(&run), String::from_utf8(run.stdout).unwrap()].concat();
+        assert_eq!(run.status.code(), Some(0), "{command:?}: {said}");
+        let names_host = said.contains(&format!("@127.0.0.1:{port}/x.mp4?token="));
+        assert!(names_host && !said.contains(SECRET), "{command:?}: {said}");
+    }
+}
+
+#[test]
 fn each_file_that_cannot_be_read_is_told_with_its_path_and_its_cause() {
     let dir = tempfile::tempdir().unwrap();
     let put = |name: &str, bytes: &[u8]| {

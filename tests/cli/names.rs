@@ -65,6 +65,12 @@ fn a_name_that_is_no_unicode_is_scanned_like_any_other() {
     let mut alone = os(&["scan", "--json", "alone.jsonl", "--"]);
     alone.push(odd);
     assert_code(&run_in(&at.join("in"), &alone), 0);
+    let mut bench = os(&["bench", "--frames", "2", "--seconds", "1", "--json", "-", "--video"]);
+    bench.push(odd);
+    let run = run_in(&at.join("in"), &bench);
+    assert_code(&run, 0);
+    let figures: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(figures["settings"]["video"], name.as_str());
     let none = OsString::from(OsStr::from_bytes(b"none \xfe.png"));
     let run = run_in(&at, &[OsStr::new("scan"), &none]);
     assert_code(&run, 3);
@@ -106,6 +112,12 @@ fn what_an_input_lacks_is_told() {
     };
     let said = scan(&["-"]);
     assert!(said.contains("standard input is empty") && !said.contains("zeros"), "{said}");
+    let folder = std::fs::File::open(dir.path()).unwrap();
+    let run = command(&["scan", "-"]).stdin(folder).output().unwrap();
+    assert_code(&run, 3);
+    let said = stderr(&run);
+    assert!(said.contains("standard input cannot be read: Is a directory"), "{said}");
+    assert!(said.contains("scan - < clip.mp4") && !said.contains("TMPDIR"), "{said}");
     let index = whole.windows(4).rposition(|part| part == b"moov").unwrap() - 4;
     for (length, words) in [
         (whole.len() / 2, format!("byte {} of {index} or more: its box mdat", whole.len() / 2)),

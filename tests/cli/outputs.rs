@@ -1,5 +1,7 @@
 //! Where results go, and where they must not.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -104,6 +106,42 @@ fn results_do_not_go_through_links() {
     symlink(&victim, &clip).unwrap();
     assert_code(&store(&scene().join("scene.mp4")), 0);
     assert!(is_safe() && clip.symlink_metadata().unwrap().is_file(), "a clip went through a link");
+}
+
+#[test]
+fn clips_of_before_go_when_new_ones_take_their_place() {
+    let engines = scene().join("engines");
+    let dir = tempfile::tempdir().unwrap();
+    let video = scene().join("scene.mp4");
+    let names = || {
+        let entries = std::fs::read_dir(dir.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect::<BTreeSet<_>>()
+    };
+    let store = |input: &Path, stride: &str| {
+        let how = ["--clips", text(dir.path()), "--force", "--clip-stride", stride];
+        m2sd(&[&["scan", text(input), "--engines", text(&engines)][..], &how].concat())
+    };
+    assert_code(&store(&video, "16"), 0);
+    let few = names();
+    // What a scan of this input could not have stored.
+    let others =
+        ["scene_notes.npy", "scene_000000_face0_best.npy", "scenery_000000_face0_0.000s.npy"];
+    others.iter().for_each(|name| std::fs::write(dir.path().join(name), "mine").unwrap());
+    assert_code(&store(&video, "4"), 0);
+    assert!(names().len() > few.len() + others.len(), "{:?}", names());
+    let many = names();
+
+    // One that ends before its first frame leaves what was there.
+    std::fs::create_dir(dir.path().join("in")).unwrap();
+    let broken = dir.path().join("in/scene.mp4");
+    std::fs::write(&broken, "no video").unwrap();
+    assert_code(&store(&broken, "16"), 3);
+    std::fs::remove_dir_all(dir.path().join("in")).unwrap();
+    assert_eq!(names(), many);
+
+    assert_code(&store(&video, "16"), 0);
+    let expected = others.iter().map(|name| OsString::from(*name)).chain(few).collect();
+    assert_eq!(names(), expected);
 }
 
 #[test]

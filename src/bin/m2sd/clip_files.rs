@@ -3,7 +3,8 @@
 //! One NumPy file a clip, `uint8` `[3,T,S,S]`: red, green and blue planes of the aligned face,
 //! before any classifier's normalization.
 
-use std::io::{BufWriter, Write};
+use std::collections::BTreeSet;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use gstm2sd::filter::ClipPixels;
@@ -19,6 +20,8 @@ pub struct ClipWriter {
     /// Begins each file's name, so that several inputs can share a folder.
     stem: String,
     written: u64,
+    /// Clips of an earlier scan of this name that none of this one has replaced.
+    earlier: BTreeSet<PathBuf>,
 }
 
 impl ClipWriter {
@@ -26,7 +29,9 @@ impl ClipWriter {
     pub fn new(dir: &Path, input: &str) -> Result<Self, CliError> {
         std::fs::create_dir_all(dir)
             .map_err(|e| CliError::input(format!("cannot make {}: {e}", dir.display())))?;
-        Ok(Self { dir: dir.to_owned(), stem: stem(input), written: 0 })
+        let stem = stem(input);
+        let earlier = of_stem(dir, &stem).into_iter().collect();
+        Ok(Self { dir: dir.to_owned(), stem, written: 0, earlier })
     }
 
     /// Stores one clip.
@@ -44,7 +49,22 @@ impl ClipWriter {
         written.map_err(|e| CliError::Input(format!("cannot write {}: {e}", path.display())))?;
         drop(out);
         file.keep()?;
+        self.earlier.remove(&path);
         self.written += 1;
+        Ok(())
+    }
+
+    /// Takes away what is left of an earlier scan: a folder would hold clips of both.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub fn take_replaced(&mut self) -> io::Result<()> {
+        for path in std::mem::take(&mut self.earlier) {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
         Ok(())
     }
 
@@ -60,15 +80,7 @@ impl ClipWriter {
 /// # Errors
 /// [`CliError::Usage`], which names one of them.
 pub fn refuse_same_names(dir: &Path, input: &str) -> Result<(), CliError> {
-    let stem = stem(input);
-    // A folder that is not there has none.
-    let paths = list(dir).unwrap_or_default();
-    let found = paths.iter().find(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let rest = name.strip_prefix(stem.as_str()).unwrap_or_default();
-        let number = rest.strip_prefix('_').and_then(|rest| rest.split_once("_face"));
-        number.is_some_and(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()))
-    });
+    let found = of_stem(dir, &stem(input)).into_iter().next();
     found.map_or(Ok(()), |path| {
         Err(CliError::Usage(format!(
             "{} is there: clips of an input of this name. Name another folder for --clips, or let --force \
@@ -76,6 +88,32 @@ pub fn refuse_same_names(dir: &Path, input: &str) -> Result<(), CliError> {
             path.display()
         )))
     })
+}
+
+/// The clips in a folder that a scan of an input of this stem stored there.
+fn of_stem(dir: &Path, stem: &str) -> Vec<PathBuf> {
+    // A folder that is not there has none.
+    let mut paths = list(dir).unwrap_or_default();
+    paths.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let rest = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('_'));
+        rest.is_some_and(is_numbered)
+    });
+    paths
+}
+
+/// Whether this is `NUMBER_faceTRACK_SECONDSs.npy`, as [`ClipWriter::write`] has it.
+fn is_numbered(rest: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = rest.strip_suffix("s.npy").and_then(|rest| rest.split_once("_face"));
+    let Some((number, (track, start))) =
+        parts.and_then(|(number, rest)| Some((number, rest.split_once('_')?)))
+    else {
+        return false;
+    };
+    is_number(number)
+        && is_number(track)
+        && start.split_once('.').is_some_and(|(whole, rest)| is_number(whole) && is_number(rest))
 }
 
 /// The last part of a path or URI without its ending, as far as it makes a file name anywhere.

@@ -33,7 +33,7 @@ impl Input {
             .build()
             .map_err(|_| CliError::input(format!("no video format {:?}", args.format)))?;
         let frames = match &args.video {
-            Some(video) => decode(&crate::scan::Input::find(video.as_ref())?.uri, &info)?,
+            Some(video) => decode(&crate::scan::Input::find(video)?.uri, &info)?,
             None => draw(case, &info)?,
         };
         Ok(Self { info, frames })

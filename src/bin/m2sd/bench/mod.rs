@@ -15,6 +15,7 @@ mod run;
 mod stream;
 
 pub use self::process::Machine;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -40,7 +41,7 @@ enum Mode {
 pub struct BenchArgs {
     /// Frames of this video or picture, decoded beforehand, instead of drawn faces
     #[arg(long, value_name = "FILE")]
-    video: Option<String>,
+    video: Option<OsString>,
     /// Size of the frames: 640x360, or 360p, 720p, 1080p, 2160p
     #[arg(long, default_value = "360p")]
     resolution: Resolution,

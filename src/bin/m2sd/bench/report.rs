@@ -13,6 +13,7 @@ use super::process::Machine;
 use super::run::Measured;
 use super::{BenchArgs, Mode};
 use crate::error::CliError;
+use crate::scan::told;
 
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -75,7 +76,7 @@ impl Report {
                 detector: networks.files.detector.file_name(),
                 aligner: networks.files.aligner.as_ref().map(ModelSource::file_name),
                 classifier: networks.classifier.file_name(),
-                video: args.video.clone(),
+                video: args.video.as_deref().map(told),
             },
             limits: Limits::measure(networks)?,
             results: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gstm2sd::evidence::records::{CropsFile, Footer, InputKind, WallEnd};
@@ -77,7 +77,8 @@ impl Finish<'_> {
         let video_has_end = self.scan.video_is_written();
         let video = files.video.as_ref().map(|(file, _)| file).filter(|_| video_has_end);
         footer.annotated = video.filter(|file| holds_some(file)).and_then(PartialFile::name);
-        let had_results = files.take_replaced().unwrap_or_else(|error| {
+        let of_clips = clips.map_or(Ok(()), |clips| lock(clips).take_replaced());
+        let had_results = of_clips.and_then(|()| files.take_replaced()).unwrap_or_else(|error| {
             recording.fail(error.kind(), error.to_string());
             false
         });
@@ -104,8 +105,7 @@ impl Finish<'_> {
             note_reports(out);
         }
         if let (Some(clips), Some(dir)) = (clips, &self.args.clips) {
-            let stored = clips.lock().unwrap_or_else(PoisonError::into_inner).written();
-            note(&format!("Clips: {stored} in {}", dir.display()));
+            note(&format!("Clips: {} in {}", lock(clips).written(), dir.display()));
         }
         outcome.result(recording.failure().map(|(_, text)| text.as_str()))
     }
@@ -165,6 +165,10 @@ fn note_reports(out: &Path) {
             quoted(&out.to_string_lossy())
         ));
     }
+}
+
+fn lock(clips: &Mutex<ClipWriter>) -> MutexGuard<'_, ClipWriter> {
+    clips.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether anything was written into a file.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
@@ -55,12 +55,7 @@ impl Input {
             spooled: None,
         };
         if input == STANDARD_INPUT {
-            let spooled = spool().map_err(|e| {
-                CliError::input(format!(
-                    "standard input cannot be kept in {}: {e}. TMPDIR names another folder",
-                    std::env::temp_dir().display()
-                ))
-            })?;
+            let spooled = spool(&mut io::stdin().lock())?;
             if spooled.metadata().is_ok_and(|is| is.len() == 0) {
                 return Err(CliError::input(
                     "standard input is empty: not one byte came by it; expected a video or a picture. See \
@@ -207,8 +202,26 @@ fn check_file(path: &Path, is_address: bool) -> Result<(), String> {
 }
 
 /// Standard input as a file: containers have indices at their ends, and hashes come first.
-fn spool() -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(&mut io::stdin().lock(), &mut file)?;
-    Ok(file)
+fn spool(input: &mut impl Read) -> Result<File, CliError> {
+    let unkept = |e: io::Error| {
+        CliError::input(format!(
+            "standard input cannot be kept in {}: {e}. TMPDIR names another folder",
+            std::env::temp_dir().display()
+        ))
+    };
+    let mut file = tempfile::tempfile().map_err(unkept)?;
+    let mut bytes = vec![0; 1 << 16];
+    loop {
+        match input.read(&mut bytes) {
+            Ok(0) => return Ok(file),
+            Ok(read) => file.write_all(&bytes[..read]).map_err(unkept)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                return Err(CliError::input(format!(
+                    "standard input cannot be read: {error}; expected a video or a picture, from a file \
+                     (m2sd scan - < clip.mp4) or a pipe"
+                )));
+            }
+        }
+    }
 }

@@ -44,7 +44,7 @@ pub use self::args::ScanArgs;
 use self::crops::Crops;
 use self::earlier::Earlier;
 use self::finish::Finish;
-pub use self::input::Input;
+pub use self::input::{Input, told};
 use self::pipeline::ScanPipeline;
 pub use self::pipeline::file_sink;
 use self::play::Play;
