@@ -4,7 +4,7 @@
 //! before any classifier's normalization.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use gstm2sd::filter::ClipPixels;
@@ -54,18 +54,9 @@ impl ClipWriter {
         Ok(())
     }
 
-    /// Takes away what is left of an earlier scan: a folder would hold clips of both.
-    ///
-    /// # Errors
-    /// When one cannot be removed.
-    pub fn take_replaced(&mut self) -> io::Result<()> {
-        for path in std::mem::take(&mut self.earlier) {
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+    /// What is left of an earlier scan, which is to go: a folder would hold clips of both.
+    pub fn take_earlier(&mut self) -> BTreeSet<PathBuf> {
+        std::mem::take(&mut self.earlier)
     }
 
     /// How many clips were stored.

@@ -77,8 +77,8 @@ impl Finish<'_> {
         let video_has_end = self.scan.video_is_written();
         let video = files.video.as_ref().map(|(file, _)| file).filter(|_| video_has_end);
         footer.annotated = video.filter(|file| holds_some(file)).and_then(PartialFile::name);
-        let of_clips = clips.map_or(Ok(()), |clips| lock(clips).take_replaced());
-        let had_results = of_clips.and_then(|()| files.take_replaced()).unwrap_or_else(|error| {
+        let earlier = clips.map(|clips| lock(clips).take_earlier()).unwrap_or_default();
+        let had_results = files.take_replaced(earlier).unwrap_or_else(|error| {
             recording.fail(error.kind(), error.to_string());
             false
         });

@@ -1,5 +1,6 @@
 //! Where the results of a scan go.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -304,18 +305,19 @@ pub enum Before {
 }
 
 impl Files {
-    /// Takes away what these files replace, the records first: until the new ones have their names, nobody
-    /// takes what is there for results. Whether there were records.
+    /// Takes away what these files replace, and these clips, the records first: until the new ones have their
+    /// names, nobody takes what is there for results. Whether there were records.
     ///
     /// # Errors
     /// When something cannot be removed.
-    pub fn take_replaced(&mut self) -> io::Result<bool> {
+    pub fn take_replaced(&mut self, clips: BTreeSet<PathBuf>) -> io::Result<bool> {
         let records = match &self.records {
             RecordFile::Partial(file) => Some(file.path().to_owned()),
             _ => None,
         };
         let had_records = records.as_ref().is_some_and(|path| path.exists());
-        for path in records.into_iter().chain(std::mem::take(&mut self.replaced)) {
+        let replaced = std::mem::take(&mut self.replaced);
+        for path in records.into_iter().chain(replaced).chain(clips) {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
